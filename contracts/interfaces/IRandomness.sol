@@ -7,6 +7,7 @@ interface IRandomness {
     error RandomnessNotYet(uint256 target, uint256 current);
     error RandomnessTargetLost(uint256 target);
     error RandomnessBadProof(uint256 target);
+    error RandomnessBadDistance();
 
     /// @notice A target that no one can know the outcome of yet.
     function request() external view returns (uint64 target);

@@ -12,8 +12,14 @@ interface IRewards {
         uint128 fees;
         uint128 trainersPool; // set when the task ends as paid
         uint128 validatorsPool;
+        uint128 remaining; // of a closed task: pools and fees that are not claimed yet
+        uint128 scoringUnits; // what the validators' pool is divided by: sum of seats * gain, or of revealed seats if flat
+        uint64 weights; // what the trainers' pool is divided by
+        uint16 floorScore;
+        uint8 power;
         bool closed;
         bool flat; // no gain anywhere: a quarter of the validators' pool by revealed seats
+        ITaskRegistry.Outcome outcome; // Running until closed
     }
 
     error RewardsNotRegistry(address caller);
@@ -26,6 +32,8 @@ interface IRewards {
     error RewardsUnknownLane(uint256 taskId, uint32 lane);
     error RewardsNothingOwed(address account);
     error RewardsNothingToClaim(uint256 taskId, address operator);
+    error RewardsZeroAddress();
+    error RewardsBadOutcome(uint256 taskId);
 
     event TaskFunded(uint256 indexed taskId, address indexed creator, uint256 bounty, uint256 bond);
     event FeePaid(uint256 indexed taskId, address indexed operator, address payer, uint256 amount);
@@ -75,6 +83,7 @@ interface IRewards {
     function scoringClaimed(uint256 taskId, address operator) external view returns (bool);
     function entryReward(uint256 taskId, uint16 median) external view returns (uint256);
     function scoringReward(uint256 taskId, address operator) external view returns (uint256);
+    function feeClaimed(uint256 taskId, address operator) external view returns (bool);
     function treasury() external view returns (address);
     function tipAmount() external view returns (uint256);
 }

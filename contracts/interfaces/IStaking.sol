@@ -9,6 +9,18 @@ pragma solidity ^0.8.28;
 interface IStaking {
     // ------------------------------------------------------------------ types
 
+    /// @notice Fixed at deployment.
+    struct StakingConfig {
+        uint256 minSelfBond; // what an operator must own of its own pool to be eligible
+        uint40 unbondingPeriod; // seconds, at least maxTaskLife
+        uint40 maxTaskLife; // seconds that the longest task or federated round can take
+        uint40 dripPeriod; // seconds over which a reward reaches the share price
+        uint40 commissionNotice; // seconds between announcing a higher commission and applying it
+        uint16 maxCommissionBps;
+        uint16 absenceCapBps; // most of a pool that absences may cost per unbonding period, 1/10000
+        uint40 jailPeriod; // seconds
+    }
+
     /// @notice What a pool looks like now, with the drip accrued up to this block.
     struct PoolView {
         address signer; // hot key of the daemon; zero: not registered
@@ -16,7 +28,7 @@ interface IStaking {
         uint16 commissionBps; // share of rewards that goes to rewardAddress, 1/10000
         uint16 pendingCommissionBps; // announced commission, valid once `commissionFrom` is reached (0: none pending)
         uint40 commissionFrom;
-        uint40 jailedUntil; // 0: not jailed; type(uint40).max: until `unjail`
+        uint40 jailedUntil; // 0: not jailed; else jailed until `unjail`, which works from this time on
         uint256 activeTokens;
         uint256 activeShares;
         uint256 unbondingTokens;
@@ -52,6 +64,8 @@ interface IStaking {
     error StakingNotOperator(address caller);
     error StakingFutureLookup(uint48 timepoint, uint48 clock);
     error StakingSlashAboveEarmark(uint256 amount, uint256 earmark);
+    error StakingBadConfig(bytes32 name); // name of the field, left-aligned ASCII
+    error StakingNothingOwed(address account);
 
     // ------------------------------------------------------------------ events
 
@@ -80,12 +94,14 @@ interface IStaking {
         uint256 fromUnbonding,
         address reporter,
         uint256 reporterReward,
-        uint256 toTreasury
+        uint256 toTreasury,
+        bool capped
     );
     event Jailed(address indexed operator, uint40 until);
     event Unjailed(address indexed operator);
     event RewardAdded(address indexed operator, uint256 amount, uint256 commission, uint256 dripping, uint40 dripEnd);
     event Dripped(address indexed operator, uint256 toActive, uint256 toRewardAddress);
+    event OwedPaid(address indexed account, uint256 amount);
     event DutySet(address indexed duty, bool allowed);
     event PausedSet(bool paused);
 
@@ -158,6 +174,17 @@ interface IStaking {
     /// @notice The operator leaves jail after its time, with its self-bond restored.
     function unjail() external;
 
+    /// @notice Pay out what slashes have credited to an account (the treasury, reporters). Anyone may call.
+    function payOwed(address account) external returns (uint256 amount);
+
+    // ------------------------------------------------------------------ governance
+
+    /// @notice Admit or dismiss a duty contract.
+    function setDuty(address duty, bool allowed) external;
+
+    /// @notice A pause stops delegating and new earmarks, nothing else.
+    function setPaused(bool paused_) external;
+
     // ------------------------------------------------------------------ views
 
     function signerOf(address operator) external view returns (address);
@@ -178,11 +205,23 @@ interface IStaking {
     function eligibleStake(address operator) external view returns (uint256);
     /// @notice Active tokens of a pool as checkpointed at or before `timepoint` (strictly in the past).
     function stakeAt(address operator, uint48 timepoint) external view returns (uint256);
+    /// @notice What slashes have credited to an account and `payOwed` has not yet paid.
+    function owedTo(address account) external view returns (uint256);
+    /// @notice Absence slashes of the current period: when it began, what they took, and the most they may take.
+    function absenceOf(address operator) external view returns (uint40 since, uint256 taken, uint256 cap);
     function isDuty(address account) external view returns (bool);
+    function paused() external view returns (bool);
+    function token() external view returns (address);
+    function treasury() external view returns (address);
     function clock() external view returns (uint48);
+    // solhint-disable-next-line func-name-mixedcase
+    function CLOCK_MODE() external pure returns (string memory);
     function minSelfBond() external view returns (uint256);
     function unbondingPeriod() external view returns (uint40);
     function maxTaskLife() external view returns (uint40);
     function dripPeriod() external view returns (uint40);
     function commissionNotice() external view returns (uint40);
+    function maxCommissionBps() external view returns (uint16);
+    function absenceCapBps() external view returns (uint16);
+    function jailPeriod() external view returns (uint40);
 }
