@@ -1,0 +1,121 @@
+"""Packed scores: sixteen 15-bit scores to a 256-bit word.
+
+Entry 0 sits in the highest lane of the first word. The high bit of every lane is clear and the lanes past the last
+entry are zero. A *row* is one validator's words over all entries of a task; a *page* is a run of ``page_words`` words
+of each row, small enough that all rows of a page fit into one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from covey.protocol.abi import hash_of
+from covey.protocol.commitments import words_hash
+
+LANES = 16
+"""Scores to a word."""
+LANE_BITS = 16
+MAX_SCORE = 0x7FFF
+"""Largest score; the high bit of a lane stays clear for the contract's lane-parallel comparisons."""
+MAX_PAGE_WORDS = 64
+"""Words of a page whatever the number of rows: the depth of the Merkle tree over a page's medians is 6."""
+
+_CALLDATA_BYTES = 131_072 - 8_192
+_HIGH_BITS = int.from_bytes(b"\x80\x00" * LANES, "big")
+EMPTY_ACCUMULATOR = bytes(32)
+"""A page's accumulator before the first reveal."""
+
+
+def word_count(entries: int) -> int:
+    """Words that hold ``entries`` scores: ceil(entries / 16)."""
+    if entries < 0:
+        raise ValueError(f"negative number of entries: {entries}")
+    return -(-entries // LANES)
+
+
+def pack(scores: Sequence[int]) -> list[int]:
+    """Pack scores, lane 0 first, into ceil(n / 16) words.
+
+    Raises:
+        ValueError: a score outside 0..32767.
+    """
+    words = []
+    for start in range(0, len(scores), LANES):
+        packed = 0
+        for lane, score in enumerate(scores[start : start + LANES]):
+            if not 0 <= score <= MAX_SCORE:
+                raise ValueError(f"score {score} of entry {start + lane} is outside 0..{MAX_SCORE}")
+            packed |= score << (LANE_BITS * (LANES - 1 - lane))
+        words.append(packed)
+    return words
+
+
+def unpack(words: Sequence[int], entries: int) -> list[int]:
+    """The first ``entries`` scores of a packed row.
+
+    Raises:
+        ValueError: another number of words than ``entries`` need, a set high bit, or a score past the last entry.
+    """
+    check_row(words, entries)
+    return [(words[i // LANES] >> (LANE_BITS * (LANES - 1 - i % LANES))) & MAX_SCORE for i in range(entries)]
+
+
+def check_row(words: Sequence[int], entries: int) -> None:
+    """Check that ``words`` is a well-formed row over ``entries`` entries, as Scoring does at the reveal.
+
+    Raises:
+        ValueError: what is wrong, in one line.
+    """
+    wanted = word_count(entries)
+    if len(words) != wanted:
+        raise ValueError(f"{entries} entries take {wanted} words, {len(words)} given")
+    for index, packed in enumerate(words):
+        if not 0 <= packed < 1 << 256 or packed & _HIGH_BITS:
+            raise ValueError(f"word {index} has the high bit of a lane set")
+    used = entries % LANES
+    if used and words[-1] & ((1 << (LANE_BITS * (LANES - used))) - 1):
+        raise ValueError(f"word {wanted - 1} has a score past entry {entries - 1}")
+
+
+def page_words(committed_rows: int) -> int:
+    """Words of a page when ``committed_rows`` validators committed: min(64, (131072 - 8192) // (32 (rows + 1))).
+
+    A transaction may carry 128 KiB; 8 KiB are left for the head of the call, and the claimed medians take the place
+    of one more row.
+
+    Raises:
+        ValueError: no committed row, or so many that not even one word of each fits.
+    """
+    if committed_rows < 1:
+        raise ValueError("a page needs at least one committed row")
+    words = min(MAX_PAGE_WORDS, _CALLDATA_BYTES // (32 * (committed_rows + 1)))
+    if words == 0:
+        raise ValueError(f"{committed_rows} rows are too many for one transaction")
+    return words
+
+
+def page_count(entries: int, words_a_page: int) -> int:
+    """Pages that ``entries`` entries take."""
+    return -(-word_count(entries) // words_a_page)
+
+
+def pages_of(words: Sequence[int], words_a_page: int) -> list[Sequence[int]]:
+    """A row (or the medians) cut into pages; the last may be shorter."""
+    return [words[start : start + words_a_page] for start in range(0, len(words), words_a_page)]
+
+
+def page_hash(words: Sequence[int]) -> bytes:
+    """keccak256 of one row's words of one page, concatenated."""
+    return words_hash(words)
+
+
+def fold(accumulator: bytes, operator: str, seats: int, hash_of_page: bytes) -> bytes:
+    """The page's accumulator after one more reveal: keccak256(abi.encode(acc, operator, seats, pageHash))."""
+    return hash_of(accumulator, operator, seats, hash_of_page)
+
+
+def row_head(operator: str, seats: int) -> int:
+    """What `settlePage` takes for a row: uint256(operator) | seats << 160."""
+    if not 0 <= seats < 1 << 16:
+        raise ValueError(f"seats outside uint16: {seats}")
+    return int(operator, 16) | seats << 160
