@@ -1,0 +1,121 @@
+"""Who gets what when a task ends, in wei, equal to Rewards to the last wei.
+
+Every share is rounded down; what rounding leaves stays in the escrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from covey.protocol.types import Outcome
+
+BPS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """How an escrow splits at a task's end, wei.
+
+    ``flat`` is true when no validator gained anything: the validators' pool is then what is left of it after three
+    quarters went to the treasury, and it is shared by revealed seats.
+    """
+
+    trainers: int
+    validators: int
+    to_creator: int
+    to_treasury: int
+    flat: bool
+
+
+def entry_fee(first_fee: int, entries: int, max_entries: int) -> int:
+    """Fee of the entry that follows ``entries`` committed ones: first + floor(3 first entries / max_entries), wei."""
+    return first_fee + 3 * first_fee * entries // max_entries
+
+
+def bond_left(bond: int, tip: int, steps: int) -> int:
+    """What is left of the creator's bond after ``steps`` tips; a tip is cut to what is there."""
+    return max(0, bond - tip * steps)
+
+
+def split(
+    outcome: Outcome,
+    bounty: int,
+    bond: int,
+    fees: int,
+    validator_bps: int,
+    total_weights: int = 0,
+    gain_seats: int = 0,
+) -> Pools:
+    """Split a task's escrow.
+
+    Args:
+        bond: what is left of the creator's bond after tips.
+        fees: all entry fees paid.
+        total_weights: sum of the trainers' weights over all entries.
+        gain_seats: sum of seats times gain over all revealed rows.
+
+    Raises:
+        ValueError: the task still runs.
+    """
+    if outcome == Outcome.REFUNDED:  # fees go back entry by entry
+        return Pools(0, 0, bounty + bond, 0, False)
+    if outcome == Outcome.FAILED:
+        return Pools(0, 0, bounty // 2, bounty - bounty // 2 + bond, False)
+    if outcome != Outcome.PAID:
+        raise ValueError("the task still runs: its escrow is not split yet")
+    from_bounty = bounty * validator_bps // BPS
+    validators = from_bounty + fees
+    trainers = bounty - from_bounty
+    to_creator, to_treasury = bond, 0
+    if total_weights == 0:
+        to_creator += trainers
+        trainers = 0
+    flat = gain_seats == 0
+    if flat:
+        shared = validators // 4
+        to_treasury += validators - shared
+        validators = shared
+    return Pools(trainers, validators, to_creator, to_treasury, flat)
+
+
+def entry_reward(trainers_pool: int, weight: int, total_weights: int) -> int:
+    """An entry's share of the trainers' pool, wei."""
+    return trainers_pool * weight // total_weights if total_weights else 0
+
+
+def scoring_reward(pools: Pools, seats: int, gain: int, gain_seats: int, revealed_seats: int) -> int:
+    """A revealed validator's share of the validators' pool, wei."""
+    if pools.flat:
+        return pools.validators * seats // revealed_seats if revealed_seats else 0
+    return pools.validators * seats * gain // gain_seats
+
+
+@dataclass(frozen=True, slots=True)
+class Payouts:
+    """All rewards of a paid task, wei: by entrant, by validator."""
+
+    pools: Pools
+    entries: dict[str, int]
+    scoring: dict[str, int]
+
+
+def payouts(
+    pools: Pools,
+    entrants: Sequence[str],
+    weights: Sequence[int],
+    validators: Mapping[str, tuple[int, int]],
+) -> Payouts:
+    """Rewards of every entrant (by lane) and every validator (operator: seats, gain).
+
+    Raises:
+        ValueError: another number of weights than entrants.
+    """
+    total_weights = sum(weights)
+    gain_seats = sum(seats * gain for seats, gain in validators.values())
+    revealed_seats = sum(seats for seats, _ in validators.values())
+    return Payouts(
+        pools,
+        {o: entry_reward(pools.trainers, w, total_weights) for o, w in zip(entrants, weights, strict=True)},
+        {o: scoring_reward(pools, seats, gain, gain_seats, revealed_seats) for o, (seats, gain) in validators.items()},
+    )

@@ -1,0 +1,160 @@
+"""Settlement: medians, losses, gains and weights of a scored task, equal to Scoring.settlePage bit for bit.
+
+With m the seat-weighted lower medians, h and tau in score units and pi(i) the next entry of the same page whose median
+is at least 2, cyclic:
+
+- G = sum over entries with m_i >= 2 of min(max(|m_i - m_pi(i)| - 2h, 0), tau)
+- L_j = sum over all entries of min(max(|x_ij - m_i| - h, 0), tau)
+- gain_j = max(0, sum over pages of G - 2 L_j)
+- w_i = max(0, m_i - floor)^p
+
+By the triangle inequality a constant row has 2 L >= G and gains nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from covey.protocol.merkle import page_root
+from covey.protocol.scores import LANES, pack, page_words, pages_of
+
+USEFUL = 2
+"""Least median of an entry that is better than the base."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the task fixed: h, tau and floor in score units, the power p of the trainers' weights."""
+
+    h: int
+    tau: int
+    floor: int
+    power: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevealedRow:
+    """One revealed row: operator, its seats, and its score (0..32767) of every entry."""
+
+    operator: str
+    seats: int
+    scores: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One settled page: its median words, their Merkle root, its sum of weights, its G."""
+
+    words: list[int]
+    root: bytes
+    weights: int
+    spread: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A settled task.
+
+    ``medians`` and ``weights`` go by lane, ``losses`` and ``gains`` by order of reveal.
+    """
+
+    medians: list[int]
+    median_words: list[int]
+    pages: list[Page]
+    losses: list[int]
+    gains: list[int]
+    weights: list[int]
+    total_weights: int
+    gain_seats: int
+    spread: int
+    revealed_seats: int
+
+
+def weighted_lower_median(values: Sequence[int], weights: Sequence[int]) -> int:
+    """The least x with 2 weight(values <= x) >= W, W the sum of weights.
+
+    It is the only x with 2 weight(<= x) >= W and 2 weight(< x) < W, which is what the contract checks.
+
+    Raises:
+        ValueError: no values, another number of weights, or no weight at all.
+    """
+    total = sum(weights)
+    if not values or len(values) != len(weights) or total <= 0 or min(weights) < 0:
+        raise ValueError("a weighted median needs values with as many weights, not all zero")
+    reached = 0
+    for value, weight in sorted(zip(values, weights, strict=True)):
+        reached += weight
+        if 2 * reached >= total:
+            return value
+    raise AssertionError("unreachable: all weight passed without reaching half of it")
+
+
+def weight_of(median: int, floor: int, power: int) -> int:
+    """w = max(0, median - floor)^power: an entry's share of the trainers' pool before division by the sum."""
+    above: int = max(0, median - floor)
+    return int(above**power)
+
+
+def clipped(difference: int, free: int, tau: int) -> int:
+    """min(max(|difference| - free, 0), tau)."""
+    return min(max(abs(difference) - free, 0), tau)
+
+
+def page_spread(medians: Sequence[int], h: int, tau: int) -> int:
+    """G of one page: the clipped distance of each useful median to the next useful one, cyclic."""
+    useful = [m for m in medians if m >= USEFUL]
+    return sum(clipped(m - following, 2 * h, tau) for m, following in zip(useful, useful[1:] + useful[:1], strict=True))
+
+
+def row_loss(scores: Sequence[int], medians: Sequence[int], h: int, tau: int) -> int:
+    """L of one row: the clipped distances of its scores to the medians, summed over all entries."""
+    return sum(clipped(x - m, h, tau) for x, m in zip(scores, medians, strict=True))
+
+
+def quorum(revealed_seats: int, committed_seats: int, target_seats: int) -> bool:
+    """True when more than half of the committed seats, and more than K/2 seats in all, have revealed."""
+    return 2 * revealed_seats > committed_seats and 2 * revealed_seats > target_seats
+
+
+def settle(rows: Sequence[RevealedRow], rules: Rules, words_a_page: int | None = None) -> Settlement:
+    """Settle all pages of a task.
+
+    Args:
+        rows: the revealed rows in order of reveal, all over the same entries.
+        words_a_page: words of a page, which the contract derives from the number of *committed* rows; without it,
+            `page_words` of the number of revealed rows.
+
+    Raises:
+        ValueError: no row, rows of different lengths, or no seat at all.
+    """
+    if not rows:
+        raise ValueError("nothing revealed, nothing to settle")
+    entries = len(rows[0].scores)
+    if entries == 0 or any(len(row.scores) != entries for row in rows):
+        raise ValueError("rows must cover the same entries, at least one")
+    seats = [row.seats for row in rows]
+    medians = [weighted_lower_median(column, seats) for column in zip(*(row.scores for row in rows), strict=True)]
+    words = pack(medians)
+    per_page = page_words(len(rows)) if words_a_page is None else words_a_page
+    weights = [weight_of(m, rules.floor, rules.power) for m in medians]
+    pages = []
+    for number, page in enumerate(pages_of(words, per_page)):
+        lanes = slice(number * per_page * LANES, (number + 1) * per_page * LANES)
+        spread = page_spread(medians[lanes], rules.h, rules.tau)
+        pages.append(Page(list(page), page_root(page), sum(weights[lanes]), spread))
+    total_spread = sum(page.spread for page in pages)
+    losses = [row_loss(row.scores, medians, rules.h, rules.tau) for row in rows]
+    gains = [max(0, total_spread - 2 * loss) for loss in losses]
+    return Settlement(
+        medians=medians,
+        median_words=words,
+        pages=pages,
+        losses=losses,
+        gains=gains,
+        weights=weights,
+        total_weights=sum(weights),
+        gain_seats=sum(s * g for s, g in zip(seats, gains, strict=True)),
+        spread=total_spread,
+        revealed_seats=sum(seats),
+    )

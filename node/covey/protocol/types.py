@@ -1,0 +1,146 @@
+"""The contracts' structs as Python values, field for field.
+
+Amounts are wei of CVY, times unix seconds of the chain, digests 32 bytes, addresses 0x-prefixed hex.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Kind(IntEnum):
+    """What a task builds."""
+
+    ARENA = 0
+    FEDERATED = 1
+
+
+class Evaluation(IntEnum):
+    """Whose records score the entries."""
+
+    LOCAL = 0
+    SEALED = 1
+
+
+class Outcome(IntEnum):
+    """How a task ended."""
+
+    RUNNING = 0
+    PAID = 1
+    REFUNDED = 2
+    FAILED = 3
+
+
+class RowStatus(IntEnum):
+    """How far a seated validator's row has come."""
+
+    NONE = 0
+    COMMITTED = 1
+    ABSTAINED = 2
+    REVEALED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Lengths of a task's windows in seconds, in order."""
+
+    entry_commit: int
+    enrol: int
+    entry_reveal: int
+    open: int
+    score_commit: int
+    score_reveal: int
+    settle: int
+    appeal: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskParams:
+    """What a creator posts. ``validator_bps`` is in 1/10000; scores and their bounds in score units (1 = the base)."""
+
+    spec_digest: bytes
+    sealed_commitment: bytes
+    kind: Kind
+    evaluation: Evaluation
+    validator_bps: int
+    target_seats: int
+    floor_score: int
+    h: int
+    tau: int
+    power: int
+    max_entries: int
+    bounty: int
+    bond: int
+    entry_fee: int
+    min_stake: int
+    windows: Windows
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Absolute ends of the windows that the registry keeps."""
+
+    created_at: int
+    entry_commit_end: int
+    enrol_end: int
+    entry_reveal_end: int
+    open_end: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """Where a task stands in the registry. Lanes are 0..revealed-1."""
+
+    creator: str
+    outcome: Outcome
+    committed: int
+    revealed: int
+    total_earmarked: int
+    sealed_digest: bytes
+    sealed_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Where a task stands in scoring; all zero until the seed is requested."""
+
+    number: int
+    target: int
+    seed: bytes
+    seed_at: int
+    score_commit_end: int
+    score_reveal_end: int
+    committed_rows: int
+    committed_seats: int
+    revealed_rows: int
+    revealed_seats: int
+    page_words: int
+    pages: int
+    settled_pages: int
+    settled_at: int
+
+    @property
+    def seeded(self) -> bool:
+        """True once the seed is fixed."""
+        return self.seed != bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One validator's row of scores. ``index`` is its order of reveal, meaningful once revealed."""
+
+    status: RowStatus
+    seats: int
+    index: int
+    commitment: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over all settled pages: of max(0, m - floor)^p, of seats times gain, and G."""
+
+    weights: int
+    gain_seats: int
+    spread: int
