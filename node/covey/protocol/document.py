@@ -1,0 +1,110 @@
+"""What all off-chain documents share: a strict model, canonical bytes, one-line errors, common field types."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from covey.protocol import canonical
+from covey.protocol.canonical import DocumentError
+
+PER = 10_000
+"""Fractions are integers out of this."""
+
+
+class Strict(BaseModel):
+    """Frozen, no unknown fields, no conversion between types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Document(Strict):
+    """A strict model that is stored under a CID."""
+
+    title: ClassVar[str] = "document"
+
+    def canonical_bytes(self) -> bytes:
+        """The one sequence of bytes that stands for this document; fields that are None are left out."""
+        return canonical.dumps(self.model_dump(mode="json", exclude_none=True))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read a stored document.
+
+        Raises:
+            DocumentError: not canonical JSON, an unknown or missing field, or a value out of bounds.
+        """
+        document = cls._validate(canonical.loads(data))
+        if document.canonical_bytes() != data:
+            raise DocumentError(f"{cls.title}: not in canonical form: a null or a default is written differently")
+        return document
+
+    @classmethod
+    def parse(cls, text: bytes | dict[str, Any]) -> Self:
+        """Read a document that a person wrote: spaces and any order of keys allowed, the same fields and bounds.
+
+        Raises:
+            DocumentError: as `from_bytes`, less the canonical form.
+        """
+        return cls._validate(canonical.loads(text, canonical=False) if isinstance(text, bytes) else text)
+
+    @classmethod
+    def _validate(cls, fields: dict[str, Any]) -> Self:
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            raise DocumentError(f"{cls.title}: {_first(error)}") from None
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "document"
+    rest = error.error_count() - 1
+    return f"{where}: {first['msg']}" + (f" (and {rest} more)" if rest else "")
+
+
+def _matches(pattern: str, what: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(f"{what} wanted, not {value[:80]!r}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _decimal(value: str) -> str:
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        raise ValueError(f"a decimal number wanted, not {value[:80]!r}") from None
+    if not number.is_finite() or len(value) > 40 or decimal_text(number) != value:
+        raise ValueError(f"a plain decimal wanted (no exponent, no trailing zeros), not {value[:80]!r}")
+    return value
+
+
+def decimal_text(number: Decimal | float) -> str:
+    """A number as a plain decimal string: no exponent, no trailing zeros; a float as its shortest exact spelling."""
+    value = Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
+Hex32 = Annotated[str, _matches(r"[0-9a-f]{64}", "64 lower-case hex digits")]
+"""32 bytes, usually a sha2-256 digest."""
+AddressHex = Annotated[str, _matches(r"0x[0-9a-f]{40}", "a lower-case 0x address")]
+Name = Annotated[str, _matches(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}", "a name (letters, digits, _ . + -, at most 64)")]
+Line = Annotated[str, _matches(r"[^\x00-\x1f\x7f]{1,500}", "one line of at most 500 characters")]
+DecimalText = Annotated[str, AfterValidator(_decimal)]
+"""A decimal fraction as a string, in its one canonical spelling."""
+Count = Annotated[int, Field(ge=0, le=(1 << 53) - 1)]
+Positive = Annotated[int, Field(ge=1, le=(1 << 53) - 1)]
+Fraction = Annotated[int, Field(ge=0, le=PER)]
+"""A fraction in 1/10000."""
+Score = Annotated[int, Field(ge=0, le=0x7FFF)]

@@ -1,0 +1,76 @@
+"""The manifest of an entry: what an adapter was trained for and how, signed by nothing but its CID.
+
+It stands in the entry's directory beside ``adapter_model.safetensors`` and ``adapter_config.json``. Trainers state
+what they did; validators check only what decides the score (task, operator, base), never the story.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from covey.protocol.document import AddressHex, Count, DecimalText, Document, Hex32, Name, Positive, Strict
+
+MANIFEST_NAME = "manifest.json"
+ADAPTER_NAME = "adapter_model.safetensors"
+CONFIG_NAME = "adapter_config.json"
+ENTRY_FILES = (CONFIG_NAME, ADAPTER_NAME, MANIFEST_NAME)
+"""The files of an entry's directory, sorted; any other file makes the entry invalid."""
+
+
+class TaskReference(Strict):
+    """Which task, on which chain."""
+
+    chain_id: Positive
+    registry: AddressHex
+    task_id: Positive
+    spec: Hex32
+    """Digest of the spec's CID."""
+
+
+class TrainingSettings(Strict):
+    """How the adapter was trained."""
+
+    optimiser: Name
+    learning_rate: DecimalText
+    schedule: Name
+    warmup_steps: Count = 0
+    steps: Count
+    batch_records: Positive
+    sequence_length: Positive
+    rank: Annotated[int, Field(ge=1, le=1024)]
+    alpha: Positive
+    dropout: DecimalText = "0"
+    weight_decay: DecimalText = "0"
+    seed: Count
+
+
+class PrivacyAccount(Strict):
+    """What DP-SGD spent: (epsilon, delta) of this entry by the named accountant."""
+
+    epsilon: DecimalText
+    delta: DecimalText
+    noise_multiplier: DecimalText
+    max_gradient_norm: DecimalText
+    sample_rate: DecimalText
+    accountant: Name
+
+
+class Manifest(Document):
+    """An entry's manifest, version 1."""
+
+    title: ClassVar[str] = "manifest"
+
+    version: Literal[1] = 1
+    task: TaskReference
+    operator: AddressHex
+    base_digest: Hex32
+    records: Count
+    """Distinct records trained on."""
+    tokens_seen: Count
+    """Target tokens over all steps, repeats counted."""
+    training: TrainingSettings
+    privacy: PrivacyAccount | None = None
+    software: Annotated[dict[Name, Name], Field(max_length=32)] = Field(default_factory=dict)
+    """Package versions, for instance {"torch": "2.13.0"}."""

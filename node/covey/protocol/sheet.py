@@ -1,0 +1,91 @@
+"""The score sheet: a validator's evidence for its row of scores. It never holds a record.
+
+In a sealed task it carries, per entry and stratum, the token counts and the sums of negative log-likelihood, so that
+anyone can recompute the score. In a local task it carries counts and the rounded scores only: sums over private
+records would tell more about them than the score does.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from covey.protocol.document import AddressHex, DecimalText, Document, Hex32, Line, Name, Positive, Score, Strict
+from covey.protocol.entry import TaskReference
+
+SHEET_NAME = "scores.json"
+
+
+class Profile(Strict):
+    """What computed the scores."""
+
+    device: Line
+    dtype: Literal["float32", "bfloat16", "float16", "float64"]
+    threads: Positive = 1
+    software: Annotated[dict[Name, Name], Field(max_length=32)] = Field(default_factory=dict)
+
+
+class Sample(Strict):
+    """The part of a stratum that was scored, the same for all entries."""
+
+    name: Name
+    records: Positive
+    tokens: Positive
+    base_nll: DecimalText | None = None
+    """Sum over all target tokens under the base, nats; sealed tasks only."""
+
+
+class EntryScore(Strict):
+    """One entry's score and why."""
+
+    lane: Annotated[int, Field(ge=0, le=0xFFFF)]
+    digest: Hex32
+    score: Score
+    verdict: Literal["scored", "near-copy", "invalid", "unavailable"]
+    """Only `invalid` (the file is at fault) and `unavailable` (no source had it) score 0; a near-copy scores 1."""
+    reason: Line | None = None
+    adapter_nll: Annotated[list[DecimalText], Field(max_length=64)] | None = None
+    """Sums under the adapter, nats, one a stratum in the order of `strata`; sealed tasks only."""
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        allowed = {"scored": self.score >= 1, "near-copy": self.score == 1}.get(self.verdict, self.score == 0)
+        if not allowed:
+            raise ValueError(f"a score of {self.score} does not go with the verdict {self.verdict}")
+        return self
+
+
+class ScoreSheet(Document):
+    """A validator's score sheet of one round, version 1."""
+
+    title: ClassVar[str] = "score sheet"
+
+    version: Literal[1] = 1
+    task: TaskReference
+    round: Annotated[int, Field(ge=0, le=255)] = 0
+    operator: AddressHex
+    base_digest: Hex32
+    source: Literal["local", "sealed"]
+    profile: Profile
+    strata: Annotated[list[Sample], Field(min_length=1, max_length=64)]
+    entries: Annotated[list[EntryScore], Field(min_length=1, max_length=1 << 16)]
+    """By lane, all lanes of the task."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if [entry.lane for entry in self.entries] != list(range(len(self.entries))):
+            raise ValueError("entries must stand in order of lane, none left out")
+        sealed = self.source == "sealed"
+        if any((sample.base_nll is not None) != sealed for sample in self.strata):
+            raise ValueError("base_nll belongs to every stratum of a sealed sheet and to none of a local one")
+        for entry in self.entries:
+            wanted = len(self.strata) if sealed and entry.verdict == "scored" else None
+            given = None if entry.adapter_nll is None else len(entry.adapter_nll)
+            if given != wanted and not (sealed and entry.verdict == "near-copy"):
+                raise ValueError(f"entry {entry.lane}: adapter_nll has {given} sums, {wanted} wanted")
+        return self
+
+    def scores(self) -> list[int]:
+        """The row to pack, by lane."""
+        return [entry.score for entry in self.entries]
