@@ -1,0 +1,1 @@
+"""Covey: train Qwen adapters together without pooling data."""
