@@ -18,7 +18,7 @@ interface IScoring {
         RowStatus status;
         uint16 seats;
         uint32 index; // order of reveal, 0-based; meaningful when Revealed
-        bytes32 commitment;
+        bytes32 commitment; // its first 28 bytes, the rest zero
     }
 
     struct Round {
@@ -32,7 +32,7 @@ interface IScoring {
         uint32 committedSeats;
         uint32 revealedRows;
         uint32 revealedSeats;
-        uint16 pageWords; // words a page, fixed by committedRows once commits are closed
+        uint16 pageWords; // words a page: min(64, (3840 - committedRows) / (committedRows + 1)); fixed once commits are closed
         uint16 pages;
         uint16 settledPages;
         uint40 settledAt; // time the last page settled; 0: not yet
@@ -69,6 +69,7 @@ interface IScoring {
     error ScoringNotSettled(uint256 taskId);
     error ScoringAppealOpen(uint256 taskId, uint40 until);
     error ScoringEnded(uint256 taskId);
+    error ScoringFull(uint256 taskId);
 
     // ------------------------------------------------------------------ events
 
@@ -88,26 +89,32 @@ interface IScoring {
     event PageSettled(
         uint256 indexed taskId, uint8 round, uint16 page, bytes32 root, uint256 weights, uint64 spread, uint256[] medians
     );
+    /// @param losses summed losses, eight to a word: the row with reveal index i at bits 32·(i mod 8) of word i / 8
     event RoundSettled(uint256 indexed taskId, uint8 round, Totals totals, uint256[] losses, uint40 payableAt);
     event RoundFailed(uint256 indexed taskId, uint8 round, uint32 revealedSeats, uint32 committedSeats);
 
     // ------------------------------------------------------------------ seed (anyone; earns a tip)
 
+    /// @notice Freeze the terms and name the block whose randomness seats the committee; again once that block can no longer be proven.
     function requestSeed(uint256 taskId) external;
+    /// @notice Fix the seed and start the score windows. Refused when they would not end before the task expires.
     /// @param proof what the randomness source asks for: the RLP header of the target block
     function fixSeed(uint256 taskId, bytes calldata proof) external;
 
-    // ------------------------------------------------------------------ validators (caller is signerOf[operator])
+    // ------------------------------------------------------------------ validators (caller is signerOf[operator], but for reveals)
 
     /// @param commitment keccak256(abi.encode(chainid, scoring, taskId, round, operator, keccak256(abi.encodePacked(words)), evidenceDigest, salt))
     function commitScores(uint256 taskId, address operator, bytes32 commitment) external;
+    /// @notice A seated validator that cannot evaluate says so before commits close: not paid, not slashed, not counted.
     function abstain(uint256 taskId, address operator) external;
+    /// @notice Reveal a committed row. Whoever knows the salt may send it.
     /// @param words the whole row, ceil(entries/16) words
     function revealScores(uint256 taskId, address operator, uint256[] calldata words, bytes32 evidenceDigest, bytes32 salt) external;
 
     // ------------------------------------------------------------------ settlement (anyone; earns a tip)
 
-    /// @notice Settle one page.
+    /// @notice Settle one page, in order: the next page is `settledPages`. Open once score reveals are over, or as soon as all
+    /// committed rows are revealed and commits are closed.
     /// @param rows heads of the revealed rows in order of reveal: uint256(operator) | seats << 160
     /// @param medians claimed seat-weighted lower medians, one word per word of the page
     /// @param words all rows' words of this page, row after row (row-major), rows.length * medians.length words
@@ -127,8 +134,10 @@ interface IScoring {
     function rowOf(uint256 taskId, address operator) external view returns (Row memory);
     /// @notice Seats of an enrolled operator under the fixed seed.
     function seatsOf(uint256 taskId, address operator) external view returns (uint16);
+    /// @notice Fold of the revealed rows of a page; zero once the page is settled.
     function accumulatorOf(uint256 taskId, uint256 page) external view returns (bytes32);
-    /// @notice Positional Merkle root over the page's median words, depth 6; zero until settled.
+    /// @notice Positional Merkle root over the page's median words, depth 6; zero until settled. A leaf is keccak256(word), missing
+    /// leaves are 32 zero bytes, a node is keccak256(left ‖ right); bit k of the word's index in its page is set where level k is a right child.
     function pageRootOf(uint256 taskId, uint256 page) external view returns (bytes32);
     /// @notice Summed loss of the row with that reveal index.
     function lossOf(uint256 taskId, uint32 index) external view returns (uint32);
@@ -136,4 +145,6 @@ interface IScoring {
     function gainOf(uint256 taskId, address operator) external view returns (uint256);
     /// @notice Check a median word against a page's root.
     function verifyMedianWord(uint256 taskId, uint256 wordIndex, uint256 word, bytes32[6] calldata proof) external view returns (bool);
+    /// @notice True once all pages are settled: the task can only end as paid.
+    function isSettled(uint256 taskId) external view returns (bool);
 }

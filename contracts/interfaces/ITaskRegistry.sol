@@ -65,6 +65,43 @@ interface ITaskRegistry {
         uint40 expiresAt; // from here on `expire` forces an ending
     }
 
+    /// @notice Bounds on what a task may ask for. Governed.
+    struct RegistryConfig {
+        Windows minWindows; // `open` and `appeal` bind sealed tasks only
+        uint128 minBounty; // >= 1
+        uint128 minBond;
+        uint32 stakeMultipleBps; // least minStake as a share of the bounty, 1/10000
+        uint16 maxEntries; // <= 32768
+        uint16 maxTargetSeats; // <= 1023
+        uint16 maxH; // <= 16383, so that 2h fits a lane
+        uint16 maxTau; // <= 4095, so that sixteen clipped losses add up below 2^16 - 1
+    }
+
+    /// @notice What Scoring copies when it asks for a seed.
+    struct ScoringTerms {
+        uint128 totalEarmarked; // S
+        uint40 expiresAt;
+        uint32 scoreCommit;
+        uint32 scoreReveal;
+        uint32 appeal;
+        uint16 targetSeats; // K
+        uint16 floorScore;
+        uint16 h;
+        uint16 tau;
+        uint8 power;
+        uint16 entries; // revealed entries
+    }
+
+    /// @notice What Rewards needs to split a task and to pay a claim.
+    struct PayTerms {
+        address creator;
+        Outcome outcome;
+        uint16 validatorBps;
+        uint16 floorScore;
+        uint8 power;
+        uint16 entries; // revealed entries
+    }
+
     struct TaskState {
         address creator;
         Outcome outcome;
@@ -104,6 +141,8 @@ interface ITaskRegistry {
     error RegistryNotScoring(address caller);
     error RegistryNothingToRelease(uint256 taskId, address operator);
     error RegistryZeroAmount();
+    error RegistryTooLittleStake(uint256 taskId, uint256 enrolled, uint256 minimum);
+    error RegistrySettled(uint256 taskId);
 
     // ------------------------------------------------------------------ events
 
@@ -115,6 +154,7 @@ interface ITaskRegistry {
     event TaskEnded(uint256 indexed taskId, Outcome outcome, bytes32 reason);
     event EarmarkFreed(uint256 indexed taskId, address indexed operator, uint256 amount);
     event PausedSet(bool paused);
+    event ConfigSet(RegistryConfig config);
 
     // ------------------------------------------------------------------ creators
 
@@ -134,7 +174,8 @@ interface ITaskRegistry {
     /// @param maxFee the most the caller pays
     function commitEntry(uint256 taskId, address operator, bytes32 commitment, uint256 maxFee) external;
 
-    /// @notice Reveal a committed entry after enrolment closed; gives it the next lane.
+    /// @notice Reveal a committed entry after enrolment closed; gives it the next lane. Whoever knows the salt may send it. Refused
+    /// when too little stake enrolled, so that no adapter is shown for a task that will be refunded.
     function revealEntry(uint256 taskId, address operator, bytes32 digest, bytes32 salt) external returns (uint32 lane);
 
     /// @notice Back a task with `amount` of the operator's free eligible stake.
@@ -142,10 +183,12 @@ interface ITaskRegistry {
 
     // ------------------------------------------------------------------ endings
 
-    /// @notice After entry reveals: refund a task without a revealed entry or with too little enrolled stake; fail one whose sealed set stayed shut. Anyone.
+    /// @notice Refund a task without a committed entry after `entryCommitEnd`, with too little enrolled stake after `enrolEnd` or without a
+    /// revealed entry after `entryRevealEnd`; fail one whose sealed set stayed shut until `openEnd`. Anyone; earns a tip.
     function closeTask(uint256 taskId) external;
 
-    /// @notice Force the failed ending once `expiresAt` has passed. Anyone.
+    /// @notice Force an ending once `expiresAt` has passed: refunded where closeTask would refund, else failed. A settled task does not
+    /// expire: `Scoring.finalise` pays it. Anyone; earns a tip.
     function expire(uint256 taskId) external;
 
     /// @notice Scoring reports how the task went.
@@ -163,6 +206,11 @@ interface ITaskRegistry {
     function outcomeOf(uint256 taskId) external view returns (Outcome);
     /// @notice Fee of the entry that would be the (n+1)-th: entryFee + 3·entryFee·n/maxEntries.
     function entryFeeAt(uint256 taskId, uint32 n) external view returns (uint256);
+    /// @return commitment the first 28 bytes of what was committed, zero if nothing was
+    /// @return sequence order of commitment in the task, 0-based
+    /// @return revealed whether the entry has a lane
+    /// @return lane its lane, meaningful when revealed
+    /// @return fee what was paid for it
     function commitmentOf(uint256 taskId, address operator)
         external
         view
@@ -172,4 +220,16 @@ interface ITaskRegistry {
     function earmarkOf(uint256 taskId, address operator) external view returns (uint256);
     /// @notice True once everything before the seed is done and the task can be scored.
     function readyForSeed(uint256 taskId) external view returns (bool);
+    function scoringTermsOf(uint256 taskId) external view returns (ScoringTerms memory);
+    function payTermsOf(uint256 taskId) external view returns (PayTerms memory);
+    function config() external view returns (RegistryConfig memory);
+    function paused() external view returns (bool);
+    /// @notice The longest a task may take from creation to `expiresAt`, as Staking had it at deployment.
+    function maxTaskLife() external view returns (uint40);
+
+    // ------------------------------------------------------------------ governance (restricted)
+
+    /// @notice Stop or resume createTask, commitEntry and enrol. Duties, claims and endings are never paused.
+    function setPaused(bool value) external;
+    function setConfig(RegistryConfig calldata value) external;
 }
