@@ -20,7 +20,7 @@ MAX_SCORE = 0x7FFF
 MAX_PAGE_WORDS = 64
 """Words of a page whatever the number of rows: the depth of the Merkle tree over a page's medians is 6."""
 
-_CALLDATA_BYTES = 131_072 - 8_192
+_CALLDATA_WORDS = (131_072 - 8_192) // 32
 _HIGH_BITS = int.from_bytes(b"\x80\x00" * LANES, "big")
 EMPTY_ACCUMULATOR = bytes(32)
 """A page's accumulator before the first reveal."""
@@ -78,18 +78,18 @@ def check_row(words: Sequence[int], entries: int) -> None:
 
 
 def page_words(committed_rows: int) -> int:
-    """Words of a page when ``committed_rows`` validators committed: min(64, (131072 - 8192) // (32 (rows + 1))).
+    """Words of a page when ``committed_rows`` validators committed: min(64, (3840 - rows) // (rows + 1)).
 
-    A transaction may carry 128 KiB; 8 KiB are left for the head of the call, and the claimed medians take the place
-    of one more row.
+    A transaction may carry 128 KiB; 8 KiB are left for the head of the call, so 3,840 words remain: a head and
+    ``page_words`` words for each row, and as many words again for the claimed medians.
 
     Raises:
         ValueError: no committed row, or so many that not even one word of each fits.
     """
     if committed_rows < 1:
         raise ValueError("a page needs at least one committed row")
-    words = min(MAX_PAGE_WORDS, _CALLDATA_BYTES // (32 * (committed_rows + 1)))
-    if words == 0:
+    words = min(MAX_PAGE_WORDS, (_CALLDATA_WORDS - committed_rows) // (committed_rows + 1))
+    if words <= 0:
         raise ValueError(f"{committed_rows} rows are too many for one transaction")
     return words
 
@@ -112,6 +112,19 @@ def page_hash(words: Sequence[int]) -> bytes:
 def fold(accumulator: bytes, operator: str, seats: int, hash_of_page: bytes) -> bytes:
     """The page's accumulator after one more reveal: keccak256(abi.encode(acc, operator, seats, pageHash))."""
     return hash_of(accumulator, operator, seats, hash_of_page)
+
+
+def pack_losses(losses: Sequence[int]) -> list[int]:
+    """Losses as Scoring packs them: 32 bits each, row i at bits 32 (i mod 8) of word i // 8."""
+    words = [0] * -(-len(losses) // 8)
+    for index, loss in enumerate(losses):
+        words[index // 8] |= loss << (32 * (index % 8))
+    return words
+
+
+def unpack_losses(words: Sequence[int], rows: int) -> list[int]:
+    """The losses of ``rows`` revealed rows, by order of reveal."""
+    return [(words[i // 8] >> (32 * (i % 8))) & 0xFFFFFFFF for i in range(rows)]
 
 
 def row_head(operator: str, seats: int) -> int:
