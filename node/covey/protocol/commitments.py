@@ -51,3 +51,8 @@ def sealed_commitment(chain_id: int, registry: str, creator: str, digest: bytes,
 def words_hash(words: Sequence[int]) -> bytes:
     """``keccak256(abi.encodePacked(words))`` of a ``uint256[]``."""
     return keccak(b"".join(map(word, words)))
+
+
+def stored_prefix(commitment: bytes) -> bytes:
+    """What the contracts keep of a commitment, and what their views give back: 28 bytes, then four zero bytes."""
+    return commitment[:28] + bytes(4)

@@ -20,10 +20,13 @@ from covey.protocol.document import (
     Line,
     Name,
     Positive,
-    Score,
     Strict,
 )
 
+MAX_H = 16_383
+"""2h fits a lane."""
+MAX_TAU = 4_095
+"""Sixteen clipped losses add up below 2^16 - 1."""
 Small = Annotated[int, Field(ge=1, le=1 << 20)]
 
 
@@ -107,8 +110,8 @@ class Bootstrap(Strict):
 class ScoringSpec(Strict):
     """The numbers the contract settles by; they must equal the task's on chain."""
 
-    h: Score
-    tau: Annotated[int, Field(ge=1, le=0x7FFF)]
+    h: Annotated[int, Field(ge=0, le=MAX_H)]
+    tau: Annotated[int, Field(ge=1, le=MAX_TAU)]
     floor: Annotated[int, Field(ge=1, le=0x7FFF)] = 655
     bootstrap: Bootstrap | None = None
 

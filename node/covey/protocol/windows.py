@@ -1,6 +1,7 @@
 """In which window a task is, by chain time.
 
-A window runs from its start up to but not including its end, as in the contracts.
+A window runs from its start up to but not including its end, as in the contracts. Settling does not wait for the end
+of the reveals once every committed row is revealed.
 """
 
 from __future__ import annotations
@@ -39,15 +40,21 @@ def phase(params: TaskParams, schedule: Schedule, state: TaskState, round_: Roun
     """The phase at chain time ``now``; ``round_`` is None until the seed was requested."""
     if state.outcome != Outcome.RUNNING:
         return Phase.ENDED
+    if round_ is not None and round_.settled_at:  # a settled task does not expire
+        return Phase.APPEAL if now < round_.settled_at + params.windows.appeal else Phase.FINALISE
     if now >= schedule.expires_at:
         return Phase.EXPIRE
     if now < schedule.entry_commit_end:
         return Phase.ENTRY_COMMIT
+    if state.committed == 0:
+        return Phase.CLOSE
     if now < schedule.enrol_end:
         return Phase.ENROL
+    if state.total_earmarked < max(params.min_stake, 1):
+        return Phase.CLOSE
     if now < schedule.entry_reveal_end:
         return Phase.ENTRY_REVEAL
-    if state.revealed == 0 or state.total_earmarked < params.min_stake or state.total_earmarked == 0:
+    if state.revealed == 0:
         return Phase.CLOSE
     if params.evaluation == Evaluation.SEALED and not state.sealed_open:
         return Phase.OPEN if now < schedule.open_end else Phase.CLOSE
@@ -61,10 +68,8 @@ def _scoring_phase(params: TaskParams, round_: Round | None, now: int) -> Phase:
         return Phase.SEED_FIX
     if now < round_.score_commit_end:
         return Phase.SCORE_COMMIT
-    if now < round_.score_reveal_end:
+    if now < round_.score_reveal_end and round_.revealed_rows < round_.committed_rows:
         return Phase.SCORE_REVEAL
     if not quorum(round_.revealed_seats, round_.committed_seats, params.target_seats):
         return Phase.FAIL
-    if round_.settled_at == 0:
-        return Phase.SETTLE
-    return Phase.APPEAL if now < round_.settled_at + params.windows.appeal else Phase.FINALISE
+    return Phase.SETTLE

@@ -1,0 +1,54 @@
+"""Compiled contracts that ship with the package: one JSON file a contract, written by ``make contracts``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from covey.chain.errors import Fatal
+
+CONTRACTS = ("AccessManager", "CoveyToken", "Staking", "BeaconRandomness", "TaskRegistry", "Scoring", "Rewards")
+"""What a deployment consists of, in order of deployment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One compiled contract."""
+
+    name: str
+    abi: list[dict[str, Any]]
+    bytecode: bytes
+    """Creation code without constructor arguments."""
+    runtime_bytecode: bytes
+    """Deployed code with the immutables zero."""
+    immutables: tuple[tuple[int, int], ...]
+    """(start, length) of each immutable in the deployed code, bytes."""
+    input_hash: str
+    """0x-prefixed sha256 of the compiler input."""
+    compiler: str
+
+
+@cache
+def load(name: str) -> Artifact:
+    """The artifact of a contract.
+
+    Raises:
+        Fatal: the package ships none of that name.
+    """
+    try:
+        text = resources.files(__name__).joinpath(f"{name}.json").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise Fatal(f"the package has no compiled contract {name}; run `make contracts`") from None
+    fields = json.loads(text)
+    return Artifact(
+        name=fields["contractName"],
+        abi=fields["abi"],
+        bytecode=bytes.fromhex(fields["bytecode"].removeprefix("0x")),
+        runtime_bytecode=bytes.fromhex(fields["runtimeBytecode"].removeprefix("0x")),
+        immutables=tuple((place["start"], place["length"]) for place in fields["immutableReferences"]),
+        input_hash=fields["inputHash"],
+        compiler=fields["compilerVersion"],
+    )
