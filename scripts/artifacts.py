@@ -1,0 +1,194 @@
+"""Compile the contracts with ape (through py-solc-x) and write the artifacts that the package ships.
+
+Usage: python scripts/artifacts.py compile|ship|check
+
+`compile` writes one file a deployable contract to .toolchain/artifacts, `ship` copies them to
+node/covey/chain/artifacts, where they are committed, and `check` exits with 1 if the two differ.
+An artifact holds:
+
+    contractName         name of the contract
+    sourceName           source unit, as in the compiler input
+    compilerVersion      full version of the compiler
+    inputHash            sha256 of the compiler input: see `compiler_input`
+    abi                  JSON ABI
+    bytecode             creation code without constructor arguments, 0x-prefixed hex
+    runtimeBytecode      deployed code with the immutables zero, 0x-prefixed hex
+    immutableReferences  [{name, start, length}], in bytes of the deployed code, by start
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = ROOT / "node" / "covey" / "chain" / "artifacts"
+FRESH = ROOT / ".toolchain" / "artifacts"
+# Where ape puts its copy of the OpenZeppelin package, and what the sources call it.
+APE_DEPENDENCY = "contracts/.cache/openzeppelin/local/"
+DEPENDENCY = "@openzeppelin/contracts/"
+# Contracts of the dependency that are deployed as they are. Everything else shipped lies right in contracts/.
+DEPLOYED_DEPENDENCIES = ("AccessManager",)
+CODE_LIMIT = 24_576  # bytes, EIP-170
+
+Json = dict[str, Any]
+
+
+def compile_with_ape() -> tuple[Json, Json]:
+    """Compile every contract with ape and return the standard JSON input and output of the run.
+
+    ape keeps a part of the output only, so the call that it makes into py-solc-x is recorded, with immutables and
+    metadata asked for besides. ape's own cache (.build) is fresh afterwards.
+    """
+    import ape
+    import ape_solidity.compiler as plugin
+
+    runs: list[tuple[Json, Json]] = []
+    compile_standard = plugin.compile_standard
+
+    def record(input_data: Json, **arguments: Any) -> Json:
+        for selection in input_data["settings"]["outputSelection"].values():
+            selection["*"] = sorted({*selection["*"], "metadata", "evm.deployedBytecode.immutableReferences"})
+        output: Json = compile_standard(input_data, **arguments)
+        runs.append((input_data, output))
+        return output
+
+    shutil.rmtree(ROOT / "contracts" / ".cache", ignore_errors=True)
+    with mock.patch.object(plugin, "compile_standard", record):
+        ape.Project(ROOT).load_contracts(use_cache=False)
+    if len(runs) != 1:
+        sys.exit(f"error: ape made {len(runs)} compiler runs instead of one; is there a .sol file in contracts/?")
+    return runs[0]
+
+
+def canonical_name(unit: str) -> str:
+    """The name of a source unit as other sources import it, whatever folder ape compiled it in."""
+    return unit.replace(APE_DEPENDENCY, DEPENDENCY, 1)
+
+
+def compiler_input(unit: str, run: Json, metadata: Json) -> Json:
+    """The smallest standard JSON input that compiles to the contract's bytecode: its own sources, settings, no paths."""
+    settings = run["settings"]
+    return {
+        "language": "Solidity",
+        "sources": {
+            canonical_name(name): {"content": run["sources"][name]["content"]} for name in sorted(metadata["sources"])
+        },
+        "settings": {
+            "evmVersion": settings["evmVersion"],
+            "metadata": {"bytecodeHash": "none"},
+            "optimizer": settings["optimizer"],
+            "viaIR": settings["viaIR"],
+        },
+    }
+
+
+def canonical_bytes(value: Json) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def declarations(node: Any) -> Iterator[tuple[str, str]]:
+    """Yield (AST id, name) of every state variable below an AST node."""
+    if isinstance(node, dict):
+        if node.get("nodeType") == "VariableDeclaration" and node.get("stateVariable"):
+            yield str(node["id"]), node["name"]
+        for child in node.values():
+            yield from declarations(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from declarations(child)
+
+
+def artifacts(run: Json, output: Json) -> Iterator[Json]:
+    """Yield the artifact of each deployable contract of a compiler run."""
+    names = dict(pair for source in output["sources"].values() for pair in declarations(source["ast"]))
+    for unit, contracts in output["contracts"].items():
+        for name, contract in contracts.items():
+            own = unit.startswith("contracts/") and unit.count("/") == 1
+            code = contract["evm"]["bytecode"]["object"]
+            runtime = contract["evm"]["deployedBytecode"]["object"]
+            if not code or not (own or name in DEPLOYED_DEPENDENCIES):
+                continue
+            if "__$" in code:
+                sys.exit(f"error: {unit}: {name} needs a linked library; make the library's functions internal")
+            if len(runtime) // 2 > CODE_LIMIT:
+                sys.exit(f"error: {unit}: {name} has {len(runtime) // 2} bytes of code; the limit is {CODE_LIMIT}")
+            metadata = json.loads(contract["metadata"])
+            references = contract["evm"]["deployedBytecode"].get("immutableReferences", {})
+            yield {
+                "contractName": name,
+                "sourceName": canonical_name(unit),
+                "compilerVersion": metadata["compiler"]["version"],
+                "inputHash": "0x" + hashlib.sha256(canonical_bytes(compiler_input(unit, run, metadata))).hexdigest(),
+                "abi": contract["abi"],
+                "bytecode": "0x" + code,
+                "runtimeBytecode": "0x" + runtime,
+                "immutableReferences": sorted(
+                    ({"name": names[key], **place} for key, places in references.items() for place in places),
+                    key=lambda reference: reference["start"],
+                ),
+            }
+
+
+def render(artifact: Json) -> str:
+    """JSON with a line for each key and for each entry of a list, so that a diff shows what changed."""
+    lines = []
+    for key, value in artifact.items():
+        text = json.dumps(value)
+        if isinstance(value, list) and value:
+            text = "[\n" + ",\n".join(f"    {json.dumps(item)}" for item in value) + "\n  ]"
+        lines.append(f"  {json.dumps(key)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def compile_all() -> None:
+    """Compile every contract and write the artifacts to FRESH."""
+    rendered = {artifact["contractName"]: artifact for artifact in artifacts(*compile_with_ape())}
+    shutil.rmtree(FRESH, ignore_errors=True)
+    FRESH.mkdir(parents=True)
+    for name, artifact in sorted(rendered.items()):
+        (FRESH / f"{name}.json").write_text(render(artifact))
+        size = len(artifact["runtimeBytecode"]) // 2 - 1
+        print(f"{name:<24} {size:>6} bytes of code, {CODE_LIMIT - size:>6} to spare")
+
+
+def differences() -> tuple[list[str], list[str]]:
+    """The names of all artifacts, and of those that differ between FRESH and SHIPPED or are in one only."""
+    names = sorted({path.name for folder in (FRESH, SHIPPED) for path in folder.glob("*.json")})
+    _, different, missing = filecmp.cmpfiles(FRESH, SHIPPED, names, shallow=False)
+    return names, sorted(different + missing)
+
+
+def ship() -> None:
+    """Make SHIPPED equal to FRESH."""
+    SHIPPED.mkdir(parents=True, exist_ok=True)
+    _, changed = differences()
+    for name in changed:
+        if (FRESH / name).exists():
+            shutil.copyfile(FRESH / name, SHIPPED / name)
+        else:
+            (SHIPPED / name).unlink()
+        print(f"{(SHIPPED / name).relative_to(ROOT)} changed")
+
+
+def check() -> None:
+    """Exit with an error unless SHIPPED equals FRESH."""
+    names, changed = differences()
+    if changed or not names:
+        sys.exit(f"error: {', '.join(changed) or 'no artifacts'}: not what the sources compile to; run `make contracts`")
+    print(f"{len(names)} artifacts are what the sources compile to")
+
+
+if __name__ == "__main__":
+    actions = {"compile": compile_all, "ship": ship, "check": check}
+    parser = argparse.ArgumentParser(description="Compile the contracts; ship the artifacts; check them.")
+    parser.add_argument("action", choices=actions)
+    actions[parser.parse_args().action]()
