@@ -1,0 +1,122 @@
+# Covey. `make` lists what can be made; `make demo` and `make test` set themselves up.
+# Needs Python 3.11, Node.js 20 with npm, and the package registries; Go only for the tests against real Kubo.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3.11
+VENV := .venv
+TOOLS := .toolchain
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+
+export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
+export SOLCX_BINARY_PATH := $(CURDIR)/$(TOOLS)/solcx
+export APE_DATA_FOLDER := $(CURDIR)/$(TOOLS)/ape
+# Bytecode is kept: without it, importing torch and transformers takes three times as long.
+export PYTHONDONTWRITEBYTECODE :=
+
+SOLC_VERSION := 0.8.37
+SOLC := $(TOOLS)/solcx/solc-v$(SOLC_VERSION)
+SOLIDITY := $(shell find contracts -name .cache -prune -o -name '*.sol' -print 2>/dev/null)
+# Extra arguments for the test runner of one target: make test-node ARGS="-k cid -x"
+ARGS ?=
+
+##@ Use
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_%-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(SOLC) $(TOOLS)/openzeppelin.stamp ## Install everything (done by the other targets as needed)
+
+.PHONY: demo
+demo: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run one task on a local network, from posting to payout (ARGS go to `covey demo`)
+	$(BIN)/covey demo $(ARGS)
+
+##@ Test
+
+.PHONY: test
+test: test-solidity test-contracts test-node test-e2e ## Run the whole suite
+
+.PHONY: test-solidity
+test-solidity: $(TOOLS)/node.stamp $(SOLC) ## Run the forge tests
+	forge test $(ARGS)
+
+.PHONY: test-contracts
+test-contracts: $(TOOLS)/compile.stamp ## Run the ape tests
+	ape test tests/contracts --network ethereum:local:foundry $(ARGS)
+
+.PHONY: test-node
+test-node: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run the unit tests of the node
+	$(PY) -m pytest tests/node $(ARGS)
+
+.PHONY: test-e2e
+test-e2e: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run the end-to-end tests
+	$(PY) -m pytest tests/e2e $(ARGS)
+
+##@ Check
+
+.PHONY: lint
+lint: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(SOLC) ## Check style: ruff, solhint, forge fmt
+	ruff check .
+	ruff format --check .
+	solhint --noPoster --max-warnings 0 'contracts/**/*.sol' 'tests/solidity/**/*.sol'
+	forge fmt --check
+
+.PHONY: format
+format: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Format Python and Solidity
+	ruff check --fix .
+	ruff format .
+	forge fmt
+
+.PHONY: types
+types: $(TOOLS)/python.stamp ## Check types: mypy, strict, on the package
+	mypy node/covey
+
+.PHONY: artifacts-check
+artifacts-check: $(TOOLS)/compile.stamp ## Check that the shipped artifacts are what the sources compile to
+	$(PY) scripts/artifacts.py check
+
+.PHONY: snapshot
+snapshot: $(TOOLS)/node.stamp $(SOLC) ## Write the gas snapshot of the forge tests
+	forge snapshot --snap tests/solidity/gas.snapshot $(ARGS)
+
+##@ Build
+
+.PHONY: contracts
+contracts: $(TOOLS)/compile.stamp ## Compile the contracts with ape and update the artifacts that the package ships
+	$(PY) scripts/artifacts.py ship
+
+$(TOOLS)/compile.stamp: $(SOLIDITY) ape-config.yaml scripts/artifacts.py | setup
+	$(PY) scripts/artifacts.py compile
+	@touch $@
+
+##@ Steps of the set-up: each is done once for each version of its lock file
+
+$(TOOLS)/python.stamp: requirements/uv.lock requirements/dev.lock pyproject.toml
+	@scripts/check_tools.sh python "$(PYTHON)"
+	[ -x $(PY) ] || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.lock
+	$(BIN)/uv pip sync --quiet --python $(PY) --compile-bytecode --require-hashes requirements/dev.lock
+	$(BIN)/uv pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
+	@mkdir -p $(TOOLS) && touch $@
+
+$(TOOLS)/node.stamp: package-lock.json package.json
+	@scripts/check_tools.sh node
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@for tool in anvil forge cast; do node_modules/.bin/$$tool --version > /dev/null; done
+	@mkdir -p $(TOOLS) && touch $@
+
+$(SOLC): scripts/install_solc.sh scripts/solc.js $(TOOLS)/node.stamp
+	bash scripts/install_solc.sh $(TOOLS)/solcx
+	@touch $@
+
+$(TOOLS)/openzeppelin.stamp: $(TOOLS)/node.stamp
+	rm -rf $(TOOLS)/openzeppelin $(TOOLS)/ape/packages && mkdir -p $(TOOLS)/openzeppelin
+	cd node_modules/@openzeppelin/contracts && find . -name '*.sol' | tar cf - -T - | tar xf - -C $(CURDIR)/$(TOOLS)/openzeppelin
+	@touch $@
