@@ -1,0 +1,224 @@
+"""Reading files and directories out of verified blocks, with every limit checked before the bytes are asked for.
+
+A *plan* is made from the inner nodes alone (one small block per GiB): which leaves make up which file, and how long
+each must be. Only a plan within its `Limits` is then carried out.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from covey.ipfs.cid import RAW, Cid
+from covey.ipfs.dagpb import UNIXFS_DIRECTORY, Node, decode_node
+from covey.ipfs.errors import InvalidContent, LimitExceeded, NotFound
+from covey.ipfs.unixfs import check_name
+
+MAX_BLOCK_BYTES: Final = 2 << 20
+"""No block is larger: the limit of the IPFS exchange protocols."""
+
+GetBlock: TypeAlias = Callable[[Cid], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a caller is ready to fetch: content bytes, files, blocks (with repeats), levels of a file's tree."""
+
+    max_bytes: int = 1 << 30
+    max_files: int = 64
+    max_blocks: int = 4096
+    max_depth: int = 4
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A block of ``size`` file bytes; ``inline`` where they sit inside a dag-pb block instead of being a raw one."""
+
+    cid: Cid
+    size: int
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlan:
+    """A file of ``size`` bytes: the concatenation of its leaves. ``order`` is all its blocks, depth first."""
+
+    name: str
+    cid: Cid
+    size: int
+    leaves: tuple[Leaf, ...]
+    order: tuple[Cid, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A directory and its files, or one bare file with an empty name."""
+
+    cid: Cid
+    files: tuple[FilePlan, ...]
+    is_directory: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of content."""
+        return sum(file.size for file in self.files)
+
+    def file(self, name: str) -> FilePlan:
+        """The file called ``name``. Raises `NotFound`."""
+        for file in self.files:
+            if file.name == name:
+                return file
+        raise NotFound(f"{self.cid} has no file {name!r}: it has {', '.join(f.name for f in self.files) or 'none'}")
+
+    def blocks(self) -> dict[Cid, None]:
+        """Every distinct block in depth-first order."""
+        order = dict.fromkeys((self.cid,))
+        for file in self.files:
+            order.update(dict.fromkeys(file.order))
+        return order
+
+
+class _Planner:
+    def __init__(self, get: GetBlock, limits: Limits) -> None:
+        self._get = get
+        self._limits = limits
+        self._blocks = 0
+        self._bytes = 0
+        self._order: list[Cid] = []
+
+    def node(self, cid: Cid) -> Node:
+        """Fetch and decode an inner node."""
+        self._count_block(cid)
+        try:
+            return decode_node(self._get(cid))
+        except InvalidContent as error:
+            raise InvalidContent(f"{cid}: {error}") from None
+
+    def file(self, name: str, cid: Cid, claimed: int) -> FilePlan:
+        """Plan one file; ``claimed`` is the length its link gives, binding for a raw block."""
+        if cid.codec == RAW:
+            self._count_bytes(cid, claimed)
+            self._count_block(cid)
+            return FilePlan(name, cid, claimed, (Leaf(cid, claimed),), (cid,))
+        leaves: list[Leaf] = []
+        self._order = []
+        node = self.node(cid)
+        if node.kind == UNIXFS_DIRECTORY:
+            raise InvalidContent(f"{cid} ({name!r}) is a directory: only flat directories are accepted")
+        size = len(node.data) + sum(node.block_sizes)
+        self._count_bytes(cid, size)
+        self._tree(cid, node, size, 1, leaves)
+        return FilePlan(name, cid, size, tuple(leaves), tuple(self._order))
+
+    def _tree(self, cid: Cid, node: Node, size: int, depth: int, leaves: list[Leaf]) -> None:
+        self._order.append(cid)
+        if depth > self._limits.max_depth:
+            raise LimitExceeded(f"{cid}: the file's tree is deeper than {self._limits.max_depth} levels")
+        if node.file_size is not None and node.file_size != size:
+            raise InvalidContent(f"{cid} claims {node.file_size} bytes and lists {size}")
+        if node.kind == UNIXFS_DIRECTORY or (node.data and node.links):
+            raise InvalidContent(f"{cid} mixes file content with links or directories")
+        if not node.links:
+            leaves.append(Leaf(cid, size, inline=True))
+            return
+        for link, expected in zip(node.links, node.block_sizes, strict=True):
+            if link.name or expected == 0:
+                raise InvalidContent(f"{cid} has a named or empty chunk")
+            if link.cid.codec == RAW:
+                self._count_block(link.cid)
+                if expected > MAX_BLOCK_BYTES:
+                    raise LimitExceeded(f"{link.cid} claims a block of {expected} bytes, more than {MAX_BLOCK_BYTES}")
+                leaves.append(Leaf(link.cid, expected))
+                self._order.append(link.cid)
+                continue
+            child = self.node(link.cid)
+            if len(child.data) + sum(child.block_sizes) != expected:
+                raise InvalidContent(f"{link.cid} is not of the {expected} bytes that {cid} says")
+            self._tree(link.cid, child, expected, depth + 1, leaves)
+
+    def _count_block(self, cid: Cid) -> None:
+        self._blocks += 1
+        if self._blocks > self._limits.max_blocks:
+            raise LimitExceeded(f"{cid} needs more than {self._limits.max_blocks} blocks")
+
+    def _count_bytes(self, cid: Cid, size: int) -> None:
+        self._bytes += size
+        if self._bytes > self._limits.max_bytes:
+            raise LimitExceeded(f"{cid} brings the content to {self._bytes} bytes, more than {self._limits.max_bytes}")
+
+
+def plan(cid: Cid, get: GetBlock, limits: Limits) -> Plan:
+    """Plan a flat directory or a bare file from its inner nodes, read through ``get`` (which verifies them).
+
+    Raises `InvalidContent` or `LimitExceeded` before any leaf is asked for; whatever ``get`` raises passes through.
+    """
+    planner = _Planner(get, limits)
+    if cid.codec == RAW:
+        size = len(get(cid))
+        return Plan(cid, (planner.file("", cid, size),), is_directory=False)
+    root = planner.node(cid)
+    if root.kind != UNIXFS_DIRECTORY:
+        planner = _Planner(get, limits)  # counts the root anew, as a file
+        return Plan(cid, (planner.file("", cid, 0),), is_directory=False)
+    if len(root.links) > limits.max_files:
+        raise LimitExceeded(f"{cid} has {len(root.links)} files, more than {limits.max_files}")
+    claimed = sum(link.size for link in root.links)
+    if claimed > 2 * limits.max_bytes + limits.max_files * MAX_BLOCK_BYTES:
+        raise LimitExceeded(f"{cid} claims {claimed} bytes, far more than {limits.max_bytes}")
+    seen: set[str] = set()
+    for link in root.links:
+        folded = unicodedata.normalize("NFC", check_name(link.name)).casefold()
+        if folded in seen:
+            raise InvalidContent(f"{cid} has two files whose names differ at most in case or accents: {link.name!r}")
+        seen.add(folded)
+        if link.cid.codec == RAW and link.size > MAX_BLOCK_BYTES:
+            raise LimitExceeded(f"{link.cid} claims a block of {link.size} bytes, more than {MAX_BLOCK_BYTES}")
+    files = tuple(planner.file(link.name, link.cid, link.size) for link in root.links)
+    return Plan(cid, files, is_directory=True)
+
+
+def read_leaf(leaf: Leaf, get: GetBlock) -> bytes:
+    """The file bytes of a leaf. Raises `InvalidContent` if there are not as many as planned."""
+    block = get(leaf.cid)
+    data = decode_node(block).data if leaf.inline else block
+    if len(data) != leaf.size:
+        raise InvalidContent(f"{leaf.cid} has {len(data)} bytes where its parent says {leaf.size}")
+    return data
+
+
+def read_file(file: FilePlan, get: GetBlock) -> Iterator[bytes]:
+    """The file's bytes, a leaf at a time."""
+    for leaf in file.leaves:
+        yield read_leaf(leaf, get)
+
+
+def write_directory(files: Plan, get: GetBlock, dest: Path) -> None:
+    """Write the planned files under ``dest``, which must not exist yet; it appears whole or not at all.
+
+    Raises `FileExistsError` if ``dest`` exists, `InvalidContent` if the plan is of a bare file.
+    """
+    if not files.is_directory:
+        raise InvalidContent(f"{files.cid} is a bare file, not a directory")
+    dest = Path(dest)
+    if os.path.lexists(dest):
+        raise FileExistsError(f"{dest} exists already: choose another place or remove it first")
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{dest.name[:40]}.", dir=dest.parent))
+    try:
+        for file in files.files:
+            with open(partial / file.name, "xb") as out:
+                out.writelines(read_file(file, get))
+        os.chmod(partial, 0o755)
+        os.rename(partial, dest)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise

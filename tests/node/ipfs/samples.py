@@ -1,0 +1,137 @@
+"""Contents whose CIDs a real Kubo recorded in vectors.json; `python samples.py <path to ipfs>` does it anew."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+MIB = 1 << 20
+VECTORS = Path(__file__).with_name("vectors.json")
+
+FILE_SIZES = {
+    "0": 0,
+    "1": 1,
+    "1 MiB - 1": MIB - 1,
+    "1 MiB": MIB,
+    "1 MiB + 1": MIB + 1,
+    "2 MiB": 2 * MIB,
+    "7 MiB + 4321": 7 * MIB + 4321,
+    "1023 chunks": 1023 * MIB,
+    "1024 chunks": 1024 * MIB,
+    "1024 chunks + 1": 1024 * MIB + 1,
+    "1025 chunks": 1025 * MIB,
+    "2049 chunks + 5": 2049 * MIB + 5,
+}
+
+DIRECTORIES: dict[str, dict[str, bytes]] = {
+    "empty": {},
+    "one file": {"spec.json": b"{}\n"},
+    "adapter": {
+        "manifest.json": b'{"task": 7}\n',
+        "adapter_model.safetensors": bytes(range(256)) * 5000,
+        "adapter_config.json": b'{"peft_type": "LORA"}\n',
+    },
+    "odd names": {
+        ".hidden": b"1",
+        " leading space": b"2",
+        "Upper": b"3",
+        "upper": b"4",
+        "ünïcode": b"5",
+        "日本語.txt": b"6",
+        "emoji 🐦": b"7",
+        "100%41 & more?#;=+": b"8",
+        "-dash": b"9",
+        "quote'\"`$(x)": b"10",
+        "a": b"11",
+        "a.b": b"12",
+        "a b": b"13",
+        "n" * 255: b"14",
+        "~": b"15",
+    },
+    "empty file": {"nothing": b""},
+    "many": {f"file {i}": str(i).encode() for i in range(1000)},
+}
+
+
+def marked(size: int) -> Iterator[tuple[int, bytes]]:
+    """Where a sample file differs from zeros: each chunk begins with its number, so that no two are alike."""
+    for at in range(0, size, MIB):
+        yield at, (at // MIB + 1).to_bytes(8, "big")[: size - at]
+
+
+class SampleFile(io.RawIOBase):
+    """A sample file as a stream: no disk and one chunk of memory, whatever its size."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
+        begin = self._at
+        count = min(len(buffer), self._size - begin, MIB - begin % MIB)
+        if count > 0:
+            buffer[:count] = bytes(count)
+            mark = (begin // MIB + 1).to_bytes(8, "big")[begin % MIB :][:count] if begin % MIB < 8 else b""
+            buffer[: len(mark)] = mark
+            self._at += count
+        return max(0, count)
+
+
+def write_sparse(path: Path, size: int) -> None:
+    """A sample file on disk, with holes for the zeros."""
+    with open(path, "wb") as file:
+        file.truncate(size)
+        for at, mark in marked(size):
+            file.seek(at)
+            file.write(mark)
+
+
+def write_directory(path: Path, files: dict[str, bytes]) -> None:
+    path.mkdir()
+    for name, content in files.items():
+        (path / name).write_bytes(content)
+
+
+def vectors() -> dict[str, dict[str, str]]:
+    """Recorded CIDs: {"files": {name: cid}, "directories": {name: cid}}."""
+    found: dict[str, dict[str, str]] = json.loads(VECTORS.read_text())
+    return found
+
+
+def record(ipfs: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        environment = {**os.environ, "IPFS_PATH": str(root / "repo")}
+
+        def kubo(*arguments: str) -> str:
+            return subprocess.run(
+                [ipfs, *arguments], env=environment, check=True, capture_output=True, text=True
+            ).stdout.strip()
+
+        kubo("init", "--profile=test,unixfs-v1-2025")
+        recorded: dict[str, object] = {"kubo": kubo("version", "--number"), "profile": "unixfs-v1-2025"}
+        files = {}
+        for name, size in FILE_SIZES.items():
+            write_sparse(root / "file", size)
+            files[name] = kubo("add", "--quieter", "--only-hash", str(root / "file"))
+        directories = {}
+        for number, (name, content) in enumerate(DIRECTORIES.items()):
+            write_directory(root / str(number), content)
+            directories[name] = kubo(
+                "add", "--quieter", "--only-hash", "--recursive", "--hidden", str(root / str(number))
+            )
+        recorded.update(files=files, directories=directories)
+        VECTORS.write_text(json.dumps(recorded, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    record(sys.argv[1])

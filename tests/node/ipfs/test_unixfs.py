@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import io
+import os
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from tests.node.ipfs.samples import DIRECTORIES, FILE_SIZES, MIB, SampleFile, vectors, write_directory, write_sparse
+
+from covey.ipfs import Cid, InvalidContent, directory_cid
+from covey.ipfs.unixfs import build_file, check_name, content_bytes
+
+
+def nowhere(_cid: Cid, _block: bytes) -> None:
+    return
+
+
+@pytest.mark.parametrize("name", FILE_SIZES)
+def test_files_have_the_cids_that_kubo_recorded(name: str) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        built = build_file(SampleFile(FILE_SIZES[name]), nowhere, pool)
+    assert str(built.cid) == vectors()["files"][name]
+    assert built.size == FILE_SIZES[name]
+
+
+@pytest.mark.parametrize("name", DIRECTORIES)
+def test_directories_have_the_cids_that_kubo_recorded(name: str, tmp_path: Path) -> None:
+    files = DIRECTORIES[name]
+    expected = vectors()["directories"][name]
+    assert str(directory_cid(files)) == expected
+    write_directory(tmp_path / "d", files)
+    assert str(directory_cid(tmp_path / "d")) == expected
+    assert str(directory_cid({n: tmp_path / "d" / n for n in files})) == expected
+    assert content_bytes(files) == content_bytes(tmp_path / "d") == sum(map(len, files.values()))
+
+
+def test_a_pool_changes_nothing_and_short_reads_neither() -> None:
+    class Dribble(io.RawIOBase):
+        def __init__(self, data: bytes) -> None:
+            self._inner = io.BytesIO(data)
+
+        def read(self, size: int = -1) -> bytes:
+            return self._inner.read(min(size, 70_001))
+
+    data = os.urandom(3 * MIB + 17)
+    blocks: dict[Cid, bytes] = {}
+    whole = build_file(io.BytesIO(data), blocks.__setitem__)
+    assert build_file(Dribble(data), nowhere) == whole  # type: ignore[arg-type]
+    with ThreadPoolExecutor(2) as pool:
+        assert build_file(io.BytesIO(data), nowhere, pool) == whole
+    assert whole.total == sum(map(len, blocks.values()))
+    assert all(cid.matches(block) for cid, block in blocks.items())
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_memory_does_not_grow_with_the_file(threads: int) -> None:
+    def peak(chunks: int) -> int:
+        tracemalloc.start()
+        try:
+            if threads:
+                with ThreadPoolExecutor(threads) as pool:
+                    build_file(SampleFile(chunks * MIB), nowhere, pool)
+            else:
+                build_file(SampleFile(chunks * MIB), nowhere)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(200) < 14 * MIB
+    assert peak(200) < peak(20) + 2 * MIB
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "a\0b", "a\nb", "\x7f", "é" * 128, "\ud800"])
+def test_dangerous_names_are_refused(name: str) -> None:
+    with pytest.raises(InvalidContent):
+        check_name(name)
+    with pytest.raises(InvalidContent):
+        directory_cid({name: b""})
+
+
+def test_only_plain_files_are_added(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "folder", "pipe", "missing"):
+        with pytest.raises(InvalidContent, match="plain file"):
+            directory_cid({"a": tmp_path / name})
+    with pytest.raises(InvalidContent):
+        directory_cid(tmp_path)
+    with pytest.raises(InvalidContent, match="not a directory"):
+        directory_cid(tmp_path / "file")
+
+
+def test_a_directory_that_kubo_would_shard_is_refused() -> None:
+    with pytest.raises(InvalidContent, match="too many"):
+        directory_cid({f"{i:0100d}": b"" for i in range(2000)})
+
+
+def test_sample_files_on_disk_and_as_streams_are_the_same(tmp_path: Path) -> None:
+    size = 2 * MIB + 4
+    write_sparse(tmp_path / "f", size)
+    assert (tmp_path / "f").read_bytes() == SampleFile(size).read()
