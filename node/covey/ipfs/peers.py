@@ -1,0 +1,99 @@
+"""A peer's or a public gateway as a source of blocks, over the trustless gateway protocol."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from covey.ipfs.cid import Cid
+from covey.ipfs.dag import MAX_BLOCK_BYTES
+from covey.ipfs.errors import IpfsError, LyingSource, NotFound, SourceError
+from covey.ipfs.gateway import PROBE, RAW_TYPE
+
+_CONNECT_S: Final = 5.0
+_DEFAULT_S: Final = 30.0
+_PIECE: Final = 256 << 10
+
+
+class GatewaySource:
+    """Blocks from the trustless gateway at ``url`` (``http://host:port`` or ``https://host``). Safe in many threads."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise IpfsError(f"{url!r} is not a gateway: give http://host:port or https://host")
+        self._base = url.rstrip("/").removesuffix("/ipfs")
+        self._name = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+        self._http = urllib3.PoolManager(
+            maxsize=8,
+            retries=urllib3.Retry(total=None, connect=0, read=0, status=0, other=0, redirect=2),
+            headers={"Accept": RAW_TYPE, "Accept-Encoding": "identity", "User-Agent": "covey"},
+        )
+
+    @property
+    def name(self) -> str:
+        """The gateway's origin."""
+        return self._name
+
+    def get_block(self, cid: Cid, timeout: float | None = None) -> bytes:
+        """See `Source.get_block`. No more than `MAX_BLOCK_BYTES` are read, whatever the gateway sends."""
+        block = self._get(str(cid), timeout or _DEFAULT_S)
+        if not cid.matches(block):
+            raise LyingSource(f"{self.name} answered {len(block)} bytes for {cid} that are not its content")
+        return block
+
+    def probe(self, timeout: float = _CONNECT_S) -> None:
+        """Check that a trustless gateway answers at all. Raises `SourceError`."""
+        if self._get(PROBE, timeout) != b"":
+            raise SourceError(f"{self.name} is not a trustless gateway: it answered the probe with content")
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._http.clear()
+
+    def _get(self, cid: str, timeout: float) -> bytes:
+        deadline = time.monotonic() + timeout
+        try:
+            response = self._http.request(
+                "GET",
+                f"{self._base}/ipfs/{cid}",
+                fields={"format": "raw"},
+                timeout=urllib3.Timeout(connect=min(_CONNECT_S, timeout), read=timeout),
+                preload_content=False,
+                decode_content=False,
+            )
+        except HTTPError as error:
+            raise SourceError(f"{self.name} cannot be asked for {cid}: {_reason(error)}") from None
+        whole = False
+        try:
+            if response.status in (404, 410):
+                raise NotFound(f"{self.name} does not have {cid}")
+            if response.status != 200:
+                raise SourceError(f"{self.name} answered {response.status} for {cid}")
+            block = bytearray()
+            while piece := response.read1(_PIECE):
+                block += piece
+                if len(block) > MAX_BLOCK_BYTES:
+                    raise LyingSource(f"{self.name} answered more than {MAX_BLOCK_BYTES} bytes for block {cid}")
+                if time.monotonic() > deadline:
+                    raise SourceError(f"{self.name} is too slow: {len(block)} bytes of {cid} in {timeout:g} s")
+            whole = True
+            return bytes(block)
+        except HTTPError as error:
+            raise SourceError(f"{self.name} broke off {cid}: {_reason(error)}") from None
+        finally:
+            if whole:
+                response.release_conn()
+            else:
+                response.close()
+
+
+def _reason(error: Exception) -> str:
+    """The innermost cause, on one line: urllib3 nests them."""
+    cause: object = getattr(error, "reason", None) or error
+    text = str(cause).rpartition(": ")[2]
+    return text.splitlines()[0] if text else type(error).__name__
