@@ -1,0 +1,197 @@
+"""Fetching without trust: sources raced block by block, every block checked, every limit kept before the bytes.
+
+Blocks go into an embedded store as they arrive, so a fetch that is cut off goes on where it stopped. A source that
+answers with other bytes than the CID says is dropped for the life of the fetcher, and named.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Self
+
+from covey.ipfs.blockstore import BlockStore
+from covey.ipfs.cid import Cid
+from covey.ipfs.dag import DEFAULT_LIMITS, Leaf, Limits, Plan, plan, read_file, read_leaf, write_directory
+from covey.ipfs.errors import CorruptBlock, InvalidContent, IpfsError, LimitExceeded, LyingSource, NotFound, SourceError
+from covey.ipfs.store import Source
+
+log = logging.getLogger(__name__)
+
+_RACERS: Final = 3  # sources asked for one block at a time, at most
+
+
+class Fetcher:
+    """Fetches into ``cache`` from ``sources``, tried in order: a source that has not answered after ``stagger_s``
+    seconds is overtaken by the next, and the first verified block wins. Safe in many threads.
+
+    ``timeout_s`` bounds one block over all sources, ``deadline_s`` a whole directory; ``parallel`` blocks are in
+    flight at a time, so memory is at most ``3 · parallel`` blocks.
+    """
+
+    def __init__(
+        self,
+        cache: BlockStore,
+        sources: Sequence[Source] = (),
+        *,
+        timeout_s: float = 30.0,
+        deadline_s: float = 600.0,
+        stagger_s: float = 1.0,
+        parallel: int = 4,
+    ) -> None:
+        self.cache = cache
+        self._sources = tuple(sources)
+        self._timeout_s = timeout_s
+        self._deadline_s = deadline_s
+        self._stagger_s = stagger_s
+        self._parallel = parallel
+        self._dropped: dict[str, str] = {}
+        self._failed_at: dict[str, float] = {}
+        self._state = threading.Lock()
+        self._racers = ThreadPoolExecutor(max(1, parallel * min(_RACERS, len(self._sources))), "ipfs-race")
+        self._leaves = ThreadPoolExecutor(parallel, "ipfs-fetch")
+
+    @property
+    def dropped(self) -> Mapping[str, str]:
+        """Sources that lied, by name, with what they did."""
+        return MappingProxyType(self._dropped)
+
+    def fetch(self, cid: Cid, limits: Limits = DEFAULT_LIMITS) -> Plan:
+        """Bring all of a directory or file into the cache, unpinned, and return its plan.
+
+        Raises `InvalidContent` or `LimitExceeded` as soon as the content shows itself to be bad (no leaf is asked for
+        before its whole tree is known to be within ``limits``), `NotFound` if no source has a block, `SourceError` if
+        none could be asked in time, `StoreFull` if the cache's quota is too small.
+        """
+        deadline = time.monotonic() + self._deadline_s
+        self.cache.pin_partial(cid)
+        try:
+            contents = plan(cid, lambda wanted: self._block(wanted, deadline), limits)
+        except InvalidContent:
+            self.cache.unpin_partial(cid)
+            raise
+        wanted = dict.fromkeys(leaf for file in contents.files for leaf in file.leaves)
+        missing = [leaf for leaf in wanted if self.cache.block_size(leaf.cid) is None]
+        self.cache.reserve(sum(leaf.size for leaf in missing))
+        pending: deque[Future[bytes]] = deque()
+        try:
+            for leaf in wanted:
+                pending.append(self._leaves.submit(self._fetch_leaf, leaf, deadline))
+                if len(pending) >= 2 * self._parallel:
+                    pending.popleft().result()
+            while pending:
+                pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+        self.cache.unpin_partial(cid)
+        return contents
+
+    def get_directory(self, cid: Cid, dest: str | Path, limits: Limits = DEFAULT_LIMITS) -> Path:
+        """`fetch`, then write the files to ``dest``, a path that must not exist; it appears whole or not at all."""
+        write_directory(self.fetch(cid, limits), self.get_block, Path(dest))
+        return Path(dest)
+
+    def read(self, cid: Cid, name: str = "", max_bytes: int = 1 << 20) -> bytes:
+        """One small file of a directory; only its own blocks are fetched. Raises `LimitExceeded` past ``max_bytes``."""
+        contents = plan(cid, self.get_block, Limits(max_bytes=1 << 40, max_files=1024, max_blocks=1 << 20))
+        file = contents.file(name)
+        if file.size > max_bytes:
+            raise LimitExceeded(f"{cid}/{name} has {file.size} bytes, more than {max_bytes}")
+        return b"".join(read_file(file, self.get_block))
+
+    def pin(self, cid: Cid, name: str = "", limits: Limits = DEFAULT_LIMITS) -> None:
+        """`fetch`, then keep it."""
+        self.fetch(cid, limits)
+        self.cache.pin(cid, name)
+
+    def get_block(self, cid: Cid) -> bytes:
+        """One verified block, from the cache or a source; kept in the cache."""
+        return self._block(cid, time.monotonic() + self._timeout_s)
+
+    def close(self) -> None:
+        """Stop the fetcher's threads; sources and the cache stay open."""
+        self._leaves.shutdown(cancel_futures=True)
+        self._racers.shutdown(cancel_futures=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _fetch_leaf(self, leaf: Leaf, deadline: float) -> bytes:
+        """Only its length matters to the caller: the bytes are in the cache."""
+        read_leaf(leaf, lambda cid: self._block(cid, deadline))
+        return b""
+
+    def _block(self, cid: Cid, deadline: float) -> bytes:
+        try:
+            return self.cache.get_local(cid)
+        except NotFound:
+            pass
+        except CorruptBlock as error:
+            log.warning("%s", error)
+            self.cache.delete_block(cid)
+        block = self._race(cid, min(deadline, time.monotonic() + self._timeout_s))
+        self.cache.put_block(cid, block)
+        return block
+
+    def _live(self) -> list[Source]:
+        """Sources that never lied, in their order, but those whose last answer was an error come last."""
+        with self._state:
+            live = [source for source in self._sources if source.name not in self._dropped]
+            return sorted(live, key=lambda source: self._failed_at.get(source.name, 0.0))
+
+    def _race(self, cid: Cid, deadline: float) -> bytes:
+        waiting = deque(self._live())
+        running: dict[Future[bytes], Source] = {}
+        failures: list[IpfsError] = []
+        while waiting or running:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            if waiting and len(running) < _RACERS:
+                source = waiting.popleft()
+                running[self._racers.submit(source.get_block, cid, left)] = source
+            stagger = self._stagger_s if waiting and len(running) < _RACERS else left
+            done, _ = wait(running, timeout=min(left, stagger), return_when=FIRST_COMPLETED)
+            for future in done:
+                source = running.pop(future)
+                try:
+                    block = future.result()
+                    if not cid.matches(block):  # a source is not trusted to have checked
+                        raise LyingSource(f"{source.name} answered other bytes than {cid}")
+                    self._worked(source)
+                    return block
+                except IpfsError as error:
+                    self._failed(source, error)
+                    failures.append(error)
+        for future in running:
+            future.cancel()
+        if not failures and not running:
+            raise NotFound(f"{cid} is not here and there is no source to ask")
+        if running:
+            names = ", ".join(source.name for source in running.values())
+            failures.append(SourceError(f"no answer in time from {names}"))
+        kind = NotFound if all(isinstance(error, NotFound) for error in failures) else SourceError
+        raise kind(f"{cid} could not be fetched: {'; '.join(map(str, failures))}")
+
+    def _worked(self, source: Source) -> None:
+        with self._state:
+            self._failed_at.pop(source.name, None)
+
+    def _failed(self, source: Source, error: IpfsError) -> None:
+        with self._state:
+            if isinstance(error, LyingSource):
+                if source.name not in self._dropped:
+                    log.warning("dropping a lying source: %s", error)
+                self._dropped[source.name] = str(error)
+            elif not isinstance(error, NotFound):
+                self._failed_at[source.name] = time.monotonic()

@@ -1,0 +1,50 @@
+"""From what an operator writes in the configuration to stores, sources and a fetcher."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from covey.ipfs.blockstore import BlockStore
+from covey.ipfs.errors import IpfsError
+from covey.ipfs.fetch import Fetcher
+from covey.ipfs.peers import GatewaySource
+from covey.ipfs.store import Source, Store
+
+_RPC_PREFIXES = ("http://", "https://", "/ip4/", "/ip6/", "/dns/", "/dns4/", "/dns6/", "/unix/")
+
+
+def open_store(location: str | Path, *, quota_bytes: int | None = None, token: str | None = None) -> Store:
+    """The store at ``location``: a folder for the embedded one, ``http(s)://host:port`` or a multiaddr for Kubo's RPC.
+
+    ``quota_bytes`` is the embedded store's, ``token`` Kubo's bearer token. A daemon is not contacted yet. Raises
+    `IpfsError` if the location cannot be used.
+    """
+    if isinstance(location, str) and location.startswith(_RPC_PREFIXES):
+        # Its client brings an HTTP stack along that a node with the embedded store does without.
+        from covey.ipfs.kubo import KuboStore  # noqa: PLC0415
+
+        return KuboStore(location, token=token)
+    if isinstance(location, str) and ("://" in location or not location):
+        raise IpfsError(f"{location!r} is neither a folder nor a Kubo RPC address (http://host:port)")
+    return BlockStore(Path(location).expanduser(), quota_bytes=quota_bytes)
+
+
+def open_fetcher(
+    store: Store,
+    gateways: Sequence[str] = (),
+    *,
+    cache: str | Path | None = None,
+    timeout_s: float = 30.0,
+    deadline_s: float = 600.0,
+) -> Fetcher:
+    """A fetcher that looks in ``store`` first, then at ``gateways`` in order.
+
+    An embedded store is its own cache; with Kubo, ``cache`` names the folder for what is fetched.
+    """
+    peers: list[Source] = [GatewaySource(url) for url in gateways]
+    if isinstance(store, BlockStore):
+        return Fetcher(store, peers, timeout_s=timeout_s, deadline_s=deadline_s)
+    if cache is None:
+        raise IpfsError("with a Kubo store the fetcher needs a cache folder")
+    return Fetcher(BlockStore(cache), [store, *peers], timeout_s=timeout_s, deadline_s=deadline_s)
