@@ -66,6 +66,7 @@ interface IStaking {
     error StakingSlashAboveEarmark(uint256 amount, uint256 earmark);
     error StakingBadConfig(bytes32 name); // name of the field, left-aligned ASCII
     error StakingNothingOwed(address account);
+    error StakingPoolRuined(address operator); // slashed to less than 2^-20 of what its shares cost: takes no new stake or duty
 
     // ------------------------------------------------------------------ events
 
