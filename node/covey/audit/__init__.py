@@ -1,0 +1,1 @@
+"""Recompute what the contracts did from their events, with the rules of `covey.protocol`."""

@@ -1,0 +1,182 @@
+"""Compare what the contracts did with what the rules say, figure by figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from covey.audit.record import ChainEvent, RoundRecord, TaskRecord, gather
+from covey.audit.rules import Network, Ruling, pools_of, rule, seats_of
+from covey.protocol.payouts import Pools, entry_fee
+from covey.protocol.types import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One figure that is not what the rules say."""
+
+    task: int
+    what: str
+    chain: Any
+    rules: Any
+
+    def __str__(self) -> str:
+        return f"task {self.task}: {self.what} is {_show(self.chain)} on chain, {_show(self.rules)} by the rules"
+
+
+@dataclass(slots=True)
+class Audit:
+    """What a replay found: figures compared, those that differ, and rewards that nobody claimed yet."""
+
+    checked: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    unclaimed: list[str] = field(default_factory=list)
+    rulings: dict[int, Ruling] = field(default_factory=dict)
+
+    def compare(self, task: TaskRecord, what: str, chain: Any, rules: Any) -> None:
+        """Count one figure, and keep it if the two sides differ."""
+        self.checked += 1
+        if chain != rules:
+            self.differences.append(Difference(task.id, what, chain, rules))
+
+
+def replay(events: Iterable[ChainEvent], network: Network, tasks: Iterable[int] | None = None) -> Audit:
+    """Audit the given tasks (all by default) from the events of our contracts since their deployment.
+
+    Raises:
+        AuditError: events are missing.
+    """
+    audit = Audit()
+    wanted = None if tasks is None else set(tasks)
+    for task in gather(events).values():
+        if wanted is None or task.id in wanted:
+            _audit_task(audit, task, network)
+    return audit
+
+
+def _audit_task(audit: Audit, task: TaskRecord, network: Network) -> None:
+    _entries(audit, task)
+    for round_ in task.rounds.values():
+        _committee(audit, task, round_, network)
+    outcome = Outcome(int(task.ended["outcome"])) if task.ended is not None else Outcome.RUNNING
+    round_or_none = task.last_round
+    settled = round_or_none is not None and round_or_none.settled is not None
+    if settled and round_or_none is not None:
+        ruling = audit.rulings[task.id] = rule(task, network)
+        _settlement(audit, task, round_or_none, ruling)
+    if outcome == Outcome.RUNNING:
+        return
+    audit.compare(task, "an escrow closed with the task", task.closed is not None, True)
+    if task.closed is None:
+        return
+    if outcome == Outcome.PAID:
+        audit.compare(task, "a paid task is settled", settled, True)
+        if settled:
+            _pools(audit, task, audit.rulings[task.id].pools)
+            _claims(audit, task, audit.rulings[task.id])
+    else:
+        _pools(audit, task, pools_of(task, None, outcome))
+        _refunds(audit, task)
+
+
+def _entries(audit: Audit, task: TaskRecord) -> None:
+    params = task.params
+    for index, entry in enumerate(task.committed):
+        fee = entry_fee(int(params["entryFee"]), index, int(params["maxEntries"]))
+        audit.compare(task, f"sequence of the entry of {entry['operator']}", int(entry["sequence"]), index)
+        audit.compare(task, f"fee of the entry of {entry['operator']}", int(entry["fee"]), fee)
+    entrants = {entry["operator"] for entry in task.committed}
+    audit.compare(task, "number of operators with an entry", len(entrants), len(task.committed))
+    total = 0
+    for one in task.enrolled:
+        total += int(one["amount"])
+        audit.compare(task, f"earmarked stake after {one['operator']}", int(one["totalEarmarked"]), total)
+        audit.compare(task, f"entry of the validator {one['operator']}", one["operator"] in entrants, False)
+    for lane, entry in enumerate(task.revealed):
+        audit.compare(task, f"lane of the entry of {entry['operator']}", int(entry["lane"]), lane)
+        audit.compare(task, f"commitment behind lane {lane}", entry["operator"] in entrants, True)
+    paid = [(one["operator"], int(one["amount"])) for one in task.fees]
+    audit.compare(task, "fees paid", paid, [(one["operator"], int(one["fee"])) for one in task.committed])
+
+
+def _committee(audit: Audit, task: TaskRecord, round_: RoundRecord, network: Network) -> None:
+    number = round_.requested["round"]
+    total = sum(int(one["amount"]) for one in task.enrolled)
+    audit.compare(task, f"stake behind round {number}", int(round_.requested["totalEarmarked"]), total)
+    for args in [*round_.committed, *round_.abstained, *round_.revealed]:
+        rules = seats_of(task, round_, network, args["operator"])
+        audit.compare(task, f"seats of {args['operator']} in round {number}", int(args["seats"]), rules)
+    committed = {args["operator"] for args in round_.committed}
+    for index, args in enumerate(round_.revealed):
+        audit.compare(task, f"order of the row of {args['operator']}", int(args["index"]), index)
+        audit.compare(task, f"commitment of the row of {args['operator']}", args["operator"] in committed, True)
+
+
+def _settlement(audit: Audit, task: TaskRecord, round_: RoundRecord, ruling: Ruling) -> None:
+    settlement, settled = ruling.settlement, round_.settled
+    assert settled is not None
+    audit.compare(task, "settled pages", sorted(round_.pages), list(range(len(settlement.pages))))
+    for number, page in enumerate(settlement.pages):
+        chain = round_.pages.get(number)
+        if chain is None:
+            continue
+        audit.compare(task, f"medians of page {number}", [int(word) for word in chain["medians"]], page.words)
+        audit.compare(task, f"root of page {number}", bytes(chain["root"]), page.root)
+        audit.compare(task, f"weights of page {number}", int(chain["weights"]), page.weights)
+        audit.compare(task, f"spread of page {number}", int(chain["spread"]), page.spread)
+    totals = settled["totals"]
+    audit.compare(task, "sum of weights", int(totals["weights"]), settlement.total_weights)
+    audit.compare(task, "sum of seats times gain", int(totals["gainSeats"]), settlement.gain_seats)
+    audit.compare(task, "spread G", int(totals["spread"]), settlement.spread)
+    losses = [int(word) >> (32 * lane) & 0xFFFFFFFF for word in settled["losses"] for lane in range(8)]
+    for row, loss in zip(ruling.rows, losses, strict=False):
+        audit.compare(task, f"loss of {row.operator}", loss, row.loss)
+
+
+def _pools(audit: Audit, task: TaskRecord, pools: Pools) -> None:
+    closed = task.closed
+    assert closed is not None
+    audit.compare(task, "trainers' pool", int(closed["trainersPool"]), pools.trainers)
+    audit.compare(task, "validators' pool", int(closed["validatorsPool"]), pools.validators)
+    audit.compare(task, "paid back to the creator", int(closed["toCreator"]), pools.to_creator)
+    audit.compare(task, "paid to the treasury", int(closed["toTreasury"]), pools.to_treasury)
+
+
+def _claims(audit: Audit, task: TaskRecord, ruling: Ruling) -> None:
+    entries = {entry.lane: entry for entry in ruling.entries}
+    for args, added in task.entry_claims:
+        entry = entries.pop(int(args["lane"]), None)
+        audit.compare(task, f"a first claim of lane {args['lane']}", entry is not None, True)
+        if entry is None:
+            continue
+        audit.compare(task, f"claimant of lane {entry.lane}", args["operator"], entry.operator)
+        audit.compare(task, f"median of lane {entry.lane}", int(args["median"]), entry.median)
+        audit.compare(task, f"reward of the entry of {entry.operator}", int(args["amount"]), entry.reward)
+        audit.compare(task, f"reward that reached the pool of {entry.operator}", added or 0, entry.reward)
+    rows = {row.operator: row for row in ruling.rows}
+    for args, added in task.scoring_claims:
+        row = rows.pop(args["operator"], None)
+        audit.compare(task, f"a first claim of the row of {args['operator']}", row is not None, True)
+        if row is None:
+            continue
+        audit.compare(task, f"seats paid to {row.operator}", int(args["seats"]), row.seats)
+        audit.compare(task, f"gain of {row.operator}", int(args["gain"]), row.gain)
+        audit.compare(task, f"reward of the validator {row.operator}", int(args["amount"]), row.reward)
+        audit.compare(task, f"reward that reached the pool of {row.operator}", added or 0, row.reward)
+    audit.unclaimed += [
+        f"task {task.id}: entry of {one.operator}, {one.reward} wei" for one in entries.values() if one.reward
+    ]
+    audit.unclaimed += [
+        f"task {task.id}: row of {row.operator}, {row.reward} wei" for row in rows.values() if row.reward
+    ]
+
+
+def _refunds(audit: Audit, task: TaskRecord) -> None:
+    fees = {one["operator"]: int(one["fee"]) for one in task.committed}
+    for args in task.fee_refunds:
+        audit.compare(task, f"fee back to {args['operator']}", int(args["amount"]), fees.pop(args["operator"], 0))
+
+
+def _show(value: Any) -> str:
+    return "0x" + value.hex() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,107 @@
+"""The audit finds nothing in an honest story and every figure that is not what the rules say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from covey.audit.record import AuditError
+from covey.audit.replay import replay
+
+from .chain_story import ENTRANTS, NETWORK, VALIDATORS, Event, story
+
+
+def test_honest_story_has_no_difference() -> None:
+    audit = replay(story(), NETWORK)
+    assert audit.differences == []
+    assert audit.unclaimed == []
+    assert audit.checked > 40
+    ruling = audit.rulings[1]
+    assert [entry.median for entry in ruling.entries] == [9000, 12000, 1]
+    assert ruling.entries[2].reward == 0, "an entry at the base earns nothing"
+    assert ruling.rows[2].gain == 0, "a constant row gains nothing"
+    assert sum(entry.reward for entry in ruling.entries) <= ruling.pools.trainers
+    assert sum(row.reward for row in ruling.rows) <= ruling.pools.validators
+
+
+CHANGES: list[tuple[str, str, Any, str]] = [
+    ("EntryCommitted", "fee", lambda fee: fee - 1, "fee of the entry"),
+    ("EntryCommitted", "sequence", lambda _: 7, "sequence"),
+    ("FeePaid", "amount", lambda amount: amount + 1, "fees paid"),
+    ("ValidatorEnrolled", "totalEarmarked", lambda total: total + 1, "earmarked stake"),
+    ("EntryRevealed", "lane", lambda lane: lane + 1, "lane of the entry"),
+    ("SeedRequested", "totalEarmarked", lambda total: total + 1, "stake behind round 0"),
+    ("SeedFixed", "seed", lambda _: b"\xff" * 32, "seats of"),
+    ("ScoresCommitted", "seats", lambda seats: seats + 1, "seats of"),
+    ("ScoresRevealed", "index", lambda index: index + 1, "order of the row"),
+    ("ScoresRevealed", "words", lambda words: [words[0] ^ 1 << 244], "medians of page 0"),
+    ("PageSettled", "root", lambda _: bytes(32), "root of page 0"),
+    ("PageSettled", "weights", lambda weights: weights + 1, "weights of page 0"),
+    ("PageSettled", "spread", lambda spread: spread + 1, "spread of page 0"),
+    ("RoundSettled", "losses", lambda losses: [losses[0] + (1 << 64)], "loss of"),
+    ("RoundSettled", "totals", lambda totals: {**totals, "gainSeats": 1}, "seats times gain"),
+    ("TipPaid", "amount", lambda amount: amount + 1, "paid back to the creator"),
+    ("EscrowClosed", "trainersPool", lambda pool: pool - 1, "trainers' pool"),
+    ("EscrowClosed", "toTreasury", lambda amount: amount + 1, "paid to the treasury"),
+    ("EntryRewardClaimed", "amount", lambda amount: amount + 1, "reward of the entry"),
+    ("EntryRewardClaimed", "operator", lambda _: ENTRANTS[2], "claimant of lane"),
+    ("EntryRewardClaimed", "lane", lambda _: 12, "a first claim of lane 12"),
+    ("ScoringRewardClaimed", "amount", lambda amount: amount + 1, "reward of the validator"),
+    ("ScoringRewardClaimed", "gain", lambda gain: gain + 1, "gain of"),
+    ("RewardAdded", "amount", lambda amount: amount - 1, "reward that reached the pool"),
+]
+
+
+@pytest.mark.parametrize(("name", "key", "change", "found"), CHANGES, ids=[f"{c[0]}.{c[1]}" for c in CHANGES])
+def test_planted_difference_is_found(name: str, key: str, change: Any, found: str) -> None:
+    events = story()
+    event = next(event for event in events if event.name == name)
+    event.args = {**event.args, key: change(event.args[key])}
+    lines = [str(one) for one in replay(events, NETWORK).differences]
+    assert any(found in line for line in lines), lines
+
+
+def test_second_claim_is_found() -> None:
+    events = story()
+    events.append(next(event for event in events if event.name == "EntryRewardClaimed"))
+    assert any("a first claim" in str(one) for one in replay(events, NETWORK).differences)
+
+
+def test_validator_with_an_entry_is_found() -> None:
+    events = story()
+    for event in events:
+        if event.name == "ValidatorEnrolled" and event.args["operator"] == VALIDATORS[0]:
+            event.args = {**event.args, "operator": ENTRANTS[0]}
+    assert any("entry of the validator" in str(one) for one in replay(events, NETWORK).differences)
+
+
+def test_what_nobody_claimed_is_told_and_no_difference() -> None:
+    events = [event for event in story() if event.name != "ScoringRewardClaimed"]
+    audit = replay(events, NETWORK)
+    assert audit.differences == []
+    assert len(audit.unclaimed) == 2, "the lazy validator has nothing to claim"
+
+
+def test_failed_task_splits_half_and_half() -> None:
+    events = [
+        event for event in story() if event.contract in ("TaskRegistry", "Rewards") and "Claimed" not in event.name
+    ]
+    events = [event for event in events if event.name not in ("TaskEnded", "EscrowClosed", "TipPaid")]
+    closed = {"trainersPool": 0, "validatorsPool": 0, "toCreator": 5 * 10**20, "toTreasury": 5 * 10**20 + 10**19}
+    events += [
+        Event("TaskRegistry", "TaskEnded", {"taskId": 1, "outcome": 3, "reason": bytes(32)}),
+        Event("Rewards", "EscrowClosed", {"taskId": 1, **closed}),
+    ]
+    assert replay(events, NETWORK).differences == []
+    events[-1].args["toTreasury"] += 1
+    assert len(replay(events, NETWORK).differences) == 1
+
+
+def test_events_without_a_beginning_are_refused() -> None:
+    with pytest.raises(AuditError, match="no beginning"):
+        replay([event for event in story() if event.name != "TaskCreated"], NETWORK)
+
+
+def test_only_wanted_tasks_are_audited() -> None:
+    assert replay(story(), NETWORK, tasks=[2]).checked == 0
