@@ -75,7 +75,9 @@ interface IScoring {
 
     event SeedRequested(uint256 indexed taskId, uint8 round, uint64 target, uint256 totalEarmarked);
     event SeedFixed(uint256 indexed taskId, uint8 round, bytes32 seed, uint40 scoreCommitEnd, uint40 scoreRevealEnd);
-    event ScoresCommitted(uint256 indexed taskId, uint8 round, address indexed operator, uint16 seats, bytes32 commitment);
+    event ScoresCommitted(
+        uint256 indexed taskId, uint8 round, address indexed operator, uint16 seats, bytes32 commitment
+    );
     event Abstained(uint256 indexed taskId, uint8 round, address indexed operator, uint16 seats);
     event ScoresRevealed(
         uint256 indexed taskId,
@@ -87,7 +89,13 @@ interface IScoring {
         uint256[] words
     );
     event PageSettled(
-        uint256 indexed taskId, uint8 round, uint16 page, bytes32 root, uint256 weights, uint64 spread, uint256[] medians
+        uint256 indexed taskId,
+        uint8 round,
+        uint16 page,
+        bytes32 root,
+        uint256 weights,
+        uint64 spread,
+        uint256[] medians
     );
     /// @param losses summed losses, eight to a word: the row with reveal index i at bits 32·(i mod 8) of word i / 8
     event RoundSettled(uint256 indexed taskId, uint8 round, Totals totals, uint256[] losses, uint40 payableAt);
@@ -109,7 +117,13 @@ interface IScoring {
     function abstain(uint256 taskId, address operator) external;
     /// @notice Reveal a committed row. Whoever knows the salt may send it.
     /// @param words the whole row, ceil(entries/16) words
-    function revealScores(uint256 taskId, address operator, uint256[] calldata words, bytes32 evidenceDigest, bytes32 salt) external;
+    function revealScores(
+        uint256 taskId,
+        address operator,
+        uint256[] calldata words,
+        bytes32 evidenceDigest,
+        bytes32 salt
+    ) external;
 
     // ------------------------------------------------------------------ settlement (anyone; earns a tip)
 
@@ -118,8 +132,13 @@ interface IScoring {
     /// @param rows heads of the revealed rows in order of reveal: uint256(operator) | seats << 160
     /// @param medians claimed seat-weighted lower medians, one word per word of the page
     /// @param words all rows' words of this page, row after row (row-major), rows.length * medians.length words
-    function settlePage(uint256 taskId, uint256 page, uint256[] calldata rows, uint256[] calldata medians, uint256[] calldata words)
-        external;
+    function settlePage(
+        uint256 taskId,
+        uint256 page,
+        uint256[] calldata rows,
+        uint256[] calldata medians,
+        uint256[] calldata words
+    ) external;
 
     /// @notice After the last page and the appeal window: make the task payable.
     function finalise(uint256 taskId) external;
@@ -144,7 +163,10 @@ interface IScoring {
     /// @notice max(0, G - 2·loss) of a revealed operator, once all pages are settled.
     function gainOf(uint256 taskId, address operator) external view returns (uint256);
     /// @notice Check a median word against a page's root.
-    function verifyMedianWord(uint256 taskId, uint256 wordIndex, uint256 word, bytes32[6] calldata proof) external view returns (bool);
+    function verifyMedianWord(uint256 taskId, uint256 wordIndex, uint256 word, bytes32[6] calldata proof)
+        external
+        view
+        returns (bool);
     /// @notice True once all pages are settled: the task can only end as paid.
     function isSettled(uint256 taskId) external view returns (bool);
 }

@@ -136,7 +136,7 @@ interface ITaskRegistry {
     error RegistryNotSealed(uint256 taskId);
     error RegistryEnded(uint256 taskId);
     error RegistryNotEnded(uint256 taskId);
-    error RegistryNotExpired(uint256 taskId, uint40 at);
+    error RegistryNotExpired(uint256 taskId, uint40 expiresAt);
     error RegistryNotClosable(uint256 taskId);
     error RegistryNotScoring(address caller);
     error RegistryNothingToRelease(uint256 taskId, address operator);
@@ -146,8 +146,21 @@ interface ITaskRegistry {
 
     // ------------------------------------------------------------------ events
 
-    event TaskCreated(uint256 indexed taskId, address indexed creator, bytes32 indexed specDigest, TaskParams params, Schedule schedule);
-    event EntryCommitted(uint256 indexed taskId, address indexed operator, uint32 sequence, bytes32 commitment, uint256 fee, address payer);
+    event TaskCreated(
+        uint256 indexed taskId,
+        address indexed creator,
+        bytes32 indexed specDigest,
+        TaskParams params,
+        Schedule schedule
+    );
+    event EntryCommitted(
+        uint256 indexed taskId,
+        address indexed operator,
+        uint32 sequence,
+        bytes32 commitment,
+        uint256 fee,
+        address payer
+    );
     event ValidatorEnrolled(uint256 indexed taskId, address indexed operator, uint256 amount, uint256 totalEarmarked);
     event EntryRevealed(uint256 indexed taskId, address indexed operator, uint32 lane, uint32 sequence, bytes32 digest);
     event SealedSetOpened(uint256 indexed taskId, bytes32 digest);

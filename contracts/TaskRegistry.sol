@@ -1,0 +1,553 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+
+import {IRewards} from "./interfaces/IRewards.sol";
+import {IScoring} from "./interfaces/IScoring.sol";
+import {IStaking} from "./interfaces/IStaking.sol";
+import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
+
+/// @title TaskRegistry: tasks, their windows, entries by commit-reveal, validators' enrolment, endings
+contract TaskRegistry is ITaskRegistry, AccessManaged {
+    /// @dev Windows are kept in 24 bits (194 days), amounts in 88; `createTask` checks that they fit.
+    struct Task {
+        // What commitEntry, enrol, revealEntry and the endings read and write: one slot.
+        uint40 entryCommitEnd;
+        uint24 entryCommit;
+        uint24 enrol;
+        uint24 entryReveal;
+        uint16 committed;
+        uint16 revealed;
+        uint88 totalEarmarked;
+        Outcome outcome;
+        bool staked; // totalEarmarked >= minStake
+        bool sealedOpen;
+        // Terms of entering and scoring: one slot.
+        Kind kind;
+        Evaluation evaluation;
+        uint16 validatorBps;
+        uint16 targetSeats;
+        uint16 floorScore;
+        uint16 h;
+        uint16 tau;
+        uint8 power;
+        uint16 maxEntries;
+        uint88 entryFee;
+        uint24 open;
+        uint24 scoreCommit;
+        // One slot.
+        uint88 bounty;
+        uint88 minStake;
+        uint24 scoreReveal;
+        uint24 settle;
+        uint24 appeal;
+        // One slot.
+        address creator;
+        uint88 bond;
+        bytes32 specDigest;
+        bytes32 sealedCommitment;
+        bytes32 sealedDigest;
+    }
+
+    /// @dev One slot. 28 bytes of the commitment bind: a second preimage costs 2^224 hashes, a collision of one's own 2^112.
+    struct Entry {
+        bytes28 commitment;
+        uint16 sequence;
+        uint16 place; // lane + 1; 0: not revealed
+    }
+
+    uint256 private constant MAX_ENTRIES = 32_768;
+    uint256 private constant MAX_TARGET_SEATS = 1023;
+    uint256 private constant MAX_H = 0x3fff;
+    uint256 private constant MAX_TAU = 0x0fff;
+    /// @dev Bounds the pages of a task, and with them the gas of a reveal: about entries * seats / 61,440.
+    uint256 private constant MAX_SCORES = 1 << 22;
+    uint256 private constant BPS = 10_000;
+
+    IStaking public immutable staking;
+    IScoring public immutable scoring;
+    IRewards public immutable rewards;
+    /// @inheritdoc ITaskRegistry
+    uint40 public immutable maxTaskLife;
+
+    RegistryConfig private _config;
+    uint64 private _taskCount;
+    /// @inheritdoc ITaskRegistry
+    bool public paused;
+
+    mapping(uint256 taskId => Task) private _tasks;
+    mapping(uint256 taskId => mapping(address operator => Entry)) private _entries;
+    mapping(uint256 taskId => mapping(uint256 lane => address)) private _entrants;
+    mapping(uint256 taskId => mapping(address operator => uint256)) private _earmarks;
+
+    modifier whenNotPaused() {
+        if (paused) revert RegistryPaused();
+        _;
+    }
+
+    /// @param authority AccessManager that says who may pause and configure
+    /// @param staking_ must be deployed already: its maxTaskLife is read here
+    constructor(address authority, address staking_, address scoring_, address rewards_, RegistryConfig memory config_)
+        AccessManaged(authority)
+    {
+        staking = IStaking(staking_);
+        scoring = IScoring(scoring_);
+        rewards = IRewards(rewards_);
+        maxTaskLife = IStaking(staking_).maxTaskLife();
+        _setConfig(config_);
+    }
+
+    // ------------------------------------------------------------------ creators
+
+    /// @inheritdoc ITaskRegistry
+    function createTask(TaskParams calldata params) external whenNotPaused returns (uint256 taskId) {
+        _checkParams(params);
+        taskId = ++_taskCount;
+        Windows calldata w = params.windows;
+        Task storage task = _tasks[taskId];
+        // All of these fit: _checkParams has bounded them.
+        task.entryCommitEnd = uint40(block.timestamp + w.entryCommit);
+        task.entryCommit = uint24(w.entryCommit);
+        task.enrol = uint24(w.enrol);
+        task.entryReveal = uint24(w.entryReveal);
+        task.kind = params.kind;
+        task.evaluation = params.evaluation;
+        task.validatorBps = params.validatorBps;
+        task.targetSeats = params.targetSeats;
+        task.floorScore = params.floorScore;
+        task.h = params.h;
+        task.tau = params.tau;
+        task.power = params.power;
+        task.maxEntries = params.maxEntries;
+        task.entryFee = uint88(params.entryFee);
+        task.open = uint24(w.open);
+        task.scoreCommit = uint24(w.scoreCommit);
+        task.bounty = uint88(params.bounty);
+        task.minStake = uint88(params.minStake);
+        task.scoreReveal = uint24(w.scoreReveal);
+        task.settle = uint24(w.settle);
+        task.appeal = uint24(w.appeal);
+        task.creator = msg.sender;
+        task.bond = uint88(params.bond);
+        task.specDigest = params.specDigest;
+        if (params.sealedCommitment != 0) task.sealedCommitment = params.sealedCommitment;
+        emit TaskCreated(taskId, msg.sender, params.specDigest, params, _schedule(task));
+        rewards.fund(taskId, msg.sender, params.bounty, params.bond);
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function cancelTask(uint256 taskId) external {
+        Task storage task = _running(taskId);
+        if (msg.sender != task.creator) revert RegistryNotCreator(msg.sender, task.creator);
+        if (task.committed != 0) revert RegistryHasEntries(taskId);
+        _end(taskId, task, Outcome.Refunded, "cancelled");
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function openSealed(uint256 taskId, bytes32 digest, bytes32 salt) external {
+        Task storage task = _running(taskId);
+        if (msg.sender != task.creator) revert RegistryNotCreator(msg.sender, task.creator);
+        if (task.evaluation != Evaluation.Sealed) revert RegistryNotSealed(taskId);
+        uint256 revealEnd = _entryRevealEnd(task);
+        if (task.sealedOpen || block.timestamp < revealEnd || block.timestamp >= revealEnd + task.open) {
+            revert RegistryWindowClosed(taskId, "open");
+        }
+        if (keccak256(abi.encode(block.chainid, address(this), msg.sender, digest, salt)) != task.sealedCommitment) {
+            revert RegistryBadReveal(taskId, msg.sender);
+        }
+        task.sealedOpen = true;
+        task.sealedDigest = digest;
+        emit SealedSetOpened(taskId, digest);
+    }
+
+    // ------------------------------------------------------------------ operators
+
+    /// @inheritdoc ITaskRegistry
+    function commitEntry(uint256 taskId, address operator, bytes32 commitment, uint256 maxFee) external whenNotPaused {
+        Task storage task = _running(taskId);
+        if (block.timestamp >= task.entryCommitEnd) revert RegistryWindowClosed(taskId, "entryCommit");
+        _checkSigner(operator);
+        if (!staking.isEligible(operator)) revert RegistryNotEligible(operator);
+        Entry storage entry = _entries[taskId][operator];
+        if (entry.commitment != 0) revert RegistryAlreadyCommitted(taskId, operator);
+        bytes28 kept = bytes28(commitment);
+        if (kept == 0) revert RegistryNoCommitment(taskId, operator);
+        uint16 sequence = task.committed;
+        if (sequence >= task.maxEntries) revert RegistryFull(taskId);
+        uint256 fee = _fee(task, sequence);
+        if (fee > maxFee) revert RegistryFeeAboveMax(fee, maxFee);
+        task.committed = sequence + 1;
+        _entries[taskId][operator] = Entry({commitment: kept, sequence: sequence, place: 0});
+        emit EntryCommitted(taskId, operator, sequence, commitment, fee, msg.sender);
+        rewards.payFee(taskId, operator, msg.sender, fee);
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function revealEntry(uint256 taskId, address operator, bytes32 digest, bytes32 salt)
+        external
+        returns (uint32 lane)
+    {
+        Task storage task = _running(taskId);
+        uint256 enrolEnd = _enrolEnd(task);
+        if (block.timestamp < enrolEnd || block.timestamp >= enrolEnd + task.entryReveal) {
+            revert RegistryWindowClosed(taskId, "entryReveal");
+        }
+        if (!task.staked) revert RegistryTooLittleStake(taskId, task.totalEarmarked, task.minStake);
+        Entry memory entry = _entries[taskId][operator];
+        if (entry.commitment == 0) revert RegistryNoCommitment(taskId, operator);
+        if (entry.place != 0) revert RegistryAlreadyRevealed(taskId, operator);
+        if (
+            bytes28(keccak256(abi.encode(block.chainid, address(this), taskId, operator, digest, salt)))
+                != entry.commitment
+        ) revert RegistryBadReveal(taskId, operator);
+        uint16 place = task.revealed + 1;
+        task.revealed = place;
+        entry.place = place;
+        _entries[taskId][operator] = entry;
+        lane = place - 1;
+        _entrants[taskId][lane] = operator;
+        emit EntryRevealed(taskId, operator, lane, entry.sequence, digest);
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function enrol(uint256 taskId, address operator, uint256 amount) external whenNotPaused {
+        Task storage task = _running(taskId);
+        uint256 commitEnd = task.entryCommitEnd;
+        if (block.timestamp < commitEnd || block.timestamp >= commitEnd + task.enrol) {
+            revert RegistryWindowClosed(taskId, "enrol");
+        }
+        _checkSigner(operator);
+        if (amount == 0) revert RegistryZeroAmount();
+        if (_entries[taskId][operator].commitment != 0) revert RegistryIsEntrant(taskId, operator);
+        if (_earmarks[taskId][operator] != 0) revert RegistryAlreadyEnrolled(taskId, operator);
+        // Staking refuses an amount that the operator does not have, so the sum fits what all tokens fit.
+        uint256 total = task.totalEarmarked + amount;
+        if (total > type(uint88).max) revert RegistryBadParam("amount");
+        task.totalEarmarked = uint88(total);
+        if (!task.staked && total >= task.minStake) task.staked = true;
+        _earmarks[taskId][operator] = amount;
+        emit ValidatorEnrolled(taskId, operator, amount, total);
+        staking.earmark(operator, amount, uint48(commitEnd - task.entryCommit));
+    }
+
+    // ------------------------------------------------------------------ endings
+
+    /// @inheritdoc ITaskRegistry
+    function closeTask(uint256 taskId) external {
+        Task storage task = _running(taskId);
+        (Outcome outcome, bytes32 reason) = _dueEnding(task);
+        if (outcome == Outcome.Running) revert RegistryNotClosable(taskId);
+        rewards.tip(taskId, msg.sender);
+        _end(taskId, task, outcome, reason);
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function expire(uint256 taskId) external {
+        Task storage task = _running(taskId);
+        uint256 expiresAt = _expiresAt(task);
+        if (block.timestamp < expiresAt) revert RegistryNotExpired(taskId, uint40(expiresAt));
+        // A task that nobody closed is refunded all the same: else a stranger could cost its creator the bond.
+        (Outcome outcome, bytes32 reason) = _dueEnding(task);
+        if (outcome == Outcome.Running) {
+            if (scoring.isSettled(taskId)) revert RegistrySettled(taskId);
+            (outcome, reason) = (Outcome.Failed, "expired");
+        }
+        rewards.tip(taskId, msg.sender);
+        _end(taskId, task, outcome, reason);
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function endTask(uint256 taskId, Outcome outcome, bytes32 reason) external {
+        if (msg.sender != address(scoring)) revert RegistryNotScoring(msg.sender);
+        _end(taskId, _running(taskId), outcome, reason);
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function releaseEarmark(uint256 taskId, address operator) external {
+        if (_known(taskId).outcome == Outcome.Running) revert RegistryNotEnded(taskId);
+        uint256 amount = _earmarks[taskId][operator];
+        if (amount == 0) revert RegistryNothingToRelease(taskId, operator);
+        _earmarks[taskId][operator] = 0;
+        emit EarmarkFreed(taskId, operator, amount);
+        staking.releaseEarmark(operator, amount);
+    }
+
+    // ------------------------------------------------------------------ governance
+
+    /// @inheritdoc ITaskRegistry
+    function setPaused(bool value) external restricted {
+        paused = value;
+        emit PausedSet(value);
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function setConfig(RegistryConfig calldata value) external restricted {
+        _setConfig(value);
+    }
+
+    // ------------------------------------------------------------------ views
+
+    /// @inheritdoc ITaskRegistry
+    function taskCount() external view returns (uint256) {
+        return _taskCount;
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function config() external view returns (RegistryConfig memory) {
+        return _config;
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function paramsOf(uint256 taskId) external view returns (TaskParams memory params) {
+        Task storage task = _known(taskId);
+        params.specDigest = task.specDigest;
+        params.sealedCommitment = task.sealedCommitment;
+        params.kind = task.kind;
+        params.evaluation = task.evaluation;
+        params.validatorBps = task.validatorBps;
+        params.targetSeats = task.targetSeats;
+        params.floorScore = task.floorScore;
+        params.h = task.h;
+        params.tau = task.tau;
+        params.power = task.power;
+        params.maxEntries = task.maxEntries;
+        params.bounty = task.bounty;
+        params.bond = task.bond;
+        params.entryFee = task.entryFee;
+        params.minStake = task.minStake;
+        params.windows = Windows({
+            entryCommit: task.entryCommit,
+            enrol: task.enrol,
+            entryReveal: task.entryReveal,
+            open: task.open,
+            scoreCommit: task.scoreCommit,
+            scoreReveal: task.scoreReveal,
+            settle: task.settle,
+            appeal: task.appeal
+        });
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function scheduleOf(uint256 taskId) external view returns (Schedule memory) {
+        return _schedule(_known(taskId));
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function stateOf(uint256 taskId) external view returns (TaskState memory) {
+        Task storage task = _known(taskId);
+        return TaskState({
+            creator: task.creator,
+            outcome: task.outcome,
+            committed: task.committed,
+            revealed: task.revealed,
+            totalEarmarked: task.totalEarmarked,
+            sealedDigest: task.sealedDigest,
+            sealedOpen: task.sealedOpen
+        });
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function outcomeOf(uint256 taskId) external view returns (Outcome) {
+        return _known(taskId).outcome;
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function entryFeeAt(uint256 taskId, uint32 n) external view returns (uint256) {
+        return _fee(_known(taskId), n);
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function commitmentOf(uint256 taskId, address operator)
+        external
+        view
+        returns (bytes32 commitment, uint32 sequence, bool revealed, uint32 lane, uint256 fee)
+    {
+        Task storage task = _known(taskId);
+        Entry memory entry = _entries[taskId][operator];
+        if (entry.commitment == 0) return (0, 0, false, 0, 0);
+        revealed = entry.place != 0;
+        return (entry.commitment, entry.sequence, revealed, revealed ? entry.place - 1 : 0, _fee(task, entry.sequence));
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function entrantOf(uint256 taskId, uint32 lane) external view returns (address) {
+        return _entrants[taskId][lane];
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function earmarkOf(uint256 taskId, address operator) external view returns (uint256) {
+        return _earmarks[taskId][operator];
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function readyForSeed(uint256 taskId) external view returns (bool) {
+        Task storage task = _known(taskId);
+        return task.outcome == Outcome.Running && task.staked && task.revealed != 0
+            && block.timestamp >= _entryRevealEnd(task) && (task.evaluation == Evaluation.Local || task.sealedOpen);
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function scoringTermsOf(uint256 taskId) external view returns (ScoringTerms memory) {
+        Task storage task = _known(taskId);
+        return ScoringTerms({
+            totalEarmarked: task.totalEarmarked,
+            expiresAt: uint40(_expiresAt(task)),
+            scoreCommit: task.scoreCommit,
+            scoreReveal: task.scoreReveal,
+            appeal: task.appeal,
+            targetSeats: task.targetSeats,
+            floorScore: task.floorScore,
+            h: task.h,
+            tau: task.tau,
+            power: task.power,
+            entries: task.revealed
+        });
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function payTermsOf(uint256 taskId) external view returns (PayTerms memory) {
+        Task storage task = _known(taskId);
+        return PayTerms({
+            creator: task.creator,
+            outcome: task.outcome,
+            validatorBps: task.validatorBps,
+            floorScore: task.floorScore,
+            power: task.power,
+            entries: task.revealed
+        });
+    }
+
+    // ------------------------------------------------------------------ private: checks
+
+    function _known(uint256 taskId) private view returns (Task storage task) {
+        task = _tasks[taskId];
+        if (task.entryCommitEnd == 0) revert RegistryUnknownTask(taskId);
+    }
+
+    function _running(uint256 taskId) private view returns (Task storage task) {
+        task = _known(taskId);
+        if (task.outcome != Outcome.Running) revert RegistryEnded(taskId);
+    }
+
+    function _checkSigner(address operator) private view {
+        if (staking.signerOf(operator) != msg.sender) revert RegistryNotSigner(msg.sender, operator);
+    }
+
+    function _checkParams(TaskParams calldata p) private view {
+        RegistryConfig storage c = _config;
+        if (p.specDigest == 0) revert RegistryBadParam("specDigest");
+        // Nothing aggregates a federated round yet.
+        if (p.kind != Kind.Arena) revert RegistryBadParam("kind");
+        bool isSealed = p.evaluation == Evaluation.Sealed;
+        if (isSealed == (p.sealedCommitment == 0)) revert RegistryBadParam("sealedCommitment");
+        if (p.validatorBps == 0 || p.validatorBps >= BPS) revert RegistryBadParam("validatorBps");
+        if (p.targetSeats == 0 || p.targetSeats > c.maxTargetSeats) revert RegistryBadParam("targetSeats");
+        if (p.floorScore == 0 || p.floorScore >= 0x7fff) revert RegistryBadParam("floorScore");
+        if (p.h > c.maxH) revert RegistryBadParam("h");
+        if (p.tau == 0 || p.tau > c.maxTau) revert RegistryBadParam("tau");
+        if (p.power == 0 || p.power > 3) revert RegistryBadParam("power");
+        if (p.maxEntries == 0 || p.maxEntries > c.maxEntries || uint256(p.maxEntries) * p.targetSeats > MAX_SCORES) {
+            revert RegistryBadParam("maxEntries");
+        }
+        if (p.bounty < c.minBounty || p.bounty > type(uint88).max) revert RegistryBadParam("bounty");
+        if (p.bond < c.minBond || p.bond > type(uint88).max) revert RegistryBadParam("bond");
+        // Four times the fee, the most an entry pays, fits too.
+        if (p.entryFee > type(uint88).max / 4) revert RegistryBadParam("entryFee");
+        if (p.minStake == 0 || p.minStake > type(uint88).max) revert RegistryBadParam("minStake");
+        uint256 least = (uint256(p.bounty) * c.stakeMultipleBps + BPS - 1) / BPS;
+        if (p.minStake < least) revert RegistryStakeMultipleTooLow(p.minStake, least);
+        _checkWindows(p.windows, c.minWindows, isSealed);
+    }
+
+    function _checkWindows(Windows calldata w, Windows memory least, bool isSealed) private view {
+        _checkWindow("entryCommit", w.entryCommit, least.entryCommit);
+        _checkWindow("enrol", w.enrol, least.enrol);
+        _checkWindow("entryReveal", w.entryReveal, least.entryReveal);
+        _checkWindow("scoreCommit", w.scoreCommit, least.scoreCommit);
+        _checkWindow("scoreReveal", w.scoreReveal, least.scoreReveal);
+        _checkWindow("settle", w.settle, least.settle);
+        if (isSealed) {
+            _checkWindow("open", w.open, least.open);
+            _checkWindow("appeal", w.appeal, least.appeal);
+        } else {
+            // There is nothing to open, and no right answer to appeal to.
+            if (w.open != 0) revert RegistryBadParam("open");
+            if (w.appeal != 0) revert RegistryBadParam("appeal");
+        }
+        uint256 life = uint256(w.entryCommit) + w.enrol + w.entryReveal + w.open + w.scoreCommit + w.scoreReveal
+            + w.settle + w.appeal;
+        if (life > maxTaskLife) revert RegistryTaskTooLong(life, maxTaskLife);
+    }
+
+    function _checkWindow(bytes32 name, uint32 given, uint32 least) private pure {
+        // A window of no length would let two steps race.
+        if (given < least || given == 0) revert RegistryWindowTooShort(name, given, least == 0 ? 1 : least);
+        if (given > type(uint24).max) revert RegistryBadParam(name);
+    }
+
+    function _setConfig(RegistryConfig memory c) private {
+        if (c.minBounty == 0 || c.minBounty > type(uint88).max) revert RegistryBadParam("minBounty");
+        if (c.minBond > type(uint88).max) revert RegistryBadParam("minBond");
+        if (c.maxEntries == 0 || c.maxEntries > MAX_ENTRIES) revert RegistryBadParam("maxEntries");
+        if (c.maxTargetSeats == 0 || c.maxTargetSeats > MAX_TARGET_SEATS) revert RegistryBadParam("maxTargetSeats");
+        if (c.maxH > MAX_H) revert RegistryBadParam("maxH");
+        if (c.maxTau == 0 || c.maxTau > MAX_TAU) revert RegistryBadParam("maxTau");
+        _config = c;
+        emit ConfigSet(c);
+    }
+
+    // ------------------------------------------------------------------ private: endings
+
+    /// @dev The ending that is due before any seed, or Running.
+    function _dueEnding(Task storage task) private view returns (Outcome, bytes32) {
+        uint256 time = task.entryCommitEnd;
+        if (block.timestamp < time) return (Outcome.Running, "");
+        if (task.committed == 0) return (Outcome.Refunded, "no entry");
+        time += task.enrol;
+        if (block.timestamp < time) return (Outcome.Running, "");
+        if (!task.staked) return (Outcome.Refunded, "too little stake");
+        time += task.entryReveal;
+        if (block.timestamp < time) return (Outcome.Running, "");
+        if (task.revealed == 0) return (Outcome.Refunded, "no entry revealed");
+        if (task.evaluation == Evaluation.Sealed && !task.sealedOpen && block.timestamp >= time + task.open) {
+            return (Outcome.Failed, "not opened");
+        }
+        return (Outcome.Running, "");
+    }
+
+    function _end(uint256 taskId, Task storage task, Outcome outcome, bytes32 reason) private {
+        task.outcome = outcome;
+        emit TaskEnded(taskId, outcome, reason);
+        rewards.close(taskId, outcome);
+    }
+
+    // ------------------------------------------------------------------ private: fees and times
+
+    /// @dev entryFee + 3·entryFee·n/maxEntries
+    function _fee(Task storage task, uint256 n) private view returns (uint256) {
+        uint256 base = task.entryFee;
+        return base + (3 * base * n) / task.maxEntries;
+    }
+
+    function _enrolEnd(Task storage task) private view returns (uint256) {
+        return uint256(task.entryCommitEnd) + task.enrol;
+    }
+
+    function _entryRevealEnd(Task storage task) private view returns (uint256) {
+        return _enrolEnd(task) + task.entryReveal;
+    }
+
+    function _expiresAt(Task storage task) private view returns (uint256) {
+        return _entryRevealEnd(task) + task.open + task.scoreCommit + task.scoreReveal + task.settle + task.appeal;
+    }
+
+    function _schedule(Task storage task) private view returns (Schedule memory schedule) {
+        schedule.createdAt = task.entryCommitEnd - task.entryCommit;
+        schedule.entryCommitEnd = task.entryCommitEnd;
+        schedule.enrolEnd = uint40(_enrolEnd(task));
+        schedule.entryRevealEnd = uint40(_entryRevealEnd(task));
+        schedule.openEnd = schedule.entryRevealEnd + task.open;
+        schedule.expiresAt = uint40(_expiresAt(task));
+    }
+}

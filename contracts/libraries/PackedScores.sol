@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+/// @title Sixteen 15-bit scores to a word, compared and averaged lane-parallel
+/// @notice Lane 0 is the highest 16 bits of a word. The high bit of every lane is clear: it is where comparisons leave their answer.
+/// @dev Notation beside the code: H = 0x8000, L = 0x7fff, O = 1 in every lane; x, m, d are words of sixteen values below 2^15.
+library PackedScores {
+    uint256 internal constant H = 0x8000800080008000800080008000800080008000800080008000800080008000;
+    uint256 internal constant O = 0x0001000100010001000100010001000100010001000100010001000100010001;
+    uint256 internal constant LANES = 16;
+    uint256 internal constant MAX_PAGE_WORDS = 64;
+    /// @notice Bounds that keep every lane-parallel sum inside its lane.
+    uint256 internal constant MAX_SEATS = 0x7fff; // seats of all rows together
+    uint256 internal constant MAX_H = 0x3fff; // 2h and h + tau below 2^15
+    uint256 internal constant MAX_TAU = 0x0fff; // 16 tau < 2^16 - 1
+    /// @notice Words a transaction of 128 KiB holds when 8 KiB are left for everything but words, heads and medians.
+    uint256 internal constant CALL_WORDS = (131_072 - 8192) / 32;
+    /// @notice Most rows whose page still has one word: (CALL_WORDS - rows) / (rows + 1) >= 1.
+    uint256 internal constant MAX_ROWS = (CALL_WORDS - 1) / 2;
+
+    /// @notice Words that hold `entries` scores.
+    function wordCount(uint256 entries) internal pure returns (uint256) {
+        return (entries + LANES - 1) / LANES;
+    }
+
+    /// @notice Words a page: `rows` rows, their heads and the medians fit one transaction. `rows` <= MAX_ROWS.
+    function pageWords(uint256 rows) internal pure returns (uint256) {
+        uint256 fit = (CALL_WORDS - rows) / (rows + 1);
+        return fit < MAX_PAGE_WORDS ? fit : MAX_PAGE_WORDS;
+    }
+
+    /// @notice Index of the first malformed word of a row over `entries` entries (a high bit set, or a score past the last entry), or
+    /// the number of words if the row is well-formed.
+    function firstBadWord(uint256[] calldata words, uint256 entries) internal pure returns (uint256) {
+        for (uint256 i = 0; i < words.length; ++i) {
+            if (words[i] & H != 0) return i;
+        }
+        uint256 used = entries % LANES;
+        // The lanes below the last used one: 16 bits for each lane that is not used.
+        if (used != 0 && words[words.length - 1] << (16 * used) != 0) return words.length - 1;
+        return words.length;
+    }
+
+    /// @notice keccak256 of words[from .. from + count) as they lie in the call, no length in front.
+    function hashWords(uint256[] calldata words, uint256 from, uint256 count) internal pure returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            // Scratch beyond the free pointer; nothing is kept there.
+            let scratch := mload(0x40)
+            let size := shl(5, count)
+            calldatacopy(scratch, add(words.offset, shl(5, from)), size)
+            hash := keccak256(scratch, size)
+        }
+    }
+
+    /// @notice The page's accumulator after one more row.
+    function fold(bytes32 accumulator, uint256 head, bytes32 pageHash) internal pure returns (bytes32 folded) {
+        assembly ("memory-safe") {
+            // abi.encode(accumulator, operator, uint256(seats), pageHash) beyond the free pointer; nothing is kept there.
+            let scratch := mload(0x40)
+            mstore(scratch, accumulator)
+            mstore(add(scratch, 0x20), shr(96, shl(96, head))) // operator: the low 160 bits
+            mstore(add(scratch, 0x40), shr(160, head)) // seats: all above, so that a dirty head gives another hash
+            mstore(add(scratch, 0x60), pageHash)
+            folded := keccak256(scratch, 0x80)
+        }
+    }
+
+    /// @notice Fold all rows of a page, in order.
+    /// @param width words a row has in this page
+    function foldRows(uint256[] calldata heads, uint256[] calldata words, uint256 width)
+        internal
+        pure
+        returns (bytes32 accumulator)
+    {
+        uint256 rows = heads.length;
+        for (uint256 i = 0; i < rows; ++i) {
+            accumulator = fold(accumulator, heads[i], hashWords(words, i * width, width));
+        }
+    }
+
+    /// @notice Check the claimed medians of a page and sum each row's clipped distances to them.
+    /// @dev The rows must have been verified: every x below 2^15 and `total` the sum of their seats, 0 < total <= MAX_SEATS.
+    /// @param heads operator | seats << 160, one a row
+    /// @param medians one word a word of the page
+    /// @param words the rows' words, row after row
+    /// @param h distance that is free, <= MAX_H
+    /// @param tau clip of one distance, <= MAX_TAU
+    /// @param total seats of all rows
+    /// @return table two words a row: its seats, its loss
+    /// @return bad index of the first word with a wrong median, or medians.length
+    function measure(
+        uint256[] calldata heads,
+        uint256[] calldata medians,
+        uint256[] calldata words,
+        uint256 h,
+        uint256 tau,
+        uint256 total
+    ) internal pure returns (uint256[] memory table, uint256 bad) {
+        table = new uint256[](2 * heads.length);
+        bad = medians.length;
+        assembly ("memory-safe") {
+            let first := add(table, 0x20)
+            let end := add(first, shl(6, heads.length))
+            {
+                let from := heads.offset
+                for { let row := first } lt(row, end) { row := add(row, 0x40) } {
+                    mstore(row, shr(160, calldataload(from)))
+                    from := add(from, 0x20)
+                }
+            }
+            let stride := shl(5, medians.length) // bytes a row has in this page
+            let free := mul(h, O) // h in every lane
+            let clip := mul(add(h, tau), O) // h + tau in every lane, below 2^15
+            let atMost := mul(shr(1, add(total, 1)), O) // 2 n >= W  <=>  n >= ceil(W / 2)
+            let atLeast := mul(add(shr(1, total), 1), O) // 2 (W - n) < W  <=>  n >= floor(W / 2) + 1
+
+            // Column after column, so that the medians' comparisons stay on the stack.
+            for { let column := 0 } lt(column, stride) { column := add(column, 0x20) } {
+                let m := calldataload(add(medians.offset, column))
+                let mh := or(m, H)
+                let le := 0 // seats of rows with x <= m, in every lane
+                let ge := 0 // seats of rows with x >= m, in every lane
+                let from := add(words.offset, column)
+                for { let row := first } lt(row, end) { row := add(row, 0x40) } {
+                    let x := calldataload(from)
+                    from := add(from, stride)
+                    let t := sub(or(x, H), m) // (x + 2^15) - m: bit 15 set <=> x >= m, low bits x - m
+                    let u := sub(mh, x) // (m + 2^15) - x: bit 15 set <=> x <= m, low bits m - x
+                    let seats := mload(row)
+                    let one := and(shr(15, t), O) // 1 where x >= m
+                    ge := add(ge, mul(one, seats)) // at most 2^15 - 1 in all: no carry between lanes
+                    le := add(le, mul(and(shr(15, u), O), seats))
+                    // d = |x - m| with bit 15 set: t where x >= m, else u. 1 * 0xffff selects the whole lane.
+                    let d := xor(u, and(xor(t, u), mul(one, 0xffff)))
+                    // max(d - h, 0): bit 15 stays set <=> d >= h; bit - (bit >> 15) = 0x7fff keeps the difference there.
+                    t := sub(d, free)
+                    u := and(t, H)
+                    t := and(t, sub(u, shr(15, u)))
+                    // min(max(d - h, 0), tau) = max(d - h, 0) - max(d - (h + tau), 0).
+                    d := sub(d, clip)
+                    u := and(d, H)
+                    t := sub(t, and(d, sub(u, shr(15, u))))
+                    // 2^16 = 1 mod 2^16 - 1, so the remainder is the sum of the lanes, which is at most 16 * 4095 < 2^16 - 1.
+                    let loss := add(row, 0x20)
+                    mstore(loss, add(mload(loss), mod(t, 0xffff)))
+                }
+                // m is a lower median <=> 2 seats(x <= m) >= W and 2 seats(x < m) < W, seats(x < m) = W - seats(x >= m).
+                // Bit 15 of both differences stays set in all lanes; and no m has its own high bit set.
+                if or(and(m, H), xor(and(and(sub(or(le, H), atMost), sub(or(ge, H), atLeast)), H), H)) {
+                    bad := shr(5, column)
+                    break
+                }
+            }
+        }
+    }
+
+    /// @notice Spread and weights of a page's medians, entry after entry.
+    /// @param medians verified median words
+    /// @param free twice h
+    /// @param tau clip of one distance
+    /// @param floorScore weights count what a median has above it, >= 1
+    /// @param power p, 1..3
+    /// @return spread G = sum over m_i >= 2 of min(max(|m_i - m_next(i)| - 2h, 0), tau), next of the page, cyclic
+    /// @return weights sum of max(0, m_i - floor)^p, below 2^(45 + 10)
+    function weigh(uint256[] calldata medians, uint256 free, uint256 tau, uint256 floorScore, uint256 power)
+        internal
+        pure
+        returns (uint256 spread, uint256 weights)
+    {
+        assembly ("memory-safe") {
+            /// min(max(|a - b| - free, 0), tau)
+            function distance(a, b, free_, tau_) -> d {
+                d := sub(a, b)
+                if lt(a, b) { d := sub(b, a) }
+                d := mul(gt(d, free_), sub(d, free_))
+                if gt(d, tau_) { d := tau_ }
+            }
+            let first := 0 // first median >= 2 of the page
+            let last := 0 // last one so far
+            let end := add(medians.offset, shl(5, medians.length))
+            for { let from := medians.offset } lt(from, end) { from := add(from, 0x20) } {
+                let word := calldataload(from)
+                // Lane after lane from the highest; shifting left drops those that are done.
+                for {} word { word := shl(16, word) } {
+                    let m := shr(240, word)
+                    if lt(m, 2) { continue }
+                    switch last
+                    case 0 { first := m }
+                    default { spread := add(spread, distance(m, last, free, tau)) }
+                    last := m
+                    if gt(m, floorScore) {
+                        let above := sub(m, floorScore)
+                        let weight := above
+                        if gt(power, 1) {
+                            weight := mul(weight, above)
+                            if gt(power, 2) { weight := mul(weight, above) }
+                        }
+                        weights := add(weights, weight)
+                    }
+                }
+            }
+            // The last one's next is the first. One alone, or none, is at distance 0 from itself.
+            spread := add(spread, distance(first, last, free, tau))
+        }
+    }
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+/// @title Seats of a committee in O(1), expected exactly in proportion to stake
+library Sortition {
+    /// @notice floor((K·e + floor(r·S / 2^128)) / S), r the high half of a hash of seed and operator: K·e/S rounded up with a probability
+    /// equal to its fraction, so that splitting stake over operators changes no expectation.
+    /// @param draw hash of seed and operator
+    /// @param earmark e, the operator's stake behind the task
+    /// @param total S, all stake behind the task, > 0 and below 2^128
+    /// @param targetSeats K
+    function seats(bytes32 draw, uint256 earmark, uint256 total, uint256 targetSeats) internal pure returns (uint256) {
+        return (targetSeats * earmark + (((uint256(draw) >> 128) * total) >> 128)) / total;
+    }
+}
