@@ -1,0 +1,147 @@
+"""What an operator tells its node: NodeConfig, read from flags, the environment and a TOML file (see layered.py)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from eth_utils.address import to_checksum_address
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from covey.daemon import layered
+from covey.daemon.layered import ConfigError
+
+__all__ = ["ConfigError", "NodeConfig", "Policy", "Role", "parse_amount"]
+
+CVY = 10**18
+
+
+class Role(StrEnum):
+    TRAINER = "trainer"
+    VALIDATOR = "validator"
+
+
+def parse_amount(value: object) -> int:
+    """An amount of CVY in wei: a bare integer is wei, text carries its unit ("250 CVY", "1000 wei")."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        amount: Decimal | int = value
+    elif isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(CVY|wei)?\s*", value)):
+        number, unit = match.groups()
+        try:
+            amount = Decimal(number) * (CVY if unit == "CVY" else 1)
+        except InvalidOperation:
+            raise ValueError(f"{value!r} is not an amount") from None
+        if amount != int(amount):
+            raise ValueError(f"{value!r} is finer than one wei")
+    else:
+        raise ValueError(f"{value!r} is not an amount; write '250 CVY', or an integer for wei")
+    if not 0 <= amount < 2**128:
+        raise ValueError(f"{value!r} is outside 0…2^128−1 wei")
+    return int(amount)
+
+
+def _address(value: str) -> str:
+    if not re.fullmatch(r"0x[0-9a-fA-F]{40}", value):
+        raise ValueError(f"{value!r} is not an address (0x and 40 hexadecimal digits)")
+    return to_checksum_address(value)
+
+
+def _listen(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"{value!r} is not host:port")
+    return value
+
+
+def _executor(value: str) -> str:
+    if value != "subprocess" and not value.startswith("unix:/"):
+        raise ValueError(f"{value!r} is neither 'subprocess' nor 'unix:/path/of/a/fork-server-socket'")
+    return value
+
+
+Amount = Annotated[int, BeforeValidator(parse_amount)]
+Address = Annotated[str, AfterValidator(_address)]
+Listen = Annotated[str, AfterValidator(_listen)]
+
+
+class Policy(BaseModel):
+    """Which work the operator wants. Empty lists mean "any"."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    domains: tuple[str, ...] = Field((), description="data domains to work on, as task specs name them")
+    bases: tuple[str, ...] = Field((), description="base models to work on, by name")
+    max_fee: Amount = Field(100 * CVY, description="the most to pay for one entry")
+    earmark: Amount | None = Field(None, description="stake to put behind a task; not set: earmark_share_bps")
+    earmark_share_bps: int = Field(2500, ge=1, le=10_000, description="share of the free stake behind a task, 1/10000")
+    min_score_window: int = Field(30, ge=0, description="shortest score window to validate in, seconds")
+    max_entries: int = Field(256, ge=1, description="most entries a task to validate may allow")
+    auto_claim: bool = Field(True, description="claim rewards and withdraw credits without being asked")
+    withdraw_min: Amount = Field(CVY, description="withdraw credits (tips, fees back) from this amount on")
+
+
+class NodeConfig(BaseModel):
+    """One node. Paths may be relative to the settings file they stand in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    roles: tuple[Role, ...] = Field(min_length=1, description="trainer, validator or both")
+    operator: Address | None = Field(None, description="operator to act for; not set: the signer's")
+    keystore: Path = Field(description="encrypted key of the signer")
+    password_file: Path | None = Field(None, description="file with the keystore's password")
+    rpc_urls: tuple[str, ...] = Field(min_length=1, description="JSON-RPC endpoints, best first")
+    deployment: Path = Field(description="folder deployments/<chain id>")
+    data_dir: Path = Field(description="journal, secrets, entries and work files")
+    training_records: Path | None = Field(None, description="records to train on, JSON lines")
+    heldout_records: Path | None = Field(None, description="records to score on, JSON lines")
+    bases: tuple[str, ...] = Field(("tiny",), description="base models here: tiny, a folder, or a hub name")
+    store: str | None = Field(None, description="block store: a folder, or the address of Kubo's RPC")
+    gateway_listen: Listen | None = Field("127.0.0.1:8180", description="where to serve pinned blocks to peers")
+    peers: tuple[str, ...] = Field((), description="gateways of other nodes, to fetch specs and entries from")
+    confirmations: int | None = Field(None, ge=0, description="blocks to wait; not set: the chain's finalised block")
+    poll_seconds: float = Field(2.0, gt=0, le=600, description="pause between two looks at the chain")
+    stagger_seconds: float = Field(12.0, ge=0, le=3600, description="spread of nodes over an open step")
+    executor: Annotated[str, AfterValidator(_executor)] = Field(
+        "subprocess", description="subprocess or unix:/fork-server-socket"
+    )
+    threads: int = Field(2, ge=1, description="threads a worker may use")
+    worker_memory_mb: int = Field(8192, ge=256, description="resident memory at which a worker is ended")
+    worker_seconds: int = Field(6 * 3600, ge=1, description="run time at which a worker is ended")
+    worker_attempts: int = Field(3, ge=1, description="times a job is tried before it is given up")
+    fetch_seconds: float = Field(20.0, gt=0, description="longest wait for one answer of a peer")
+    health_listen: Listen | None = Field("127.0.0.1:9464", description="where /health and /metrics answer")
+    log_json: bool = Field(False, description="one JSON object a log line")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
+    policy: Policy = Policy()
+
+    @model_validator(mode="after")
+    def _records_for_roles(self) -> Self:
+        if Role.TRAINER in self.roles and self.training_records is None:
+            raise ValueError("a trainer needs training_records")
+        if Role.VALIDATOR in self.roles and self.heldout_records is None:
+            raise ValueError("a validator needs heldout_records")
+        return self
+
+    @property
+    def store_location(self) -> str:
+        return self.store if self.store is not None else str(self.data_dir / "blocks")
+
+    @property
+    def journal_path(self) -> Path:
+        return self.data_dir / "journal.sqlite"
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        flags: Mapping[str, object] | None = None,
+        environ: Mapping[str, str] | None = None,
+        file: Path | None = None,
+        other_tables: frozenset[str] = frozenset(),
+    ) -> NodeConfig:
+        """Settings by precedence flag > environment > file. Raises ConfigError."""
+        return layered.load(cls, flags=flags, environ=environ, file=file, other_tables=other_tables)

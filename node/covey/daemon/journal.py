@@ -1,0 +1,248 @@
+"""The node's memory: one SQLite file in WAL mode, every commit on disk before it counts.
+
+events + cursor   what the chain said, written together, so that a restart neither skips nor repeats an event
+duties            how each duty ended here (done, declined, given up), so that it is done once
+secrets           salts and payloads, kept before their commitment is sent; mirrored into an encrypted file (secrets.py)
+jobs              training and scoring runs with their results and the attempts they took
+Signed transactions live in the same file, in the tables of covey.chain.tx_store.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from covey.daemon.secrets import SecretError, SecretFile
+
+SCHEMA = 1
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cursor (one INTEGER PRIMARY KEY CHECK (one = 1), block INTEGER NOT NULL, block_hash BLOB);
+CREATE TABLE IF NOT EXISTS events (
+  block INTEGER NOT NULL, log_index INTEGER NOT NULL, block_hash BLOB NOT NULL, tx_hash BLOB NOT NULL,
+  contract TEXT NOT NULL, name TEXT NOT NULL, args TEXT NOT NULL,
+  PRIMARY KEY (block, log_index)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS duties (
+  key TEXT PRIMARY KEY, task INTEGER NOT NULL, status TEXT NOT NULL, note TEXT NOT NULL, at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, payload TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS jobs (
+  key TEXT PRIMARY KEY, task INTEGER NOT NULL, status TEXT NOT NULL, starts INTEGER NOT NULL, failures INTEGER NOT NULL,
+  result TEXT, error TEXT) WITHOUT ROWID;
+"""
+
+
+class JournalError(Exception):
+    """The journal cannot be used: another network's, a newer schema, or already open in another process."""
+
+
+class DutyStatus(StrEnum):
+    DONE = "done"
+    DECLINED = "declined"  # the operator's policy says no
+    GIVEN_UP = "given up"  # it could not be done here
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    block: int
+    log_index: int
+    block_hash: bytes
+    tx_hash: bytes
+    contract: str
+    name: str
+    args: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    key: str
+    task: int
+    status: str  # running, done, failed
+    starts: int
+    failures: int
+    result: dict[str, Any] | None
+    error: str | None
+
+
+class Journal:
+    """Used from one thread. `secret_file` may be None only where nothing is ever committed (read-only commands)."""
+
+    def __init__(self, path: Path, secret_file: SecretFile | None) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        self.path = path
+        self.db = sqlite3.connect(path, isolation_level=None, timeout=10)
+        self.db.execute("PRAGMA journal_mode=WAL")
+        self.db.execute("PRAGMA synchronous=FULL")
+        self.db.execute("PRAGMA wal_autocheckpoint=400")
+        self.db.execute("PRAGMA cache_size=-2048")
+        self.db.executescript(_TABLES)
+        self._secret_file = secret_file
+        self.bind({"schema": str(SCHEMA)})
+        self._recover_secrets()
+
+    def close(self) -> None:
+        self.db.close()
+        if self._secret_file is not None:
+            self._secret_file.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing. Joins a transaction that is already open."""
+        if self.db.in_transaction:
+            yield self.db
+            return
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.db
+        except BaseException:
+            self.db.execute("ROLLBACK")
+            raise
+        self.db.execute("COMMIT")
+
+    def bind(self, facts: Mapping[str, str]) -> None:
+        """Tie this journal to a network (chain id, contracts) the first time; refuse another one ever after."""
+        with self.transaction():
+            for key, value in facts.items():
+                row = self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+                if row is None:
+                    self.db.execute("INSERT INTO meta VALUES (?, ?)", (key, value))
+                elif row[0] != value:
+                    raise JournalError(f"{self.path} belongs to {key} {row[0]}, not {value}; use another data_dir")
+
+    # ------------------------------------------------------------------ events
+
+    def add_events(self, events: Sequence[StoredEvent], block: int, block_hash: bytes | None) -> None:
+        """Events and the cursor after them, in one transaction. Events already here are left as they are."""
+        with self.transaction():
+            self.db.executemany(
+                "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (e.block, e.log_index, e.block_hash, e.tx_hash, e.contract, e.name, encode_args(e.args))
+                    for e in events
+                ],
+            )
+            self.db.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?, ?)", (block, block_hash))
+
+    def cursor(self) -> tuple[int, bytes | None] | None:
+        """The last block whose events are all here, or None before the first."""
+        row = self.db.execute("SELECT block, block_hash FROM cursor").fetchone()
+        return None if row is None else (int(row[0]), row[1])
+
+    def events(self, after_block: int = -1) -> Iterator[StoredEvent]:
+        """In chain order. Streams: memory does not grow with their number."""
+        for row in self.db.execute("SELECT * FROM events WHERE block > ? ORDER BY block, log_index", (after_block,)):
+            yield StoredEvent(row[0], row[1], row[2], row[3], row[4], row[5], decode_args(row[6]))
+
+    def drop_events_after(self, block: int, block_hash: bytes | None) -> int:
+        """Forget what a reorg undid; the cursor goes back to `block`. Returns how many events went."""
+        with self.transaction():
+            gone = self.db.execute("DELETE FROM events WHERE block > ?", (block,)).rowcount
+            self.db.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?, ?)", (block, block_hash))
+        return gone
+
+    # ------------------------------------------------------------------ duties
+
+    def end_duty(self, key: str, task: int, status: DutyStatus, note: str, at: int) -> None:
+        with self.transaction():
+            self.db.execute("INSERT OR REPLACE INTO duties VALUES (?, ?, ?, ?, ?)", (key, task, status.value, note, at))
+
+    def duty_status(self, key: str) -> tuple[DutyStatus, str] | None:
+        row = self.db.execute("SELECT status, note FROM duties WHERE key = ?", (key,)).fetchone()
+        return None if row is None else (DutyStatus(row[0]), row[1])
+
+    def ended_duties(self, task: int) -> dict[str, DutyStatus]:
+        rows = self.db.execute("SELECT key, status FROM duties WHERE task = ?", (task,))
+        return {key: DutyStatus(status) for key, status in rows}
+
+    def duty_counts(self) -> dict[str, int]:
+        return dict(self.db.execute("SELECT status, count(*) FROM duties GROUP BY status"))
+
+    # ------------------------------------------------------------------ secrets
+
+    def keep_secret(self, name: str, payload: dict[str, Any]) -> None:
+        """Durable in both places when this returns. The same again is fine; another payload for the name is refused."""
+        known = self.secret(name)
+        if known is not None:
+            if known != payload:
+                raise SecretError(f"another secret is already kept as {name}")
+            return
+        if self._secret_file is None:
+            raise SecretError("this journal was opened without its secret file")
+        self._secret_file.append(name, payload)
+        with self.transaction():
+            self.db.execute("INSERT INTO secrets VALUES (?, ?)", (name, json.dumps(payload)))
+
+    def secret(self, name: str) -> dict[str, Any] | None:
+        row = self.db.execute("SELECT payload FROM secrets WHERE name = ?", (name,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def _recover_secrets(self) -> None:
+        if self._secret_file is None:
+            return
+        with self.transaction():
+            for name, payload in self._secret_file.read():
+                self.db.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?)", (name, json.dumps(payload)))
+
+    # ------------------------------------------------------------------ jobs
+
+    def job(self, key: str) -> Job | None:
+        row = self.db.execute("SELECT * FROM jobs WHERE key = ?", (key,)).fetchone()
+        return None if row is None else _job(row)
+
+    def jobs(self, status: str) -> list[Job]:
+        return [_job(row) for row in self.db.execute("SELECT * FROM jobs WHERE status = ?", (status,))]
+
+    def start_job(self, key: str, task: int) -> None:
+        with self.transaction():
+            self.db.execute(
+                "INSERT INTO jobs VALUES (?, ?, 'running', 1, 0, NULL, NULL) "
+                "ON CONFLICT (key) DO UPDATE SET status = 'running', starts = starts + 1",
+                (key, task),
+            )
+
+    def finish_job(self, key: str, result: dict[str, Any]) -> None:
+        with self.transaction():
+            self.db.execute(
+                "UPDATE jobs SET status = 'done', result = ?, error = NULL WHERE key = ?", (json.dumps(result), key)
+            )
+
+    def fail_job(self, key: str, error: str) -> None:
+        with self.transaction():
+            self.db.execute(
+                "UPDATE jobs SET status = 'failed', failures = failures + 1, error = ? WHERE key = ?", (error, key)
+            )
+
+
+def _job(row: Sequence[Any]) -> Job:
+    return Job(row[0], row[1], row[2], row[3], row[4], None if row[5] is None else json.loads(row[5]), row[6])
+
+
+def encode_args(args: Mapping[str, Any]) -> str:
+    """Event arguments as JSON; bytes become {"0x": hex}. Integers keep all their digits."""
+    return json.dumps(args, default=_encode, separators=(",", ":"))
+
+
+def decode_args(text: str) -> dict[str, Any]:
+    return dict(json.loads(text, object_hook=_decode))
+
+
+def _encode(value: object) -> object:
+    if isinstance(value, bytes | bytearray):
+        return {"0x": bytes(value).hex()}
+    raise TypeError(f"an event argument of type {type(value).__name__} cannot be stored")
+
+
+def _decode(value: dict[str, Any]) -> Any:
+    if len(value) == 1 and "0x" in value:
+        return bytes.fromhex(value["0x"])
+    return value

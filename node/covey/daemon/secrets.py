@@ -1,0 +1,84 @@
+"""The second copy of what a node must not lose: an append-only file, each line encrypted under the signer's own key.
+
+A lost salt means an unrevealed commitment, and that costs a fee or a slash. So every salt and payload is in this file
+and in the journal before its commitment is sent, and a node that lost its journal starts again from this file.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+_AAD = b"covey secrets 1"
+
+
+class SecretError(Exception):
+    """A secret could not be kept, or a different one is already kept under its name."""
+
+
+def derive_key(material: bytes) -> bytes:
+    """A 32-byte key from something only the signer can make (HKDF-SHA256, RFC 5869)."""
+    if len(material) < 32:
+        raise SecretError("key material is shorter than 32 bytes")
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=_AAD).derive(material)
+
+
+class SecretFile:
+    """One JSON object a line as base64(nonce ‖ AES-256-GCM). Mode 0600 from creation, every append reaches the disk."""
+
+    def __init__(self, path: Path, key: bytes) -> None:
+        self.path = path
+        self._cipher = AESGCM(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        _sync_folder(path.parent)
+        self._end_torn_line()
+
+    def append(self, name: str, payload: dict[str, Any]) -> None:
+        """Durable when this returns. Raises SecretError when the disk refuses."""
+        plain = json.dumps({"name": name, "payload": payload}, separators=(",", ":")).encode()
+        nonce = os.urandom(12)
+        line = base64.b64encode(nonce + self._cipher.encrypt(nonce, plain, _AAD)) + b"\n"
+        try:
+            written = os.write(self._fd, line)
+            if written != len(line):
+                raise OSError(28, "No space left on device")
+            os.fsync(self._fd)
+        except OSError as error:
+            raise SecretError(f"{self.path}: cannot keep the secret {name}: {error.strerror}") from None
+
+    def read(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """All secrets that open under this key, oldest first. A torn line is skipped: nothing was sent after it."""
+        for line in self.path.read_bytes().splitlines():
+            try:
+                raw = base64.b64decode(line, validate=True)
+                record = json.loads(self._cipher.decrypt(raw[:12], raw[12:], _AAD))
+            except (ValueError, InvalidTag):
+                continue
+            yield str(record["name"]), dict(record["payload"])
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def _end_torn_line(self) -> None:
+        size = os.fstat(self._fd).st_size
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            os.write(self._fd, b"\n")
+            os.fsync(self._fd)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,225 @@
+"""Where training and scoring run: processes of their own, with limits on memory and time, one JSON object a line.
+
+A worker's death (out of memory, a CUDA assert, a segmentation fault, a hang) costs its job one attempt and nothing
+else: it is reported as `Failure(retry=True)` and never turns into anybody's score. Two ways to get a process behind one
+interface: a fresh `python -m covey.lora.worker`, or a child of a fork server that several daemons of one machine share.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from covey.daemon.channels import WORKER, Channel, ForkServerChannel, SubprocessChannel, WorkerDied, resident_bytes
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.25  # between two looks at a worker's memory
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one worker may use."""
+
+    memory_bytes: int
+    seconds: float
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job gave no result. `retry`: the worker died; another attempt may work."""
+
+    message: str
+    retry: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    key: str
+    result: dict[str, Any] | None
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a running job is: `done` of `total` steps of `stage`."""
+
+    stage: str
+    done: int
+    total: int
+    started: float  # monotonic clock
+
+
+class Executor(Protocol):
+    """Runs jobs somewhere. All methods return at once."""
+
+    def submit(self, key: str, job: dict[str, Any], deadline: int) -> None: ...
+    def poll(self) -> list[Finished]: ...
+    def active(self, key: str) -> bool: ...
+    def progress(self) -> dict[str, Progress]: ...
+    def cancel(self, key: str) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(order=True)
+class _Queued:
+    deadline: int
+    serial: int
+    key: str = field(compare=False)
+    job: dict[str, Any] = field(compare=False)
+
+
+class ProcessExecutor:
+    """Jobs in worker processes of this machine, `slots` at a time, the earliest deadline first."""
+
+    def __init__(
+        self, where: str, limits: Limits, log_folder: Path, slots: int = 1, argv: Sequence[str] = WORKER
+    ) -> None:
+        self._argv = argv
+        self._where = where
+        self._limits = limits
+        self._log_folder = log_folder
+        self._slots = slots
+        self._lock = threading.Lock()
+        self._serial = itertools.count()
+        self._queue: list[_Queued] = []
+        self._channels: dict[str, Channel | None] = {}
+        self._cancelled: set[str] = set()
+        self._progress: dict[str, Progress] = {}
+        self._finished: list[Finished] = []
+        self._closed = False
+
+    def submit(self, key: str, job: dict[str, Any], deadline: int) -> None:
+        with self._lock:
+            if self._closed or key in self._channels or any(one.key == key for one in self._queue):
+                return
+            heapq.heappush(self._queue, _Queued(deadline, next(self._serial), key, job))
+            self._fill()
+
+    def poll(self) -> list[Finished]:
+        with self._lock:
+            finished, self._finished = self._finished, []
+        return finished
+
+    def active(self, key: str) -> bool:
+        """Queued, running, or finished and not yet polled."""
+        with self._lock:
+            return (
+                key in self._channels
+                or any(one.key == key for one in self._queue)
+                or any(one.key == key for one in self._finished)
+            )
+
+    def progress(self) -> dict[str, Progress]:
+        with self._lock:
+            return dict(self._progress)
+
+    def cancel(self, key: str) -> None:
+        """End a job and its worker; nothing is reported for it."""
+        with self._lock:
+            self._queue = [one for one in self._queue if one.key != key]
+            heapq.heapify(self._queue)
+            if key in self._channels:
+                self._cancelled.add(key)
+                channel = self._channels[key]
+                if channel is not None:
+                    channel.kill()
+
+    def close(self) -> None:
+        """End all workers."""
+        with self._lock:
+            self._closed = True
+            self._queue.clear()
+            keys = list(self._channels)
+        for key in keys:
+            self.cancel(key)
+
+    def _fill(self) -> None:
+        while self._queue and len(self._channels) < self._slots and not self._closed:
+            one = heapq.heappop(self._queue)
+            self._channels[one.key] = None
+            self._progress[one.key] = Progress("starting", 0, 0, time.monotonic())
+            threading.Thread(target=self._run, args=(one,), name=f"job {one.key}", daemon=True).start()
+
+    def _run(self, one: _Queued) -> None:
+        try:
+            outcome = self._work(one)
+        except WorkerDied as error:
+            outcome = Finished(one.key, None, Failure(str(error), retry=True))
+        except Exception as error:  # a fault of ours must not end the thread without a word
+            log.exception("job %s", one.key)
+            outcome = Finished(one.key, None, Failure(f"{type(error).__name__}: {error}", retry=True))
+        with self._lock:
+            self._channels.pop(one.key, None)
+            self._progress.pop(one.key, None)
+            if one.key in self._cancelled:
+                self._cancelled.discard(one.key)
+            else:
+                self._finished.append(outcome)
+            self._fill()
+
+    def _work(self, one: _Queued) -> Finished:
+        channel = self._open(one.key)
+        with self._lock:
+            self._channels[one.key] = channel
+            if one.key in self._cancelled or self._closed:
+                channel.kill()
+        try:
+            return self._talk(channel, one)
+        finally:
+            channel.kill()
+
+    def _open(self, key: str) -> Channel:
+        if self._where.startswith("unix:"):
+            return ForkServerChannel(Path(self._where.removeprefix("unix:")))
+        self._log_folder.mkdir(parents=True, exist_ok=True)
+        return SubprocessChannel(self._log_folder / f"{key.replace('/', '-')}.log", self._limits.threads, self._argv)
+
+    def _talk(self, channel: Channel, one: _Queued) -> Finished:
+        started = time.monotonic()
+        channel.send(one.job)
+        while True:
+            line = channel.receive(_LOOK_SECONDS)
+            if line is None:
+                self._keep_limits(channel, started)
+                continue
+            message = _parse(line)
+            match message.get("type"):
+                case "progress":
+                    stage = str(message.get("stage", ""))
+                    step = Progress(stage, int(message.get("done", 0)), int(message.get("total", 0)), started)
+                    with self._lock:
+                        self._progress[one.key] = step
+                case "result":
+                    return Finished(one.key, dict(message["result"]), None)
+                case "error":
+                    retry = bool(message.get("retry", True))
+                    return Finished(one.key, None, Failure(str(message.get("message", "no reason given")), retry))
+                case _:
+                    log.debug("job %s: %s", one.key, line[:200])
+
+    def _keep_limits(self, channel: Channel, started: float) -> None:
+        if time.monotonic() - started > self._limits.seconds:
+            channel.kill()
+            raise WorkerDied(f"no result within {self._limits.seconds:g} s")
+        pid = channel.pid
+        if pid is not None and (used := resident_bytes(pid)) > self._limits.memory_bytes:
+            channel.kill()
+            raise WorkerDied(f"{used >> 20} MiB resident, more than the limit of {self._limits.memory_bytes >> 20} MiB")
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}
