@@ -1,0 +1,28 @@
+"""One class a contract: typed reads, and writes as `Call` values for the sender."""
+
+from __future__ import annotations
+
+from covey.chain.contracts.base import Binding, Call
+from covey.chain.contracts.registry import Entry, Registry, RegistryConfig
+from covey.chain.contracts.rewards import Escrow, Rewards
+from covey.chain.contracts.scoring import Scoring
+from covey.chain.contracts.staking import Pool, Staking, StakingConfig, UnbondingEntry
+from covey.chain.contracts.suite import Contracts
+from covey.chain.contracts.token import Token
+
+__all__ = [
+    "Binding",
+    "Call",
+    "Contracts",
+    "Entry",
+    "Escrow",
+    "Pool",
+    "Registry",
+    "RegistryConfig",
+    "Rewards",
+    "Scoring",
+    "Staking",
+    "StakingConfig",
+    "Token",
+    "UnbondingEntry",
+]

@@ -1,0 +1,146 @@
+"""What all bindings share: reading through web3's contract object, structs as dataclasses, writes as values."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+
+from eth_utils.address import to_checksum_address
+
+from covey.chain import artifacts
+from covey.chain.errors import WrongDeployment
+
+if TYPE_CHECKING:
+    from covey.chain.rpc import BlockId, Rpc
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A transaction to be sent: where, what, and a line that says it in words."""
+
+    to: str | None
+    """None creates a contract."""
+    data: bytes
+    describe: str
+    value: int = 0
+    """Native coin sent along, wei."""
+
+
+def snake(name: str) -> str:
+    """camelCase to snake_case."""
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
+
+
+@cache
+def _fields(kind: type) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def struct(kind: type[T], components: list[dict[str, Any]], values: Any) -> T:
+    """A Solidity struct as the dataclass whose fields have its names in snake_case.
+
+    Components that the dataclass lacks are left out.
+
+    Raises:
+        WrongDeployment: the ABI lacks a field of the dataclass.
+    """
+    by_name = {snake(c["name"]): (c, v) for c, v in zip(components, values, strict=True)}
+    arguments = {}
+    for name, hint in _fields(kind).items():
+        if name not in by_name:
+            raise WrongDeployment(f"the contract's struct has no field {name} of {kind.__name__}: another version?")
+        component, value = by_name[name]
+        arguments[name] = _converted(hint, component, value)
+    return kind(**arguments)
+
+
+def _converted(hint: Any, component: dict[str, Any], value: Any) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return struct(hint, component["components"], value)
+    if isinstance(hint, type) and issubclass(hint, IntEnum):
+        return hint(value)
+    return value
+
+
+class Binding:
+    """A contract at an address, over an `Rpc`.
+
+    Args:
+        rpc: where to ask.
+        address: the contract's address, any letter case.
+        block: the block that reads see unless a read names another.
+    """
+
+    artifact = ""
+    """Name of the compiled contract."""
+
+    def __init__(self, rpc: Rpc, address: str, block: BlockId = "latest") -> None:
+        self.rpc = rpc
+        self.address: str = to_checksum_address(address)
+        self.block = block
+        self._contract: Any = None
+        self._outputs: dict[str, list[dict[str, Any]]] = {}
+
+    @property
+    def contract(self) -> Any:
+        """web3's contract object."""
+        if self._contract is None:
+            abi = artifacts.load(self.artifact).abi
+            self._outputs = {item["name"]: item["outputs"] for item in abi if item["type"] == "function"}
+            self._contract = self.rpc.web3.eth.contract(address=self.address, abi=abi)  # type: ignore[call-overload]
+        return self._contract
+
+    def _read(self, function: str, *args: Any, block: BlockId | None = None) -> Any:
+        """The decoded result of a view.
+
+        Raises:
+            Reverted: the view reverted.
+            WrongDeployment: no such contract at the address.
+            Unreachable: no endpoint answered.
+        """
+        from web3.exceptions import Web3Exception
+
+        call = getattr(self.contract.functions, function)(*self._arguments(args))
+        try:
+            return call.call({}, block_identifier=self.block if block is None else block)
+        except Web3Exception as error:
+            where = f"{self.artifact} at {self.address}"
+            raise WrongDeployment(f"{where} did not answer {function} as compiled: {str(error)[:200]}") from None
+
+    def _read_struct(self, kind: type[T], function: str, *args: Any, block: BlockId | None = None) -> T:
+        values = self._read(function, *args, block=block)
+        outputs = self._outputs[function]
+        components = outputs[0]["components"] if len(outputs) == 1 else outputs
+        return struct(kind, components, values)
+
+    def _write(self, describe: str, function: str, *args: Any) -> Call:
+        """The call of a state-changing function.
+
+        Raises:
+            ValueError: an argument does not fit its type; the message names the function.
+        """
+        from web3.exceptions import Web3Exception
+
+        try:
+            data = self.contract.encode_abi(function, list(self._arguments(args)))
+        except (Web3Exception, ValueError, TypeError) as error:
+            raise ValueError(f"{function}: {str(error).splitlines()[0]}") from None
+        return Call(self.address, bytes.fromhex(data[2:]), describe)
+
+    @staticmethod
+    def _arguments(args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(_checksummed(argument) for argument in args)
+
+
+def _checksummed(argument: Any) -> Any:
+    """Addresses in web3's spelling; everything else as it is."""
+    if isinstance(argument, str) and re.fullmatch(r"0x[0-9a-fA-F]{40}", argument):
+        return to_checksum_address(argument)
+    return argument

@@ -1,0 +1,152 @@
+"""TaskRegistry: tasks, entries, enrolment, endings."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+from covey.chain.contracts.base import Binding, Call
+from covey.chain.units import cvy
+from covey.protocol.types import Outcome, Schedule, TaskParams, TaskState, Windows
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An operator's entry as the registry knows it.
+
+    ``commitment`` holds the first 28 bytes of what was committed, zero if nothing was; ``sequence`` is the order of
+    commitment; ``lane`` means something once ``revealed``; ``fee`` is what was paid, wei.
+    """
+
+    commitment: bytes
+    sequence: int
+    revealed: bool
+    lane: int
+    fee: int
+
+    @property
+    def committed(self) -> bool:
+        """True once a commitment stands."""
+        return any(self.commitment)
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryConfig:
+    """Bounds on what a task may ask for; see ITaskRegistry.RegistryConfig."""
+
+    min_windows: Windows
+    min_bounty: int
+    min_bond: int
+    stake_multiple_bps: int
+    max_entries: int
+    max_target_seats: int
+    max_h: int
+    max_tau: int
+
+
+class Registry(Binding):
+    """Reads and writes of the task registry."""
+
+    artifact = "TaskRegistry"
+
+    # ------------------------------------------------------------------ reads
+
+    def task_count(self) -> int:
+        """Number of tasks; ids are 1 to this."""
+        return int(self._read("taskCount"))
+
+    def params_of(self, task_id: int) -> TaskParams:
+        """What the creator posted."""
+        return self._read_struct(TaskParams, "paramsOf", task_id)
+
+    def schedule_of(self, task_id: int) -> Schedule:
+        """Ends of the windows that the registry keeps."""
+        return self._read_struct(Schedule, "scheduleOf", task_id)
+
+    def state_of(self, task_id: int) -> TaskState:
+        """Where the task stands."""
+        return self._read_struct(TaskState, "stateOf", task_id)
+
+    def outcome_of(self, task_id: int) -> Outcome:
+        """How the task ended, or that it runs."""
+        return Outcome(self._read("outcomeOf", task_id))
+
+    def entry_fee_at(self, task_id: int, entries: int) -> int:
+        """Fee of the entry that follows ``entries`` committed ones, wei."""
+        return int(self._read("entryFeeAt", task_id, entries))
+
+    def entry_of(self, task_id: int, operator: str) -> Entry:
+        """The operator's entry."""
+        return self._read_struct(Entry, "commitmentOf", task_id, operator)
+
+    def entrant_of(self, task_id: int, lane: int) -> str:
+        """The operator of a lane, or the zero address."""
+        return str(self._read("entrantOf", task_id, lane))
+
+    def earmark_of(self, task_id: int, operator: str) -> int:
+        """Stake that the operator backs the task with, wei."""
+        return int(self._read("earmarkOf", task_id, operator))
+
+    def ready_for_seed(self, task_id: int) -> bool:
+        """True once everything before the seed is done."""
+        return bool(self._read("readyForSeed", task_id))
+
+    def config(self) -> RegistryConfig:
+        """The governed bounds."""
+        return self._read_struct(RegistryConfig, "config")
+
+    def max_task_life(self) -> int:
+        """The longest a task may take, seconds."""
+        return int(self._read("maxTaskLife"))
+
+    def paused(self) -> bool:
+        """True while creating, entering and enrolling are paused."""
+        return bool(self._read("paused"))
+
+    # ------------------------------------------------------------------ creators
+
+    def create_task(self, params: TaskParams) -> Call:
+        """Post a task; Rewards must be allowed to take bounty + bond."""
+        return self._write(f"post a task with a bounty of {cvy(params.bounty)}", "createTask", astuple(params))
+
+    def cancel_task(self, task_id: int) -> Call:
+        """Take a task back before its first entry."""
+        return self._write(f"cancel task {task_id}", "cancelTask", task_id)
+
+    def open_sealed(self, task_id: int, digest: bytes, salt: bytes) -> Call:
+        """Open the sealed set."""
+        return self._write(f"open the sealed set of task {task_id}", "openSealed", task_id, digest, salt)
+
+    # ------------------------------------------------------------------ operators
+
+    def commit_entry(self, task_id: int, operator: str, commitment: bytes, max_fee: int) -> Call:
+        """Commit an entry; Rewards must be allowed to take the fee from the sender."""
+        told = f"commit an entry to task {task_id}"
+        return self._write(told, "commitEntry", task_id, operator, commitment, max_fee)
+
+    def reveal_entry(self, task_id: int, operator: str, digest: bytes, salt: bytes) -> Call:
+        """Reveal the committed entry."""
+        return self._write(f"reveal the entry to task {task_id}", "revealEntry", task_id, operator, digest, salt)
+
+    def enrol(self, task_id: int, operator: str, amount: int) -> Call:
+        """Back a task with stake, to validate it."""
+        return self._write(f"enrol in task {task_id} with {cvy(amount)}", "enrol", task_id, operator, amount)
+
+    # ------------------------------------------------------------------ endings
+
+    def close_task(self, task_id: int) -> Call:
+        """End a task that cannot go on."""
+        return self._write(f"close task {task_id}", "closeTask", task_id)
+
+    def expire(self, task_id: int) -> Call:
+        """End a task past its absolute deadline."""
+        return self._write(f"expire task {task_id}", "expire", task_id)
+
+    def release_earmark(self, task_id: int, operator: str) -> Call:
+        """Free the stake behind an ended task."""
+        return self._write(f"release the stake behind task {task_id}", "releaseEarmark", task_id, operator)
+
+    # ------------------------------------------------------------------ governance
+
+    def set_paused(self, paused: bool) -> Call:
+        """Pause or resume creating, entering and enrolling."""
+        return self._write("pause the registry" if paused else "resume the registry", "setPaused", paused)

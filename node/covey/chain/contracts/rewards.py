@@ -1,0 +1,88 @@
+"""Rewards: escrow, claims, credits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from covey.chain.contracts.base import Binding, Call
+from covey.protocol.types import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Escrow:
+    """What a task holds; see IRewards.Escrow. Amounts are wei."""
+
+    bounty: int
+    bond: int
+    fees: int
+    trainers_pool: int
+    validators_pool: int
+    remaining: int
+    scoring_units: int
+    weights: int
+    floor_score: int
+    power: int
+    outcome: Outcome
+    closed: bool
+    flat: bool
+
+
+class Rewards(Binding):
+    """Reads and writes of the rewards contract."""
+
+    artifact = "Rewards"
+
+    # ------------------------------------------------------------------ reads
+
+    def escrow_of(self, task_id: int) -> Escrow:
+        """What the task holds."""
+        return self._read_struct(Escrow, "escrowOf", task_id)
+
+    def owed_to(self, account: str) -> int:
+        """Credit that ``account`` can withdraw, wei."""
+        return int(self._read("owedTo", account))
+
+    def entry_claimed(self, task_id: int, lane: int) -> bool:
+        """True once the lane's reward was paid."""
+        return bool(self._read("entryClaimed", task_id, lane))
+
+    def scoring_claimed(self, task_id: int, operator: str) -> bool:
+        """True once the validator's reward was paid."""
+        return bool(self._read("scoringClaimed", task_id, operator))
+
+    def fee_claimed(self, task_id: int, operator: str) -> bool:
+        """True once the entry fee was given back."""
+        return bool(self._read("feeClaimed", task_id, operator))
+
+    def entry_reward(self, task_id: int, median: int) -> int:
+        """What an entry with that median gets, wei."""
+        return int(self._read("entryReward", task_id, median))
+
+    def scoring_reward(self, task_id: int, operator: str) -> int:
+        """What the validator gets, wei."""
+        return int(self._read("scoringReward", task_id, operator))
+
+    def tip_amount(self) -> int:
+        """Tip of a step, wei."""
+        return int(self._read("tipAmount"))
+
+    # ------------------------------------------------------------------ writes
+
+    def claim_entry(self, task_id: int, lane: int, word: int, proof: Sequence[bytes]) -> Call:
+        """Pay an entry's share into its operator's pool; see `covey.protocol.merkle.proof`."""
+        return self._write(
+            f"claim the reward of lane {lane} of task {task_id}", "claimEntry", task_id, lane, word, list(proof)
+        )
+
+    def claim_scoring(self, task_id: int, operator: str) -> Call:
+        """Pay a validator's share into its pool."""
+        return self._write(f"claim the scoring reward of task {task_id}", "claimScoring", task_id, operator)
+
+    def claim_fee(self, task_id: int, operator: str) -> Call:
+        """Give an entry fee back after a refunded or failed task."""
+        return self._write(f"claim back the entry fee of task {task_id}", "claimFee", task_id, operator)
+
+    def withdraw(self, account: str) -> Call:
+        """Pay out what ``account`` is owed."""
+        return self._write(f"withdraw the credit of {account}", "withdraw", account)

@@ -1,0 +1,28 @@
+"""All contracts of one deployment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from covey.chain.contracts.registry import Registry
+from covey.chain.contracts.rewards import Rewards
+from covey.chain.contracts.scoring import Scoring
+from covey.chain.contracts.staking import Staking
+from covey.chain.contracts.token import Token
+
+if TYPE_CHECKING:
+    from covey.chain.deployment import Deployment
+    from covey.chain.rpc import BlockId, Rpc
+
+
+class Contracts:
+    """Bindings of a deployment over one `Rpc`; ``block`` is what reads see."""
+
+    def __init__(self, rpc: Rpc, deployment: Deployment, block: BlockId = "latest") -> None:
+        self.rpc = rpc
+        self.deployment = deployment
+        self.token = Token(rpc, deployment.address("CoveyToken"), block)
+        self.staking = Staking(rpc, deployment.address("Staking"), block)
+        self.registry = Registry(rpc, deployment.address("TaskRegistry"), block)
+        self.scoring = Scoring(rpc, deployment.address("Scoring"), block)
+        self.rewards = Rewards(rpc, deployment.address("Rewards"), block)

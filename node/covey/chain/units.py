@@ -1,0 +1,39 @@
+"""CVY amounts between wei and text, exactly."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+DECIMALS = 18
+CVY = 10**DECIMALS
+"""One token, wei."""
+
+
+def cvy(amount: int) -> str:
+    """An amount for a person: ``12.5 CVY``."""
+    whole, rest = divmod(abs(amount), CVY)
+    fraction = f".{rest:018d}".rstrip("0") if rest else ""
+    return f"{'-' if amount < 0 else ''}{whole}{fraction} CVY"
+
+
+def to_wei(text: str) -> int:
+    """Wei of a decimal number of tokens, for instance ``12.5``.
+
+    Raises:
+        ValueError: not a number, negative, too large, or finer than 10^-18.
+    """
+    try:
+        number = Decimal(text.strip().removesuffix("CVY").strip())
+    except InvalidOperation:
+        raise ValueError(f"not an amount of CVY: {text!r}") from None
+    if not number.is_finite() or number < 0 or number.adjusted() > 26:
+        raise ValueError(f"not an amount of CVY between 0 and 10^26: {text!r}")
+    sign, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int)
+    shift = exponent + DECIMALS
+    mantissa = int("".join(map(str, digits)))
+    if shift >= 0:
+        return int(mantissa * 10**shift)
+    if mantissa % 10**-shift:
+        raise ValueError(f"finer than {DECIMALS} decimals: {text!r}")
+    return int(mantissa // 10**-shift)
