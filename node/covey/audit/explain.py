@@ -1,0 +1,166 @@
+"""The numbers behind a task's pay, ready to print: why each operator was paid what it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from covey.audit.record import AuditError, ChainEvent, TaskRecord, gather
+from covey.audit.rules import EntryPay, Network, RowPay, Ruling, rule
+from covey.protocol.settlement import clipped
+from covey.protocol.types import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLoss:
+    """One score of one row: how far it is from the median, and what that cost."""
+
+    lane: int
+    score: int
+    median: int
+    loss: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntryWhy:
+    """An entry: share = weight / sum of weights; `paid` is None until it is claimed. Amounts in wei."""
+
+    operator: str
+    lane: int
+    fee: int
+    median: int
+    improvement: float
+    weight: int
+    share: float
+    reward: int
+    paid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowWhy:
+    """A validator: gain = max(0, G - 2 loss), share = seats gain / sum of them. Amounts in wei."""
+
+    operator: str
+    earmark: int
+    expected_seats: float
+    seats: int
+    lanes: list[LaneLoss]
+    loss: int
+    gain: int
+    share: float
+    reward: int
+    paid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A task and its pay. `stage` says how far a task is that has no pay yet; its lists are empty then."""
+
+    task: int
+    outcome: str
+    stage: str
+    rules: dict[str, int]
+    bounty: int
+    fees: int
+    tips: int
+    trainers_pool: int = 0
+    validators_pool: int = 0
+    to_creator: int = 0
+    to_treasury: int = 0
+    flat: bool = False
+    spread: int = 0
+    entries: list[EntryWhy] = field(default_factory=list)
+    rows: list[RowWhy] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; amounts stay whole numbers."""
+        return asdict(self)
+
+
+def explain(events: Iterable[ChainEvent], network: Network, task_id: int) -> Explanation:
+    """Explain one task from our contracts' events since their deployment.
+
+    Raises:
+        AuditError: there is no such task, or events are missing.
+    """
+    tasks = gather(events)
+    if task_id not in tasks:
+        known = f"1 to {max(tasks)}" if tasks else "none yet"
+        raise AuditError(f"there is no task {task_id} (tasks: {known})")
+    task = tasks[task_id]
+    round_ = task.last_round
+    if round_ is None or round_.settled is None:
+        return _shell(task, None)
+    return _shell(task, rule(task, network))
+
+
+def _shell(task: TaskRecord, ruling: Ruling | None) -> Explanation:
+    params = task.params
+    names = {"K": "targetSeats", "floor": "floorScore", "h": "h", "tau": "tau", "p": "power", "validator_bps": "validatorBps"}
+    outcome = Outcome(int(task.ended["outcome"])) if task.ended is not None else Outcome.RUNNING
+    known: dict[str, Any] = {
+        "task": task.id,
+        "outcome": outcome.name.lower(),
+        "stage": _stage(task, outcome),
+        "rules": {short: int(params[name]) for short, name in names.items()},
+        "bounty": int(params["bounty"]),
+        "fees": sum(int(one["fee"]) for one in task.committed),
+        "tips": sum(int(one["amount"]) for one in task.tips),
+    }
+    if ruling is None:
+        return Explanation(**known)
+    pools = ruling.pools
+    return Explanation(
+        **known,
+        trainers_pool=pools.trainers,
+        validators_pool=pools.validators,
+        to_creator=pools.to_creator,
+        to_treasury=pools.to_treasury,
+        flat=pools.flat,
+        spread=ruling.settlement.spread,
+        entries=[_entry(task, ruling, entry) for entry in ruling.entries],
+        rows=[_row(task, ruling, row) for row in ruling.rows],
+    )
+
+
+def _stage(task: TaskRecord, outcome: Outcome) -> str:
+    if outcome != Outcome.RUNNING:
+        reason = bytes(task.ended["reason"]).rstrip(b"\0").decode("ascii", "replace") if task.ended is not None else ""
+        return f"ended as {outcome.name.lower()}" + (f" ({reason})" if reason else "")
+    round_ = task.last_round
+    if round_ is None:
+        return f"{len(task.committed)} entries committed, {len(task.revealed)} revealed, {len(task.enrolled)} validators enrolled"
+    if round_.fixed is None:
+        return "waits for the seed"
+    if round_.settled is None:
+        return f"{len(round_.committed)} rows of scores committed, {len(round_.revealed)} revealed"
+    return "settled, waits for its end"
+
+
+def _entry(task: TaskRecord, ruling: Ruling, entry: EntryPay) -> EntryWhy:
+    total = ruling.settlement.total_weights
+    fee = next(int(one["fee"]) for one in task.committed if one["operator"] == entry.operator)
+    paid = next((int(args["amount"]) for args, _ in task.entry_claims if int(args["lane"]) == entry.lane), None)
+    return EntryWhy(
+        entry.operator, entry.lane, fee, entry.median, max(0, entry.median - 1) / 32766, entry.weight,
+        entry.weight / total if total else 0.0, entry.reward, paid,
+    )  # fmt: skip
+
+
+def _row(task: TaskRecord, ruling: Ruling, row: RowPay) -> RowWhy:
+    params, settlement = task.params, ruling.settlement
+    h, tau = int(params["h"]), int(params["tau"])
+    earmark = sum(int(one["amount"]) for one in task.enrolled if one["operator"] == row.operator)
+    total = sum(int(one["amount"]) for one in task.enrolled)
+    if ruling.pools.flat:
+        share = row.seats / settlement.revealed_seats
+    else:
+        share = row.seats * row.gain / settlement.gain_seats
+    lanes = [
+        LaneLoss(lane, score, median, clipped(score - median, h, tau))
+        for lane, (score, median) in enumerate(zip(row.scores, settlement.medians, strict=True))
+    ]
+    paid = next((int(args["amount"]) for args, _ in task.scoring_claims if args["operator"] == row.operator), None)
+    expected = int(params["targetSeats"]) * earmark / total if total else 0.0
+    return RowWhy(row.operator, earmark, expected, row.seats, lanes, row.loss, row.gain, share, row.reward, paid)
