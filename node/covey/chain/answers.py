@@ -107,7 +107,8 @@ _TOO_MANY = re.compile(
 )
 _OWN = re.compile(
     r"rate.?limit|too many requests|capacity|internal error|server error|timed? ?out|missing trie node|"
-    r"header not found|unknown block|not synced|syncing|unavailable|unauthori[sz]ed|forbidden|method .*not (found|supported|available)",
+    r"header not found|unknown block|not synced|syncing|unavailable|unauthori[sz]ed|forbidden|"
+    r"method .*not (found|supported|available)",
     re.IGNORECASE,
 )
 _OWN_CODES = (-32601, -32603, -32005, -32097, 429)

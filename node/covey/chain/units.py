@@ -28,8 +28,9 @@ def to_wei(text: str) -> int:
         raise ValueError(f"not an amount of CVY: {text!r}") from None
     if not number.is_finite() or number < 0 or number.adjusted() > 26:
         raise ValueError(f"not an amount of CVY between 0 and 10^26: {text!r}")
-    sign, digits, exponent = number.as_tuple()
-    assert isinstance(exponent, int)
+    _, digits, exponent = number.as_tuple()
+    if not isinstance(exponent, int) or exponent < -60:
+        raise ValueError(f"finer than {DECIMALS} decimals: {text!r}")
     shift = exponent + DECIMALS
     mantissa = int("".join(map(str, digits)))
     if shift >= 0:

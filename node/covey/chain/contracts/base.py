@@ -38,7 +38,8 @@ def snake(name: str) -> str:
 
 
 @cache
-def _fields(kind: type) -> dict[str, Any]:
+def _hints(kind: Any) -> dict[str, Any]:
+    """Field names and types of a dataclass."""
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
@@ -53,7 +54,7 @@ def struct(kind: type[T], components: list[dict[str, Any]], values: Any) -> T:
     """
     by_name = {snake(c["name"]): (c, v) for c, v in zip(components, values, strict=True)}
     arguments = {}
-    for name, hint in _fields(kind).items():
+    for name, hint in _hints(kind).items():
         if name not in by_name:
             raise WrongDeployment(f"the contract's struct has no field {name} of {kind.__name__}: another version?")
         component, value = by_name[name]
