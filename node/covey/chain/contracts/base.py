@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_type_hints
 
 from eth_utils.address import to_checksum_address
 
@@ -54,7 +54,7 @@ def struct(kind: type[T], components: list[dict[str, Any]], values: Any) -> T:
     """
     by_name = {snake(c["name"]): (c, v) for c, v in zip(components, values, strict=True)}
     arguments = {}
-    for name, hint in _hints(kind).items():
+    for name, hint in _hints(cast(Any, kind)).items():
         if name not in by_name:
             raise WrongDeployment(f"the contract's struct has no field {name} of {kind.__name__}: another version?")
         component, value = by_name[name]
