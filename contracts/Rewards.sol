@@ -118,10 +118,11 @@ contract Rewards is IRewards {
         Stored memory escrow = _escrows[taskId];
         if (escrow.outcome != ITaskRegistry.Outcome.Running) revert RewardsAlreadyClosed(taskId);
         escrow.outcome = outcome;
+        ITaskRegistry.PayTerms memory terms = REGISTRY.payTermsOf(taskId);
         uint256 toCreator;
         uint256 toTreasury;
         if (outcome == ITaskRegistry.Outcome.Paid) {
-            (toCreator, toTreasury) = _divide(taskId, escrow);
+            (toCreator, toTreasury) = _divide(taskId, escrow, terms);
         } else if (outcome == ITaskRegistry.Outcome.Refunded) {
             toCreator = uint256(escrow.bounty) + escrow.bond;
             escrow.remaining = escrow.fees;
@@ -133,7 +134,7 @@ contract Rewards is IRewards {
         escrow.bond = 0; // no more tips
         _escrows[taskId] = escrow;
         emit EscrowClosed(taskId, outcome, escrow.trainersPool, escrow.validatorsPool, toCreator, toTreasury);
-        _credit(REGISTRY.stateOf(taskId).creator, toCreator, "creator");
+        _credit(terms.creator, toCreator, "creator");
         _credit(treasury, toTreasury, "treasury");
     }
 
@@ -244,18 +245,17 @@ contract Rewards is IRewards {
     // ------------------------------------------------------------------ internals
 
     /// @dev Divide a paid task's escrow into pools; what no entry or validator has earned goes back or to the treasury.
-    function _divide(uint256 taskId, Stored memory escrow)
+    function _divide(uint256 taskId, Stored memory escrow, ITaskRegistry.PayTerms memory terms)
         private
         view
         returns (uint256 toCreator, uint256 toTreasury)
     {
-        ITaskRegistry.TaskParams memory params = REGISTRY.paramsOf(taskId);
         IScoring.Totals memory totals = SCORING.totalsOf(taskId);
-        escrow.floorScore = params.floorScore;
-        escrow.power = params.power;
+        escrow.floorScore = terms.floorScore;
+        escrow.power = terms.power;
         escrow.weights = totals.weights.toUint64();
 
-        uint256 validatorsPool = uint256(escrow.bounty) * params.validatorBps / BPS;
+        uint256 validatorsPool = uint256(escrow.bounty) * terms.validatorBps / BPS;
         uint256 trainersPool = escrow.bounty - validatorsPool;
         validatorsPool += escrow.fees;
         toCreator = escrow.bond;

@@ -272,7 +272,6 @@ contract Staking is IStaking, AccessManaged {
     ) external returns (uint256 shares) {
         // Whoever saw this transaction may have spent the permit already. The allowance is there then, and the transfer below
         // decides: it reverts where no allowance is.
-        // solhint-disable-next-line no-empty-blocks
         try IERC20Permit(address(TOKEN)).permit(msg.sender, address(this), amount, deadline, v, r, s) {} catch {}
         return _delegate(operator, amount, minShares);
     }
@@ -283,7 +282,7 @@ contract Staking is IStaking, AccessManaged {
         if (shares == 0) revert StakingZeroAmount();
         uint256 owned = _shares[operator][msg.sender];
         if (shares > owned) revert StakingInsufficientShares(owned, shares);
-        Active memory active = _accrue(operator, pool);
+        (Active memory active,) = _accrue(operator, pool);
         Unbonding memory unbonding = pool.unbonding;
 
         uint256 tokens = _toTokens(shares, active.tokens, active.shares);
@@ -337,16 +336,15 @@ contract Staking is IStaking, AccessManaged {
     function earmark(address operator, uint256 amount, uint48 asOf) external onlyDuty whenNotPaused {
         if (amount == 0) revert StakingZeroAmount();
         Pool storage pool = _pools[operator];
-        Active memory active = _accrue(operator, pool);
+        (Active memory active, Drip memory drip) = _accrue(operator, pool);
         if (pool.absence.jailedUntil != 0 || !_isSound(operator, pool, active)) revert StakingNotEligible(operator);
-        Drip memory drip = pool.drip;
         uint256 free = Math.saturatingSub(Math.min(active.tokens, stakeAt(operator, asOf)), drip.earmarked);
         if (amount > free) revert StakingStakeTooLow(operator, free, amount);
 
         // amount <= active.tokens: it fits.
         drip.earmarked += uint88(amount);
         pool.drip = drip;
-        _save(operator, pool, active);
+        _saveIfDripped(operator, pool, active);
         emit Earmarked(operator, msg.sender, amount, drip.earmarked);
     }
 
@@ -367,10 +365,9 @@ contract Staking is IStaking, AccessManaged {
         returns (uint256 taken)
     {
         if (amount > earmarkAmount) revert StakingSlashAboveEarmark(amount, earmarkAmount);
-        Pool storage pool = _registered(operator);
-        Active memory active = _accrue(operator, pool);
+        Pool storage pool = _pools[operator];
+        (Active memory active, Drip memory drip) = _accrue(operator, pool);
         Unbonding memory unbonding = pool.unbonding;
-        Drip memory drip = pool.drip;
         if (earmarkAmount > drip.earmarked) revert StakingEarmarkTooLow(operator, drip.earmarked, earmarkAmount);
 
         uint256 total = uint256(active.tokens) + unbonding.tokens;
@@ -396,9 +393,8 @@ contract Staking is IStaking, AccessManaged {
     function addReward(address operator, uint256 amount) external onlyDuty {
         if (amount == 0) revert StakingZeroAmount();
         if (amount > type(uint88).max) revert StakingAmountTooLarge(amount);
-        Pool storage pool = _registered(operator);
-        Active memory active = _accrue(operator, pool);
-        Drip memory drip = pool.drip;
+        Pool storage pool = _pools[operator];
+        (Active memory active, Drip memory drip) = _accrue(operator, pool);
         uint256 commission = _isEmpty(active) ? amount : amount * pool.terms.commissionBps / BPS;
         uint256 dripping = amount - commission;
         if (dripping != 0) {
@@ -411,7 +407,7 @@ contract Staking is IStaking, AccessManaged {
             drip.undripped += uint88(dripping); // dripping <= amount: it fits
             pool.drip = drip;
         }
-        _save(operator, pool, active);
+        _saveIfDripped(operator, pool, active);
         emit RewardAdded(operator, amount, commission, dripping, drip.end);
         if (commission != 0) TOKEN.safeTransferFrom(msg.sender, pool.rewardAddress, commission);
         if (dripping != 0) TOKEN.safeTransferFrom(msg.sender, address(this), dripping);
@@ -421,8 +417,9 @@ contract Staking is IStaking, AccessManaged {
 
     /// @inheritdoc IStaking
     function accrue(address operator) external {
-        Pool storage pool = _registered(operator);
-        _save(operator, pool, _accrue(operator, pool));
+        Pool storage pool = _pools[operator];
+        (Active memory active,) = _accrue(operator, pool);
+        _saveIfDripped(operator, pool, active);
     }
 
     /// @inheritdoc IStaking
@@ -527,7 +524,6 @@ contract Staking is IStaking, AccessManaged {
     }
 
     /// @inheritdoc IStaking
-    // solhint-disable-next-line func-name-mixedcase
     function CLOCK_MODE() external pure returns (string memory) {
         return "mode=timestamp";
     }
@@ -571,8 +567,8 @@ contract Staking is IStaking, AccessManaged {
     {
         if (amount == 0) revert StakingZeroAmount();
         if (amount > type(uint88).max) revert StakingAmountTooLarge(amount);
-        Pool storage pool = _registered(operator);
-        Active memory active = _accrue(operator, pool);
+        Pool storage pool = _pools[operator];
+        (Active memory active,) = _accrue(operator, pool);
         if (_isRuined(pool, active)) revert StakingPoolRuined(operator);
         shares = _toShares(amount, active.tokens, active.shares);
         if (shares == 0) revert StakingZeroAmount();
@@ -612,31 +608,36 @@ contract Staking is IStaking, AccessManaged {
 
     // ------------------------------------------------------------------ internals: drip and checkpoints
 
-    /// @dev The pool as it is now: drip moved into the active tokens, in memory. With no real shares it is nobody's there, and
-    /// leaves the pool.
+    /// @dev The pool as it is now: what has dripped is among the active tokens, in memory. With no real shares it is nobody's there,
+    /// and leaves the pool.
     function _preview(Pool storage pool) private view returns (Active memory active, Drip memory drip) {
+        (active, drip,) = _dripped(pool);
+    }
+
+    /// @dev The same, with what has dripped since the last time: linear in time from `start` to `end`.
+    function _dripped(Pool storage pool)
+        private
+        view
+        returns (Active memory active, Drip memory drip, uint256 dripped)
+    {
         active = pool.active;
         drip = pool.drip;
-        uint256 dripped = _dripped(drip);
+        dripped = drip.undripped;
+        if (dripped == 0) return (active, drip, 0);
+        if (block.timestamp < drip.end) {
+            dripped = dripped * (block.timestamp - drip.start) / (drip.end - drip.start);
+        }
         drip.undripped -= uint88(dripped); // at most undripped: it fits
         drip.start = _now();
         if (!_isEmpty(active)) active.tokens += uint88(dripped);
     }
 
-    /// @dev Linear in time from `start` to `end`.
-    function _dripped(Drip memory drip) private view returns (uint256) {
-        if (block.timestamp >= drip.end) return drip.undripped;
-        return uint256(drip.undripped) * (block.timestamp - drip.start) / (drip.end - drip.start);
-    }
-
-    /// @dev Stores the drip; the caller stores the active side by `_save`.
-    function _accrue(address operator, Pool storage pool) private returns (Active memory active) {
-        uint88 before = pool.drip.undripped;
-        if (before == 0) return pool.active;
-        Drip memory drip;
-        (active, drip) = _preview(pool);
-        uint256 dripped = before - drip.undripped;
-        if (dripped == 0) return active;
+    /// @dev Stores the drip; the caller stores the active side.
+    function _accrue(address operator, Pool storage pool) private returns (Active memory active, Drip memory drip) {
+        uint256 dripped;
+        (active, drip, dripped) = _dripped(pool);
+        if (!active.registered) revert StakingUnknownOperator(operator);
+        if (dripped == 0) return (active, drip);
         pool.drip = drip;
         if (_isEmpty(active)) {
             owedTo[pool.rewardAddress] += dripped;
@@ -649,6 +650,11 @@ contract Staking is IStaking, AccessManaged {
     function _save(address operator, Pool storage pool, Active memory active) private {
         active.checkpoints = _traces[operator].push(active.checkpoints, _now(), active.tokens);
         pool.active = active;
+    }
+
+    /// @dev For calls that change the active side by its drip at most: no checkpoint when nothing dripped.
+    function _saveIfDripped(address operator, Pool storage pool, Active memory active) private {
+        if (active.tokens != pool.active.tokens) _save(operator, pool, active);
     }
 
     function _now() private view returns (uint40) {
@@ -671,8 +677,8 @@ contract Staking is IStaking, AccessManaged {
         fromUnbonding = Math.min(fromUnbonding, Math.saturatingSub(unbonding.tokens, unbonding.shares >> FLOOR_BITS));
     }
 
-    /// @dev Half of what is taken from the operator's own active tokens, at most a tenth of it all: an operator that has itself
-    /// reported by a friend gets back less than it loses.
+    /// @dev Half of what is taken from the operator's own active tokens, at most a tenth of all that is taken: an operator that has
+    /// itself reported by a friend gets back less than it loses.
     function _reporterReward(address operator, uint256 taken, uint256 fromActive, uint256 activeShares)
         private
         view

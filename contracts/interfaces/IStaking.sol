@@ -215,7 +215,6 @@ interface IStaking {
     function token() external view returns (address);
     function treasury() external view returns (address);
     function clock() external view returns (uint48);
-    // solhint-disable-next-line func-name-mixedcase
     function CLOCK_MODE() external pure returns (string memory);
     function minSelfBond() external view returns (uint256);
     function unbondingPeriod() external view returns (uint40);

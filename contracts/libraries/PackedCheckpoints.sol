@@ -13,26 +13,24 @@ library PackedCheckpoints {
     uint256 private constant AMOUNT = (1 << 88) - 1;
 
     /// @notice Record that the amount is `amount` from `time` on. Times must not fall.
+    /// @dev A checkpoint in the low half of its slot is replaced by one of the same time. One in the high half is not: that would
+    /// cost a read of the slot before, and a second checkpoint of that time does no harm, since the later one counts.
     /// @param count checkpoints so far
-    /// @return count after this one: the same when the last checkpoint has this very time
+    /// @return checkpoints after this one
     function push(Trace storage self, uint32 count, uint40 time, uint88 amount) internal returns (uint32) {
-        uint256 index = count;
-        uint256 pair;
-        if (index & 1 == 1) {
-            // The last checkpoint is in the low half of its slot.
-            pair = self.pairs[index >> 1];
-            if (uint40(pair >> 88) == time) --index;
-        } else if (index != 0) {
-            // The last checkpoint is in the high half of the slot before.
-            uint256 last = self.pairs[(index >> 1) - 1];
-            if (uint40(last >> 216) == time) {
-                --index;
-                pair = last;
-            }
-        }
         uint256 point = (uint256(time) << 88) | amount;
-        self.pairs[index >> 1] = index & 1 == 0 ? (pair & ~HALF) | point : (pair & HALF) | (point << 128);
-        return uint32(index + 1);
+        uint256 slot = count >> 1;
+        if (count & 1 == 0) {
+            self.pairs[slot] = point;
+            return count + 1;
+        }
+        uint256 pair = self.pairs[slot]; // its high half is empty
+        if (pair >> 88 == time) {
+            self.pairs[slot] = point;
+            return count;
+        }
+        self.pairs[slot] = pair | (point << 128);
+        return count + 1;
     }
 
     /// @notice The amount at `time`: that of the last checkpoint at or before it, or 0.
