@@ -1,0 +1,29 @@
+"""Unit tests of the node open no sockets: one that tries fails, unless it is marked `daemon`, and then to loopback only."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@pytest.fixture(autouse=True)
+def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    local = request.node.get_closest_marker("daemon") is not None
+
+    def guard(name: str) -> None:
+        original = getattr(socket.socket, name)
+
+        def guarded(self: socket.socket, address: Any) -> Any:
+            inside = self.family == getattr(socket, "AF_UNIX", None)  # how processes of this machine talk
+            if inside or (local and address[0] in LOOPBACK):
+                return original(self, address)
+            pytest.fail(f"a unit test must not open sockets: {name} {address!r}")
+
+        monkeypatch.setattr(socket.socket, name, guarded)
+
+    for name in ("connect", "connect_ex", "bind"):
+        guard(name)
