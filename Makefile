@@ -86,25 +86,52 @@ artifacts-check: $(TOOLS)/compile.stamp ## Check that the shipped artifacts are 
 snapshot: $(TOOLS)/node.stamp $(SOLC) ## Write the gas snapshot of the forge tests
 	forge snapshot --snap tests/solidity/gas.snapshot $(ARGS)
 
+.PHONY: slither
+slither: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(SOLC) ## Analyse the contracts with slither (not part of `test`)
+	slither . $(ARGS)
+
+##@ Measure
+
+bench-%: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run bench/%.py; the last line is one JSON object
+	@test -f bench/$*.py || { echo "error: no bench/$*.py; there are:" bench/*.py >&2; exit 2; }
+	@$(PY) bench/$*.py $(ARGS)
+
 ##@ Build
 
 .PHONY: contracts
 contracts: $(TOOLS)/compile.stamp ## Compile the contracts with ape and update the artifacts that the package ships
 	$(PY) scripts/artifacts.py ship
 
-$(TOOLS)/compile.stamp: $(SOLIDITY) ape-config.yaml scripts/artifacts.py | setup
-	$(PY) scripts/artifacts.py compile
-	@touch $@
+.PHONY: dist
+dist: $(TOOLS)/python.stamp ## Build the wheel and try it in an empty environment (ARGS=--demo runs the demo there too)
+	rm -rf dist
+	$(BIN)/uv build --quiet --wheel --python $(PY) --no-build-isolation --out-dir dist .
+	$(PY) scripts/check_wheel.py dist/*.whl $(ARGS)
 
-##@ Steps of the set-up: each is done once for each version of its lock file
+.PHONY: kubo
+kubo: ## Build the Kubo that the storage tests run against (needs Go)
+	bash scripts/build_kubo.sh
 
-$(TOOLS)/python.stamp: requirements/uv.lock requirements/dev.lock pyproject.toml
+.PHONY: clean
+clean: ## Remove what was built, not what was installed
+	rm -rf dist build .build contracts/.cache $(TOOLS)/compile.stamp $(TOOLS)/artifacts $(TOOLS)/forge .pytest_cache .mypy_cache .ruff_cache
+
+.PHONY: distclean
+distclean: clean ## Remove what was installed too
+	rm -rf $(VENV) $(TOOLS) node_modules
+
+##@ Steps of the set-up, each done once for each version of its lock file
+
+$(TOOLS)/lock.stamp: requirements/uv.lock requirements/dev.lock
 	@scripts/check_tools.sh python "$(PYTHON)"
 	[ -x $(PY) ] || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.lock
 	$(BIN)/uv pip sync --quiet --python $(PY) --compile-bytecode --require-hashes requirements/dev.lock
-	$(BIN)/uv pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
 	@mkdir -p $(TOOLS) && touch $@
+
+$(TOOLS)/python.stamp: $(TOOLS)/lock.stamp pyproject.toml
+	$(BIN)/uv pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
+	@touch $@
 
 $(TOOLS)/node.stamp: package-lock.json package.json
 	@scripts/check_tools.sh node
@@ -120,3 +147,19 @@ $(TOOLS)/openzeppelin.stamp: $(TOOLS)/node.stamp
 	rm -rf $(TOOLS)/openzeppelin $(TOOLS)/ape/packages && mkdir -p $(TOOLS)/openzeppelin
 	cd node_modules/@openzeppelin/contracts && find . -name '*.sol' | tar cf - -T - | tar xf - -C $(CURDIR)/$(TOOLS)/openzeppelin
 	@touch $@
+
+# Rewritten only when a source came or went, so that a deleted contract also means a compilation.
+$(TOOLS)/sources.list: FORCE
+	@mkdir -p $(TOOLS); echo $(sort $(SOLIDITY)) | cmp -s - $@ || echo $(sort $(SOLIDITY)) > $@
+
+.PHONY: FORCE
+
+$(TOOLS)/compile.stamp: $(SOLIDITY) $(TOOLS)/sources.list ape-config.yaml scripts/artifacts.py $(TOOLS)/python.stamp $(SOLC) $(TOOLS)/openzeppelin.stamp
+	$(PY) scripts/artifacts.py compile
+	@touch $@
+
+# Lock again after a change of pyproject.toml or requirements/dev.in: make lock [ARGS="--upgrade-package web3"]
+.PHONY: lock
+lock:
+	echo 'uv==0.13.9' | $(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate - -o requirements/uv.lock
+	$(BIN)/uv pip compile --quiet --all-extras --generate-hashes --no-header --python-version 3.11 requirements/dev.in pyproject.toml -o requirements/dev.lock $(ARGS)
