@@ -50,6 +50,7 @@ def compile_with_ape() -> tuple[Json, Json]:
     """
     import ape
     import ape_solidity.compiler as plugin
+    from ape.exceptions import CompilerError
 
     runs: list[tuple[Json, Json]] = []
     compile_standard = plugin.compile_standard
@@ -63,7 +64,10 @@ def compile_with_ape() -> tuple[Json, Json]:
 
     shutil.rmtree(ROOT / "contracts" / ".cache", ignore_errors=True)
     with mock.patch.object(plugin, "compile_standard", record):
-        ape.Project(ROOT).load_contracts(use_cache=False)
+        try:
+            ape.Project(ROOT).load_contracts(use_cache=False)
+        except CompilerError as error:
+            sys.exit(f"error: {error}")
     if len(runs) != 1:
         sys.exit(f"error: ape made {len(runs)} compiler runs instead of one; is there a .sol file in contracts/?")
     return runs[0]
@@ -183,7 +187,9 @@ def check() -> None:
     """Exit with an error unless SHIPPED equals FRESH."""
     names, changed = differences()
     if changed or not names:
-        sys.exit(f"error: {', '.join(changed) or 'no artifacts'}: not what the sources compile to; run `make contracts`")
+        sys.exit(
+            f"error: {', '.join(changed) or 'no artifacts'}: not what the sources compile to; run `make contracts`"
+        )
     print(f"{len(names)} artifacts are what the sources compile to")
 
 
