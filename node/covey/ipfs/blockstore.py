@@ -1,12 +1,11 @@
-"""The embedded store: one file a block under fan-out folders, pins, and garbage collection within a quota.
+"""The embedded store: block files, pins, and garbage collection within a quota.
 
-    <root>/blocks/3f/3fa1…   a block, named by its digest in hex, so raw and dag-pb share one name space
-    <root>/pins/bafy….json   {"name": …, "partial": …}
-    <root>/tmp/              files on their way; renamed into place only when complete and synced
-    <root>/lock              shared while content is added, exclusive while garbage is collected
+    <root>/blocks, <root>/tmp   see `covey.ipfs.blockfiles`
+    <root>/pins/bafy….json      {"name": …, "partial": …}
+    <root>/lock                 shared while content is added, exclusive while garbage is collected
 
-Several processes may use one store at a time. A crash at any instruction leaves only whole blocks and stray files in
-``tmp``, which the next collection removes.
+Several processes may use one store at a time. A crash at any instruction leaves only whole blocks, and strays that the
+next collection removes.
 """
 
 from __future__ import annotations
@@ -15,23 +14,23 @@ import contextlib
 import fcntl
 import json
 import os
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
-from covey.ipfs.cid import DAG_PB, RAW, Cid
-from covey.ipfs.dag import MAX_BLOCK_BYTES
+from covey.ipfs import car
+from covey.ipfs.blockfiles import BlockFiles
+from covey.ipfs.cid import DAG_PB, Cid
+from covey.ipfs.dag import DEFAULT_LIMITS, Limits, plan
 from covey.ipfs.dagpb import decode_node
-from covey.ipfs.errors import CorruptBlock, InvalidContent, IpfsError, NotFound, StoreBusy, StoreFull
+from covey.ipfs.errors import CorruptBlock, InvalidContent, LimitExceeded, NotFound, StoreBusy, StoreFull
 from covey.ipfs.store import Pin, Store
 from covey.ipfs.unixfs import Content, build, content_bytes
 
 _WRITERS: Final = 2  # threads that hash and write the chunks of a large file
 _LOCK_WAIT_S: Final = 30.0
-_STRAY_AGE_S: Final = 3600.0
 _PARTIAL_AGE_S: Final = 86400.0
 
 
@@ -41,17 +40,9 @@ class BlockStore(Store):
     def __init__(self, root: str | Path, *, quota_bytes: int | None = None) -> None:
         self.root = Path(root)
         self.quota_bytes = quota_bytes
-        self._blocks = self.root / "blocks"
+        self._files = BlockFiles(self.root)
         self._pins = self.root / "pins"
-        self._tmp = self.root / "tmp"
-        try:
-            for folder in (self._blocks, self._pins, self._tmp):
-                folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise IpfsError(f"cannot use {self.root} as a block store: {error.strerror}") from None
-        self._local = threading.local()
-        self._serial = 0
-        self._serial_lock = threading.Lock()
+        self._pins.mkdir(exist_ok=True)
 
     @property
     def name(self) -> str:
@@ -60,94 +51,93 @@ class BlockStore(Store):
 
     # -- blocks -------------------------------------------------------------------------------------------------------
 
-    def _path(self, cid: Cid) -> Path:
-        text = cid.digest.hex()
-        return self._blocks / text[:2] / text
-
     def get_block(self, cid: Cid, timeout: float | None = None) -> bytes:
         """One block, hashed on every read. Raises `NotFound`, or `CorruptBlock` if the disk has lost its bytes."""
-        return self.get_local(cid)
+        return self._files.read(cid)
 
     def get_local(self, cid: Cid) -> bytes:
         """As `get_block`."""
-        try:
-            with open(self._path(cid), "rb", buffering=0) as file:
-                block = file.read(MAX_BLOCK_BYTES + 1)
-        except FileNotFoundError:
-            raise NotFound(f"block {cid} is not in {self.root}") from None
-        if not cid.matches(block):
-            raise CorruptBlock(f"block {cid} in {self.root} is corrupt: delete {self._path(cid)} and fetch it again")
-        return block
+        return self._files.read(cid)
 
     def block_size(self, cid: Cid) -> int | None:
         """The stored length in bytes, or None."""
-        try:
-            return self._path(cid).stat().st_size
-        except FileNotFoundError:
-            return None
+        return self._files.size(cid.digest)
 
     def put_block(self, cid: Cid, block: bytes) -> None:
-        """Store a block that has been checked against ``cid``; durable on return. A damaged copy is replaced.
+        """Store a block that has been checked against ``cid``. A damaged copy is replaced.
 
-        Unless it is below a pin (`pin_partial` will do) it may be collected at any moment, so store parents first.
+        It appears whole or not at all, but survives a power cut only once it is below a pin, and without one (or a
+        `pin_partial`) it may be collected at any moment; so store parents first.
         """
         with self._lock(fcntl.LOCK_SH):
-            self._put(cid, block)
-
-    def _put(self, cid: Cid, block: bytes) -> None:
-        path = self._path(cid)
-        with contextlib.suppress(FileNotFoundError), open(path, "rb", buffering=0) as file:
-            if file.read(len(block) + 1) == block:
-                os.utime(path)  # garbage goes oldest first
-                return
-        temporary = self._temporary()
-        try:
-            _write_synced(temporary, block)
-            try:
-                os.rename(temporary, path)
-            except FileNotFoundError:
-                path.parent.mkdir(exist_ok=True)
-                _sync_folder(self._blocks)
-                os.rename(temporary, path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise StoreFull(f"cannot write to {self.root}: {error.strerror}") from None
-        _sync_folder(path.parent)
+            self._files.write(cid, block)
 
     def delete_block(self, cid: Cid) -> None:
         """Forget a block, for example a corrupt one; nothing happens if it is not there."""
-        self._path(cid).unlink(missing_ok=True)
-
-    def _temporary(self) -> Path:
-        with self._serial_lock:
-            self._serial += 1
-            return self._tmp / f"{os.getpid()}-{id(self):x}-{self._serial}"
+        self._files.delete(cid.digest)
 
     # -- content ------------------------------------------------------------------------------------------------------
 
     def add_directory(self, content: Content, *, pin: bool = True, name: str = "") -> Cid:
         """See `Store.add_directory`. Durable on return; collects garbage first where the quota asks for it."""
-        self.reserve(content_bytes(content))
+        return self.add_directories([content], pin=pin, name=name)[0]
+
+    def add_directories(self, contents: Iterable[Content], *, pin: bool = True, name: str = "") -> list[Cid]:
+        """Add many directories for the price of one: the disk is flushed once, not once for each."""
+        contents = list(contents)
+        if self.quota_bytes is not None:
+            self.reserve(sum(map(content_bytes, contents)))
+        batch = self._files.batch()
         with self._lock(fcntl.LOCK_SH), ThreadPoolExecutor(_WRITERS) as pool:
-            cid = build(content, self._put, pool).cid
+            try:
+                cids = [build(content, batch.put, pool).cid for content in contents]
+                batch.commit()
+            finally:
+                batch.discard()
             if pin:
-                self._write_pin(cid, name, partial=False)
-        return cid
+                self._write_pins(cids, name)
+        return cids
+
+    def import_car(self, stream: BinaryIO, limits: Limits = DEFAULT_LIMITS, *, pin: bool = True, name: str = "") -> Cid:
+        """Store the one directory or file that a CAR holds completely, and return its CID.
+
+        Raises `InvalidContent` or `LimitExceeded` for a CAR that is malformed, incomplete, or larger than ``limits``.
+        """
+        root, sections = car.read(stream)
+        batch = self._files.batch()
+        received = 0
+        with self._lock(fcntl.LOCK_SH):
+            try:
+                for count, (cid, block) in enumerate(sections, 1):
+                    received += len(block)
+                    if count > limits.max_blocks or received > 2 * limits.max_bytes:
+                        raise LimitExceeded(f"the CAR of {root} is larger than {limits.max_bytes} bytes allow")
+                    batch.put(cid, block)
+                batch.commit()
+            finally:
+                batch.discard()
+            plan(root, self.get_local, limits)
+            if not self.has(root):
+                raise InvalidContent(f"the CAR of {root} lacks some of its blocks")
+            if pin:
+                self._write_pins([root], name)
+        return root
 
     # -- pins ---------------------------------------------------------------------------------------------------------
 
     def pin(self, cid: Cid, name: str = "") -> None:
-        """See `Store.pin`."""
+        """See `Store.pin`. Durable on return."""
         with self._lock(fcntl.LOCK_SH):
             if not self.has(cid):
                 raise NotFound(f"{cid} is not completely in {self.root}: fetch it before pinning it")
-            self._write_pin(cid, name, partial=False)
+            self._files.sync()
+            self._write_pins([cid], name)
 
     def pin_partial(self, cid: Cid) -> None:
         """Spare what arrives of a directory that is still being fetched, unless it is pinned already."""
         pinned = self._read_pin(self._pin_path(cid))
         if pinned is None or pinned[1]:
-            self._write_pin(cid, "", partial=True)
+            self._write_pins([cid], "", partial=True)
 
     def unpin(self, cid: Cid) -> None:
         """See `Store.unpin`."""
@@ -161,8 +151,8 @@ class BlockStore(Store):
         """End `pin_partial`; a pin proper stays."""
         pinned = self._read_pin(self._pin_path(cid))
         if pinned is not None and pinned[1]:
-            with contextlib.suppress(NotFound):
-                self.unpin(cid)
+            with contextlib.suppress(FileNotFoundError):
+                self._pin_path(cid).unlink()
 
     def pins(self) -> tuple[Pin, ...]:
         """See `Store.pins`."""
@@ -171,11 +161,12 @@ class BlockStore(Store):
     def _pin_path(self, cid: Cid) -> Path:
         return self._pins / f"{cid}.json"
 
-    def _write_pin(self, cid: Cid, name: str, *, partial: bool) -> None:
-        temporary = self._temporary()
-        _write_synced(temporary, json.dumps({"name": name, "partial": partial}).encode())
-        os.rename(temporary, self._pin_path(cid))
-        _sync_folder(self._pins)
+    def _write_pins(self, cids: Iterable[Cid], name: str, *, partial: bool = False) -> None:
+        record = json.dumps({"name": name, "partial": partial}).encode()
+        for cid in cids:
+            os.rename(self._files.write_temporary(record), self._pin_path(cid))
+        if not partial:
+            self._files.sync()
 
     def _read_pin(self, path: Path) -> tuple[Pin, bool] | None:
         try:
@@ -196,7 +187,7 @@ class BlockStore(Store):
 
     def usage(self) -> int:
         """Bytes of all blocks on disk, counted."""
-        return sum(size for _, size, _ in self._scan())
+        return sum(found.size for found in self._files.scan())
 
     def reserve(self, wanted: int) -> None:
         """Make room for ``wanted`` bytes under the quota, collecting the oldest garbage. Raises `StoreFull`."""
@@ -218,19 +209,16 @@ class BlockStore(Store):
         """
         with self._lock(fcntl.LOCK_EX, wait_s):
             keep = self._reachable()
-            blocks = sorted(self._scan(), key=lambda found: found[2])
-            used = sum(size for _, size, _ in blocks)
+            blocks = sorted(self._files.scan(), key=lambda found: found.stored_at)
+            used = sum(found.size for found in blocks)
             freed = 0
-            for path, size, _ in blocks:
+            for found in blocks:
                 if used - freed <= target_bytes:
                     break
-                if bytes.fromhex(path.name) not in keep:
-                    path.unlink(missing_ok=True)
-                    freed += size
-            for stray in self._tmp.iterdir():
-                with contextlib.suppress(FileNotFoundError):
-                    if stray.stat().st_mtime < time.time() - _STRAY_AGE_S:
-                        stray.unlink()
+                if found.digest not in keep:
+                    self._files.delete(found.digest)
+                    freed += found.size
+            self._files.delete_strays()
         return freed
 
     def _reachable(self) -> set[bytes]:
@@ -255,20 +243,9 @@ class BlockStore(Store):
                     pending += [link.cid for link in decode_node(self.get_local(cid)).links]
         return {cid.digest for cid in reached}
 
-    def _scan(self) -> Iterator[tuple[Path, int, float]]:
-        for folder in self._blocks.iterdir():
-            with os.scandir(folder) as found:
-                for entry in found:
-                    with contextlib.suppress(FileNotFoundError):
-                        status = entry.stat()
-                        yield Path(entry.path), status.st_size, status.st_mtime
-
     @contextlib.contextmanager
     def _lock(self, kind: int, wait_s: float = _LOCK_WAIT_S) -> Iterator[None]:
-        """Hold the store's lock; a thread that holds it already goes straight through."""
-        if getattr(self._local, "held", False):
-            yield
-            return
+        """Hold the store's lock. Not to be nested with an exclusive one inside."""
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             deadline = time.monotonic() + wait_s
@@ -280,26 +257,9 @@ class BlockStore(Store):
                     if time.monotonic() >= deadline:
                         raise StoreBusy(f"{self.root} is in use by another process: try again later") from None
                     time.sleep(0.02)
-            self._local.held = True
-            try:
-                yield
-            finally:
-                self._local.held = False
+            yield
         finally:
             os.close(descriptor)
-
-    def cids(self) -> Iterator[Cid]:
-        """A CID for every block held. The codec is not stored: a block is called raw here."""
-        for path, _, _ in self._scan():
-            yield Cid(RAW, bytes.fromhex(path.name))
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    with open(path, "xb", buffering=0) as file:
-        view = memoryview(data)
-        while view:
-            view = view[file.write(view) :]
-        os.fsync(file.fileno())
 
 
 def _sync_folder(path: Path) -> None:

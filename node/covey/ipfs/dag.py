@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,10 +175,9 @@ def plan(cid: Cid, get: GetBlock, limits: Limits) -> Plan:
         raise LimitExceeded(f"{cid} claims {claimed} bytes, far more than {limits.max_bytes}")
     seen: set[str] = set()
     for link in root.links:
-        folded = unicodedata.normalize("NFC", check_name(link.name)).casefold()
-        if folded in seen:
-            raise InvalidContent(f"{cid} has two files whose names differ at most in case or accents: {link.name!r}")
-        seen.add(folded)
+        if check_name(link.name) in seen:
+            raise InvalidContent(f"{cid} has two files called {link.name!r}")
+        seen.add(link.name)
         if link.cid.codec == RAW and link.size > MAX_BLOCK_BYTES:
             raise LimitExceeded(f"{link.cid} claims a block of {link.size} bytes, more than {MAX_BLOCK_BYTES}")
     files = tuple(planner.file(link.name, link.cid, link.size) for link in root.links)
@@ -219,6 +217,9 @@ def write_directory(files: Plan, get: GetBlock, dest: Path) -> None:
                 out.writelines(read_file(file, get))
         os.chmod(partial, 0o755)
         os.rename(partial, dest)
+    except FileExistsError:  # names that this file system does not tell apart
+        shutil.rmtree(partial, ignore_errors=True)
+        raise InvalidContent(f"{files.cid} has files whose names {dest.parent} does not tell apart") from None
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise

@@ -6,8 +6,8 @@ refuses a block that is not its CID's; what is read is checked block by block.
 
 from __future__ import annotations
 
+import os
 import tempfile
-import warnings
 from collections.abc import Mapping
 from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
@@ -19,17 +19,17 @@ from covey.ipfs.errors import CorruptBlock, InvalidCid, IpfsError, NotFound, Sou
 from covey.ipfs.store import Pin, Store
 from covey.ipfs.unixfs import Content, build
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import ipfshttpclient
-    from ipfshttpclient import exceptions as ipfs_exceptions
+# Before ipfshttpclient is imported: its own layer over requests calls urllib3 in a way that urllib3 2 deprecates and 3
+# refuses. Without it, requests is used as it is; only RPC over Unix sockets is lost.
+os.environ["PY_IPFS_HTTP_CLIENT_PATCH_REQUESTS"] = "no"
 
-# ipfshttpclient passes urllib3 an argument that urllib3 2 ignores and says so at every connection
-warnings.filterwarnings("ignore", message="The 'strict' parameter", category=FutureWarning)
+import ipfshttpclient
+from ipfshttpclient import exceptions as ipfs_exceptions
 
 _DEFAULT_S: Final = 60.0
 _UPLOAD_S: Final = 600.0
 _SPOOL_BYTES: Final = 4 << 20
+_CHUNK_BYTES: Final = 1 << 20
 _ABSENT: Final = ("not found", "could not find", "not pinned", "no such")
 
 
@@ -57,7 +57,9 @@ class KuboStore(Store):
         self._timeout_s = timeout_s
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            self._client = ipfshttpclient.Client(self._address, headers=headers, timeout=timeout_s, session=True)
+            self._client = ipfshttpclient.Client(
+                self._address, headers=headers, timeout=timeout_s, session=True, chunk_size=_CHUNK_BYTES
+            )
         except ipfs_exceptions.AddressError:
             raise IpfsError(f"{address!r} is not a Kubo RPC address: give http://host:port or a multiaddr") from None
 
@@ -123,7 +125,7 @@ class KuboStore(Store):
     def _import(self, stream: Any, *, pin: bool) -> None:
         # with pinned roots Kubo answers one line, the root; without, none, so the totals are asked for instead
         options = {"pin-roots": "true"} if pin else {"pin-roots": "false", "stats": "true"}
-        answer = self._call(lambda: self._client.dag.imprt(stream, opts=options, timeout=_UPLOAD_S))
+        answer = self._call(lambda: self._client.dag.imprt(_Upload(stream), opts=options, timeout=_UPLOAD_S))
         root = answer.get("Root")
         if pin and (root is None or root["PinErrorMsg"]):
             reason = root["PinErrorMsg"] if root else "no root in its answer"
@@ -171,6 +173,13 @@ class KuboStore(Store):
             raise SourceError(f"{self.name} did not answer in time") from None
         except ipfs_exceptions.CommunicationError:
             raise SourceError(f"{self.name} cannot be reached: is the daemon running?") from None
+
+
+class _Upload:
+    """A stream without a name: ipfshttpclient would send the path of a named one along."""
+
+    def __init__(self, stream: Any) -> None:
+        self.read = stream.read
 
 
 def _spool(out: Any, cid: Cid, block: bytes) -> None:

@@ -11,7 +11,7 @@ from covey.ipfs.fetch import Fetcher
 from covey.ipfs.peers import GatewaySource
 from covey.ipfs.store import Source, Store
 
-_RPC_PREFIXES = ("http://", "https://", "/ip4/", "/ip6/", "/dns/", "/dns4/", "/dns6/", "/unix/")
+_RPC_PREFIXES = ("http://", "https://", "/ip4/", "/ip6/", "/dns/", "/dns4/", "/dns6/")
 
 
 def open_store(location: str | Path, *, quota_bytes: int | None = None, token: str | None = None) -> Store:
@@ -22,7 +22,7 @@ def open_store(location: str | Path, *, quota_bytes: int | None = None, token: s
     """
     if isinstance(location, str) and location.startswith(_RPC_PREFIXES):
         # Its client brings an HTTP stack along that a node with the embedded store does without.
-        from covey.ipfs.kubo import KuboStore  # noqa: PLC0415
+        from covey.ipfs.kubo import KuboStore
 
         return KuboStore(location, token=token)
     if isinstance(location, str) and ("://" in location or not location):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
+from covey.ipfs import car
 from covey.ipfs.cid import Cid
 from covey.ipfs.dag import FilePlan, Limits, Plan, plan, read_file, write_directory
 from covey.ipfs.errors import LimitExceeded, NotFound
@@ -125,12 +126,17 @@ class Store(ABC):
         return b"".join(read_file(file, self.get_block))
 
     def has(self, cid: Cid) -> bool:
-        """Whether every block of a directory or file is held locally. Leaves are looked up, not read."""
+        """Whether every block of a directory or file is held locally. Leaves are looked up and measured, not read."""
         try:
             held = self.local_plan(cid)
         except NotFound:
             return False
-        return all(self.block_size(block) is not None for block in held.blocks())
+        sizes = {leaf.cid: leaf.size for file in held.files for leaf in file.leaves if not leaf.inline}
+        return all(self.block_size(cid) == size for cid, size in sizes.items())  # inner nodes were read just now
+
+    def export_car(self, cid: Cid) -> Iterator[bytes]:
+        """A CAR (version 1) of a directory or file that is completely held, as a stream."""
+        return car.export(self.local_plan(cid), self.get_local)
 
     def stat(self, cid: Cid) -> Stat:
         """Sizes of a directory or file that is completely held. Raises `NotFound` if a block is missing."""

@@ -1,0 +1,200 @@
+"""Blocks as files: fan-out folders, whole or absent, durable when a batch is committed.
+
+    <root>/blocks/3f/3fa1…   a block, named by its digest in hex, so raw and dag-pb share one name space
+    <root>/tmp/              files on their way; renamed into place only when complete
+
+A batch costs two flushes of the file system however many blocks it has: one between writing and renaming, one after.
+An fsync per file would cost a flush each, a hundred times as much for small blocks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import itertools
+import os
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from covey.ipfs.cid import Cid
+from covey.ipfs.dag import MAX_BLOCK_BYTES
+from covey.ipfs.errors import CorruptBlock, IpfsError, NotFound, StoreFull
+
+_BATCH_BLOCKS: Final = 4096
+_STRAY_AGE_S: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A block on disk: its digest, length in bytes and when it was last stored, in seconds since 1970."""
+
+    digest: bytes
+    size: int
+    stored_at: float
+
+
+class BlockFiles:
+    """The block files under ``root``. Safe in many threads and processes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._blocks = root / "blocks"
+        self._tmp = root / "tmp"
+        self._serial = itertools.count()
+        try:
+            self._tmp.mkdir(parents=True, exist_ok=True)
+            for number in range(256):
+                (self._blocks / f"{number:02x}").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise IpfsError(f"cannot use {root} as a block store: {error.strerror}") from None
+
+    def path(self, digest: bytes) -> Path:
+        """Where a block lies, or would lie."""
+        return Path(self._file(digest))
+
+    def _file(self, digest: bytes) -> str:
+        text = digest.hex()
+        return f"{self._blocks}/{text[:2]}/{text}"
+
+    def read(self, cid: Cid) -> bytes:
+        """The block, hashed on every read. Raises `NotFound`, or `CorruptBlock` if the disk has lost its bytes."""
+        block = self._read(cid.digest, MAX_BLOCK_BYTES + 1)
+        if block is None:
+            raise NotFound(f"block {cid} is not in {self.root}")
+        if not cid.matches(block):
+            raise CorruptBlock(f"block {cid} in {self.root} is corrupt: remove {self.path(cid.digest)}, fetch it again")
+        return block
+
+    def _read(self, digest: bytes, most: int) -> bytes | None:
+        try:
+            with open(self._file(digest), "rb", buffering=0) as file:
+                return file.read(most)
+        except FileNotFoundError:
+            return None
+
+    def size(self, digest: bytes) -> int | None:
+        """A block's length in bytes, or None if it is absent."""
+        try:
+            return os.stat(self._file(digest)).st_size
+        except FileNotFoundError:
+            return None
+
+    def has_copy(self, digest: bytes, block: bytes) -> bool:
+        """Whether exactly these bytes are stored already; if so they count as stored now."""
+        if self._read(digest, len(block) + 1) != block:
+            return False
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(self._file(digest))
+            return True
+        return False
+
+    def write(self, cid: Cid, block: bytes) -> None:
+        """Store a block that matches ``cid``, whole or not at all, but durable only after the next `sync`."""
+        if not self.has_copy(cid.digest, block):
+            self.place(self.write_temporary(block), cid.digest)
+
+    def write_temporary(self, data: bytes) -> str:
+        """Write a new file beside the blocks and return its path. Raises `StoreFull` where the disk is."""
+        path = f"{self._tmp}/{os.getpid()}-{id(self):x}-{next(self._serial)}"
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            raise StoreFull(f"cannot write to {self.root}: {error.strerror}") from None
+        return path
+
+    def place(self, temporary: str, digest: bytes) -> None:
+        """Move a complete temporary file to where a block belongs, replacing a damaged one."""
+        os.rename(temporary, self._file(digest))
+
+    def delete(self, digest: bytes) -> None:
+        """Remove a block; nothing happens if it is absent."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._file(digest))
+
+    def scan(self) -> Iterator[Found]:
+        """Every block on disk, in no order."""
+        for folder in self._blocks.iterdir():
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    with contextlib.suppress(FileNotFoundError):
+                        status = entry.stat()
+                        yield Found(bytes.fromhex(entry.name), status.st_size, status.st_mtime)
+
+    def delete_strays(self) -> None:
+        """Remove temporary files that a crash has left."""
+        for stray in self._tmp.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if stray.stat().st_mtime < time.time() - _STRAY_AGE_S:
+                    stray.unlink()
+
+    def sync(self) -> None:
+        """Make everything written so far durable. Raises `StoreFull` if the disk failed to take it."""
+        _sync_file_system(self.root)
+
+    def batch(self) -> Batch:
+        """A batch of blocks to write and commit together."""
+        return Batch(self)
+
+
+class Batch:
+    """Blocks on their way: written at once, in place and durable after `commit`. `put` is safe in many threads."""
+
+    def __init__(self, files: BlockFiles) -> None:
+        self._files = files
+        self._pending: dict[bytes, str] = {}
+        self._lock = threading.Lock()
+
+    def put(self, cid: Cid, block: bytes) -> None:
+        """Write a block that matches ``cid``, unless it is stored already."""
+        if cid.digest in self._pending or self._files.has_copy(cid.digest, block):
+            return
+        temporary = self._files.write_temporary(block)
+        with self._lock:
+            twice = self._pending.setdefault(cid.digest, temporary) != temporary
+            full = len(self._pending) >= _BATCH_BLOCKS
+        if twice:
+            os.unlink(temporary)
+        elif full:
+            self.commit()
+
+    def commit(self) -> None:
+        """Put all blocks in place, durably."""
+        with self._lock:
+            pending, self._pending = self._pending, {}
+            self._files.sync()
+            for digest, temporary in pending.items():
+                self._files.place(temporary, digest)
+            self._files.sync()
+
+    def discard(self) -> None:
+        """Forget what is not committed."""
+        for temporary in self._pending.values():
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+        self._pending = {}
+
+
+def _sync_file_system(path: Path) -> None:
+    try:
+        syncfs = ctypes.CDLL(None, use_errno=True).syncfs
+    except AttributeError:  # not Linux
+        os.sync()
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if syncfs(descriptor):
+            raise StoreFull(f"cannot write to the disk of {path}: {os.strerror(ctypes.get_errno())}")
+    finally:
+        os.close(descriptor)

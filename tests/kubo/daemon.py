@@ -1,0 +1,127 @@
+"""A throw-away Kubo node on loopback, for tests and benchmarks."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+ROOT = Path(__file__).resolve().parents[2]
+PROFILES = "test,unixfs-v1-2025"  # no bootstrap peers, no mDNS, free ports on loopback; the CIDs that Covey makes
+
+
+class KuboMissing(Exception):
+    """Kubo is neither built nor installed; the message says how to get it."""
+
+
+def pinned_version() -> str:
+    """The release in go.mod, without its v."""
+    for line in (ROOT / "tests/kubo/go.mod").read_text().splitlines():
+        words = line.replace("require", "").split()
+        if words[:1] == ["github.com/ipfs/kubo"]:
+            return words[1].removeprefix("v")
+    raise AssertionError("tests/kubo/go.mod does not require github.com/ipfs/kubo")
+
+
+def find_kubo() -> str:
+    """The path of the built binary, or of an installed one of the same release. Raises `KuboMissing`."""
+    version = pinned_version()
+    built = ROOT / ".cache/kubo" / f"v{version}" / "ipfs"
+    if built.exists():
+        return str(built)
+    installed = shutil.which("ipfs")
+    if installed:
+        found = subprocess.run([installed, "version", "--number"], capture_output=True, text=True, check=False).stdout
+        if found.strip() == version:
+            return installed
+        raise KuboMissing(f"{installed} is Kubo {found.strip()}, not {version}: build that with `make kubo`")
+    if shutil.which("go"):
+        raise KuboMissing(f"Kubo {version} is not built: run `make kubo` (once, about 3 minutes)")
+    raise KuboMissing(f"neither Kubo {version} nor Go to build it is installed: install Go and run `make kubo`")
+
+
+class Kubo:
+    """A node with its repository in ``repo``: command line at once, network and RPC between `start` and `stop`."""
+
+    def __init__(self, repo: Path, *, token: str | None = None) -> None:
+        self.repo = repo
+        self.token = token
+        self._binary = find_kubo()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = repo.with_name(repo.name + ".log")
+        self.run("init", f"--profile={PROFILES}")
+        self.run("config", "--json", "Addresses.Swarm", '["/ip4/127.0.0.1/tcp/0"]')
+        if token is not None:
+            rule = {"covey": {"AuthSecret": f"bearer:{token}", "AllowedPaths": ["/api/v0"]}}
+            self.run("config", "--json", "API.Authorizations", json.dumps(rule))
+
+    def run(self, *arguments: str, data: bytes | None = None) -> str:
+        """What `ipfs <arguments>` prints; it goes through the daemon while one runs."""
+        auth = [f"--api-auth=bearer:{self.token}"] if self.token and self._process else []
+        done = subprocess.run(
+            [self._binary, *auth, *arguments], env=self._environment(), input=data, capture_output=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"ipfs {' '.join(arguments)}: {done.stderr.decode().strip()}")
+        return done.stdout.decode().strip()
+
+    def start(self, timeout_s: float = 60.0) -> Self:
+        """Start the daemon and wait until its RPC is there."""
+        (self.repo / "api").unlink(missing_ok=True)
+        with open(self._log, "wb") as log:
+            self._process = subprocess.Popen(
+                [self._binary, "daemon", "--migrate=false"],
+                env=self._environment(),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+        deadline = time.monotonic() + timeout_s
+        while b"Daemon is ready" not in self._log.read_bytes():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"Kubo did not start: {self._log.read_text()[-2000:]}")
+            time.sleep(0.05)
+        return self
+
+    @property
+    def rpc(self) -> str:
+        """The RPC's multiaddr."""
+        return (self.repo / "api").read_text().strip()
+
+    @property
+    def gateway(self) -> str:
+        """The gateway's URL."""
+        return (self.repo / "gateway").read_text().strip()
+
+    def connect(self, other: Kubo) -> None:
+        """Open a connection to another node on loopback."""
+        addresses = json.loads(other.run("id"))["Addresses"]
+        self.run("swarm", "connect", next(address for address in addresses if "/ip4/127.0.0.1/" in address))
+
+    def stop(self) -> None:
+        """Stop the daemon, if it runs."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "IPFS_PATH": str(self.repo)}
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
