@@ -47,8 +47,7 @@ class BlockFiles:
         self._serial = itertools.count()
         try:
             self._tmp.mkdir(parents=True, exist_ok=True)
-            for number in range(256):
-                (self._blocks / f"{number:02x}").mkdir(parents=True, exist_ok=True)
+            self._blocks.mkdir(exist_ok=True)
         except OSError as error:
             raise IpfsError(f"cannot use {root} as a block store: {error.strerror}") from None
 
@@ -116,7 +115,12 @@ class BlockFiles:
 
     def place(self, temporary: str, digest: bytes) -> None:
         """Move a complete temporary file to where a block belongs, replacing a damaged one."""
-        os.rename(temporary, self._file(digest))
+        file = self._file(digest)
+        try:
+            os.rename(temporary, file)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(file), exist_ok=True)
+            os.rename(temporary, file)
 
     def delete(self, digest: bytes) -> None:
         """Remove a block; nothing happens if it is absent."""

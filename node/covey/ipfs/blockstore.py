@@ -116,9 +116,11 @@ class BlockStore(Store):
                 batch.commit()
             finally:
                 batch.discard()
-            plan(root, self.get_local, limits)
-            if not self.has(root):
-                raise InvalidContent(f"the CAR of {root} lacks some of its blocks")
+            try:
+                plan(root, self.get_local, limits)
+                self.stat(root)
+            except NotFound:
+                raise InvalidContent(f"the CAR of {root} lacks some of its blocks") from None
             if pin:
                 self._write_pins([root], name)
         return root
