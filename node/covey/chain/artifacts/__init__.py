@@ -24,8 +24,8 @@ class Artifact:
     """Creation code without constructor arguments."""
     runtime_bytecode: bytes
     """Deployed code with the immutables zero."""
-    immutables: tuple[tuple[int, int], ...]
-    """(start, length) of each immutable in the deployed code, bytes."""
+    immutables: tuple[tuple[str, int, int], ...]
+    """(name, start, length) of each place of an immutable in the deployed code, bytes."""
     input_hash: str
     """0x-prefixed sha256 of the compiler input."""
     compiler: str
@@ -48,7 +48,20 @@ def load(name: str) -> Artifact:
         abi=fields["abi"],
         bytecode=bytes.fromhex(fields["bytecode"].removeprefix("0x")),
         runtime_bytecode=bytes.fromhex(fields["runtimeBytecode"].removeprefix("0x")),
-        immutables=tuple((place["start"], place["length"]) for place in fields["immutableReferences"]),
+        immutables=tuple((place["name"], place["start"], place["length"]) for place in fields["immutableReferences"]),
         input_hash=fields["inputHash"],
         compiler=fields["compilerVersion"],
     )
+
+
+def immutable_values(name: str, code: bytes) -> dict[str, int] | None:
+    """Values of a deployed contract's immutables by name; None if the code is not that contract as shipped."""
+    artifact = load(name)
+    values: dict[str, int] = {}
+    masked = bytearray(code)
+    for immutable, start, length in artifact.immutables:
+        value = int.from_bytes(code[start : start + length], "big")
+        if values.setdefault(immutable, value) != value:
+            return None
+        masked[start : start + length] = bytes(length)
+    return values if bytes(masked) == artifact.runtime_bytecode else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from covey.chain.contracts.base import Binding, Call
+from covey.chain.contracts.manager import Manager
 from covey.chain.contracts.registry import Entry, Registry, RegistryConfig
 from covey.chain.contracts.rewards import Escrow, Rewards
 from covey.chain.contracts.scoring import Scoring
@@ -16,6 +17,7 @@ __all__ = [
     "Contracts",
     "Entry",
     "Escrow",
+    "Manager",
     "Pool",
     "Registry",
     "RegistryConfig",

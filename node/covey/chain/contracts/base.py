@@ -98,6 +98,10 @@ class Binding:
             self._contract = self.rpc.web3.eth.contract(address=self.address, abi=abi)  # type: ignore[call-overload]
         return self._contract
 
+    def authority(self) -> str:
+        """The AccessManager of a governed contract."""
+        return str(self._read("authority"))
+
     def _read(self, function: str, *args: Any, block: BlockId | None = None) -> Any:
         """The decoded result of a view.
 
