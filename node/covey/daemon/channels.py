@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +41,10 @@ class Channel(Protocol):
 
     def kill(self) -> None:
         """End the worker now; may be called twice and from any thread."""
+        ...
+
+    def close(self) -> None:
+        """`kill`, then free the descriptors; only the thread that receives may do so."""
         ...
 
 
@@ -122,6 +127,13 @@ class SubprocessChannel:
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
+    def close(self) -> None:
+        self.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
     def _epitaph(self) -> str:
         try:
             code = self._process.wait(5)
@@ -133,10 +145,12 @@ class SubprocessChannel:
 
 
 class ForkServerChannel:
-    """A child of the fork server that listens at `path`; it imported torch once for all."""
+    """A child of the fork server that listens at `path`; torch is imported already. The first line tells its pid."""
 
     def __init__(self, path: Path) -> None:
         self._pid: int | None = None
+        self._lock = threading.Lock()
+        self._greeted = False
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.connect(str(path))
@@ -158,16 +172,26 @@ class ForkServerChannel:
     def receive(self, timeout: float) -> bytes | None:
         try:
             line = self._lines.next(timeout)
-        except (EOFError, OSError, ValueError):
+        except (EOFError, OSError):
             raise WorkerDied("the worker ended without a result (the fork server closed the connection)") from None
-        if line is not None and self._pid is None:
-            self._pid = _hello(line)
+        if line is not None and not self._greeted:
+            self._greeted = True
+            with self._lock:
+                self._pid = _hello(line)
         return line
 
     def kill(self) -> None:
-        """The fork server ends a child whose connection closes."""
+        with self._lock:
+            pid, self._pid = self._pid, None
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self.kill()
+        self._socket.close()
 
 
 def _hello(line: bytes) -> int | None:
@@ -175,8 +199,10 @@ def _hello(line: bytes) -> int | None:
         message = json.loads(line)
     except ValueError:
         return None
-    pid = message.get("pid") if isinstance(message, dict) else None
-    return pid if isinstance(pid, int) else None
+    match message:
+        case {"hello": {"pid": int(pid)}}:
+            return pid
+    return None
 
 
 def resident_bytes(pid: int) -> int:

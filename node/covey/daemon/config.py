@@ -114,6 +114,8 @@ class NodeConfig(BaseModel):
     worker_attempts: int = Field(3, ge=1, description="times a job is tried before it is given up")
     fetch_seconds: float = Field(20.0, gt=0, description="longest wait for one answer of a peer")
     health_listen: Listen | None = Field("127.0.0.1:9464", description="where /health and /metrics answer")
+    stale_seconds: float = Field(180.0, gt=0, description="without a new block for this long, /health is red")
+    min_balance: int = Field(10**16, ge=0, description="native coin of the signer below which /health is red, wei")
     log_json: bool = Field(False, description="one JSON object a log line")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
     policy: Policy = Policy()

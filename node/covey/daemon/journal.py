@@ -1,9 +1,9 @@
 """The node's memory: one SQLite file in WAL mode, every commit on disk before it counts.
 
-events + cursor   what the chain said, written together, so that a restart neither skips nor repeats an event
-duties            how each duty ended here (done, declined, given up), so that it is done once
-secrets           salts and payloads, kept before their commitment is sent; mirrored into an encrypted file (secrets.py)
-jobs              training and scoring runs with their results and the attempts they took
+events + checkpoint  what the chain said, written together, so that a restart neither skips nor repeats an event
+duties               how each duty ended here (done, declined, given up), so that it is done once
+secrets              salts and payloads, kept before their commitment is sent; mirrored into an encrypted file
+jobs                 training and scoring runs with their results and the attempts they took
 Signed transactions live in the same file, in the tables of covey.chain.tx_store.
 """
 
@@ -19,15 +19,19 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from covey.chain.events import Event
+from covey.chain.follower import Checkpoint
 from covey.daemon.secrets import SecretError, SecretFile
 
 SCHEMA = 1
+KEPT_CHECKPOINTS = 256
+"""Blocks back to which a reorganisation is undone exactly; a deeper one reads everything again."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS cursor (one INTEGER PRIMARY KEY CHECK (one = 1), block INTEGER NOT NULL, block_hash BLOB);
+CREATE TABLE IF NOT EXISTS checkpoints (block INTEGER PRIMARY KEY, hash TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS events (
-  block INTEGER NOT NULL, log_index INTEGER NOT NULL, block_hash BLOB NOT NULL, tx_hash BLOB NOT NULL,
+  block INTEGER NOT NULL, log_index INTEGER NOT NULL, block_hash TEXT NOT NULL, tx_hash TEXT NOT NULL,
   contract TEXT NOT NULL, name TEXT NOT NULL, args TEXT NOT NULL,
   PRIMARY KEY (block, log_index)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS duties (
@@ -51,21 +55,10 @@ class DutyStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredEvent:
-    block: int
-    log_index: int
-    block_hash: bytes
-    tx_hash: bytes
-    contract: str
-    name: str
-    args: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class Job:
     key: str
     task: int
-    status: str  # running, done, failed
+    status: str  # running, done, failed (another attempt may help), refused (none will)
     starts: int
     failures: int
     result: dict[str, Any] | None
@@ -119,36 +112,41 @@ class Journal:
                 elif row[0] != value:
                     raise JournalError(f"{self.path} belongs to {key} {row[0]}, not {value}; use another data_dir")
 
-    # ------------------------------------------------------------------ events
+    # ------------------------------------------------------------------ events (covey.chain.follower.Sink)
 
-    def add_events(self, events: Sequence[StoredEvent], block: int, block_hash: bytes | None) -> None:
-        """Events and the cursor after them, in one transaction. Events already here are left as they are."""
+    def checkpoints(self) -> Sequence[Checkpoint]:
+        """The newest checkpoints, newest first; empty before the first `commit`."""
+        rows = self.db.execute("SELECT block, hash FROM checkpoints ORDER BY block DESC")
+        return [Checkpoint(block, block_hash) for block, block_hash in rows]
+
+    def commit(self, events: Sequence[Event], checkpoint: Checkpoint) -> None:
+        """Events and the checkpoint behind them, in one transaction. An event that is already here stays as it is."""
         with self.transaction():
             self.db.executemany(
                 "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (e.block, e.log_index, e.block_hash, e.tx_hash, e.contract, e.name, encode_args(e.args))
+                    (e.block, e.log_index, e.block_hash, e.tx_hash, e.contract, e.name, json.dumps(e.args))
                     for e in events
                 ],
             )
-            self.db.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?, ?)", (block, block_hash))
+            self.db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?)", (checkpoint.block, checkpoint.hash))
+            self.db.execute(
+                "DELETE FROM checkpoints WHERE block <= "
+                "(SELECT block FROM checkpoints ORDER BY block DESC LIMIT 1 OFFSET ?)",
+                (KEPT_CHECKPOINTS,),
+            )
 
-    def cursor(self) -> tuple[int, bytes | None] | None:
-        """The last block whose events are all here, or None before the first."""
-        row = self.db.execute("SELECT block, block_hash FROM cursor").fetchone()
-        return None if row is None else (int(row[0]), row[1])
-
-    def events(self, after_block: int = -1) -> Iterator[StoredEvent]:
-        """In chain order. Streams: memory does not grow with their number."""
-        for row in self.db.execute("SELECT * FROM events WHERE block > ? ORDER BY block, log_index", (after_block,)):
-            yield StoredEvent(row[0], row[1], row[2], row[3], row[4], row[5], decode_args(row[6]))
-
-    def drop_events_after(self, block: int, block_hash: bytes | None) -> int:
-        """Forget what a reorg undid; the cursor goes back to `block`. Returns how many events went."""
+    def rewind(self, block: int) -> None:
+        """Forget all events and checkpoints above `block`: a reorganisation undid them."""
         with self.transaction():
-            gone = self.db.execute("DELETE FROM events WHERE block > ?", (block,)).rowcount
-            self.db.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?, ?)", (block, block_hash))
-        return gone
+            self.db.execute("DELETE FROM events WHERE block > ?", (block,))
+            self.db.execute("DELETE FROM checkpoints WHERE block > ?", (block,))
+
+    def events(self, after_block: int = -1) -> Iterator[Event]:
+        """In the chain's order. Streams: memory does not grow with their number."""
+        for row in self.db.execute("SELECT * FROM events WHERE block > ? ORDER BY block, log_index", (after_block,)):
+            block, log_index, block_hash, tx_hash, contract, name, args = row
+            yield Event(name, contract, json.loads(args), block, block_hash, tx_hash, log_index)
 
     # ------------------------------------------------------------------ duties
 
@@ -216,33 +214,14 @@ class Journal:
                 "UPDATE jobs SET status = 'done', result = ?, error = NULL WHERE key = ?", (json.dumps(result), key)
             )
 
-    def fail_job(self, key: str, error: str) -> None:
+    def fail_job(self, key: str, error: str, *, final: bool) -> None:
+        """One attempt failed; `final` when the job itself is at fault and no other attempt can help."""
         with self.transaction():
             self.db.execute(
-                "UPDATE jobs SET status = 'failed', failures = failures + 1, error = ? WHERE key = ?", (error, key)
+                "UPDATE jobs SET status = ?, failures = failures + 1, error = ? WHERE key = ?",
+                ("refused" if final else "failed", error, key),
             )
 
 
 def _job(row: Sequence[Any]) -> Job:
     return Job(row[0], row[1], row[2], row[3], row[4], None if row[5] is None else json.loads(row[5]), row[6])
-
-
-def encode_args(args: Mapping[str, Any]) -> str:
-    """Event arguments as JSON; bytes become {"0x": hex}. Integers keep all their digits."""
-    return json.dumps(args, default=_encode, separators=(",", ":"))
-
-
-def decode_args(text: str) -> dict[str, Any]:
-    return dict(json.loads(text, object_hook=_decode))
-
-
-def _encode(value: object) -> object:
-    if isinstance(value, bytes | bytearray):
-        return {"0x": bytes(value).hex()}
-    raise TypeError(f"an event argument of type {type(value).__name__} cannot be stored")
-
-
-def _decode(value: dict[str, Any]) -> Any:
-    if len(value) == 1 and "0x" in value:
-        return bytes.fromhex(value["0x"])
-    return value

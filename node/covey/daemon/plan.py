@@ -89,6 +89,8 @@ class Me:
     scoring: str
     auto_claim: bool = True
     withdraw_min: int = 0
+    accounts: tuple[str, ...] = ()
+    """Whose credits to withdraw beside the operator's and the signer's: the reward address."""
 
 
 def plan(world: World, me: Me, now: int, ended: Mapping[int, Container[str]]) -> list[Duty]:
@@ -126,8 +128,8 @@ def plan_task(task: Task, me: Me, now: int) -> list[Duty]:
             due.extend(_reveal_scores(task, me))
         case Phase.SETTLE:
             assert task.committee is not None
-            pages = [page for page in range(task.page_total) if page not in task.committee.pages]
-            due.extend(Duty(schedule.expires_at, DutyKind.SETTLE_PAGE, task.id, number, page) for page in pages)
+            next_page = len(task.committee.pages)  # pages settle in order
+            due.append(Duty(schedule.expires_at, DutyKind.SETTLE_PAGE, task.id, number, next_page))
         case _ if (step := _OPEN_STEPS.get(phase)) is not None:
             due.append(Duty(NEVER if step == DutyKind.EXPIRE else schedule.expires_at, step, task.id, number))
     return due
@@ -247,7 +249,7 @@ def _weight(task: Task, lane: int) -> int:
 
 def _withdrawals(world: World, me: Me, now: int) -> list[Duty]:
     """Credits of the operator and of its signer, once nothing is running that may add to them."""
-    accounts = dict.fromkeys((me.signer, me.operator))
+    accounts = dict.fromkeys((me.signer, me.operator, *me.accounts))
     busy = any(me.operator in task.entries or me.operator in task.enrolled for task in world.running())
     if busy:
         return []

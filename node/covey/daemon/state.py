@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from covey.chain.events import task_params, task_schedule
 from covey.protocol.scores import page_count, page_words
-from covey.protocol.types import Evaluation, Kind, Outcome, Round, Schedule, TaskParams, TaskState, Totals, Windows
+from covey.protocol.types import Outcome, Round, Schedule, TaskParams, TaskState, Totals
 from covey.protocol.windows import Phase, phase
 
 NO_SEED = bytes(32)
@@ -188,12 +189,16 @@ class World:
 Args = Mapping[str, Any]
 
 
+def _bytes(value: str) -> bytes:
+    return bytes.fromhex(value[2:])
+
+
 def _task_created(world: World, a: Args) -> None:
-    world.tasks[a["taskId"]] = Task(a["taskId"], a["creator"], params_of(a["params"]), schedule_of(a["schedule"]))
+    world.tasks[a["taskId"]] = Task(a["taskId"], a["creator"], task_params(a), task_schedule(a))
 
 
 def _entry_committed(world: World, a: Args) -> None:
-    entry = Entry(a["operator"], a["sequence"], a["fee"], a["payer"], a["commitment"])
+    entry = Entry(a["operator"], a["sequence"], a["fee"], a["payer"], _bytes(a["commitment"]))
     world.tasks[a["taskId"]].entries[entry.operator] = entry
 
 
@@ -205,17 +210,17 @@ def _validator_enrolled(world: World, a: Args) -> None:
 
 def _entry_revealed(world: World, a: Args) -> None:
     entry = world.tasks[a["taskId"]].entries[a["operator"]]
-    entry.lane, entry.digest = a["lane"], a["digest"]
+    entry.lane, entry.digest = a["lane"], _bytes(a["digest"])
 
 
 def _sealed_opened(world: World, a: Args) -> None:
-    world.tasks[a["taskId"]].sealed_digest = a["digest"]
+    world.tasks[a["taskId"]].sealed_digest = _bytes(a["digest"])
 
 
 def _task_ended(world: World, a: Args) -> None:
     task = world.tasks[a["taskId"]]
     task.outcome = Outcome(a["outcome"])
-    task.reason = bytes(a["reason"]).rstrip(b"\0").decode("ascii", "replace")
+    task.reason = _bytes(a["reason"]).rstrip(b"\0").decode("ascii", "replace")
 
 
 def _earmark_freed(world: World, a: Args) -> None:
@@ -234,11 +239,11 @@ def _committee(world: World, a: Args) -> Committee:
 
 def _seed_fixed(world: World, a: Args) -> None:
     c = _committee(world, a)
-    c.seed, c.commit_end, c.reveal_end = a["seed"], a["scoreCommitEnd"], a["scoreRevealEnd"]
+    c.seed, c.commit_end, c.reveal_end = _bytes(a["seed"]), a["scoreCommitEnd"], a["scoreRevealEnd"]
 
 
 def _scores_committed(world: World, a: Args) -> None:
-    _committee(world, a).committed[a["operator"]] = (a["seats"], a["commitment"])
+    _committee(world, a).committed[a["operator"]] = (a["seats"], _bytes(a["commitment"]))
 
 
 def _abstained(world: World, a: Args) -> None:
@@ -246,12 +251,12 @@ def _abstained(world: World, a: Args) -> None:
 
 
 def _scores_revealed(world: World, a: Args) -> None:
-    row = RevealedScores(a["operator"], a["seats"], a["index"], a["evidenceDigest"], tuple(a["words"]))
+    row = RevealedScores(a["operator"], a["seats"], a["index"], _bytes(a["evidenceDigest"]), tuple(a["words"]))
     _committee(world, a).revealed.append(row)
 
 
 def _page_settled(world: World, a: Args) -> None:
-    page = SettledPage(a["root"], a["weights"], a["spread"], tuple(a["medians"]))
+    page = SettledPage(_bytes(a["root"]), a["weights"], a["spread"], tuple(a["medians"]))
     _committee(world, a).pages[a["page"]] = page
 
 
@@ -308,36 +313,3 @@ _FOLDS: dict[tuple[str, str], Callable[[World, Args], None]] = {
     ("Rewards", "Credited"): _credited,
     ("Rewards", "CreditWithdrawn"): _withdrawn,
 }
-
-
-def params_of(a: Args) -> TaskParams:
-    """A task's parameters out of its event."""
-    w = a["windows"]
-    return TaskParams(
-        a["specDigest"],
-        a["sealedCommitment"],
-        Kind(a["kind"]),
-        Evaluation(a["evaluation"]),
-        a["validatorBps"],
-        a["targetSeats"],
-        a["floorScore"],
-        a["h"],
-        a["tau"],
-        a["power"],
-        a["maxEntries"],
-        a["bounty"],
-        a["bond"],
-        a["entryFee"],
-        a["minStake"],
-        Windows(
-            w["entryCommit"], w["enrol"], w["entryReveal"], w["open"],
-            w["scoreCommit"], w["scoreReveal"], w["settle"], w["appeal"],
-        ),
-    )  # fmt: skip
-
-
-def schedule_of(a: Args) -> Schedule:
-    """A task's schedule out of its event."""
-    return Schedule(
-        a["createdAt"], a["entryCommitEnd"], a["enrolEnd"], a["entryRevealEnd"], a["openEnd"], a["expiresAt"]
-    )

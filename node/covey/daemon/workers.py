@@ -22,6 +22,8 @@ from covey.daemon.channels import WORKER, Channel, ForkServerChannel, Subprocess
 
 log = logging.getLogger(__name__)
 
+BAD_JOB = "bad_job"
+"""Kind of a worker's error that the same job would meet again."""
 _LOOK_SECONDS = 0.25  # between two looks at a worker's memory
 
 
@@ -65,6 +67,7 @@ class Executor(Protocol):
     def submit(self, key: str, job: dict[str, Any], deadline: int) -> None: ...
     def poll(self) -> list[Finished]: ...
     def active(self, key: str) -> bool: ...
+    def keys(self) -> set[str]: ...
     def progress(self) -> dict[str, Progress]: ...
     def cancel(self, key: str) -> None: ...
     def close(self) -> None: ...
@@ -118,6 +121,11 @@ class ProcessExecutor:
                 or any(one.key == key for one in self._queue)
                 or any(one.key == key for one in self._finished)
             )
+
+    def keys(self) -> set[str]:
+        """Jobs that are queued or running."""
+        with self._lock:
+            return {*self._channels, *(one.key for one in self._queue)}
 
     def progress(self) -> dict[str, Progress]:
         with self._lock:
@@ -176,7 +184,9 @@ class ProcessExecutor:
         try:
             return self._talk(channel, one)
         finally:
-            channel.kill()
+            with self._lock:
+                self._channels[one.key] = None  # from here on only this thread may touch it
+            channel.close()
 
     def _open(self, key: str) -> Channel:
         if self._where.startswith("unix:"):
@@ -186,26 +196,24 @@ class ProcessExecutor:
 
     def _talk(self, channel: Channel, one: _Queued) -> Finished:
         started = time.monotonic()
-        channel.send(one.job)
+        channel.send({"id": one.key, **one.job})
         while True:
             line = channel.receive(_LOOK_SECONDS)
             if line is None:
                 self._keep_limits(channel, started)
                 continue
-            message = _parse(line)
-            match message.get("type"):
-                case "progress":
-                    stage = str(message.get("stage", ""))
-                    step = Progress(stage, int(message.get("done", 0)), int(message.get("total", 0)), started)
+            match _parse(line):
+                case {"progress": {"phase": str(stage), "done": int(done), "total": int(total)}}:
                     with self._lock:
-                        self._progress[one.key] = step
-                case "result":
-                    return Finished(one.key, dict(message["result"]), None)
-                case "error":
-                    retry = bool(message.get("retry", True))
-                    return Finished(one.key, None, Failure(str(message.get("message", "no reason given")), retry))
+                        self._progress[one.key] = Progress(stage, done, total, started)
+                case {"result": dict(result)}:
+                    return Finished(one.key, result, None)
+                case {"error": {"kind": str(kind), "message": str(message)}}:
+                    return Finished(one.key, None, Failure(message, retry=kind != BAD_JOB))
+                case {"hello": _}:
+                    pass
                 case _:
-                    log.debug("job %s: %s", one.key, line[:200])
+                    log.debug("job %s: not understood: %s", one.key, line[:200])
 
     def _keep_limits(self, channel: Channel, started: float) -> None:
         if time.monotonic() - started > self._limits.seconds:

@@ -1,0 +1,91 @@
+"""What every duty works with."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from covey.chain.contracts import Contracts
+from covey.chain.sender import Sender
+from covey.daemon.background import Background
+from covey.daemon.config import NodeConfig
+from covey.daemon.journal import DutyStatus, Journal
+from covey.daemon.pauses import Pauses
+from covey.daemon.plan import Me
+from covey.daemon.strategy import Strategy
+from covey.daemon.workers import Executor
+from covey.ipfs import Fetcher, Store
+from covey.protocol.entry import TaskReference
+from covey.protocol.spec import TaskSpec
+
+if TYPE_CHECKING:
+    from covey.daemon.state import Task
+
+log = logging.getLogger("covey.daemon")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Not done yet; look again. `reason` is for people."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Nothing more to do here, and the chain will not say so: the journal keeps it."""
+
+    status: DutyStatus
+    note: str
+
+
+Step = Waiting | Ended
+"""What a look at a duty came to. A duty that the chain shows as done is no longer planned, so it needs no third."""
+
+
+def declined(note: str) -> Ended:
+    return Ended(DutyStatus.DECLINED, note)
+
+
+def given_up(note: str) -> Ended:
+    return Ended(DutyStatus.GIVEN_UP, note)
+
+
+def done(note: str) -> Ended:
+    return Ended(DutyStatus.DONE, note)
+
+
+@dataclass(slots=True)
+class Context:
+    """Parts of the node, and chain time `now` of the current look."""
+
+    config: NodeConfig
+    me: Me
+    contracts: Contracts
+    sender: Sender
+    journal: Journal
+    executor: Executor
+    store: Store
+    fetcher: Fetcher
+    background: Background
+    strategy: Strategy
+    now: int = 0
+    pauses: Pauses = field(default_factory=Pauses)
+    specs: dict[int, TaskSpec] = field(default_factory=dict)
+
+    def folder(self, *parts: str) -> Path:
+        """A path under the data folder; its parent exists."""
+        path = self.config.data_dir.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def reference(self, task: Task) -> TaskReference:
+        """The task as manifests and score sheets name it."""
+        return TaskReference(
+            chain_id=self.me.chain_id,
+            registry=self.contracts.registry.address.lower(),
+            task_id=task.id,
+            spec=task.params.spec_digest.hex(),
+        )

@@ -1,0 +1,48 @@
+"""After the end: free the stake, claim what was earned, take fees back, withdraw credits."""
+
+from __future__ import annotations
+
+from covey.daemon.context import Context, Step
+from covey.daemon.duties.sending import send, send_again
+from covey.daemon.plan import Duty
+from covey.daemon.state import Task
+from covey.protocol import merkle
+from covey.protocol.scores import LANES
+
+
+def release_earmark(ctx: Context, task: Task, duty: Duty) -> Step:
+    registry, operator = ctx.contracts.registry, ctx.me.operator
+    call = registry.release_earmark(task.id, operator)
+    return send(ctx, duty, call, lambda: registry.earmark_of(task.id, operator) == 0)
+
+
+def claim_entry(ctx: Context, task: Task, duty: Duty) -> Step:
+    rewards, lane = ctx.contracts.rewards, task.entries[ctx.me.operator].lane
+    assert lane is not None, "only revealed entries are planned for"
+    word, siblings = median_proof(task, lane)
+    call = rewards.claim_entry(task.id, lane, word, siblings)
+    return send(ctx, duty, call, lambda: rewards.entry_claimed(task.id, lane))
+
+
+def median_proof(task: Task, lane: int) -> tuple[int, list[bytes]]:
+    """The median word that holds a lane, and its proof against its page's root."""
+    assert task.committee is not None
+    page, index = divmod(lane // LANES, task.words_a_page)
+    medians = task.committee.pages[page].medians
+    return medians[index], merkle.proof(medians, index)
+
+
+def claim_scoring(ctx: Context, task: Task, duty: Duty) -> Step:
+    rewards, operator = ctx.contracts.rewards, ctx.me.operator
+    return send(ctx, duty, rewards.claim_scoring(task.id, operator), lambda: rewards.scoring_claimed(task.id, operator))
+
+
+def claim_fee(ctx: Context, task: Task, duty: Duty) -> Step:
+    rewards, operator = ctx.contracts.rewards, ctx.me.operator
+    return send(ctx, duty, rewards.claim_fee(task.id, operator), lambda: rewards.fee_claimed(task.id, operator))
+
+
+def withdraw(ctx: Context, duty: Duty) -> Step:
+    """Pay out an account's credits."""
+    rewards, account = ctx.contracts.rewards, duty.account
+    return send_again(ctx, duty, rewards.withdraw(account), lambda: rewards.owed_to(account) == 0, "paid")

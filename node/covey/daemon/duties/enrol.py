@@ -1,0 +1,48 @@
+"""Enrolling: put stake behind a task in order to validate it, if it is one that this node can score in time."""
+
+from __future__ import annotations
+
+from covey.daemon.background import Pending
+from covey.daemon.context import Context, Ended, Step, Waiting, declined
+from covey.daemon.duties.sending import reverted_as, send
+from covey.daemon.duties.specs import base_of, spec_of
+from covey.daemon.plan import Duty
+from covey.daemon.policy import count_strata, earmark_of, unscorable
+from covey.daemon.state import Task
+from covey.protocol.canonical import DocumentError
+
+_NO_USE = ("RegistryNotSigner", "RegistryIsEntrant", "RegistryWindowClosed", "StakingNotEligible")
+
+
+def advance(ctx: Context, task: Task, duty: Duty) -> Step:
+    if (reason := reverted_as(ctx, duty, *_NO_USE)) is not None:
+        return declined(reason)
+    spec = spec_of(ctx, task)
+    if isinstance(spec, Waiting | Ended):
+        return spec
+    records = ctx.config.heldout_records
+    assert records is not None, "the settings demand held-out records of a validator"
+    try:
+        held = ctx.background.get("held-out records", lambda: count_strata(records))
+    except Pending:
+        return Waiting("counting held-out records")
+    except DocumentError as error:
+        return Waiting(str(error))
+    if (no := unscorable(spec, task.params, ctx.config.policy, held)) is not None:
+        return declined(no)
+    base = base_of(ctx, spec)
+    if isinstance(base, Waiting | Ended):
+        return base
+    registry, operator = ctx.contracts.registry, ctx.me.operator
+    amount = earmark_of(ctx.config.policy, free_stake(ctx, task))
+    if amount == 0:
+        return Waiting("no free eligible stake")
+    call = registry.enrol(task.id, operator, amount)
+    return send(ctx, duty, call, lambda: registry.earmark_of(task.id, operator) > 0)
+
+
+def free_stake(ctx: Context, task: Task) -> int:
+    """Stake that may back the task: eligible now and as of its creation, less what backs others, wei."""
+    staking, operator = ctx.contracts.staking, ctx.me.operator
+    eligible = min(staking.eligible_stake(operator), staking.stake_at(operator, task.schedule.created_at))
+    return max(0, eligible - staking.pool_of(operator).earmarked)

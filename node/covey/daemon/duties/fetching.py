@@ -1,0 +1,63 @@
+"""Getting strangers' entries: from any peer, block by block against the CID, within the spec's limits, for a while."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from covey.daemon.background import Pending
+from covey.daemon.context import Context, log
+from covey.daemon.state import Entry, Task
+from covey.ipfs import Cid, InvalidContent, IpfsError, Limits
+from covey.protocol.entry import ENTRY_FILES
+from covey.protocol.spec import TaskSpec
+
+_EXTRA_BYTES = 1 << 20  # for the adapter's configuration and its manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Entries by lane. `bad`: the content itself breaks the rules. `missing`: no source had it yet, and why."""
+
+    folders: dict[int, Path]
+    bad: dict[int, str]
+    missing: dict[int, str]
+
+    def complete(self, lanes: int) -> bool:
+        return len(self.folders) + len(self.bad) == lanes
+
+
+def fetch_entries(ctx: Context, task: Task, spec: TaskSpec) -> Fetched:
+    """One look at all revealed entries; what is not here yet is asked for in the background, again and again."""
+    limits = Limits(max_bytes=spec.adapter.max_bytes + _EXTRA_BYTES, max_files=len(ENTRY_FILES))
+    found = Fetched({}, {}, {})
+    for entry in task.lanes:
+        assert entry.lane is not None
+        folder = ctx.folder("fetched", str(task.id), str(entry.lane))
+        if folder.is_dir():
+            found.folders[entry.lane] = folder
+            continue
+        try:
+            ctx.background.get(f"fetched/{task.id}/{entry.lane}", partial(_fetch, ctx, entry, folder, limits))
+            found.folders[entry.lane] = folder
+        except Pending:
+            found.missing[entry.lane] = "being fetched"
+        except InvalidContent as error:
+            found.bad[entry.lane] = str(error)
+        except IpfsError as error:
+            found.missing[entry.lane] = str(error)
+    return found
+
+
+def _fetch(ctx: Context, entry: Entry, folder: Path, limits: Limits) -> None:
+    assert entry.digest is not None
+    ctx.fetcher.get_directory(Cid.directory(entry.digest), folder, limits)
+    log.debug("entry fetched", extra={"lane": entry.lane, "operator": entry.operator})
+
+
+def drop_fetched(ctx: Context, task: int) -> None:
+    """Free the disk of a task that is over."""
+    ctx.background.forget(f"fetched/{task}/")
+    shutil.rmtree(ctx.config.data_dir / "fetched" / str(task), ignore_errors=True)

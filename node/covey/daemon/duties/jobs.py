@@ -1,0 +1,42 @@
+"""Running a worker job to its end: started once, tried again after a worker's death, its result kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from covey.daemon.context import Context, Ended, Waiting, given_up, log
+from covey.daemon.plan import Duty
+
+MAX_STARTS = 20
+"""Starts of one job over all restarts of the daemon: a job that takes the machine down must not do so for ever."""
+
+
+def result_of(ctx: Context, duty: Duty, job: dict[str, Any]) -> dict[str, Any] | Waiting | Ended:
+    """The job's result once there is one; given up when the job itself is bad or no attempt is left."""
+    known = ctx.journal.job(duty.key)
+    if known is not None and known.status == "done":
+        assert known.result is not None
+        return known.result
+    if ctx.executor.active(duty.key):
+        step = ctx.executor.progress().get(duty.key)
+        return Waiting("queued for a worker" if step is None else f"{step.stage} {step.done}/{step.total}")
+    if known is not None:
+        if known.status == "refused":
+            return given_up(f"the job cannot be done here: {known.error}")
+        if known.failures >= ctx.config.worker_attempts or known.starts >= MAX_STARTS:
+            return given_up(f"no result after {known.starts} attempts: {known.error}")
+    ctx.journal.start_job(duty.key, duty.task)
+    ctx.executor.submit(duty.key, job, duty.deadline)
+    log.info("job started", extra={"duty": duty.key, "attempt": 1 if known is None else known.starts + 1})
+    return Waiting("given to a worker")
+
+
+def collect(ctx: Context) -> None:
+    """Write what workers have finished into the journal."""
+    for finished in ctx.executor.poll():
+        if finished.result is not None:
+            ctx.journal.finish_job(finished.key, finished.result)
+            log.info("job done", extra={"duty": finished.key})
+        elif finished.failure is not None:
+            ctx.journal.fail_job(finished.key, finished.failure.message, final=not finished.failure.retry)
+            log.warning("job failed", extra={"duty": finished.key, "reason": finished.failure.message})

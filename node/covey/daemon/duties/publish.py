@@ -1,0 +1,46 @@
+"""Publishing what was revealed: pinned in the store, and so served by the gateway to whoever must score or audit it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from covey.daemon.background import Pending
+from covey.daemon.context import Context, Step, Waiting, done, given_up
+from covey.daemon.duties import enter, score
+from covey.daemon.plan import Duty
+from covey.daemon.state import Task
+from covey.ipfs import Cid, Content, IpfsError
+from covey.protocol.sheet import SHEET_NAME
+
+
+def entry(ctx: Context, task: Task, duty: Duty) -> Step:
+    secret = ctx.journal.secret(enter.secret_name(ctx, task))
+    if secret is None:
+        return given_up("it is not known here which files were entered")
+    folder = Path(secret["folder"])
+    if not folder.is_dir():
+        return given_up(f"the entry's files are gone from {folder}")
+    return _pin(ctx, duty, folder, f"entry to task {task.id}", bytes.fromhex(secret["digest"]))
+
+
+def sheet(ctx: Context, task: Task, duty: Duty) -> Step:
+    secret = ctx.journal.secret(score.secret_name(ctx, duty))
+    if secret is None:
+        return given_up("the score sheet is not known here")
+    content = {SHEET_NAME: secret["sheet"].encode()}
+    return _pin(ctx, duty, content, f"score sheet of task {task.id}", bytes.fromhex(secret["evidence"]))
+
+
+def _pin(ctx: Context, duty: Duty, content: Content, name: str, digest: bytes) -> Step:
+    def add() -> Cid:
+        return ctx.store.add_directory(content, name=name)
+
+    try:
+        cid = ctx.background.get(f"pin/{duty.key}", add)
+    except Pending:
+        return Waiting("pinning")
+    except IpfsError as error:
+        return Waiting(f"not pinned yet: {error}")
+    if cid.word != digest:
+        return given_up(f"the files changed since they were committed: {cid} is not what was revealed")
+    return done(f"pinned {cid}")

@@ -1,0 +1,179 @@
+"""Scoring: fetch every revealed entry, run the model over own held-out records, commit to the row.
+
+What is somebody's fault decides what is said. A file that breaks the rules, or that no source has in time, scores 0.
+A failure of this machine never becomes a score: the job is tried again, and at worst this node abstains.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from covey.daemon.context import Context, Ended, Step, Waiting, log
+from covey.daemon.duties import jobs
+from covey.daemon.duties.fetching import Fetched, fetch_entries
+from covey.daemon.duties.sending import send, under_way
+from covey.daemon.duties.specs import absolute, base_of, spec_of
+from covey.daemon.plan import Duty
+from covey.daemon.state import Task
+from covey.ipfs import directory_cid
+from covey.protocol.commitments import score_commitment
+from covey.protocol.scores import pack
+from covey.protocol.sheet import SHEET_NAME, ScoreSheet
+from covey.protocol.spec import TaskSpec
+from covey.protocol.types import RowStatus
+
+_FETCH_SHARE = 0.5
+"""Share of the commit window in which entries may still arrive; after it, what is missing scores 0."""
+_LAST_SHARE = 0.1
+"""In this last share of the commit window a node without scores abstains, so that silence does not cost it."""
+
+
+def secret_name(ctx: Context, duty: Duty) -> str:
+    """Under which the row, its sheet and its salt are kept."""
+    return f"scores/{duty.task}/{duty.round}/{ctx.me.operator.lower()}"
+
+
+def advance(ctx: Context, task: Task, duty: Duty) -> Step:
+    secret = ctx.journal.secret(secret_name(ctx, duty))
+    if under_way(ctx, duty, "abstain"):
+        return _abstain(ctx, task, duty, "it was said before")
+    if secret is None:
+        scored = _score(ctx, task, duty)
+        if isinstance(scored, Waiting):
+            return scored if ctx.now < _last_call(task, duty) else _abstain(ctx, task, duty, scored.reason)
+        if isinstance(scored, Ended):
+            return _abstain(ctx, task, duty, scored.note)
+        secret = _keep(ctx, duty, scored)
+        log.info("scores ready", extra={"task": task.id, "duty": duty.key, "scores": scored.scores()})
+    return _commit(ctx, task, duty, secret)
+
+
+def _last_call(task: Task, duty: Duty) -> float:
+    return duty.deadline - _LAST_SHARE * task.params.windows.score_commit
+
+
+def _score(ctx: Context, task: Task, duty: Duty) -> ScoreSheet | Waiting | Ended:
+    spec = spec_of(ctx, task)
+    if isinstance(spec, Waiting | Ended):
+        return spec
+    base = base_of(ctx, spec)
+    if isinstance(base, Waiting | Ended):
+        return base
+    known = ctx.journal.job(duty.key)
+    fetched = fetch_entries(ctx, task, spec)
+    if known is None and not fetched.complete(len(task.lanes)):
+        if ctx.now < duty.deadline - _FETCH_SHARE * task.params.windows.score_commit:
+            lane, why = next(iter(sorted(fetched.missing.items())))
+            return Waiting(f"{len(fetched.missing)} entries not here yet; lane {lane}: {why}")
+        for lane, why in fetched.missing.items():
+            log.warning("entry unavailable", extra={"task": task.id, "lane": lane, "reason": why})
+    job = _job(ctx, task, duty, spec, base, fetched)
+    result = ctx.strategy.scoring_result(job)
+    if result is None:
+        ran = jobs.result_of(ctx, duty, job)
+        if isinstance(ran, Waiting | Ended):
+            return ran
+        result = ran
+    return _sheet(ctx, task, duty, spec, result, fetched)
+
+
+def _job(ctx: Context, task: Task, duty: Duty, spec: TaskSpec, base: str, fetched: Fetched) -> dict[str, Any]:
+    by_commitment = sorted(task.lanes, key=lambda entry: entry.sequence)
+    return {
+        "kind": "score",
+        "base": base,
+        "spec": spec.model_dump(mode="json", exclude_none=True),
+        "records": absolute(ctx.config.heldout_records),
+        "adapters": [
+            {
+                "lane": entry.lane,
+                "folder": str(fetched.folders[entry.lane].resolve()) if entry.lane in fetched.folders else None,
+                "operator": entry.operator.lower(),
+            }
+            for entry in by_commitment
+            if entry.lane is not None
+        ],
+        "task": ctx.reference(task).model_dump(mode="json"),
+        "seed": _sample_seed(ctx, duty),
+        "threads": ctx.config.threads,
+        "memory_mb": ctx.config.worker_memory_mb,
+    }
+
+
+def _sample_seed(ctx: Context, duty: Duty) -> str:
+    """Which records are drawn: fresh and secret a task and round, the same over retries."""
+    name = f"sample/{duty.task}/{duty.round}"
+    known = ctx.journal.secret(name)
+    if known is None:
+        known = {"seed": os.urandom(16).hex()}
+        ctx.journal.keep_secret(name, known)
+    return str(known["seed"])
+
+
+def _sheet(
+    ctx: Context, task: Task, duty: Duty, spec: TaskSpec, result: dict[str, Any], fetched: Fetched
+) -> ScoreSheet:
+    """The score sheet of a worker's result."""
+    lines = []
+    for entry, line in zip(task.lanes, sorted(result["entries"], key=lambda one: int(one["lane"])), strict=True):
+        assert entry.digest is not None
+        assert entry.lane == line["lane"], "a result for other entries than asked for"
+        told = {**line, "digest": entry.digest.hex()}
+        if line["verdict"] == "unavailable" and entry.lane in fetched.bad:
+            told |= {"verdict": "invalid", "reason": _line(fetched.bad[entry.lane])}
+        lines.append(told)
+    return ScoreSheet.parse(
+        {
+            "version": 1,
+            "task": ctx.reference(task).model_dump(mode="json"),
+            "round": duty.round,
+            "operator": ctx.me.operator.lower(),
+            "base_digest": spec.base.digest,
+            "source": spec.evaluation.source,
+            "profile": result["profile"],
+            "strata": result["strata"],
+            "entries": lines,
+        }
+    )
+
+
+def _line(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)[:500] or "no reason given"
+
+
+def _keep(ctx: Context, duty: Duty, sheet: ScoreSheet) -> dict[str, Any]:
+    data = sheet.canonical_bytes()
+    secret = {
+        "words": [hex(word) for word in pack(sheet.scores())],
+        "evidence": directory_cid({SHEET_NAME: data}).word.hex(),
+        "salt": os.urandom(32).hex(),
+        "sheet": data.decode(),
+    }
+    ctx.journal.keep_secret(secret_name(ctx, duty), secret)
+    return secret
+
+
+def _commit(ctx: Context, task: Task, duty: Duty, secret: dict[str, Any]) -> Step:
+    scoring, operator = ctx.contracts.scoring, ctx.me.operator
+    commitment = score_commitment(
+        ctx.me.chain_id,
+        scoring.address,
+        task.id,
+        duty.round,
+        operator,
+        [int(word, 16) for word in secret["words"]],
+        bytes.fromhex(secret["evidence"]),
+        bytes.fromhex(secret["salt"]),
+    )
+    call = scoring.commit_scores(task.id, operator, commitment)
+    return send(ctx, duty, call, lambda: scoring.row_of(task.id, operator).status != RowStatus.NONE)
+
+
+def _abstain(ctx: Context, task: Task, duty: Duty, why: str) -> Step:
+    scoring, operator = ctx.contracts.scoring, ctx.me.operator
+    if not under_way(ctx, duty, "abstain"):
+        log.warning("abstaining", extra={"task": task.id, "duty": duty.key, "reason": why})
+        ctx.executor.cancel(duty.key)
+    call = scoring.abstain(task.id, operator)
+    return send(ctx, duty, call, lambda: scoring.row_of(task.id, operator).status != RowStatus.NONE, tag="abstain")

@@ -1,0 +1,69 @@
+"""One transaction of a duty: looked up, checked at the head, sent at most once at a time, tried again when it failed.
+
+That somebody else took the step first is no error: the head shows it, or the revert does, and the event follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from covey.chain.contracts import Call
+from covey.chain.tx_store import TxRequest, TxStatus
+from covey.daemon.context import Context, Waiting, log
+from covey.daemon.plan import ANYONE, NEVER, Duty, turn
+
+_FAILURES = (TxStatus.FAILED, TxStatus.REVERTED)
+
+
+def tx_key(duty: Duty, tag: str = "") -> str:
+    """The sender's idempotency key of a duty's transaction; a tag tells several of one duty apart."""
+    return f"{duty.key}/{tag}" if tag else duty.key
+
+
+def send(ctx: Context, duty: Duty, call: Call, over: Callable[[], bool], tag: str = "") -> Waiting:
+    """Get `call` into the chain unless `over()` says at the head that its effect is already there."""
+    key = tx_key(duty, tag)
+    request = ctx.sender.request(key)
+    if request is not None and request.status not in _FAILURES:
+        return Waiting(_told(request))
+    if over():
+        return Waiting("done at the head; its event is not settled yet")
+    if request is not None and not ctx.pauses.over(key):
+        return Waiting(f"tries again soon: {request.outcome}")
+    if duty.kind in ANYONE and not ctx.pauses.after(duty.key, turn(ctx.me.operator, duty) * ctx.config.stagger_seconds):
+        return Waiting("leaves the first try to others")
+    if request is not None:
+        log.warning("transaction failed", extra={"duty": key, "reason": request.outcome})
+        ctx.pauses.lengthen(key)
+    ctx.sender.submit(key, call, not_after=None if duty.deadline >= NEVER else duty.deadline, again=True)
+    log.info("transaction queued", extra={"duty": key, "call": call.describe})
+    return Waiting("queued")
+
+
+def send_again(ctx: Context, duty: Duty, call: Call, over: Callable[[], bool], tag: str) -> Waiting:
+    """As `send`, for what can be needed again after it was done (an approval, a withdrawal)."""
+    number = 0
+    while (request := ctx.sender.request(tx_key(duty, f"{tag}-{number}"))) is not None:
+        if request.status != TxStatus.DONE:
+            break
+        number += 1
+    return send(ctx, duty, call, over, f"{tag}-{number}")
+
+
+def reverted_as(ctx: Context, duty: Duty, *names: str, tag: str = "") -> str | None:
+    """Why the duty's transaction failed, if by one of these errors of the contracts."""
+    request = ctx.sender.request(tx_key(duty, tag))
+    if request is None or request.status not in _FAILURES:
+        return None
+    return request.outcome if any(f"{name}(" in request.outcome for name in names) else None
+
+
+def under_way(ctx: Context, duty: Duty, tag: str = "") -> bool:
+    """Whether a transaction was asked for and has not failed."""
+    request = ctx.sender.request(tx_key(duty, tag))
+    return request is not None and request.status not in _FAILURES
+
+
+def _told(request: TxRequest) -> str:
+    where = f" in block {request.block}" if request.block is not None else ""
+    return f"transaction {request.status.value}{where}" + (f": {request.outcome}" if request.outcome else "")

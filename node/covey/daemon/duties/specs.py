@@ -1,0 +1,63 @@
+"""A task's spec and the base model it names, found in the background and kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from covey.daemon.background import Pending
+from covey.daemon.context import Context, Ended, Waiting, declined
+from covey.daemon.policy import contradiction
+from covey.daemon.state import Task
+from covey.ipfs import Cid, InvalidContent, IpfsError
+from covey.lora.bases import resolve
+from covey.lora.errors import LoraError
+from covey.protocol.canonical import DocumentError
+from covey.protocol.spec import TaskSpec
+
+SPEC_NAME = "spec.json"
+"""The one file of a spec's directory."""
+
+
+def spec_of(ctx: Context, task: Task) -> TaskSpec | Waiting | Ended:
+    """The spec, checked against the task on chain; declined where it is bad for good."""
+    if (known := ctx.specs.get(task.id)) is not None:
+        return known
+    cid = Cid.directory(task.params.spec_digest)
+    try:
+        data = ctx.background.get(f"spec/{task.id}", lambda: ctx.fetcher.read(cid, SPEC_NAME))
+        spec = TaskSpec.from_bytes(data)
+    except Pending:
+        return Waiting("fetching the spec")
+    except InvalidContent as error:
+        return declined(f"its spec is not readable: {error}")
+    except DocumentError as error:
+        return declined(str(error))
+    except IpfsError as error:
+        return Waiting(f"no source has the spec: {error}")
+    if (reason := contradiction(spec, task.params)) is not None:
+        return declined(reason)
+    ctx.specs[task.id] = spec
+    return spec
+
+
+def base_of(ctx: Context, spec: TaskSpec) -> str | Waiting | Ended:
+    """What this machine calls the spec's base (`tiny`, a folder, a hub name), by digest; declined where it has none."""
+    problems = []
+    for name in ctx.config.bases:
+        try:
+            digest = ctx.background.get(f"base/{name}", lambda name=name: resolve(name).digest)  # type: ignore[misc]
+        except Pending:
+            return Waiting(f"hashing base {name}")
+        except LoraError as error:
+            problems.append(str(error))
+            continue
+        if digest == spec.base.digest:
+            return name
+    told = f" ({'; '.join(problems)})" if problems else ""
+    return declined(f"its base {spec.base.name} {spec.base.digest[:16]}… is not one of `bases`{told}")
+
+
+def absolute(path: Path | None) -> str:
+    """A path of the settings for a worker, which has a working folder of its own."""
+    assert path is not None, "the settings demand records for the role"
+    return str(path.resolve())

@@ -1,0 +1,52 @@
+"""Structured logs: one line an event, for people or as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """What was given as `extra`."""
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+
+
+class LineFormatter(logging.Formatter):
+    """`time LEVEL message name=value …`, or one JSON object."""
+
+    def __init__(self, as_json: bool) -> None:
+        super().__init__()
+        self._as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        fields = fields_of(record)
+        if record.exc_info and record.exc_info[0] is not None:
+            fields["error"] = f"{record.exc_info[0].__name__}: {record.exc_info[1]}"
+            if record.levelno >= logging.ERROR:
+                fields["trace"] = self.formatException(record.exc_info)
+        if self._as_json:
+            head = {"time": when, "level": record.levelname.lower(), "logger": record.name}
+            return json.dumps({**head, "message": record.getMessage(), **fields}, default=str, ensure_ascii=False)
+        told = " ".join(f"{name}={_quoted(value)}" for name, value in fields.items())
+        return f"{when} {record.levelname:<7} {record.getMessage()}" + (f"  {told}" if told else "")
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if any(c.isspace() or c == '"' for c in text) or not text else text
+
+
+def configure(level: str, as_json: bool) -> None:
+    """Send this process's logs to standard error. Other libraries speak up from warnings on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter(as_json))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("covey").setLevel(level.upper())

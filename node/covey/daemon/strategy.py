@@ -1,0 +1,20 @@
+"""What a node does with a task's work. The honest way is the only one that a node can be configured to.
+
+Tests and the local network replace it from outside, in code, to show what the protocol does to those who cheat.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Strategy:
+    """Honest: train as asked, score by running the model."""
+
+    def training_job(self, job: dict[str, Any]) -> dict[str, Any]:
+        """The training job to run, given the honest one (see `covey.lora.job.TrainJob`)."""
+        return job
+
+    def scoring_result(self, job: dict[str, Any]) -> dict[str, Any] | None:
+        """A result to use in the place of running the scoring job, or None to run it (see `covey.lora.run_score`)."""
+        return None

@@ -1,0 +1,37 @@
+"""The keystore's password: from its file, the environment, a systemd credential, or a prompt, in this order."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from pathlib import Path
+
+from covey.chain.keys import LocalSigner, load_keystore
+from covey.daemon.config import ConfigError, NodeConfig
+
+PASSWORD_VARIABLE = "COVEY_PASSWORD"
+CREDENTIAL = "keystore-password"
+"""Name of the systemd credential (`LoadCredential=keystore-password:…`)."""
+
+
+def password_of(password_file: Path | None, prompt: str = "Password of the keystore: ") -> str:
+    """The password. Raises ConfigError where there is none and nobody to ask."""
+    if password_file is None and (folder := os.environ.get("CREDENTIALS_DIRECTORY")):
+        candidate = Path(folder) / CREDENTIAL
+        password_file = candidate if candidate.is_file() else None
+    if password_file is not None:
+        try:
+            return password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            raise ConfigError(f"password_file {password_file}: {error.strerror}") from None
+    if (given := os.environ.get(PASSWORD_VARIABLE)) is not None:
+        return given
+    if sys.stdin.isatty():
+        return getpass.getpass(prompt)
+    raise ConfigError(f"no password for the keystore: give password_file or {PASSWORD_VARIABLE}")
+
+
+def unlock(config: NodeConfig) -> LocalSigner:
+    """The signer of the node's keystore. Raises ConfigError or Fatal."""
+    return load_keystore(config.keystore, password_of(config.password_file))

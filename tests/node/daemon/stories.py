@@ -1,0 +1,181 @@
+"""Tasks told by their events, for tests of the projection and the plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from covey.daemon.config import Role
+from covey.daemon.plan import Me
+from covey.daemon.state import Task, World
+from covey.protocol.scores import pack
+from covey.protocol.seats import seats
+from covey.protocol.settlement import RevealedRow, Rules, settle
+from covey.protocol.types import Outcome
+
+CHAIN = 31337
+SCORING = "0x00000000000000000000000000000000000005C0"
+ME = "0x00000000000000000000000000000000000000Aa"
+SIGNER = "0x00000000000000000000000000000000000000bb"
+CREATOR = "0x00000000000000000000000000000000000000Cc"
+SEED = bytes(range(32))
+ZERO = "0x" + "00" * 32
+WINDOWS = {
+    "entryCommit": 100,
+    "enrol": 50,
+    "entryReveal": 50,
+    "open": 0,
+    "scoreCommit": 100,
+    "scoreReveal": 50,
+    "settle": 500,
+    "appeal": 0,
+}
+START = 1_000
+COMMIT_END, ENROL_END, REVEAL_END = START + 100, START + 150, START + 200
+EXPIRES = REVEAL_END + 100 + 50 + 500
+
+
+def address(number: int) -> str:
+    """An address in checksum form: digits only have no case."""
+    return f"0x{number:040d}"
+
+
+def me(*roles: Role, auto_claim: bool = True, withdraw_min: int = 1) -> Me:
+    return Me(ME, SIGNER, roles or (Role.TRAINER, Role.VALIDATOR), CHAIN, SCORING, auto_claim, withdraw_min)
+
+
+@dataclass(frozen=True)
+class Told:
+    contract: str
+    name: str
+    args: dict[str, Any]
+
+
+@dataclass
+class Story:
+    """A task's life; each method is one event, folded at once."""
+
+    task_id: int = 1
+    max_entries: int = 64
+    min_stake: int = 1
+    fee: int = 5
+    world: World = field(default_factory=World)
+    events: list[Told] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        schedule = {
+            "createdAt": START,
+            "entryCommitEnd": COMMIT_END,
+            "enrolEnd": ENROL_END,
+            "entryRevealEnd": REVEAL_END,
+            "openEnd": REVEAL_END,
+            "expiresAt": EXPIRES,
+        }
+        params = {
+            "specDigest": ZERO,
+            "sealedCommitment": ZERO,
+            "kind": 0,
+            "evaluation": 0,
+            "validatorBps": 3000,
+            "targetSeats": 8,
+            "floorScore": 100,
+            "h": 50,
+            "tau": 500,
+            "power": 1,
+            "maxEntries": self.max_entries,
+            "bounty": 1000,
+            "bond": 100,
+            "entryFee": self.fee,
+            "minStake": self.min_stake,
+            "windows": WINDOWS,
+        }
+        created = {"creator": CREATOR, "specDigest": ZERO, "params": params, "schedule": schedule}
+        self.tell("TaskRegistry", "TaskCreated", **created)
+
+    @property
+    def task(self) -> Task:
+        return self.world.tasks[self.task_id]
+
+    def tell(self, contract: str, name: str, **args: Any) -> Story:
+        event = Told(contract, name, {"taskId": self.task_id, **args})
+        self.events.append(event)
+        self.world.apply(event)
+        return self
+
+    def enter(self, operator: str) -> Story:
+        number = len(self.task.entries)
+        return self.tell(
+            "TaskRegistry", "EntryCommitted", operator=operator, sequence=number, commitment="0x" + "cc" * 32,
+            fee=self.fee, payer=operator,
+        )  # fmt: skip
+
+    def enrol(self, operator: str, amount: int = 10) -> Story:
+        total = self.task.total_earmarked + amount
+        return self.tell("TaskRegistry", "ValidatorEnrolled", operator=operator, amount=amount, totalEarmarked=total)
+
+    def reveal_entry(self, operator: str) -> Story:
+        lane, entry = len(self.task.lanes), self.task.entries[operator]
+        return self.tell(
+            "TaskRegistry",
+            "EntryRevealed",
+            operator=operator,
+            lane=lane,
+            sequence=entry.sequence,
+            digest="0x" + "dd" * 32,
+        )
+
+    def request_seed(self) -> Story:
+        return self.tell("Scoring", "SeedRequested", round=0, target=7, totalEarmarked=self.task.total_earmarked)
+
+    def fix_seed(self, now: int) -> Story:
+        ends = {"scoreCommitEnd": now + 100, "scoreRevealEnd": now + 150}
+        return self.tell("Scoring", "SeedFixed", round=0, seed="0x" + SEED.hex(), **ends)
+
+    def seats(self, operator: str) -> int:
+        task = self.task
+        earmark = task.enrolled[operator]
+        total, wanted = task.total_earmarked, task.params.target_seats
+        return seats(CHAIN, SCORING, task.id, 0, SEED, operator, earmark, total, wanted)
+
+    def commit_scores(self, operator: str) -> Story:
+        return self.tell(
+            "Scoring",
+            "ScoresCommitted",
+            round=0,
+            operator=operator,
+            seats=self.seats(operator),
+            commitment="0x" + "55" * 32,
+        )
+
+    def abstain(self, operator: str) -> Story:
+        return self.tell("Scoring", "Abstained", round=0, operator=operator, seats=self.seats(operator))
+
+    def reveal_scores(self, operator: str, scores: list[int]) -> Story:
+        committee = self.task.committee
+        assert committee is not None
+        return self.tell(
+            "Scoring", "ScoresRevealed", round=0, operator=operator, seats=self.seats(operator),
+            index=len(committee.revealed), evidenceDigest="0x" + "ee" * 32, words=pack(scores),
+        )  # fmt: skip
+
+    def settle(self, scores: dict[str, list[int]], now: int) -> Story:
+        """All pages and the round, with what the rules give."""
+        rows = [RevealedRow(operator, self.seats(operator), row) for operator, row in scores.items()]
+        result = settle(rows, Rules(50, 500, 100, 1), self.task.words_a_page)
+        for number, page in enumerate(result.pages):
+            self.tell(
+                "Scoring", "PageSettled", round=0, page=number, root="0x" + page.root.hex(), weights=page.weights,
+                spread=page.spread, medians=page.words,
+            )  # fmt: skip
+        losses = [0] * -(-len(result.losses) // 8)
+        for index, loss in enumerate(result.losses):
+            losses[index // 8] |= loss << (32 * (index % 8))
+        totals = {"weights": result.total_weights, "gainSeats": result.gain_seats, "spread": result.spread}
+        return self.tell("Scoring", "RoundSettled", round=0, totals=totals, losses=losses, payableAt=now)
+
+    def end(self, outcome: Outcome, trainers: int = 700, validators: int = 300) -> Story:
+        if outcome == Outcome.PAID:
+            self.tell("Rewards", "EscrowClosed", outcome=1, trainersPool=trainers, validatorsPool=validators)
+        return self.tell(
+            "TaskRegistry", "TaskEnded", outcome=int(outcome), reason="0x" + b"done".ljust(32, b"\0").hex()
+        )
