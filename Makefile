@@ -88,7 +88,7 @@ snapshot: $(TOOLS)/node.stamp $(SOLC) ## Write the gas snapshot of the forge tes
 
 .PHONY: slither
 slither: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(SOLC) ## Analyse the contracts with slither (not part of `test`)
-	slither . $(ARGS)
+	FOUNDRY_OUT=$(TOOLS)/slither/out FOUNDRY_CACHE_PATH=$(TOOLS)/slither/cache slither . $(ARGS)
 
 ##@ Measure
 
