@@ -1,0 +1,133 @@
+"""From settings to a node that is ready to look at the chain: key, endpoints, contracts, journal, store, workers."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from covey.chain.contracts import Contracts
+from covey.chain.deployment import Deployment
+from covey.chain.errors import Fatal
+from covey.chain.follower import Finality, Follower
+from covey.chain.keys import LocalSigner
+from covey.chain.rpc import Rpc
+from covey.chain.sender import Sender
+from covey.chain.tx_store import SqliteTxStore
+from covey.daemon.background import Background
+from covey.daemon.chainlog import ChainLog
+from covey.daemon.config import ConfigError, NodeConfig
+from covey.daemon.context import Context
+from covey.daemon.journal import Journal
+from covey.daemon.plan import Me
+from covey.daemon.secrets import SecretFile, derive_key
+from covey.daemon.strategy import Strategy
+from covey.daemon.unlock import unlock
+from covey.daemon.workers import Limits, ProcessExecutor
+from covey.ipfs import Gateway, open_fetcher, open_store
+
+ZERO_ADDRESS = "0x" + "00" * 20
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """An assembled node. `close` undoes it, in reverse order."""
+
+    context: Context
+    log: ChainLog
+    follower: Follower
+    closing: ExitStack
+
+    def close(self) -> None:
+        self.closing.close()
+
+
+def lock_data_dir(folder: Path) -> int:
+    """Keep a second daemon out. Raises ConfigError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(f"data_dir {folder}: {error.strerror}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise ConfigError(f"data_dir {folder} is in use by another daemon") from None
+    return descriptor
+
+
+def identify(config: NodeConfig, contracts: Contracts, signer: str) -> Me:
+    """Who the key acts for. Raises Fatal where it acts for nobody, or not for the operator of the settings."""
+    staking = contracts.staking
+    operator = staking.operator_of(signer)
+    if operator == ZERO_ADDRESS:
+        raise Fatal(f"no operator has named {signer} its signer: register, or rotate the signer, with the cold key")
+    if config.operator is not None and config.operator != operator:
+        raise Fatal(f"{signer} signs for operator {operator}, not for {config.operator} of the settings")
+    return Me(
+        operator=operator,
+        signer=signer,
+        roles=config.roles,
+        chain_id=contracts.deployment.chain_id,
+        scoring=contracts.scoring.address,
+        auto_claim=config.policy.auto_claim,
+        withdraw_min=config.policy.withdraw_min,
+        accounts=(staking.pool_of(operator).reward_address,),
+    )
+
+
+def assemble(config: NodeConfig, strategy: Strategy, signer: LocalSigner | None = None) -> Parts:
+    """Open everything. Raises ConfigError, Fatal, IpfsError, JournalError for what the operator must mend, and
+    Recoverable while no endpoint answers."""
+    with ExitStack() as stack:
+        descriptor = lock_data_dir(config.data_dir)
+        stack.callback(os.close, descriptor)
+        signer = unlock(config) if signer is None else signer
+        deployment = Deployment.load(config.deployment)
+        rpc = Rpc(list(config.rpc_urls), deployment.chain_id)
+        deployment.verify(rpc)
+        contracts = Contracts(rpc, deployment)
+        me = identify(config, contracts, signer.address)
+        journal = _open_journal(config, signer, me, contracts)
+        stack.callback(journal.close)
+        context = _context(config, strategy, signer, me, contracts, journal, stack)
+        log = ChainLog(journal)
+        follower = Follower(rpc, deployment, log, Finality(config.confirmations))
+        return Parts(context, log, follower, stack.pop_all())
+
+
+def _open_journal(config: NodeConfig, signer: LocalSigner, me: Me, contracts: Contracts) -> Journal:
+    name = f"secrets-{signer.address.lower()}.log"
+    journal = Journal(config.journal_path, SecretFile(config.data_dir / name, derive_key(signer.key)))
+    journal.bind(
+        {"chain": str(me.chain_id), "registry": contracts.registry.address, "operator": me.operator},
+    )
+    return journal
+
+
+def _context(
+    config: NodeConfig,
+    strategy: Strategy,
+    signer: LocalSigner,
+    me: Me,
+    contracts: Contracts,
+    journal: Journal,
+    stack: ExitStack,
+) -> Context:
+    store = open_store(config.store_location)
+    stack.callback(store.close)
+    fetcher = open_fetcher(store, config.peers, cache=config.data_dir / "fetch-cache", timeout_s=config.fetch_seconds)
+    stack.callback(fetcher.close)
+    if config.gateway_listen is not None:
+        host, _, port = config.gateway_listen.rpartition(":")
+        stack.callback(Gateway(store, host, int(port)).close)
+    background = Background()
+    stack.callback(background.close)
+    limits = Limits(config.worker_memory_mb << 20, config.worker_seconds, config.threads)
+    executor = ProcessExecutor(config.executor, limits, config.data_dir / "work" / "logs")
+    stack.callback(executor.close)
+    sender = Sender(contracts.rpc, signer, SqliteTxStore(journal.db), finality=Finality(config.confirmations))
+    return Context(config, me, contracts, sender, journal, executor, store, fetcher, background, strategy)

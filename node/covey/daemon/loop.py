@@ -1,0 +1,181 @@
+"""The loop: look at the chain, plan, take every due duty one step further, send, tell how it goes, sleep."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from logging import ERROR, WARNING
+
+from covey.chain.answers import Block
+from covey.chain.errors import ChainError, Fatal, Recoverable
+from covey.chain.follower import Progress
+from covey.daemon.assemble import Parts
+from covey.daemon.context import Context, Ended, Step, log
+from covey.daemon.duties import ADVANCE, claims, jobs
+from covey.daemon.duties.fetching import drop_fetched
+from covey.daemon.health import DueDuty, Lateness, Snapshot, Vitals
+from covey.daemon.plan import ANYONE, NEVER, Duty, DutyKind, missed, plan
+from covey.protocol.types import Outcome
+
+_BALANCE_EVERY = 60.0  # seconds between two looks at the signer's balance
+_LOOKS_TO_WORRY = 3  # failed looks in a row that turn the health red
+_BUSY_PAUSE = 0.2  # seconds to the next look after one that changed something
+
+
+class Daemon:
+    """A node at work. One thread calls `look` again and again; `stop` may be set from anywhere."""
+
+    def __init__(self, parts: Parts, vitals: Vitals, stop: threading.Event) -> None:
+        self.parts = parts
+        self.vitals = vitals
+        self.stop = stop
+        self._ended: dict[int, set[str]] = {}
+        self._lateness = Lateness()
+        self._balance: int | None = None
+        self._balance_at = -_BALANCE_EVERY
+        self._failures = 0
+        self._errors: dict[str, str] = {}
+        self._cleaned: set[int] = set()
+
+    @property
+    def context(self) -> Context:
+        return self.parts.context
+
+    def run(self) -> None:
+        """Look until `stop`. Raises Fatal for what only the operator can mend; anything else is tried again."""
+        config = self.context.config
+        while not self.stop.is_set():
+            try:
+                busy = self.look()
+                self._failures = 0
+                pause = min(_BUSY_PAUSE, config.poll_seconds) if busy else config.poll_seconds
+            except Fatal:
+                raise
+            except Exception as error:
+                self._failures += 1
+                self._failed(error)
+                pause = min(60.0, config.poll_seconds * 2 ** min(self._failures, 5))
+            self.stop.wait(pause)
+
+    def look(self) -> bool:
+        """One round. True when something moved, so that it pays to look again soon."""
+        ctx = self.context
+        progress = self.parts.follower.poll()
+        head = ctx.contracts.rpc.block("latest")
+        ctx.now = head.timestamp
+        jobs.collect(ctx)
+        due = self.due(ctx.now) if progress.caught_up else []
+        if progress.caught_up:
+            self._drop_what_is_over(due)
+        waits = [DueDuty(duty.key, duty.deadline, self._advance(duty)) for duty in due]
+        queued = ctx.sender.tick().queued
+        self._clean_up()
+        self._tell(head, progress, due, waits)
+        self.vitals.looks.inc()
+        self.vitals.events.inc(progress.events)
+        return progress.events > 0 or not progress.caught_up or queued > 0
+
+    def due(self, now: int) -> list[Duty]:
+        """What is due at chain time `now` by what is known of the chain."""
+        for task in self.parts.log.world.tasks:
+            if task not in self._ended:
+                self._ended[task] = set(self.context.journal.ended_duties(task))
+        return plan(self.parts.log.world, self.context.me, now, self._ended)
+
+    def _advance(self, duty: Duty) -> str:
+        """Take a duty one step further; what it waits for, in words."""
+        ctx = self.context
+        if not ctx.pauses.over(f"error {duty.key}"):
+            return f"tries again soon: {self._errors.get(duty.key, '')}"
+        try:
+            step = self._step(duty)
+        except Fatal:
+            raise
+        except Exception as error:  # one duty's trouble must not hold up the others
+            self.vitals.duty_errors.inc()
+            ctx.pauses.lengthen(f"error {duty.key}")
+            expected = isinstance(error, ChainError)
+            self._errors[duty.key] = str(error) if expected else f"{type(error).__name__}: {error}"
+            told = {"duty": duty.key, "reason": self._errors[duty.key]}
+            log.log(WARNING if expected else ERROR, "duty failed", extra=told, exc_info=not expected)
+            return self._errors[duty.key]
+        if self._errors.pop(duty.key, None) is not None:
+            ctx.pauses.forget(f"error {duty.key}")
+        if isinstance(step, Ended):
+            ctx.journal.end_duty(duty.key, duty.task, step.status, step.note, ctx.now)
+            self._ended.setdefault(duty.task, set()).add(duty.key)
+            log.info(f"duty {step.status.value}", extra={"duty": duty.key, "note": step.note})
+            return step.note
+        return step.reason
+
+    def _step(self, duty: Duty) -> Step:
+        if duty.kind == DutyKind.WITHDRAW:
+            return claims.withdraw(self.context, duty)
+        return ADVANCE[duty.kind](self.context, self.parts.log.world.tasks[duty.task], duty)
+
+    def _drop_what_is_over(self, due: list[Duty]) -> None:
+        """End workers, and forget errors, of duties that are no longer due."""
+        keys = {duty.key for duty in due}
+        self._errors = {key: error for key, error in self._errors.items() if key in keys}
+        for key in self.context.executor.keys() - keys:
+            log.info("job cancelled: its duty is over", extra={"duty": key})
+            self.context.executor.cancel(key)
+
+    def _clean_up(self) -> None:
+        for task in self.parts.log.world.tasks.values():
+            if task.outcome != Outcome.RUNNING and task.id not in self._cleaned:
+                self._cleaned.add(task.id)
+                drop_fetched(self.context, task.id)
+
+    def _failed(self, error: Exception) -> None:
+        self.vitals.failed_looks.inc()
+        if isinstance(error, Recoverable):
+            log.warning("look failed", extra={"reason": str(error), "in_a_row": self._failures})
+        else:
+            log.exception("look failed")
+        if self._failures >= _LOOKS_TO_WORRY:
+            before = self.vitals.snapshot
+            problem = f"the last {self._failures} looks at the chain failed: {error}"
+            self.vitals.show(replace(before, problems=(problem,)))
+
+    def _tell(self, head: Block, progress: Progress, due: list[Duty], waits: list[DueDuty]) -> None:
+        ctx = self.context
+        status = ctx.sender.status
+        own = [(duty.key, duty.deadline) for duty in due if duty.deadline < NEVER and duty.kind not in ANYONE]
+        problems = []
+        if (age := self._lateness.head_age(head.number)) > ctx.config.stale_seconds:
+            problems.append(f"no new block for {age:.0f} s")
+        problems += [f"late: {key}" for key in self._lateness.late(own, ctx.now)]
+        problems += [f"{key}: {error}" for key, error in self._errors.items()]
+        problems += [text for text in (status.blocked, status.foreign) if text]
+        balance = self._signer_balance()
+        if balance is not None and balance < ctx.config.min_balance:
+            problems.append(f"{ctx.me.signer} holds {balance} wei, less than min_balance {ctx.config.min_balance}")
+        running = self.parts.log.world.running()
+        gone = tuple(key for task in running for key in missed(task, ctx.me, ctx.now))
+        problems += [f"missed: {key}" for key in gone]
+        self.vitals.show(
+            Snapshot(
+                operator=ctx.me.operator,
+                signer=ctx.me.signer,
+                roles=tuple(role.value for role in ctx.me.roles),
+                head_block=head.number,
+                head_time=head.timestamp,
+                settled_block=progress.checkpoint.block,
+                running_tasks=len(running),
+                balance=balance,
+                due=tuple(waits),
+                jobs={key: f"{step.stage} {step.done}/{step.total}" for key, step in ctx.executor.progress().items()},
+                transactions={"queued": status.queued, "pending": status.pending, "mined": status.mined},
+                last_accepted_block=status.accepted_block,
+                missed=gone,
+                problems=tuple(problems),
+            )
+        )
+
+    def _signer_balance(self) -> int | None:
+        if time.monotonic() - self._balance_at >= _BALANCE_EVERY:
+            self._balance = self.context.contracts.rpc.balance(self.context.me.signer)
+            self._balance_at = time.monotonic()
+        return self._balance

@@ -1,0 +1,90 @@
+"""`run`: a node from its settings until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+
+from covey.chain.errors import Fatal, Recoverable
+from covey.daemon import logs
+from covey.daemon.assemble import Parts, assemble
+from covey.daemon.config import ConfigError, NodeConfig
+from covey.daemon.context import log
+from covey.daemon.health import HealthError, HealthServer, Vitals
+from covey.daemon.journal import JournalError
+from covey.daemon.loop import Daemon
+from covey.daemon.strategy import Strategy
+from covey.ipfs import IpfsError
+
+STOPPED = 0
+FAILED = 1
+MISCONFIGURED = 2
+
+
+def run(config: NodeConfig, *, strategy: Strategy | None = None, stop: threading.Event | None = None) -> int:
+    """Run a node until SIGTERM, SIGINT or `stop`. Returns the exit code: 0 stopped, 1 failed, 2 must be mended.
+
+    `strategy` is for tests and the local network; a real node is honest. Signals are caught only in the main thread.
+    """
+    logs.configure(config.log_level, config.log_json)
+    stop = threading.Event() if stop is None else stop
+    started = time.monotonic()
+    with ExitStack() as stack:
+        stack.enter_context(_stop_on_signals(stop))
+        vitals = Vitals()
+        try:
+            if config.health_listen is not None:
+                server = HealthServer(config.health_listen, vitals)
+                stack.callback(server.close)
+                log.info("health served", extra={"url": server.url})
+            parts = _assemble_patiently(config, strategy or Strategy(), stop)
+            if parts is None:
+                return STOPPED
+            stack.callback(parts.close)
+            me = parts.context.me
+            told = {"operator": me.operator, "signer": me.signer, "roles": ",".join(config.roles)}
+            log.info("started", extra={**told, "seconds": round(time.monotonic() - started, 2)})
+            Daemon(parts, vitals, stop).run()
+        except (ConfigError, HealthError, JournalError, IpfsError) as error:
+            log.error(str(error))
+            return MISCONFIGURED
+        except Fatal as error:
+            log.error(str(error))
+            return FAILED
+        log.info("stopped")
+    return STOPPED
+
+
+def _assemble_patiently(config: NodeConfig, strategy: Strategy, stop: threading.Event) -> Parts | None:
+    """Endpoints that do not answer are no reason to give up. None when told to stop."""
+    pause = 1.0
+    while not stop.is_set():
+        try:
+            return assemble(config, strategy)
+        except Recoverable as error:
+            log.warning("not started yet", extra={"reason": str(error)})
+            stop.wait(pause)
+            pause = min(30.0, 2 * pause)
+    return None
+
+
+@contextmanager
+def _stop_on_signals(stop: threading.Event) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def caught(number: int, frame: FrameType | None) -> None:
+        log.info("stopping", extra={"signal": signal.Signals(number).name})
+        stop.set()
+
+    before = {number: signal.signal(number, caught) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
