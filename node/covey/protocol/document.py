@@ -108,3 +108,5 @@ Positive = Annotated[int, Field(ge=1, le=(1 << 53) - 1)]
 Fraction = Annotated[int, Field(ge=0, le=PER)]
 """A fraction in 1/10000."""
 Score = Annotated[int, Field(ge=0, le=0x7FFF)]
+Version1 = Annotated[int, Field(ge=1, le=1)]
+"""The format's version; a Literal would take true for 1."""

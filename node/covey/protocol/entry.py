@@ -6,11 +6,11 @@ what they did; validators check only what decides the score (task, operator, bas
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from covey.protocol.document import AddressHex, Count, DecimalText, Document, Hex32, Name, Positive, Strict
+from covey.protocol.document import AddressHex, Count, DecimalText, Document, Hex32, Name, Positive, Strict, Version1
 
 MANIFEST_NAME = "manifest.json"
 ADAPTER_NAME = "adapter_model.safetensors"
@@ -62,7 +62,7 @@ class Manifest(Document):
 
     title: ClassVar[str] = "manifest"
 
-    version: Literal[1] = 1
+    version: Version1 = 1
     task: TaskReference
     operator: AddressHex
     base_digest: Hex32

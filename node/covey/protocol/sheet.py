@@ -11,7 +11,18 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from covey.protocol.document import AddressHex, DecimalText, Document, Hex32, Line, Name, Positive, Score, Strict
+from covey.protocol.document import (
+    AddressHex,
+    DecimalText,
+    Document,
+    Hex32,
+    Line,
+    Name,
+    Positive,
+    Score,
+    Strict,
+    Version1,
+)
 from covey.protocol.entry import TaskReference
 
 SHEET_NAME = "scores.json"
@@ -61,7 +72,7 @@ class ScoreSheet(Document):
 
     title: ClassVar[str] = "score sheet"
 
-    version: Literal[1] = 1
+    version: Version1 = 1
     task: TaskReference
     round: Annotated[int, Field(ge=0, le=255)] = 0
     operator: AddressHex

@@ -21,6 +21,7 @@ from covey.protocol.document import (
     Name,
     Positive,
     Strict,
+    Version1,
 )
 
 MAX_H = 16_383
@@ -33,7 +34,7 @@ Small = Annotated[int, Field(ge=1, le=1 << 20)]
 class Base(Strict):
     """The pinned base model."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./+-]{0,127}$")]
+    name: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*(/[A-Za-z0-9][A-Za-z0-9_.+-]*)?$")]
     revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
     digest: Hex32
     """sha2-256 over config, weights and tokenizer as stored bytes."""
@@ -151,7 +152,7 @@ class TaskSpec(Document):
 
     title: ClassVar[str] = "task spec"
 
-    version: Literal[1] = 1
+    version: Version1 = 1
     base: Base
     adapter: Adapter
     domain: Line

@@ -1,0 +1,85 @@
+"""Phases of a task over its whole life, by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from covey.protocol.types import Evaluation, Kind, Outcome, Round, Schedule, TaskParams, TaskState, Windows
+from covey.protocol.windows import Phase, phase
+
+SCHEDULE = Schedule(
+    created_at=0, entry_commit_end=100, enrol_end=200, entry_reveal_end=300, open_end=350, expires_at=900
+)
+WINDOWS = Windows(100, 100, 100, 0, 100, 100, 400, 0)
+PARAMS = TaskParams(
+    bytes(32), bytes(32), Kind.ARENA, Evaluation.LOCAL, 2_000, 21, 655, 150, 400, 2, 8, 10**18, 10**18, 0, 50, WINDOWS
+)
+SEALED = replace(PARAMS, evaluation=Evaluation.SEALED, windows=replace(WINDOWS, open=50, appeal=60))
+STATE = TaskState("0x" + "11" * 20, Outcome.RUNNING, 3, 3, 60, bytes(32), False)
+ROUND = Round(0, 40, b"\1" * 32, 310, 410, 510, 5, 21, 5, 21, 64, 1, 0, 0)
+
+
+def test_a_local_task_from_commit_to_end() -> None:
+    unseeded = replace(ROUND, seed=bytes(32), seed_at=0)
+    revealing = replace(ROUND, revealed_rows=4, revealed_seats=20)
+    story: list[tuple[int, Round | None, Phase]] = [
+        (0, None, Phase.ENTRY_COMMIT),
+        (99, None, Phase.ENTRY_COMMIT),
+        (100, None, Phase.ENROL),
+        (200, None, Phase.ENTRY_REVEAL),
+        (299, None, Phase.ENTRY_REVEAL),
+        (300, None, Phase.SEED_REQUEST),
+        (300, replace(unseeded, target=0), Phase.SEED_REQUEST),
+        (305, unseeded, Phase.SEED_FIX),
+        (409, replace(ROUND, revealed_rows=0, revealed_seats=0), Phase.SCORE_COMMIT),
+        (410, revealing, Phase.SCORE_REVEAL),
+        (410, ROUND, Phase.SETTLE),  # all revealed: no need to wait
+        (510, revealing, Phase.SETTLE),
+        (520, replace(ROUND, settled_at=515), Phase.FINALISE),
+        (5_000, replace(ROUND, settled_at=515), Phase.FINALISE),  # a settled task does not expire
+        (900, revealing, Phase.EXPIRE),
+    ]
+    for now, round_, wanted in story:
+        assert phase(PARAMS, SCHEDULE, STATE, round_, now) == wanted, now
+
+
+def test_a_sealed_task_waits_for_its_set_and_its_appeals() -> None:
+    assert phase(SEALED, SCHEDULE, STATE, None, 349) == Phase.OPEN
+    assert phase(SEALED, SCHEDULE, STATE, None, 350) == Phase.CLOSE
+    opened = replace(STATE, sealed_open=True)
+    assert phase(SEALED, SCHEDULE, opened, None, 301) == Phase.SEED_REQUEST
+    settled = replace(ROUND, settled_at=520)
+    assert phase(SEALED, SCHEDULE, opened, settled, 579) == Phase.APPEAL
+    assert phase(SEALED, SCHEDULE, opened, settled, 580) == Phase.FINALISE
+
+
+@pytest.mark.parametrize(
+    ("state", "now"),
+    [
+        (replace(STATE, committed=0, revealed=0), 100),
+        (replace(STATE, total_earmarked=49), 200),
+        (replace(STATE, revealed=0), 300),
+    ],
+)
+def test_a_task_that_cannot_go_on_is_closed_as_soon_as_that_is_known(state: TaskState, now: int) -> None:
+    assert phase(PARAMS, SCHEDULE, state, None, now) == Phase.CLOSE
+    assert phase(PARAMS, SCHEDULE, state, None, now - 1) != Phase.CLOSE
+
+
+@pytest.mark.parametrize(
+    "round_",
+    [
+        replace(ROUND, revealed_rows=2, revealed_seats=10),  # not half of the committed
+        replace(ROUND, committed_rows=2, committed_seats=9, revealed_rows=2, revealed_seats=9),  # not half of K
+        replace(ROUND, committed_rows=0, committed_seats=0, revealed_rows=0, revealed_seats=0),
+    ],
+)
+def test_a_missed_quorum_fails(round_: Round) -> None:
+    assert phase(PARAMS, SCHEDULE, STATE, round_, 510) == Phase.FAIL
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PAID, Outcome.REFUNDED, Outcome.FAILED])
+def test_an_ended_task_stays_ended(outcome: Outcome) -> None:
+    assert phase(PARAMS, SCHEDULE, replace(STATE, outcome=outcome), None, 9_999) == Phase.ENDED
