@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from types import MappingProxyType
@@ -28,8 +28,8 @@ _RACERS: Final = 3  # sources asked for one block at a time, at most
 
 
 class Fetcher:
-    """Fetches into ``cache`` from ``sources``, tried in order: a source that has not answered after ``stagger_s``
-    seconds is overtaken by the next, and the first verified block wins. Safe in many threads.
+    """Fetches into ``cache`` from ``sources`` (of distinct names), tried in order: one that has not answered after
+    ``stagger_s`` seconds is joined by the next, and the first verified block wins. Safe in many threads.
 
     ``timeout_s`` bounds one block over all sources, ``deadline_s`` a whole directory; ``parallel`` blocks are in
     flight at a time, so memory is at most ``3 · parallel`` blocks.
@@ -54,7 +54,8 @@ class Fetcher:
         self._dropped: dict[str, str] = {}
         self._failed_at: dict[str, float] = {}
         self._state = threading.Lock()
-        self._racers = ThreadPoolExecutor(max(1, parallel * min(_RACERS, len(self._sources))), "ipfs-race")
+        # a pool a source: one that hangs holds up nobody else
+        self._pools = {source.name: ThreadPoolExecutor(parallel, "ipfs-source") for source in self._sources}
         self._leaves = ThreadPoolExecutor(parallel, "ipfs-fetch")
 
     @property
@@ -116,9 +117,10 @@ class Fetcher:
         return self._block(cid, time.monotonic() + self._timeout_s)
 
     def close(self) -> None:
-        """Stop the fetcher's threads; sources and the cache stay open."""
+        """Stop the fetcher's threads, without waiting for sources that hang; sources and the cache stay open."""
         self._leaves.shutdown(cancel_futures=True)
-        self._racers.shutdown(cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def __enter__(self) -> Self:
         return self
@@ -159,7 +161,7 @@ class Fetcher:
                 break
             if waiting and len(running) < _RACERS:
                 source = waiting.popleft()
-                running[self._racers.submit(source.get_block, cid, left)] = source
+                running[self._pools[source.name].submit(source.get_block, cid, left)] = source
             stagger = self._stagger_s if waiting and len(running) < _RACERS else left
             done, _ = wait(running, timeout=min(left, stagger), return_when=FIRST_COMPLETED)
             for future in done:
@@ -168,14 +170,14 @@ class Fetcher:
                     block = future.result()
                     if not cid.matches(block):  # a source is not trusted to have checked
                         raise LyingSource(f"{source.name} answered other bytes than {cid}")
-                    self._worked(source)
+                    self._won(source, overtaken=running.values())
                     return block
                 except IpfsError as error:
                     self._failed(source, error)
                     failures.append(error)
-        for future in running:
-            future.cancel()
         if not failures and not running:
+            if self._dropped:
+                raise SourceError(f"{cid} could not be fetched: every source was dropped for lying")
             raise NotFound(f"{cid} is not here and there is no source to ask")
         if running:
             names = ", ".join(source.name for source in running.values())
@@ -183,9 +185,12 @@ class Fetcher:
         kind = NotFound if all(isinstance(error, NotFound) for error in failures) else SourceError
         raise kind(f"{cid} could not be fetched: {'; '.join(map(str, failures))}")
 
-    def _worked(self, source: Source) -> None:
+    def _won(self, source: Source, overtaken: Iterable[Source]) -> None:
+        """Note who was first; whoever it has overtaken comes last next time, like one that failed."""
         with self._state:
             self._failed_at.pop(source.name, None)
+            for slow in overtaken:
+                self._failed_at[slow.name] = time.monotonic()
 
     def _failed(self, source: Source, error: IpfsError) -> None:
         with self._state:

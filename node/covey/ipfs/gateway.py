@@ -145,6 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_car(self, cid: Cid, name: str, scope: str, *, body: bool) -> None:
         contents = self._store.local_plan(cid)
+        root = contents.file(name).cid if name else cid
         blocks = list(_scoped(contents, name, scope))
         etag = f'W/"{cid}.{name.encode().hex()}.{scope}.car"'
         if self._unchanged(etag):
@@ -158,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not body:
             return
         try:
-            self._chunk(car.header(cid))
+            self._chunk(car.header(root))
             for block in blocks:
                 self._chunk(car.section(block, self._store.get_local(block)))
             self.wfile.write(b"0\r\n\r\n")

@@ -1,0 +1,281 @@
+"""Fetching without trust. Sources here are in memory; over sockets they are tested as gateways and with Kubo."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.node.ipfs.samples import MIB
+
+from covey.ipfs import (
+    BlockStore,
+    Cid,
+    Fetcher,
+    Gateway,
+    InvalidContent,
+    IpfsError,
+    LimitExceeded,
+    Limits,
+    NotFound,
+    SourceError,
+    StoreFull,
+    open_fetcher,
+    open_store,
+)
+from covey.ipfs.dagpb import Link, encode_directory
+
+FILES = {"adapter.bin": os.urandom(5 * MIB + 77), "manifest.json": b'{"task": 1}'}
+
+
+class Peer:
+    """A source over a store, that counts what it is asked and can be made to misbehave."""
+
+    def __init__(self, name: str, store: BlockStore) -> None:
+        self.name = name
+        self.asked: list[Cid] = []
+        self._store = store
+
+    def get_block(self, cid: Cid, timeout: float | None = None) -> bytes:
+        self.asked.append(cid)
+        return self._store.get_block(cid)
+
+
+class Failing(Peer):
+    def __init__(self, name: str, store: BlockStore, error: IpfsError, after: int = 0) -> None:
+        super().__init__(name, store)
+        self.error = error
+        self.after = after
+
+    def get_block(self, cid: Cid, timeout: float | None = None) -> bytes:
+        block = super().get_block(cid)
+        if len(self.asked) > self.after:
+            raise self.error
+        return block
+
+
+class Liar(Peer):
+    """Answers other bytes, and does not check them itself."""
+
+    def get_block(self, cid: Cid, timeout: float | None = None) -> bytes:
+        return super().get_block(cid)[:-1] + b"\0"
+
+
+class Stuck(Peer):
+    def __init__(self, name: str, store: BlockStore) -> None:
+        super().__init__(name, store)
+        self.release = threading.Event()
+
+    def get_block(self, cid: Cid, timeout: float | None = None) -> bytes:
+        super().get_block(cid)
+        self.release.wait(timeout)
+        raise SourceError(f"{self.name} timed out")
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> BlockStore:
+    return BlockStore(tmp_path / "remote")
+
+
+@pytest.fixture
+def cid(remote: BlockStore) -> Cid:
+    return remote.add_directory(FILES)
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+def test_a_directory_is_fetched_and_kept(embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path) -> None:
+    peer = Peer("peer", remote)
+    with Fetcher(embedded, [peer]) as fetcher:
+        assert contents(fetcher.get_directory(cid, tmp_path / "out")) == FILES
+        assert embedded.has(cid)
+        assert len(peer.asked) == len(set(peer.asked)) == remote.stat(cid).blocks
+        assert contents(fetcher.get_directory(cid, tmp_path / "again")) == FILES
+        assert len(peer.asked) == remote.stat(cid).blocks
+        assert embedded.pins() == ()
+        fetcher.pin(cid, "kept")
+    assert [(pin.cid, pin.name) for pin in embedded.pins()] == [(cid, "kept")]
+    assert list((embedded.root / "pins").iterdir()) == [embedded.root / "pins" / f"{cid}.json"]
+
+
+def test_one_small_file_costs_only_its_own_blocks(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
+    peer = Peer("peer", remote)
+    with Fetcher(embedded, [peer]) as fetcher:
+        assert fetcher.read(cid, "manifest.json") == FILES["manifest.json"]
+        assert len(peer.asked) == 3  # the directory, the other file's root, the file
+        with pytest.raises(LimitExceeded):
+            fetcher.read(cid, "adapter.bin", max_bytes=MIB)
+        with pytest.raises(NotFound, match="no file"):
+            fetcher.read(cid, "other")
+
+
+def test_a_liar_is_dropped_and_named(embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path) -> None:
+    liar, honest = Liar("liar", remote), Peer("honest", remote)
+    with Fetcher(embedded, [liar, honest], parallel=1) as fetcher:
+        assert contents(fetcher.get_directory(cid, tmp_path / "out")) == FILES
+        assert list(fetcher.dropped) == ["liar"]
+        assert "other bytes" in fetcher.dropped["liar"]
+        assert len(liar.asked) == 1
+        assert len(honest.asked) == remote.stat(cid).blocks
+
+
+def test_only_liars_is_an_error_that_names_them(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
+    with Fetcher(embedded, [Liar("liar", remote)]) as fetcher:
+        with pytest.raises(SourceError, match="liar answered other bytes"):
+            fetcher.fetch(cid)
+        with pytest.raises(SourceError, match="dropped"):
+            fetcher.fetch(cid)
+    assert embedded.usage() == 0
+
+
+def test_a_stuck_source_is_overtaken(embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path) -> None:
+    stuck, honest = Stuck("stuck", remote), Peer("honest", remote)
+    with Fetcher(embedded, [stuck, honest], stagger_s=0.01, timeout_s=60) as fetcher:
+        assert contents(fetcher.get_directory(cid, tmp_path / "out")) == FILES
+        assert not fetcher.dropped
+        stuck.release.set()
+    assert 1 <= len(stuck.asked) < remote.stat(cid).blocks  # once overtaken it is asked last
+
+
+def test_nobody_answers_in_time(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
+    stuck = Stuck("stuck", remote)
+    with Fetcher(embedded, [stuck], timeout_s=0.2) as fetcher:
+        with pytest.raises(SourceError, match="stuck"):
+            fetcher.fetch(cid)
+        stuck.release.set()
+
+
+def test_the_deadline_of_a_whole_fetch(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
+    stuck = Stuck("stuck", remote)
+    with Fetcher(embedded, [stuck], timeout_s=600, deadline_s=0.2) as fetcher:
+        with pytest.raises(SourceError, match="stuck"):
+            fetcher.fetch(cid)
+        stuck.release.set()
+
+
+def test_a_failing_source_comes_last_next_time(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
+    failing = Failing("failing", remote, SourceError("failing answered 502"))
+    honest = Peer("honest", remote)
+    with Fetcher(embedded, [failing, honest], parallel=1) as fetcher:
+        fetcher.fetch(cid)
+    assert len(failing.asked) == 1
+    assert len(honest.asked) == remote.stat(cid).blocks
+
+
+def test_a_source_without_the_block_is_asked_again_for_the_next(
+    embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path
+) -> None:
+    empty, honest = Peer("empty", BlockStore(tmp_path / "nothing")), Peer("honest", remote)
+    with Fetcher(embedded, [empty, honest]) as fetcher:
+        fetcher.fetch(cid)
+        with pytest.raises(NotFound, match="could not be fetched"):
+            fetcher.fetch(Cid.directory(bytes(32)))
+    assert len(empty.asked) == remote.stat(cid).blocks + 1
+
+
+def test_a_fetch_that_is_cut_off_goes_on_where_it_stopped(
+    embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path
+) -> None:
+    failing = Failing("failing", remote, SourceError("failing went away"), after=5)
+    with Fetcher(embedded, [failing], parallel=1) as fetcher, pytest.raises(SourceError, match="went away"):
+        fetcher.fetch(cid)
+    assert not embedded.has(cid)
+    assert embedded.collect() == 0  # what has arrived is kept for the next try
+    peer = Peer("peer", remote)
+    with Fetcher(BlockStore(embedded.root), [peer], parallel=1) as fetcher:
+        assert contents(fetcher.get_directory(cid, tmp_path / "out")) == FILES
+    assert len(peer.asked) == remote.stat(cid).blocks - 5
+    assert set(peer.asked).isdisjoint(failing.asked[:5])
+
+
+def test_limits_hold_before_leaves_are_asked_for(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
+    for limits in (Limits(max_bytes=5 * MIB), Limits(max_files=1), Limits(max_blocks=7), Limits(max_depth=0)):
+        peer = Peer("peer", remote)
+        with Fetcher(embedded, [peer]) as fetcher, pytest.raises(LimitExceeded):
+            fetcher.fetch(cid, limits)
+        assert not any(remote.block_size(asked) == MIB for asked in peer.asked)
+    assert list((embedded.root / "pins").iterdir()) == []
+    assert embedded.collect() > 0
+    assert embedded.usage() == 0
+
+
+def test_bad_content_is_not_blamed_on_the_source(embedded: BlockStore, remote: BlockStore) -> None:
+    leaf = remote.local_plan(remote.add_directory({"f": b"four"})).file("f").cid
+    block = encode_directory([Link(leaf, "f", 5)])
+    bad = Cid.of(block, 0x70)
+    remote.put_block(bad, block)
+    with Fetcher(embedded, [Peer("peer", remote)]) as fetcher:
+        with pytest.raises(InvalidContent, match="has 4 bytes"):
+            fetcher.fetch(bad)
+        assert not fetcher.dropped
+
+
+def test_a_block_damaged_in_the_cache_is_fetched_again(
+    embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path
+) -> None:
+    embedded.add_directory(FILES)
+    leaf = embedded.local_plan(cid).file("adapter.bin").leaves[2].cid
+    embedded._files.path(leaf.digest).write_bytes(bytes(MIB))
+    peer = Peer("peer", remote)
+    with Fetcher(embedded, [peer]) as fetcher:
+        assert contents(fetcher.get_directory(cid, tmp_path / "out")) == FILES
+    assert peer.asked == [leaf]
+
+
+def test_the_quota_is_kept(tmp_path: Path, remote: BlockStore, cid: Cid) -> None:
+    cache = BlockStore(tmp_path / "cache", quota_bytes=4 * MIB)
+    peer = Peer("peer", remote)
+    with Fetcher(cache, [peer]) as fetcher, pytest.raises(StoreFull):
+        fetcher.fetch(cid)
+    assert len(peer.asked) == 2
+
+
+def test_without_sources(embedded: BlockStore, cid: Cid) -> None:
+    with Fetcher(embedded) as fetcher, pytest.raises(NotFound, match="no source to ask"):
+        fetcher.fetch(cid)
+
+
+def test_many_threads_share_a_fetcher(embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path) -> None:
+    with Fetcher(embedded, [Peer("peer", remote)]) as fetcher:
+        threads = [
+            threading.Thread(target=fetcher.get_directory, args=(cid, tmp_path / f"out{number}")) for number in range(6)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert [contents(tmp_path / f"out{number}") for number in range(6)] == [FILES] * 6
+
+
+@pytest.mark.daemon
+def test_two_nodes_fetch_from_each_other(embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path) -> None:
+    with Gateway(remote) as gateway, open_fetcher(embedded, ["http://127.0.0.1:9", gateway.url]) as fetcher:
+        assert contents(fetcher.get_directory(cid, tmp_path / "out")) == FILES
+
+
+@pytest.fixture
+def lying_gateway(embedded: BlockStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    """A gateway whose store does not check what it reads."""
+    liar = BlockStore(embedded.root.parent / "liar")
+    monkeypatch.setattr(liar, "get_local", lambda _cid: b"rubbish")
+    with Gateway(liar) as gateway:
+        yield gateway
+
+
+@pytest.mark.daemon
+def test_a_lying_gateway_is_dropped(
+    embedded: BlockStore, remote: BlockStore, cid: Cid, lying_gateway: Gateway, tmp_path: Path
+) -> None:
+    with Gateway(remote) as honest, open_fetcher(embedded, [lying_gateway.url, honest.url]) as fetcher:
+        assert contents(fetcher.get_directory(cid, tmp_path / "out")) == FILES
+        assert list(fetcher.dropped) == [lying_gateway.url]
+        assert "7 bytes" in fetcher.dropped[lying_gateway.url]
+
+
+def test_kubo_needs_a_cache_folder() -> None:
+    with open_store("http://127.0.0.1:5001") as store, pytest.raises(IpfsError, match="needs a cache folder"):
+        open_fetcher(store)

@@ -1,0 +1,200 @@
+"""The read-only endpoint, against the words of the trustless gateway specification."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import os
+import socket
+from collections.abc import Iterator
+from urllib.parse import quote, urlsplit
+
+import pytest
+from tests.node.ipfs.samples import MIB
+
+from covey.ipfs import BlockStore, Cid, Gateway, GatewaySource, IpfsError, NotFound, SourceError, car
+
+pytestmark = pytest.mark.daemon
+
+FILES = {"a b.bin": os.urandom(2 * MIB + 9), "manifest.json": b"{}"}
+RAW_TYPE = "application/vnd.ipld.raw"
+CAR_TYPE = "application/vnd.ipld.car"
+
+
+@pytest.fixture
+def cid(embedded: BlockStore) -> Cid:
+    return embedded.add_directory(FILES)
+
+
+@pytest.fixture
+def gateway(embedded: BlockStore) -> Iterator[Gateway]:
+    with Gateway(embedded, max_connections=4) as running:
+        yield running
+
+
+def ask(
+    gateway: Gateway, path: str, method: str = "GET", headers: dict[str, str] | None = None
+) -> tuple[int, http.client.HTTPMessage, bytes]:
+    address = urlsplit(gateway.url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=20)
+    try:
+        connection.request(method, path, headers=headers or {})
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+    finally:
+        connection.close()
+
+
+def test_a_raw_block(gateway: Gateway, cid: Cid, embedded: BlockStore) -> None:
+    for path, headers in ((f"/ipfs/{cid}?format=raw", {}), (f"/ipfs/{cid}", {"Accept": RAW_TYPE})):
+        status, found, body = ask(gateway, path, headers=headers)
+        assert status == 200
+        assert body == embedded.get_block(cid)
+        assert found["Content-Type"] == RAW_TYPE
+        assert found["Content-Length"] == str(len(body))
+        assert found["X-Content-Type-Options"] == "nosniff"
+        assert found["Content-Disposition"] == f'attachment; filename="{cid}.bin"'
+        assert "immutable" in found["Cache-Control"]
+        assert found["ETag"] == f'"{cid}.raw"'
+    status, found, body = ask(gateway, f"/ipfs/{cid}?format=raw", "HEAD")
+    assert (status, body) == (200, b"")
+    assert found["Content-Length"] == str(len(embedded.get_block(cid)))
+    assert ask(gateway, f"/ipfs/{cid}?format=raw", headers={"If-None-Match": f'"{cid}.raw"'})[0] == 304
+
+
+def test_a_car_of_everything(gateway: Gateway, cid: Cid, embedded: BlockStore) -> None:
+    for path, headers in ((f"/ipfs/{cid}?format=car", {}), (f"/ipfs/{cid}", {"Accept": f"{CAR_TYPE}; version=1"})):
+        status, found, body = ask(gateway, path, headers=headers)
+        assert status == 200
+        assert body == b"".join(embedded.export_car(cid))
+        assert found["Content-Type"] == f"{CAR_TYPE}; version=1; order=dfs; dups=n"
+        assert found["X-Content-Type-Options"] == "nosniff"
+    assert ask(gateway, f"/ipfs/{cid}?format=car", "HEAD")[::2] == (200, b"")
+
+
+def blocks_of(body: bytes) -> tuple[Cid, list[Cid]]:
+    root, sections = car.read(io.BytesIO(body))
+    return root, [cid for cid, _ in sections]
+
+
+def test_scopes_and_paths(gateway: Gateway, cid: Cid, embedded: BlockStore) -> None:
+    plan = embedded.local_plan(cid)
+    file = plan.file("a b.bin")
+    path = f"/ipfs/{cid}/{quote('a b.bin')}?format=car"
+    for query, expected_root, expected in (
+        (f"/ipfs/{cid}?format=car&dag-scope=block", cid, [cid]),
+        (f"/ipfs/{cid}?format=car&dag-scope=entity", cid, [cid]),
+        (path, file.cid, [cid, *file.order]),
+        (path + "&dag-scope=entity", file.cid, [cid, *file.order]),
+        (path + "&dag-scope=block", file.cid, [cid, file.cid]),
+        (f"/ipfs/{file.cid}?format=car&dag-scope=entity", file.cid, list(file.order)),
+    ):
+        status, _, body = ask(gateway, query)
+        assert status == 200
+        root, found = blocks_of(body)
+        assert root == expected_root
+        assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/", 404),
+        ("/ipfs/", 404),
+        ("/ipns/example.org?format=raw", 404),
+        ("/ipfs/bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354?format=raw", 404),
+        ("/ipfs/bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354?format=car", 404),
+        ("/ipfs/CID/absent?format=car", 404),
+        ("/ipfs/nonsense?format=raw", 400),
+        ("/ipfs/CID/manifest.json?format=raw", 400),
+        ("/ipfs/CID?format=car&dag-scope=galaxy", 400),
+        ("/ipfs/CID", 406),
+        ("/ipfs/CID?format=tar", 406),
+        ("/ipfs/CID?format=car&car-version=2", 406),
+        ("/ipfs/bafkqaaa?format=raw", 200),
+    ],
+)
+def test_statuses(gateway: Gateway, cid: Cid, path: str, status: int) -> None:
+    found, headers, body = ask(gateway, path.replace("CID", str(cid)))
+    assert found == status
+    assert headers["Content-Length"] == str(len(body))
+
+
+def test_it_is_read_only(gateway: Gateway, cid: Cid) -> None:
+    for method in ("POST", "PUT", "DELETE"):
+        assert ask(gateway, f"/ipfs/{cid}?format=raw", method)[0] == 501
+
+
+def test_one_connection_serves_many_requests(gateway: Gateway, cid: Cid) -> None:
+    address = urlsplit(gateway.url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=20)
+    for path, status in (
+        (f"/ipfs/{cid}?format=raw", 200),
+        ("/ipfs/x?format=raw", 400),
+        (f"/ipfs/{cid}?format=car", 200),
+    ):
+        connection.request("GET", path)
+        response = connection.getresponse()
+        response.read()
+        assert response.status == status
+        assert not response.will_close
+    connection.close()
+
+
+def test_a_block_damaged_on_disk_is_not_served(gateway: Gateway, cid: Cid, embedded: BlockStore) -> None:
+    leaf = embedded.local_plan(cid).file("a b.bin").leaves[1].cid
+    path = embedded._files.path(leaf.digest)
+    path.write_bytes(b"x" * path.stat().st_size)
+    assert ask(gateway, f"/ipfs/{leaf}?format=raw")[0] == 500
+    with pytest.raises(http.client.IncompleteRead):
+        ask(gateway, f"/ipfs/{cid}?format=car")
+
+
+def test_more_clients_than_allowed_are_turned_away(gateway: Gateway, cid: Cid) -> None:
+    address = urlsplit(gateway.url)
+    idle = [socket.create_connection((address.hostname or "", address.port or 0), timeout=20) for _ in range(4)]
+    try:
+        for connection in idle:  # an answer means that its thread is running
+            connection.sendall(b"HEAD /ipfs/bafkqaaa?format=raw HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(15) == b"HTTP/1.1 200 OK"
+        assert ask(gateway, f"/ipfs/{cid}?format=raw")[0] == 503
+    finally:
+        for connection in idle:
+            connection.close()
+
+
+def test_garbage_does_not_stop_it(gateway: Gateway, cid: Cid) -> None:
+    address = urlsplit(gateway.url)
+    for garbage in (b"\0" * 70_000, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"A: b\r\n" * 200, b""):
+        with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as connection:
+            connection.sendall(garbage)
+    assert ask(gateway, f"/ipfs/{cid}?format=raw")[0] == 200
+
+
+def test_as_a_source(gateway: Gateway, cid: Cid, embedded: BlockStore) -> None:
+    source = GatewaySource(gateway.url + "/")
+    assert source.name == gateway.url
+    source.probe()
+    assert source.get_block(cid) == embedded.get_block(cid)
+    with pytest.raises(NotFound, match="does not have"):
+        source.get_block(Cid.directory(bytes(32)))
+    source.close()
+
+
+def test_a_port_in_use_is_named(gateway: Gateway, embedded: BlockStore) -> None:
+    port = urlsplit(gateway.url).port
+    with pytest.raises(IpfsError, match=f"cannot serve blocks at 127.0.0.1:{port}: Address already in use"):
+        Gateway(embedded, port=port or 0)
+
+
+def test_a_gateway_that_is_gone_is_named(embedded: BlockStore) -> None:
+    with Gateway(embedded) as running:
+        source = GatewaySource(running.url)
+    with pytest.raises(SourceError, match="Connection refused"):
+        source.probe()
+
+
+@pytest.mark.parametrize("url", ["", "host:80", "ftp://host", "http://", "http://host/?x=1"])
+def test_bad_urls_are_refused(url: str) -> None:
+    with pytest.raises(IpfsError, match="is not a gateway"):
+        GatewaySource(url)

@@ -1,0 +1,189 @@
+"""Against a real Kubo: equal CIDs, its trust and its failures."""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import urllib.request
+from pathlib import Path
+
+import pytest
+from tests.kubo.daemon import Kubo, pinned_version
+from tests.node.ipfs.conftest import new_kubo
+from tests.node.ipfs.samples import DIRECTORIES, MIB, SampleFile, vectors, write_directory, write_sparse
+
+from covey.ipfs import (
+    BlockStore,
+    Cid,
+    CorruptBlock,
+    Gateway,
+    GatewaySource,
+    IpfsError,
+    NotFound,
+    SourceError,
+    directory_cid,
+    open_fetcher,
+    open_store,
+)
+from covey.ipfs.kubo import KuboStore, multiaddr_of
+from covey.ipfs.unixfs import build_file
+
+pytestmark = pytest.mark.daemon
+
+
+@pytest.mark.parametrize("size", [0, 1, MIB - 1, MIB, MIB + 1, 1023 * MIB, 1024 * MIB, 1025 * MIB])
+def test_files_have_the_cid_that_ipfs_add_gives(kubo: Kubo, size: int, tmp_path: Path) -> None:
+    write_sparse(tmp_path / "f", size)
+    expected = kubo.run("add", "--quieter", "--only-hash", str(tmp_path / "f"))
+    assert str(build_file(SampleFile(size), lambda _cid, _block: None).cid) == expected
+
+
+@pytest.mark.slow
+def test_a_file_of_several_gib_has_the_cid_that_ipfs_add_gives(kubo: Kubo, tmp_path: Path) -> None:
+    size = 3 * 1024 * MIB + 3
+    write_sparse(tmp_path / "f", size)
+    expected = kubo.run("add", "--quieter", "--only-hash", str(tmp_path / "f"))
+    assert str(build_file(SampleFile(size), lambda _cid, _block: None).cid) == expected
+
+
+@pytest.mark.parametrize("name", DIRECTORIES)
+def test_directories_have_the_cid_that_ipfs_add_gives(kubo: Kubo, name: str, tmp_path: Path) -> None:
+    write_directory(tmp_path / "d", DIRECTORIES[name])
+    expected = kubo.run("add", "--quieter", "--only-hash", "--recursive", "--hidden", str(tmp_path / "d"))
+    assert str(directory_cid(tmp_path / "d")) == expected == vectors()["directories"][name]
+
+
+def test_the_adapter_talks_to_the_pinned_release(kubo: Kubo) -> None:
+    with KuboStore(kubo.rpc) as store:
+        assert store.version() == pinned_version()
+        assert store.name == f"kubo at {kubo.rpc}"
+
+
+def test_what_covey_adds_kubo_reads(kubo: Kubo) -> None:
+    content = os.urandom(2 * MIB + 1)
+    with open_store(kubo.rpc) as store:
+        cid = store.add_directory({"f": content, "ü": b"2"}, name="task 7")
+    assert kubo.run("cat", f"/ipfs/{cid}/ü") == "2"
+    assert sorted(kubo.run("ls", "--size=false", str(cid)).split()[1::2]) == ["f", "ü"]
+    assert f"{cid} recursive task 7" in kubo.run("pin", "ls", "--type=recursive", "--names")
+
+
+def test_what_kubo_adds_covey_reads(kubo: Kubo, tmp_path: Path) -> None:
+    files = {"f": os.urandom(2 * MIB + 1), "g": b""}
+    write_directory(tmp_path / "d", files)
+    cid = Cid.parse(kubo.run("add", "--quieter", "--recursive", str(tmp_path / "d")))
+    with open_store(kubo.rpc) as store:
+        out = store.get_directory(cid, tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == files
+
+
+def test_cars_go_both_ways(kubo: Kubo, embedded: BlockStore, tmp_path: Path) -> None:
+    cid = embedded.add_directory({"f": os.urandom(3 * MIB)})
+    with open_store(kubo.rpc) as store:
+        assert isinstance(store, KuboStore)
+        store.import_car(io.BytesIO(b"".join(embedded.export_car(cid))))
+        assert store.has(cid)
+        assert cid in {pin.cid for pin in store.pins()}
+        assert b"".join(store.export_car(cid)) == b"".join(embedded.export_car(cid))
+    (tmp_path / "car").write_bytes(b"".join(embedded.export_car(cid)))
+    assert str(cid) in kubo.run("dag", "import", str(tmp_path / "car"))
+
+
+def test_a_kubo_gateway_is_a_source(kubo: Kubo, embedded: BlockStore, tmp_path: Path) -> None:
+    files = {"f": os.urandom(2 * MIB)}
+    write_directory(tmp_path / "d", files)
+    cid = Cid.parse(kubo.run("add", "--quieter", "--recursive", str(tmp_path / "d")))
+    GatewaySource(kubo.gateway).probe()
+    with open_fetcher(embedded, [kubo.gateway]) as fetcher:
+        out = fetcher.get_directory(cid, tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == files
+
+
+def test_our_gateway_answers_like_kubos(kubo: Kubo, embedded: BlockStore) -> None:
+    files = {"f": os.urandom(2 * MIB), "g": b"1"}
+    cid = embedded.add_directory(files)
+    with open_store(kubo.rpc) as store:
+        assert store.add_directory(files) == cid
+    with Gateway(embedded) as gateway:
+        for query in ("?format=raw", "?format=car", "?format=car&dag-scope=block", "/g?format=car&dag-scope=entity"):
+            ours = urllib.request.urlopen(f"{gateway.url}/ipfs/{cid}{query}", timeout=30)
+            kubos = urllib.request.urlopen(f"{kubo.gateway}/ipfs/{cid}{query}", timeout=30)
+            assert ours.read() == kubos.read(), query
+            for header in ("Content-Type", "X-Content-Type-Options"):
+                assert ours.headers[header] == kubos.headers[header], query
+
+
+def test_two_kubo_nodes_carry_an_adapter(kubo: Kubo, tmp_path: Path) -> None:
+    """Trainer and validator have a Kubo node each; the validator's finds the blocks over libp2p on loopback."""
+    files = {"adapter_model.safetensors": os.urandom(3 * MIB + 11), "manifest.json": b"{}"}
+    with new_kubo(tmp_path / "second") as second, open_store(kubo.rpc) as trainer, open_store(second.rpc) as validator:
+        cid = trainer.add_directory(files)
+        assert not validator.has(cid)
+        with pytest.raises(NotFound):
+            validator.pin(cid)
+        second.connect(kubo)
+        with open_fetcher(validator, cache=tmp_path / "cache") as fetcher:
+            out = fetcher.get_directory(cid, tmp_path / "out")
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == files
+        assert validator.has(cid)
+        validator.pin(cid, "entry")
+        assert [(pin.cid, pin.name) for pin in validator.pins() if pin.cid == cid] == [(cid, "entry")]
+
+
+def test_a_block_that_nobody_has_is_given_up(kubo: Kubo) -> None:
+    with open_store(kubo.rpc) as store, pytest.raises((SourceError, NotFound)):
+        store.get_block(Cid.directory(secrets.token_bytes(32)), timeout=0.5)
+
+
+def test_kubo_is_not_trusted(kubo: Kubo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with KuboStore(kubo.rpc) as store:
+        cid = store.add_directory({"f": b"true"})
+        genuine = store._client.block.get
+
+        def lie(text: str, **options: object) -> object:
+            return genuine(str(directory_cid({})) if text != str(cid) else text, **options)
+
+        monkeypatch.setattr(store._client.block, "get", lie)
+        store.add_directory({})
+        with pytest.raises(CorruptBlock, match="not its content"):
+            store.get_directory(cid, tmp_path / "out")
+
+
+def test_a_bearer_token(tmp_path: Path) -> None:
+    token = secrets.token_hex(16)
+    with new_kubo(tmp_path / "repo", token=token) as guarded:
+        with open_store(guarded.rpc, token=token) as store:
+            cid = store.add_directory({"f": b"x"})
+            assert store.has(cid)
+        for wrong in (None, "wrong"):
+            with (
+                open_store(guarded.rpc, token=wrong) as store,
+                pytest.raises(SourceError, match="bearer token") as caught,
+            ):
+                store.add_directory({"f": b"x"})
+
+
+def test_a_daemon_that_is_gone_is_named(tmp_path: Path) -> None:
+    with new_kubo(tmp_path / "repo") as node:
+        rpc = node.rpc
+    with open_store(rpc) as store:
+        for call in (lambda: store.add_directory({"f": b"x"}), store.pins, lambda: store.has(directory_cid({}))):
+            with pytest.raises(SourceError, match="is the daemon running"):
+                call()
+
+
+def test_addresses() -> None:
+    for given, meant in (
+        ("/ip4/127.0.0.1/tcp/5001", "/ip4/127.0.0.1/tcp/5001"),
+        ("http://127.0.0.1:5001", "/ip4/127.0.0.1/tcp/5001/http"),
+        ("http://localhost", "/dns/localhost/tcp/5001/http"),
+        ("https://kubo.example/", "/dns/kubo.example/tcp/443/https"),
+        ("http://[::1]:5001", "/ip6/::1/tcp/5001/http"),
+    ):
+        assert multiaddr_of(given) == meant
+    for wrong in ("http://", "ftp://x", "http://h:99999", "http://h/api", "host"):
+        with pytest.raises(IpfsError, match="not a Kubo RPC address"):
+            multiaddr_of(wrong)
+    with pytest.raises(IpfsError, match="not a Kubo RPC address"):
+        open_store("/ip4/127.0.0.1/udp/5001")
