@@ -57,7 +57,7 @@ class LocalSigner:
             Fatal: not a private key.
         """
         from eth_account import Account
-        from eth_keys.exceptions import ValidationError
+        from eth_utils.exceptions import ValidationError
 
         try:
             return cls(Account.from_key(key))
