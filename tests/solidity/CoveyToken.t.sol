@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
+import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
+
+import {CoveyToken} from "../../contracts/CoveyToken.sol";
+import {Test} from "./utils/Test.sol";
+
+contract CoveyTokenTest is Test {
+    uint256 internal constant MAX = 300_000_000e18;
+    AccessManager internal manager = new AccessManager(address(this));
+
+    function testFuzzTheSupplyStaysBelowItsMaximum(uint256 first, uint256[] calldata mints) public {
+        first = bound(first, 0, MAX);
+        CoveyToken token = new CoveyToken(address(manager), address(this), first);
+        uint256 supply = first;
+        for (uint256 i; i < mints.length && i < 10; ++i) {
+            uint256 amount = i % 2 == 0 ? mints[i] : bound(mints[i], 0, MAX / 3);
+            if (amount > MAX - supply) {
+                vm.expectRevert(
+                    abi.encodeWithSelector(CoveyToken.CoveyTokenAboveMaxSupply.selector, amount, MAX - supply)
+                );
+                token.mint(address(this), amount);
+            } else {
+                token.mint(address(this), amount);
+                supply += amount;
+            }
+            assertEq(token.totalSupply(), supply);
+        }
+        assertLe(supply, type(uint88).max);
+        token.burn(supply);
+        assertEq(token.totalSupply(), 0);
+    }
+
+    function testOnlyGovernanceMints() public {
+        CoveyToken token = new CoveyToken(address(manager), address(this), 1);
+        address stranger = makeAddr("stranger");
+        vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, stranger));
+        vm.prank(stranger);
+        token.mint(stranger, 1);
+    }
+}

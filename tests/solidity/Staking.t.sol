@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {IStaking} from "../../contracts/interfaces/IStaking.sol";
+import {StakingFixture} from "./utils/StakingFixture.sol";
+
+contract StakingTest is StakingFixture {
+    address internal alice = makeAddr("alice");
+    address internal bob = makeAddr("bob");
+
+    // ---- shares
+
+    function testFuzzInAndOutGivesNoMoreThanWasPutIn(uint256 amount, uint256 earned, uint256 slashed) public {
+        amount = bound(amount, 1e6, 50_000_000e18);
+        earned = bound(earned, 1, 1_000_000e18);
+        slashed = bound(slashed, 1, SELF_BOND - 1e18);
+        skip(1);
+        slash(operator, slashed, false);
+        if (staking.isEligible(operator)) {
+            reward(operator, earned);
+            skip(DRIP + 1);
+        }
+        uint256 shares = stake(operator, alice, amount);
+        uint256 worth = staking.tokensFor(operator, shares);
+        assertLe(worth, amount);
+        // A share and a token of rounding, and the virtual tokens that are not there when a side has lost.
+        assertApproxEqAbs(worth, amount, 2 + price(operator) / 1e18 + 1e12);
+        vm.prank(alice);
+        uint256 id = staking.undelegate(operator, shares, worth);
+        skip(UNBONDING);
+        vm.prank(alice);
+        assertLe(staking.withdraw(id), amount);
+    }
+
+    /// @dev Somebody stakes a trifle, waits until a reward has made its shares dear, and hopes that the next delegator loses by rounding.
+    function testFuzzNoInflationAttack(uint256 trifle, uint256 earned, uint256 amount) public {
+        trifle = bound(trifle, 1, 1e15);
+        earned = bound(earned, 1e18, 1_000_000e18);
+        amount = bound(amount, 1e15, 1_000_000e18);
+        address target = makeAddr("target");
+        register(target, target);
+        stake(target, bob, trifle);
+        reward(target, earned);
+        skip(DRIP);
+        staking.accrue(target);
+        uint256 shares = stake(target, alice, amount);
+        // What rounding can take is one share, and virtual shares keep one below earned / 1e12.
+        assertApproxEqAbs(staking.tokensFor(target, shares), amount, 2 + earned / 1e12);
+    }
+
+    function testNewOperatorHasPriceOne() public {
+        address target = makeAddr("target");
+        register(target, target);
+        assertEq(stake(target, alice, 123e18), 123e18);
+        assertEq(staking.tokensFor(target, 123e18), 123e18);
+    }
+
+    // ---- slashing
+
+    function testFuzzASlashScalesBothSidesAlike(uint256 delegated, uint256 left, uint256 taken) public {
+        delegated = bound(delegated, 1e18, 1_000_000e18);
+        uint256 shares = stake(operator, alice, delegated);
+        left = bound(left, 1, shares);
+        vm.prank(alice);
+        uint256 id = staking.undelegate(operator, left, 0);
+        (,,, uint256 unbonding,) = staking.unbondingEntry(id);
+        skip(1);
+        IStaking.PoolView memory pool = staking.poolOf(operator);
+        taken = bound(taken, 1, pool.activeTokens);
+        uint256 total = pool.activeTokens + pool.unbondingTokens;
+        uint256 self = pool.selfBond;
+        assertLe(slash(operator, taken, false), taken);
+        pool = staking.poolOf(operator);
+        uint256 kept = total - taken;
+        // Virtual tokens shift a price by 1e12 wei at most.
+        assertApproxEqAbs(pool.selfBond, self * kept / total, 2e12);
+        (,,, uint256 afterwards,) = staking.unbondingEntry(id);
+        assertApproxEqAbs(afterwards, unbonding * kept / total, 2e12);
+        assertEq(staking.owedTo(treasury), total - pool.activeTokens - pool.unbondingTokens);
+    }
+
+    function testFuzzUnbondingAfterASlashTakesNoShareOfIt(uint256 delegated, uint256 taken) public {
+        delegated = bound(delegated, 1e18, 1_000_000e18);
+        stake(operator, alice, delegated);
+        uint256 shares = stake(operator, bob, delegated);
+        vm.prank(alice);
+        staking.undelegate(operator, shares / 2, 0);
+        skip(1);
+        taken = bound(taken, 1, staking.poolOf(operator).activeTokens * 9 / 10);
+        slash(operator, taken, false);
+        uint256 worth = staking.tokensFor(operator, shares);
+        vm.prank(bob);
+        uint256 id = staking.undelegate(operator, shares, worth);
+        skip(UNBONDING);
+        vm.prank(bob);
+        assertApproxEqAbs(staking.withdraw(id), worth, 2e12);
+    }
+
+    function testAllOfAPoolCanBeLostAndItsPeopleStillLeave() public {
+        uint256 shares = stake(operator, alice, 500e18);
+        vm.prank(alice);
+        uint256 early = staking.undelegate(operator, shares / 2, 0);
+        for (uint256 i; i < 4; ++i) {
+            skip(1);
+            uint256 stakeNow = staking.eligibleStake(operator);
+            if (stakeNow == 0) break;
+            slash(operator, stakeNow, false);
+        }
+        // What is left is what slashing both sides by active / (active + unbonding) leaves.
+        IStaking.PoolView memory pool = staking.poolOf(operator);
+        assertLt(pool.activeTokens, SELF_BOND / 3);
+        assertFalse(staking.isEligible(operator));
+        vm.startPrank(alice);
+        uint256 id = staking.undelegate(operator, shares / 2, 0);
+        skip(UNBONDING);
+        assertGt(staking.withdraw(early) + staking.withdraw(id), 0);
+        vm.stopPrank();
+    }
+
+    function testARuinedPoolTakesNothingNewAndLetsPeopleOut() public {
+        uint256 huge = 200_000_000e18;
+        stake(operator, alice, huge);
+        skip(1);
+        slash(operator, huge + SELF_BOND, false);
+        assertEq(staking.poolOf(operator).activeTokens, (huge + SELF_BOND) >> 36); // the floor
+        require(token.transfer(bob, 1e18));
+        vm.startPrank(bob);
+        token.approve(address(staking), 1e18);
+        vm.expectRevert(abi.encodeWithSelector(IStaking.StakingPoolRuined.selector, operator));
+        staking.delegate(operator, 1e18, 0);
+        vm.stopPrank();
+        assertFalse(staking.isEligible(operator));
+        vm.prank(alice);
+        uint256 id = staking.undelegate(operator, huge, 0);
+        skip(UNBONDING);
+        vm.prank(alice);
+        assertLe(staking.withdraw(id), (huge + SELF_BOND) >> 35);
+    }
+
+    function testFuzzAReporterGetsAtMostHalfOfTheSelfBondsLoss(uint256 delegated, uint256 amount) public {
+        delegated = bound(delegated, 1, 100_000_000e18);
+        stake(operator, alice, delegated);
+        skip(1);
+        amount = bound(amount, 1, staking.eligibleStake(operator));
+        uint256 self = staking.poolOf(operator).selfBond;
+        vm.startPrank(duty);
+        staking.earmark(operator, amount, uint48(block.timestamp - 1));
+        uint256 taken = staking.slash(operator, amount, amount, bob, false);
+        vm.stopPrank();
+        uint256 lost = self - staking.poolOf(operator).selfBond;
+        assertLe(staking.owedTo(bob), lost / 2 + 1);
+        assertLe(staking.owedTo(bob), taken / 10);
+        assertEq(staking.owedTo(bob) + staking.owedTo(treasury), taken);
+    }
+
+    function testFuzzAbsencesTakeAtMostTheCapAPeriodAndJail(uint256[8] calldata amounts) public {
+        stake(operator, alice, 1000e18);
+        skip(1);
+        uint256 cap = (SELF_BOND + 1000e18) * 500 / 10_000;
+        vm.startPrank(duty);
+        staking.earmark(operator, 2000e18, uint48(block.timestamp - 1));
+        uint256 sum;
+        uint256 asked;
+        for (uint256 i; i < 8; ++i) {
+            uint256 amount = bound(amounts[i], 1, 40e18);
+            asked += amount;
+            sum += staking.slash(operator, amount, amount, address(0), true);
+            assertEq(sum, asked < cap ? asked : cap);
+            assertEq(staking.poolOf(operator).jailedUntil, sum == cap ? block.timestamp + JAIL : 0);
+        }
+        vm.stopPrank();
+        // Another period, another cap.
+        skip(UNBONDING);
+        vm.prank(duty);
+        assertEq(staking.slash(operator, 1e18, 1e18, address(0), true), 1e18);
+    }
+
+    // ---- drip
+
+    function testFuzzTheDripIsLinearAndComplete(uint256 amount, uint256 elapsed, uint256 steps) public {
+        amount = bound(amount, 1e6, 1_000_000e18);
+        elapsed = bound(elapsed, 0, DRIP);
+        steps = bound(steps, 1, 5);
+        reward(operator, amount);
+        uint256 commission = amount * COMMISSION / 10_000;
+        assertEq(token.balanceOf(rewardAddress), commission);
+        for (uint256 i; i < steps; ++i) {
+            skip(elapsed / steps);
+            staking.accrue(operator);
+        }
+        uint256 dripped = staking.poolOf(operator).activeTokens - SELF_BOND;
+        assertApproxEqAbs(dripped, (amount - commission) * (elapsed / steps * steps) / DRIP, steps);
+        skip(DRIP);
+        IStaking.PoolView memory pool = staking.poolOf(operator);
+        assertEq(pool.activeTokens, SELF_BOND + amount - commission);
+        assertEq(pool.undripped, 0);
+    }
+
+    function testFuzzDustCannotStretchADrip(uint256 amount, uint256 dust, uint256 times) public {
+        amount = bound(amount, 1e18, 1_000_000e18);
+        dust = bound(dust, 1, 1e9);
+        times = bound(times, 1, 20);
+        reward(operator, amount);
+        uint40 end = staking.poolOf(operator).dripEnd;
+        for (uint256 i; i < times; ++i) {
+            skip(6 hours);
+            reward(operator, dust);
+            assertEq(staking.poolOf(operator).dripEnd, end); // not by a second
+        }
+    }
+
+    function testFuzzTheEndOfTwoDripsIsTheirWeightedMean(uint256 first, uint256 second, uint256 elapsed) public {
+        first = bound(first, 1e6, 1_000_000e18);
+        second = bound(second, 1, 1_000_000e18);
+        elapsed = bound(elapsed, 0, DRIP - 1);
+        reward(operator, first);
+        skip(elapsed);
+        uint256 rest = DRIP - elapsed;
+        staking.accrue(operator);
+        uint256 undripped = staking.poolOf(operator).undripped;
+        reward(operator, second);
+        uint256 added = second - second * COMMISSION / 10_000;
+        uint256 end = staking.poolOf(operator).dripEnd;
+        assertEq(end, block.timestamp + (undripped * rest + added * DRIP) / (undripped + added));
+        assertGe(end, block.timestamp + rest);
+        assertLe(end, block.timestamp + DRIP);
+    }
+
+    function testJoiningJustBeforeAClaimGainsNothing() public {
+        uint256 shares = stake(operator, alice, 1000e18);
+        reward(operator, 1000e18);
+        vm.prank(alice);
+        uint256 id = staking.undelegate(operator, shares, 0);
+        skip(UNBONDING);
+        vm.prank(alice);
+        assertEq(staking.withdraw(id), 1000e18);
+    }
+
+    function testWithNobodyStakedRewardsGoToTheRewardAddress() public {
+        reward(operator, 70e18);
+        vm.prank(operator);
+        staking.undelegate(operator, SELF_BOND, 0);
+        skip(1 days);
+        staking.accrue(operator);
+        assertApproxEqAbs(staking.owedTo(rewardAddress), 9e18, 1);
+        assertEq(staking.payOwed(rewardAddress), token.balanceOf(rewardAddress) - 7e18);
+        reward(operator, 5e18);
+        assertEq(staking.poolOf(operator).undripped, 63e18 - (token.balanceOf(rewardAddress) - 12e18));
+        assertApproxEqAbs(token.balanceOf(rewardAddress), 7e18 + 9e18 + 5e18, 1);
+    }
+
+    // ---- checkpoints
+
+    function testFuzzStakeAtEqualsAPlainList(uint256[] calldata moves) public {
+        uint256 n = moves.length > 24 ? 24 : moves.length;
+        uint256[] memory stakes = new uint256[](n + 1);
+        uint256[] memory times = new uint256[](n + 1);
+        stakes[0] = SELF_BOND;
+        times[0] = block.timestamp;
+        for (uint256 i; i < n; ++i) {
+            vm.warp(block.timestamp + (moves[i] & 7)); // several moves in one second too
+            uint256 shares = staking.sharesOf(operator, alice);
+            if (moves[i] & 8 == 0 && shares != 0) {
+                vm.prank(alice);
+                staking.undelegate(operator, shares, 0);
+            } else {
+                stake(operator, alice, bound(moves[i] >> 4, 1e12, 1e24));
+            }
+            stakes[i + 1] = staking.poolOf(operator).activeTokens;
+            times[i + 1] = block.timestamp;
+        }
+        vm.warp(block.timestamp + 1);
+        for (uint256 t = times[0] - 1; t < block.timestamp; ++t) {
+            uint256 expected;
+            for (uint256 i; i <= n && times[i] <= t; ++i) {
+                expected = stakes[i];
+            }
+            assertEq(staking.stakeAt(operator, uint48(t)), expected);
+        }
+    }
+
+    function testFuzzAnEarmarkIsBoundByThenAndNow(uint256 then, uint256 gone, uint256 amount) public {
+        then = bound(then, 1, 1_000_000e18);
+        uint256 shares = stake(operator, alice, then);
+        skip(1);
+        uint48 asOf = uint48(block.timestamp - 1);
+        gone = bound(gone, 0, shares);
+        if (gone != 0) {
+            vm.prank(alice);
+            staking.undelegate(operator, gone, 0);
+        }
+        stake(operator, bob, 1_000_000e18);
+        uint256 nowStaked = staking.eligibleStake(operator);
+        uint256 free = SELF_BOND + then < nowStaked ? SELF_BOND + then : nowStaked;
+        amount = bound(amount, 1, 2 * free);
+        vm.startPrank(duty);
+        if (amount > free) {
+            vm.expectRevert(abi.encodeWithSelector(IStaking.StakingStakeTooLow.selector, operator, free, amount));
+            staking.earmark(operator, amount, asOf);
+        } else {
+            staking.earmark(operator, amount, asOf);
+            // The same stake backs no second duty.
+            vm.expectRevert(
+                abi.encodeWithSelector(IStaking.StakingStakeTooLow.selector, operator, free - amount, free - amount + 1)
+            );
+            staking.earmark(operator, free - amount + 1, asOf);
+        }
+        vm.stopPrank();
+    }
+
+    // ---- permit
+
+    function testAPermitSpentBySomebodyElseIsNoError() public {
+        (address owner, uint256 key) = makeAddrAndKey("permit owner");
+        require(token.transfer(owner, 10e18));
+        uint256 deadline = block.timestamp + 1;
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, permitDigest(owner, 10e18, deadline));
+        uint256 before = vm.snapshotState();
+        vm.prank(owner);
+        assertEq(staking.delegateWithPermit(operator, 10e18, 0, deadline, v, r, s), 10e18);
+        vm.revertToState(before);
+        // The same, after somebody has copied the permit out of the pool of pending transactions.
+        vm.prank(bob);
+        token.permit(owner, address(staking), 10e18, deadline, v, r, s);
+        vm.prank(owner);
+        assertEq(staking.delegateWithPermit(operator, 10e18, 0, deadline, v, r, s), 10e18);
+        // Without an allowance a bad permit does fail.
+        require(token.transfer(owner, 10e18));
+        vm.prank(owner);
+        vm.expectRevert();
+        staking.delegateWithPermit(operator, 10e18, 0, deadline, v, r, s);
+    }
+
+    function permitDigest(address owner, uint256 amount, uint256 deadline) private view returns (bytes32) {
+        bytes32 structHash = keccak256(
+            abi.encode(
+                keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"),
+                owner,
+                address(staking),
+                amount,
+                token.nonces(owner),
+                deadline
+            )
+        );
+        return keccak256(abi.encodePacked("\x19\x01", token.DOMAIN_SEPARATOR(), structHash));
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
+
+import {CoveyToken} from "../../../contracts/CoveyToken.sol";
+import {Staking} from "../../../contracts/Staking.sol";
+import {IStaking} from "../../../contracts/interfaces/IStaking.sol";
+import {Test} from "./Test.sol";
+
+/// @notice A token, a Staking with this contract as its governor and one duty, and an operator with its self-bond.
+abstract contract StakingFixture is Test {
+    uint40 internal constant UNBONDING = 14 days;
+    uint40 internal constant DRIP = 7 days;
+    uint40 internal constant NOTICE = 3 days;
+    uint40 internal constant JAIL = 2 days;
+    uint256 internal constant MIN_BOND = 100e18;
+    uint256 internal constant SELF_BOND = 1000e18;
+    uint16 internal constant COMMISSION = 1000;
+
+    CoveyToken internal token;
+    Staking internal staking;
+    AccessManager internal manager;
+    address internal treasury = makeAddr("treasury");
+    address internal duty = makeAddr("duty");
+    address internal operator = makeAddr("operator");
+    address internal rewardAddress = makeAddr("reward address");
+
+    function setUp() public virtual {
+        manager = new AccessManager(address(this));
+        token = new CoveyToken(address(manager), address(this), 300_000_000e18);
+        staking = new Staking(address(manager), address(token), treasury, config());
+        staking.setDuty(duty, true);
+        vm.prank(duty);
+        token.approve(address(staking), type(uint256).max);
+        register(operator, rewardAddress);
+        stake(operator, operator, SELF_BOND);
+    }
+
+    function config() internal pure returns (IStaking.StakingConfig memory) {
+        return IStaking.StakingConfig({
+            minSelfBond: MIN_BOND,
+            unbondingPeriod: UNBONDING,
+            maxTaskLife: 10 days,
+            dripPeriod: DRIP,
+            commissionNotice: NOTICE,
+            maxCommissionBps: 5000,
+            absenceCapBps: 500,
+            jailPeriod: JAIL
+        });
+    }
+
+    function register(address who, address rewards) internal {
+        vm.prank(who);
+        staking.registerOperator(signerOf(who), rewards, COMMISSION);
+    }
+
+    function signerOf(address who) internal pure returns (address) {
+        return address(uint160(uint256(keccak256(abi.encode("signer", who)))));
+    }
+
+    /// @notice Fund `who`, then delegate `amount` from it to `to`.
+    function stake(address to, address who, uint256 amount) internal returns (uint256 shares) {
+        require(token.transfer(who, amount));
+        vm.startPrank(who);
+        token.approve(address(staking), amount);
+        shares = staking.delegate(to, amount, 0);
+        vm.stopPrank();
+    }
+
+    function reward(address to, uint256 amount) internal {
+        require(token.transfer(duty, amount));
+        vm.prank(duty);
+        staking.addReward(to, amount);
+    }
+
+    /// @notice Earmark and slash in one go.
+    function slash(address of_, uint256 amount, bool capped) internal returns (uint256 taken) {
+        vm.startPrank(duty);
+        staking.earmark(of_, amount, uint48(block.timestamp - 1));
+        taken = staking.slash(of_, amount, amount, address(0), capped);
+        staking.releaseEarmark(of_, amount - taken);
+        vm.stopPrank();
+    }
+
+    /// @notice Tokens a share, times 1e18, with the virtual ones.
+    function price(address of_) internal view returns (uint256) {
+        IStaking.PoolView memory pool = staking.poolOf(of_);
+        return (pool.activeTokens + 1e12) * 1e18 / (pool.activeShares + 1e12);
+    }
+}
