@@ -13,10 +13,8 @@ import {Sortition} from "./libraries/Sortition.sol";
 /// @title Scoring: seed, seats, score commit-reveal, settlement
 /// @dev Nothing is stored per score. A row takes one slot, a page one: the fold of its rows, then the root of its medians.
 contract Scoring is IScoring {
-    /// @dev A round of a task: two slots besides the seed. Rows and pages are filed by task and round number, so that a reseated
-    /// committee shares nothing with the one before.
-    struct RoundData {
-        // One slot.
+    /// @dev One slot: what is fixed once the seed is.
+    struct Stage {
         uint64 target;
         uint40 seedAt;
         uint40 scoreCommitEnd;
@@ -26,7 +24,10 @@ contract Scoring is IScoring {
         uint16 h;
         uint16 tau;
         uint16 floorScore;
-        // One slot.
+    }
+
+    /// @dev One slot: the terms that seats and quorum need, and what changes with each row and page.
+    struct Tally {
         uint88 totalEarmarked; // S
         uint16 targetSeats; // K
         uint16 committedRows;
@@ -37,6 +38,11 @@ contract Scoring is IScoring {
         uint8 power;
         uint40 settledAt;
         uint24 appeal;
+    }
+
+    struct RoundData {
+        Stage stage;
+        Tally tally;
         bytes32 seed;
     }
 
@@ -66,11 +72,12 @@ contract Scoring is IScoring {
 
     mapping(uint256 taskId => RoundData) private _rounds;
     mapping(uint256 taskId => TotalsData) private _totals;
-    mapping(uint256 taskId => mapping(uint256 number => mapping(address operator => RowData))) private _rows;
+    // Rows, pages and losses are filed by task and round number, so that a reseated committee shares nothing with the one before.
+    mapping(uint256 key => mapping(address operator => RowData)) private _rows;
     /// @dev The fold of a page's rows until it is settled, its root from then on.
-    mapping(uint256 taskId => mapping(uint256 number => mapping(uint256 page => bytes32))) private _pages;
+    mapping(uint256 key => mapping(uint256 page => bytes32)) private _pages;
     /// @dev Losses, eight to a word: the row revealed i-th at bits 32·(i mod 8) of word i / 8. A sum is below 2^15 · 2^12.
-    mapping(uint256 taskId => mapping(uint256 number => mapping(uint256 slot => uint256))) private _losses;
+    mapping(uint256 key => mapping(uint256 slot => uint256)) private _losses;
 
     constructor(address registry_, address staking_, address rewards_, address randomness_) {
         registry = ITaskRegistry(registry_);
@@ -84,44 +91,45 @@ contract Scoring is IScoring {
     /// @inheritdoc IScoring
     function requestSeed(uint256 taskId) external {
         RoundData storage round = _rounds[taskId];
+        Stage memory stage = round.stage;
         ITaskRegistry.ScoringTerms memory terms = registry.scoringTermsOf(taskId);
-        uint64 previous = round.target;
-        if (previous == 0) {
+        if (stage.target == 0) {
             if (!registry.readyForSeed(taskId)) revert ScoringNotReady(taskId);
-            round.entries = terms.entries;
-            round.h = terms.h;
-            round.tau = terms.tau;
-            round.floorScore = terms.floorScore;
-            round.totalEarmarked = uint88(terms.totalEarmarked); // the registry keeps 88 bits
-            round.targetSeats = terms.targetSeats;
-            round.power = terms.power;
-            round.appeal = uint24(terms.appeal); // the registry keeps 24 bits
+            stage.entries = terms.entries;
+            stage.h = terms.h;
+            stage.tau = terms.tau;
+            stage.floorScore = terms.floorScore;
+            Tally memory tally;
+            tally.totalEarmarked = uint88(terms.totalEarmarked); // the registry keeps 88 bits
+            tally.targetSeats = terms.targetSeats;
+            tally.power = terms.power;
+            tally.appeal = uint24(terms.appeal); // the registry keeps 24 bits
+            round.tally = tally;
         } else {
-            if (round.seedAt != 0) revert ScoringSeedFixed(taskId);
+            if (stage.seedAt != 0) revert ScoringSeedFixed(taskId);
             _checkRunning(taskId);
-            if (!randomness.isLost(previous)) revert ScoringSeedPending(taskId, previous);
+            if (!randomness.isLost(stage.target)) revert ScoringSeedPending(taskId, stage.target);
         }
         _scoreWindows(taskId, terms);
-        uint64 target = randomness.request();
-        round.target = target;
-        emit SeedRequested(taskId, round.number, target, terms.totalEarmarked);
+        stage.target = randomness.request();
+        round.stage = stage;
+        emit SeedRequested(taskId, stage.number, stage.target, terms.totalEarmarked);
         rewards.tip(taskId, msg.sender);
     }
 
     /// @inheritdoc IScoring
     function fixSeed(uint256 taskId, bytes calldata proof) external {
         RoundData storage round = _rounds[taskId];
-        uint64 target = round.target;
-        if (target == 0) revert ScoringNoSeed(taskId);
-        if (round.seedAt != 0) revert ScoringSeedFixed(taskId);
+        Stage memory stage = round.stage;
+        if (stage.target == 0) revert ScoringNoSeed(taskId);
+        if (stage.seedAt != 0) revert ScoringSeedFixed(taskId);
         _checkRunning(taskId);
-        (uint40 commitEnd, uint40 revealEnd) = _scoreWindows(taskId, registry.scoringTermsOf(taskId));
-        bytes32 seed = randomness.reveal(target, proof);
+        (stage.scoreCommitEnd, stage.scoreRevealEnd) = _scoreWindows(taskId, registry.scoringTermsOf(taskId));
+        bytes32 seed = randomness.reveal(stage.target, proof);
+        stage.seedAt = uint40(block.timestamp);
         round.seed = seed;
-        round.seedAt = uint40(block.timestamp);
-        round.scoreCommitEnd = commitEnd;
-        round.scoreRevealEnd = revealEnd;
-        emit SeedFixed(taskId, round.number, seed, commitEnd, revealEnd);
+        round.stage = stage;
+        emit SeedFixed(taskId, stage.number, seed, stage.scoreCommitEnd, stage.scoreRevealEnd);
         rewards.tip(taskId, msg.sender);
     }
 
@@ -129,27 +137,28 @@ contract Scoring is IScoring {
 
     /// @inheritdoc IScoring
     function commitScores(uint256 taskId, address operator, bytes32 commitment) external {
-        RoundData storage round = _rounds[taskId];
-        (RowData storage row, uint16 seats) = _seat(taskId, round, operator);
-        uint256 rows = uint256(round.committedRows) + 1;
-        uint256 allSeats = uint256(round.committedSeats) + seats;
+        Stage memory stage = _rounds[taskId].stage;
+        Tally memory tally = _rounds[taskId].tally;
+        RowData storage row = _rows[_key(taskId, stage.number)][operator];
+        uint16 seats = _takeSeat(taskId, stage, tally, row, operator);
+        uint256 rows = uint256(tally.committedRows) + 1;
+        uint256 allSeats = uint256(tally.committedSeats) + seats;
         // With at most 1,023 seats expected neither bound is ever met; were it, the settlement's lanes would overflow.
         if (rows > PackedScores.MAX_ROWS || allSeats > PackedScores.MAX_SEATS) revert ScoringFull(taskId);
-        round.committedRows = uint16(rows);
-        round.committedSeats = uint16(allSeats);
-        row.commitment = bytes28(commitment);
-        row.seats = seats;
-        row.mark = COMMITTED;
-        emit ScoresCommitted(taskId, round.number, operator, seats, commitment);
+        tally.committedRows = uint16(rows);
+        tally.committedSeats = uint16(allSeats);
+        _rounds[taskId].tally = tally;
+        _store(row, RowData({commitment: bytes28(commitment), seats: seats, mark: COMMITTED}));
+        emit ScoresCommitted(taskId, stage.number, operator, seats, commitment);
     }
 
     /// @inheritdoc IScoring
     function abstain(uint256 taskId, address operator) external {
-        RoundData storage round = _rounds[taskId];
-        (RowData storage row, uint16 seats) = _seat(taskId, round, operator);
-        row.seats = seats;
-        row.mark = ABSTAINED;
-        emit Abstained(taskId, round.number, operator, seats);
+        Stage memory stage = _rounds[taskId].stage;
+        RowData storage row = _rows[_key(taskId, stage.number)][operator];
+        uint16 seats = _takeSeat(taskId, stage, _rounds[taskId].tally, row, operator);
+        _store(row, RowData({commitment: 0, seats: seats, mark: ABSTAINED}));
+        emit Abstained(taskId, stage.number, operator, seats);
     }
 
     /// @inheritdoc IScoring
@@ -160,45 +169,43 @@ contract Scoring is IScoring {
         bytes32 evidenceDigest,
         bytes32 salt
     ) external {
-        RoundData storage round = _rounds[taskId];
-        uint8 number = round.number;
-        if (block.timestamp < round.scoreCommitEnd || block.timestamp >= round.scoreRevealEnd) {
+        Stage memory stage = _rounds[taskId].stage;
+        if (block.timestamp < stage.scoreCommitEnd || block.timestamp >= stage.scoreRevealEnd) {
             revert ScoringWindowClosed(taskId, "scoreReveal");
         }
-        RowData memory row = _rows[taskId][number][operator];
+        uint256 key = _key(taskId, stage.number);
+        RowData memory row = _rows[key][operator];
         if (row.mark != COMMITTED) revert ScoringNotCommitted(taskId, operator);
-        uint256 entries = round.entries;
-        uint256 count = PackedScores.wordCount(entries);
+        uint256 count = PackedScores.wordCount(stage.entries);
         if (words.length != count) revert ScoringBadLength(words.length, count);
         bytes32 wordsHash = PackedScores.hashWords(words, 0, count);
-        if (
-            bytes28(
-                    keccak256(
-                        abi.encode(
-                            block.chainid,
-                            address(this),
-                            taskId,
-                            uint256(number),
-                            operator,
-                            wordsHash,
-                            evidenceDigest,
-                            salt
-                        )
-                    )
-                ) != row.commitment
-        ) revert ScoringBadReveal(taskId, operator);
-        uint256 bad = PackedScores.firstBadWord(words, entries);
+        bytes32 commitment = keccak256(
+            abi.encode(
+                block.chainid, address(this), taskId, uint256(stage.number), operator, wordsHash, evidenceDigest, salt
+            )
+        );
+        if (bytes28(commitment) != row.commitment) revert ScoringBadReveal(taskId, operator);
+        uint256 bad = PackedScores.firstBadWord(words, stage.entries);
         if (bad != count) revert ScoringBadWord(bad);
 
-        uint16 index = round.revealedRows;
-        round.revealedRows = index + 1;
-        round.revealedSeats += row.seats;
-        row.mark = FIRST_REVEALED + index;
-        _rows[taskId][number][operator] = row;
+        Tally memory tally = _rounds[taskId].tally;
+        uint16 index = tally.revealedRows;
+        // Revealed rows and seats are among the committed, which fit.
+        unchecked {
+            tally.revealedRows = index + 1;
+            tally.revealedSeats += row.seats;
+            row.mark = FIRST_REVEALED + index;
+        }
+        _rounds[taskId].tally = tally;
+        _store(_rows[key][operator], row);
         _foldPages(
-            _pages[taskId][number], PackedScores.pageWords(round.committedRows), operator, row.seats, words, wordsHash
+            _pages[key],
+            PackedScores.pageWords(tally.committedRows),
+            PackedScores.head(operator, row.seats),
+            words,
+            wordsHash
         );
-        emit ScoresRevealed(taskId, number, operator, row.seats, index, evidenceDigest, words);
+        emit ScoresRevealed(taskId, stage.number, operator, row.seats, index, evidenceDigest, words);
     }
 
     // ------------------------------------------------------------------ settlement
@@ -211,51 +218,50 @@ contract Scoring is IScoring {
         uint256[] calldata medians,
         uint256[] calldata words
     ) external {
-        RoundData storage round = _rounds[taskId];
         _checkRunning(taskId);
-        _checkRevealsOver(taskId, round);
-        if (!_quorum(round)) revert ScoringQuorum(taskId, round.revealedSeats, round.committedSeats);
-        uint256 pages = _pageCount(round);
-        if (page < round.settledPages) revert ScoringPageSettled(taskId, page);
-        if (page != round.settledPages || page >= pages) revert ScoringBadPage(taskId, page);
-        bool last = page + 1 == pages;
-        uint256[] memory table = _checkPage(taskId, round, page, last, rows, medians, words);
-
-        (uint256 spread, uint256 weights) =
-            PackedScores.weigh(medians, 2 * uint256(round.h), round.tau, round.floorScore, round.power);
-        bytes32 root = PageTree.root(medians);
-        uint8 number = round.number;
-        _pages[taskId][number][page] = root;
-        round.settledPages = uint16(page + 1); // at most 2,048 pages
-        emit PageSettled(taskId, number, uint16(page), root, weights, uint64(spread), medians);
+        Stage memory stage = _rounds[taskId].stage;
+        Tally memory tally = _rounds[taskId].tally;
+        _checkRevealsOver(taskId, stage, tally);
+        if (!_quorum(tally)) revert ScoringQuorum(taskId, tally.revealedSeats, tally.committedSeats);
+        uint256 key = _key(taskId, stage.number);
+        uint256[] memory table = _checkPage(taskId, key, stage, tally, page, rows, medians, words);
 
         TotalsData memory totals = _totals[taskId];
+        (uint256 spread, uint256 weights) =
+            PackedScores.weigh(medians, 2 * uint256(stage.h), stage.tau, stage.floorScore, tally.power);
         // TotalsData says why these fit.
-        totals.weights += uint96(weights);
-        totals.spread += uint64(spread);
-        uint256[] memory losses = _addLosses(_losses[taskId][number], table, page != 0);
-        if (last) {
+        unchecked {
+            totals.weights += uint96(weights);
+            totals.spread += uint64(spread);
+        }
+        bytes32 root = PageTree.root(medians);
+        _pages[key][page] = root;
+        emit PageSettled(taskId, stage.number, uint16(page), root, weights, uint64(spread), medians);
+
+        uint256[] memory losses = _addLosses(_losses[key], table, page != 0);
+        tally.settledPages = uint16(page + 1); // at most 2,048 pages
+        if (tally.settledPages == _pageCount(stage, tally)) {
             totals.gainSeats = uint96(_gainSeats(table, losses, totals.spread));
-            round.settledAt = uint40(block.timestamp);
+            tally.settledAt = uint40(block.timestamp);
             emit RoundSettled(
                 taskId,
-                number,
+                stage.number,
                 Totals(totals.weights, totals.gainSeats, totals.spread),
                 losses,
-                uint40(block.timestamp + round.appeal)
+                uint40(block.timestamp + tally.appeal)
             );
         }
+        _rounds[taskId].tally = tally;
         _totals[taskId] = totals;
         rewards.tip(taskId, msg.sender);
     }
 
     /// @inheritdoc IScoring
     function finalise(uint256 taskId) external {
-        RoundData storage round = _rounds[taskId];
         _checkRunning(taskId);
-        uint256 settledAt = round.settledAt;
-        if (settledAt == 0) revert ScoringNotSettled(taskId);
-        uint256 payableAt = settledAt + round.appeal;
+        Tally memory tally = _rounds[taskId].tally;
+        if (tally.settledAt == 0) revert ScoringNotSettled(taskId);
+        uint256 payableAt = uint256(tally.settledAt) + tally.appeal;
         if (block.timestamp < payableAt) revert ScoringAppealOpen(taskId, uint40(payableAt));
         rewards.tip(taskId, msg.sender);
         registry.endTask(taskId, ITaskRegistry.Outcome.Paid, "settled");
@@ -263,11 +269,12 @@ contract Scoring is IScoring {
 
     /// @inheritdoc IScoring
     function failRound(uint256 taskId) external {
-        RoundData storage round = _rounds[taskId];
         _checkRunning(taskId);
-        _checkRevealsOver(taskId, round);
-        if (_quorum(round)) revert ScoringQuorumReached(taskId);
-        emit RoundFailed(taskId, round.number, round.revealedSeats, round.committedSeats);
+        Stage memory stage = _rounds[taskId].stage;
+        Tally memory tally = _rounds[taskId].tally;
+        _checkRevealsOver(taskId, stage, tally);
+        if (_quorum(tally)) revert ScoringQuorumReached(taskId);
+        emit RoundFailed(taskId, stage.number, tally.revealedSeats, tally.committedSeats);
         rewards.tip(taskId, msg.sender);
         registry.endTask(taskId, ITaskRegistry.Outcome.Failed, "quorum");
     }
@@ -276,23 +283,24 @@ contract Scoring is IScoring {
 
     /// @inheritdoc IScoring
     function roundOf(uint256 taskId) external view returns (Round memory) {
-        RoundData storage round = _rounds[taskId];
-        bool committed = round.committedRows != 0;
+        Stage memory stage = _rounds[taskId].stage;
+        Tally memory tally = _rounds[taskId].tally;
+        bool committed = tally.committedRows != 0;
         return Round({
-            number: round.number,
-            target: round.target,
-            seed: round.seed,
-            seedAt: round.seedAt,
-            scoreCommitEnd: round.scoreCommitEnd,
-            scoreRevealEnd: round.scoreRevealEnd,
-            committedRows: round.committedRows,
-            committedSeats: round.committedSeats,
-            revealedRows: round.revealedRows,
-            revealedSeats: round.revealedSeats,
-            pageWords: committed ? uint16(PackedScores.pageWords(round.committedRows)) : 0,
-            pages: committed ? uint16(_pageCount(round)) : 0,
-            settledPages: round.settledPages,
-            settledAt: round.settledAt
+            number: stage.number,
+            target: stage.target,
+            seed: _rounds[taskId].seed,
+            seedAt: stage.seedAt,
+            scoreCommitEnd: stage.scoreCommitEnd,
+            scoreRevealEnd: stage.scoreRevealEnd,
+            committedRows: tally.committedRows,
+            committedSeats: tally.committedSeats,
+            revealedRows: tally.revealedRows,
+            revealedSeats: tally.revealedSeats,
+            pageWords: committed ? uint16(PackedScores.pageWords(tally.committedRows)) : 0,
+            pages: committed ? uint16(_pageCount(stage, tally)) : 0,
+            settledPages: tally.settledPages,
+            settledAt: tally.settledAt
         });
     }
 
@@ -304,7 +312,7 @@ contract Scoring is IScoring {
 
     /// @inheritdoc IScoring
     function rowOf(uint256 taskId, address operator) external view returns (Row memory row) {
-        RowData memory data = _rows[taskId][_rounds[taskId].number][operator];
+        RowData memory data = _rows[_currentKey(taskId)][operator];
         row.commitment = data.commitment;
         row.seats = data.seats;
         if (data.mark >= FIRST_REVEALED) {
@@ -317,33 +325,32 @@ contract Scoring is IScoring {
 
     /// @inheritdoc IScoring
     function seatsOf(uint256 taskId, address operator) external view returns (uint16) {
-        RoundData storage round = _rounds[taskId];
-        if (round.seedAt == 0) revert ScoringNoSeed(taskId);
-        return _seatsOf(taskId, round, operator);
+        Stage memory stage = _rounds[taskId].stage;
+        if (stage.seedAt == 0) revert ScoringNoSeed(taskId);
+        return _seatsOf(taskId, stage.number, _rounds[taskId].tally, operator);
     }
 
     /// @inheritdoc IScoring
     function accumulatorOf(uint256 taskId, uint256 page) external view returns (bytes32) {
-        RoundData storage round = _rounds[taskId];
-        return page < round.settledPages ? bytes32(0) : _pages[taskId][round.number][page];
+        if (page < _rounds[taskId].tally.settledPages) return 0;
+        return _pages[_currentKey(taskId)][page];
     }
 
     /// @inheritdoc IScoring
-    function pageRootOf(uint256 taskId, uint256 page) external view returns (bytes32) {
-        RoundData storage round = _rounds[taskId];
-        return page < round.settledPages ? _pages[taskId][round.number][page] : bytes32(0);
+    function pageRootOf(uint256 taskId, uint256 page) public view returns (bytes32) {
+        if (page >= _rounds[taskId].tally.settledPages) return 0;
+        return _pages[_currentKey(taskId)][page];
     }
 
     /// @inheritdoc IScoring
     function lossOf(uint256 taskId, uint32 index) public view returns (uint32) {
-        return uint32(_losses[taskId][_rounds[taskId].number][index / 8] >> (32 * (index % 8)));
+        return uint32(_losses[_currentKey(taskId)][index / 8] >> (32 * (index % 8)));
     }
 
     /// @inheritdoc IScoring
     function gainOf(uint256 taskId, address operator) external view returns (uint256) {
-        RoundData storage round = _rounds[taskId];
-        if (round.settledAt == 0) revert ScoringNotSettled(taskId);
-        uint16 mark = _rows[taskId][round.number][operator].mark;
+        if (_rounds[taskId].tally.settledAt == 0) revert ScoringNotSettled(taskId);
+        uint16 mark = _rows[_currentKey(taskId)][operator].mark;
         if (mark < FIRST_REVEALED) return 0;
         return _gain(_totals[taskId].spread, lossOf(taskId, mark - FIRST_REVEALED));
     }
@@ -354,19 +361,25 @@ contract Scoring is IScoring {
         view
         returns (bool)
     {
-        RoundData storage round = _rounds[taskId];
-        uint256 width = PackedScores.pageWords(round.committedRows);
-        uint256 page = wordIndex / width;
-        if (page >= round.settledPages) return false;
-        return PageTree.verify(_pages[taskId][round.number][page], wordIndex % width, word, proof);
+        uint256 width = PackedScores.pageWords(_rounds[taskId].tally.committedRows);
+        // No root is zero, so nothing verifies against a page that is not settled.
+        return PageTree.verify(pageRootOf(taskId, wordIndex / width), wordIndex % width, word, proof);
     }
 
     /// @inheritdoc IScoring
     function isSettled(uint256 taskId) external view returns (bool) {
-        return _rounds[taskId].settledAt != 0;
+        return _rounds[taskId].tally.settledAt != 0;
     }
 
-    // ------------------------------------------------------------------ private: checks
+    // ------------------------------------------------------------------ private: keys and checks
+
+    function _key(uint256 taskId, uint8 number) private pure returns (uint256) {
+        return (taskId << 8) | number;
+    }
+
+    function _currentKey(uint256 taskId) private view returns (uint256) {
+        return _key(taskId, _rounds[taskId].stage.number);
+    }
 
     function _checkRunning(uint256 taskId) private view {
         if (registry.outcomeOf(taskId) != ITaskRegistry.Outcome.Running) revert ScoringEnded(taskId);
@@ -384,58 +397,67 @@ contract Scoring is IScoring {
         if (uint256(revealEnd) + terms.appeal > terms.expiresAt) revert ScoringWindowClosed(taskId, "seed");
     }
 
-    /// @dev The operator's row, still empty, and its seats: checks seed, window, signer and seat.
-    function _seat(uint256 taskId, RoundData storage round, address operator)
+    /// @dev Checks seed, window, signer, seat, and that the operator has done nothing in this round yet. Returns its seats.
+    function _takeSeat(uint256 taskId, Stage memory stage, Tally memory tally, RowData storage row, address operator)
         private
         view
-        returns (RowData storage row, uint16 seats)
+        returns (uint16 seats)
     {
-        if (round.seedAt == 0) revert ScoringNoSeed(taskId);
-        if (block.timestamp >= round.scoreCommitEnd) revert ScoringWindowClosed(taskId, "scoreCommit");
+        if (stage.seedAt == 0) revert ScoringNoSeed(taskId);
+        if (block.timestamp >= stage.scoreCommitEnd) revert ScoringWindowClosed(taskId, "scoreCommit");
         if (staking.signerOf(operator) != msg.sender) revert ScoringNotSigner(msg.sender, operator);
-        row = _rows[taskId][round.number][operator];
         if (row.mark != NONE) revert ScoringAlreadyCommitted(taskId, operator);
-        seats = _seatsOf(taskId, round, operator);
+        seats = _seatsOf(taskId, stage.number, tally, operator);
         if (seats == 0) revert ScoringNoSeat(taskId, operator);
     }
 
-    function _seatsOf(uint256 taskId, RoundData storage round, address operator) private view returns (uint16) {
-        bytes32 draw =
-            keccak256(abi.encode(block.chainid, address(this), taskId, uint256(round.number), round.seed, operator));
+    function _seatsOf(uint256 taskId, uint8 number, Tally memory tally, address operator)
+        private
+        view
+        returns (uint16)
+    {
         uint256 earmark = registry.earmarkOf(taskId, operator);
         if (earmark == 0) return 0;
+        bytes32 draw = keccak256(
+            abi.encode(block.chainid, address(this), taskId, uint256(number), _rounds[taskId].seed, operator)
+        );
         // At most K + 1.
-        return uint16(Sortition.seats(draw, earmark, round.totalEarmarked, round.targetSeats));
+        return uint16(Sortition.seats(draw, earmark, tally.totalEarmarked, tally.targetSeats));
     }
 
     /// @dev No reveal can come any more: the window is over, or commits are closed and all committed rows are revealed.
-    function _checkRevealsOver(uint256 taskId, RoundData storage round) private view {
-        if (round.seedAt == 0) revert ScoringNoSeed(taskId);
-        uint40 until = round.committedRows == round.revealedRows ? round.scoreCommitEnd : round.scoreRevealEnd;
+    function _checkRevealsOver(uint256 taskId, Stage memory stage, Tally memory tally) private view {
+        if (stage.seedAt == 0) revert ScoringNoSeed(taskId);
+        uint40 until = tally.committedRows == tally.revealedRows ? stage.scoreCommitEnd : stage.scoreRevealEnd;
         if (block.timestamp < until) revert ScoringWindowOpen(taskId, until);
     }
 
-    function _quorum(RoundData storage round) private view returns (bool) {
-        uint256 doubled = 2 * uint256(round.revealedSeats);
-        return doubled > round.committedSeats && doubled > round.targetSeats;
+    function _quorum(Tally memory tally) private pure returns (bool) {
+        uint256 doubled = 2 * uint256(tally.revealedSeats);
+        return doubled > tally.committedSeats && doubled > tally.targetSeats;
     }
 
-    function _pageCount(RoundData storage round) private view returns (uint256) {
-        uint256 width = PackedScores.pageWords(round.committedRows);
-        return (PackedScores.wordCount(round.entries) + width - 1) / width;
+    function _pageCount(Stage memory stage, Tally memory tally) private pure returns (uint256) {
+        uint256 width = PackedScores.pageWords(tally.committedRows);
+        return (PackedScores.wordCount(stage.entries) + width - 1) / width;
     }
 
-    // ------------------------------------------------------------------ private: pages
+    // ------------------------------------------------------------------ private: rows and pages
+
+    /// @dev One write of the whole slot; the compiler would write field by field.
+    function _store(RowData storage row, RowData memory data) private {
+        row.commitment = data.commitment;
+        row.seats = data.seats;
+        row.mark = data.mark;
+    }
 
     function _foldPages(
         mapping(uint256 => bytes32) storage pages,
         uint256 width,
-        address operator,
-        uint16 seats,
+        uint256 head,
         uint256[] calldata words,
         bytes32 wordsHash
     ) private {
-        uint256 head = uint256(uint160(operator)) | (uint256(seats) << 160);
         uint256 count = words.length;
         if (count <= width) {
             // One page: its hash is the row's, which the commitment check has computed.
@@ -453,24 +475,26 @@ contract Scoring is IScoring {
     /// @dev Check a page's rows and medians. Returns two words a row: its seats, its loss in this page.
     function _checkPage(
         uint256 taskId,
-        RoundData storage round,
+        uint256 key,
+        Stage memory stage,
+        Tally memory tally,
         uint256 page,
-        bool last,
         uint256[] calldata rows,
         uint256[] calldata medians,
         uint256[] calldata words
     ) private view returns (uint256[] memory table) {
-        uint256 width = PackedScores.pageWords(round.committedRows);
-        uint256 wanted = last ? PackedScores.wordCount(round.entries) - page * width : width;
-        if (medians.length != wanted) revert ScoringBadLength(medians.length, wanted);
-        if (rows.length != round.revealedRows) revert ScoringBadLength(rows.length, round.revealedRows);
-        if (words.length != rows.length * wanted) revert ScoringBadLength(words.length, rows.length * wanted);
-        if (PackedScores.foldRows(rows, words, wanted) != _pages[taskId][round.number][page]) {
-            revert ScoringBadRows(taskId, page);
-        }
+        if (page < tally.settledPages) revert ScoringPageSettled(taskId, page);
+        uint256 width = PackedScores.pageWords(tally.committedRows);
+        uint256 all = PackedScores.wordCount(stage.entries);
+        if (page > tally.settledPages || page * width >= all) revert ScoringBadPage(taskId, page);
+        if (width > all - page * width) width = all - page * width;
+        if (medians.length != width) revert ScoringBadLength(medians.length, width);
+        if (rows.length != tally.revealedRows) revert ScoringBadLength(rows.length, tally.revealedRows);
+        if (words.length != rows.length * width) revert ScoringBadLength(words.length, rows.length * width);
+        if (PackedScores.foldRows(rows, words, width) != _pages[key][page]) revert ScoringBadRows(taskId, page);
         uint256 bad;
-        (table, bad) = PackedScores.measure(rows, medians, words, round.h, round.tau, round.revealedSeats);
-        if (bad != wanted) revert ScoringBadMedian(taskId, bad);
+        (table, bad) = PackedScores.measure(rows, medians, words, stage.h, stage.tau, tally.revealedSeats);
+        if (bad != width) revert ScoringBadMedian(taskId, page * width + bad);
     }
 
     /// @dev Add a page's losses to those of the pages before, and return the sums as stored.

@@ -7,6 +7,7 @@ pragma solidity ^0.8.28;
 library PackedScores {
     uint256 internal constant H = 0x8000800080008000800080008000800080008000800080008000800080008000;
     uint256 internal constant O = 0x0001000100010001000100010001000100010001000100010001000100010001;
+    uint256 private constant TWICE_H = 0x0001000100010001000100010001000100010001000100010001000100010000; // 2H mod 2^256
     uint256 internal constant LANES = 16;
     uint256 internal constant MAX_PAGE_WORDS = 64;
     /// @notice Bounds that keep every lane-parallel sum inside its lane.
@@ -31,14 +32,21 @@ library PackedScores {
 
     /// @notice Index of the first malformed word of a row over `entries` entries (a high bit set, or a score past the last entry), or
     /// the number of words if the row is well-formed.
-    function firstBadWord(uint256[] calldata words, uint256 entries) internal pure returns (uint256) {
-        for (uint256 i = 0; i < words.length; ++i) {
-            if (words[i] & H != 0) return i;
+    /// @param words wordCount(entries) of them, at least one
+    function firstBadWord(uint256[] calldata words, uint256 entries) internal pure returns (uint256 bad) {
+        uint256 count = words.length;
+        assembly ("memory-safe") {
+            for {} lt(bad, count) { bad := add(bad, 1) } {
+                if and(calldataload(add(words.offset, shl(5, bad))), H) { break }
+            }
+            // The lanes below the last used one are zero; a shift by 256 leaves nothing of a word that is used whole.
+            if eq(bad, count) {
+                let used := sub(entries, mul(LANES, sub(count, 1))) // lanes of the last word, 1..16
+                if shl(mul(16, used), calldataload(add(words.offset, shl(5, sub(count, 1))))) {
+                    bad := sub(count, 1)
+                }
+            }
         }
-        uint256 used = entries % LANES;
-        // The lanes below the last used one: 16 bits for each lane that is not used.
-        if (used != 0 && words[words.length - 1] << (16 * used) != 0) return words.length - 1;
-        return words.length;
     }
 
     /// @notice keccak256 of words[from .. from + count) as they lie in the call, no length in front.
@@ -52,14 +60,19 @@ library PackedScores {
         }
     }
 
+    /// @notice What stands for a row in a page: operator in the low 160 bits, seats above.
+    function head(address operator, uint16 seats) internal pure returns (uint256) {
+        return (uint256(seats) << 160) | uint160(operator);
+    }
+
     /// @notice The page's accumulator after one more row.
-    function fold(bytes32 accumulator, uint256 head, bytes32 pageHash) internal pure returns (bytes32 folded) {
+    function fold(bytes32 accumulator, uint256 rowHead, bytes32 pageHash) internal pure returns (bytes32 folded) {
         assembly ("memory-safe") {
             // abi.encode(accumulator, operator, uint256(seats), pageHash) beyond the free pointer; nothing is kept there.
             let scratch := mload(0x40)
             mstore(scratch, accumulator)
-            mstore(add(scratch, 0x20), shr(96, shl(96, head))) // operator: the low 160 bits
-            mstore(add(scratch, 0x40), shr(160, head)) // seats: all above, so that a dirty head gives another hash
+            mstore(add(scratch, 0x20), shr(96, shl(96, rowHead))) // operator: the low 160 bits
+            mstore(add(scratch, 0x40), shr(160, rowHead)) // seats: all above, so that a dirty head gives another hash
             mstore(add(scratch, 0x60), pageHash)
             folded := keccak256(scratch, 0x80)
         }
@@ -99,54 +112,62 @@ library PackedScores {
         table = new uint256[](2 * heads.length);
         bad = medians.length;
         assembly ("memory-safe") {
-            let first := add(table, 0x20)
-            let end := add(first, shl(6, heads.length))
+            // What the inner loop needs is left by loops and in memory, where the optimiser cannot compute it again for each row.
+            let end := add(table, 0x20) // after the last row of the table
             {
-                let from := heads.offset
-                for { let row := first } lt(row, end) { row := add(row, 0x40) } {
-                    mstore(row, shr(160, calldataload(from)))
-                    from := add(from, 0x20)
+                let last := add(heads.offset, shl(5, heads.length))
+                for { let from := heads.offset } lt(from, last) { from := add(from, 0x20) } {
+                    mstore(end, shr(160, calldataload(from)))
+                    end := add(end, 0x40)
                 }
             }
-            let stride := shl(5, medians.length) // bytes a row has in this page
-            let free := mul(h, O) // h in every lane
-            let clip := mul(add(h, tau), O) // h + tau in every lane, below 2^15
-            let atMost := mul(shr(1, add(total, 1)), O) // 2 n >= W  <=>  n >= ceil(W / 2)
-            let atLeast := mul(add(shr(1, total), 1), O) // 2 (W - n) < W  <=>  n >= floor(W / 2) + 1
+            // The medians go beyond the free pointer: nothing is allocated before they are done with.
+            let middle := mload(0x40)
+            let width := shl(5, medians.length)
+            calldatacopy(middle, medians.offset, width)
+            let free := h
+            let clip := add(h, tau) // below 2^15
+            let stride := 1
+            for { let bits := 16 } lt(bits, 256) { bits := shl(1, bits) } {
+                free := or(free, shl(bits, free)) // h in every lane
+                clip := or(clip, shl(bits, clip)) // h + tau in every lane
+                stride := width // bytes a row has in this page
+            }
 
             // Column after column, so that the medians' comparisons stay on the stack.
-            for { let column := 0 } lt(column, stride) { column := add(column, 0x20) } {
-                let m := calldataload(add(medians.offset, column))
-                let mh := or(m, H)
+            for { let column := 0 } lt(column, width) { column := add(column, 0x20) } {
+                let below := sub(H, mload(add(middle, column))) // 2^15 - m in every lane
                 let le := 0 // seats of rows with x <= m, in every lane
                 let ge := 0 // seats of rows with x >= m, in every lane
                 let from := add(words.offset, column)
-                for { let row := first } lt(row, end) { row := add(row, 0x40) } {
-                    let x := calldataload(from)
+                for { let row := add(table, 0x20) } lt(row, end) { row := add(row, 0x40) } {
+                    let t := add(calldataload(from), below) // 2^15 + (x - m): bit 15 set <=> x >= m
+                    let u := sub(TWICE_H, t) // 2^15 + (m - x), for t + u = 2^16 in every lane: bit 15 set <=> x <= m
                     from := add(from, stride)
-                    let t := sub(or(x, H), m) // (x + 2^15) - m: bit 15 set <=> x >= m, low bits x - m
-                    let u := sub(mh, x) // (m + 2^15) - x: bit 15 set <=> x <= m, low bits m - x
                     let seats := mload(row)
                     let one := and(shr(15, t), O) // 1 where x >= m
                     ge := add(ge, mul(one, seats)) // at most 2^15 - 1 in all: no carry between lanes
                     le := add(le, mul(and(shr(15, u), O), seats))
-                    // d = |x - m| with bit 15 set: t where x >= m, else u. 1 * 0xffff selects the whole lane.
+                    // d = 2^15 + |x - m|: t where x >= m, else u; 1 * 0xffff selects the whole lane.
                     let d := xor(u, and(xor(t, u), mul(one, 0xffff)))
-                    // max(d - h, 0): bit 15 stays set <=> d >= h; bit - (bit >> 15) = 0x7fff keeps the difference there.
+                    // max(d - h, 0): bit 15 stays set <=> d >= h, and bit - (bit >> 15) = 0x7fff keeps the difference there.
                     t := sub(d, free)
-                    u := and(t, H)
-                    t := and(t, sub(u, shr(15, u)))
+                    one := and(t, H)
+                    t := and(t, sub(one, shr(15, one)))
                     // min(max(d - h, 0), tau) = max(d - h, 0) - max(d - (h + tau), 0).
-                    d := sub(d, clip)
-                    u := and(d, H)
-                    t := sub(t, and(d, sub(u, shr(15, u))))
+                    u := sub(d, clip)
+                    one := and(u, H)
+                    u := and(u, sub(one, shr(15, one)))
                     // 2^16 = 1 mod 2^16 - 1, so the remainder is the sum of the lanes, which is at most 16 * 4095 < 2^16 - 1.
                     let loss := add(row, 0x20)
-                    mstore(loss, add(mload(loss), mod(t, 0xffff)))
+                    mstore(loss, add(mload(loss), mod(sub(t, u), 0xffff)))
                 }
-                // m is a lower median <=> 2 seats(x <= m) >= W and 2 seats(x < m) < W, seats(x < m) = W - seats(x >= m).
-                // Bit 15 of both differences stays set in all lanes; and no m has its own high bit set.
-                if or(and(m, H), xor(and(and(sub(or(le, H), atMost), sub(or(ge, H), atLeast)), H), H)) {
+                // m is a lower median <=> 2 seats(x <= m) >= W and 2 seats(x < m) < W, seats(x < m) = W - seats(x >= m), that is
+                // seats(x <= m) >= ceil(W / 2) and seats(x >= m) >= floor(W / 2) + 1. Bit 15 of both differences stays set in all lanes.
+                le := sub(or(le, H), mul(shr(1, add(total, 1)), O))
+                ge := sub(or(ge, H), mul(add(shr(1, total), 1), O))
+                // And no m has its own high bit set.
+                if or(and(mload(add(middle, column)), H), xor(and(and(le, ge), H), H)) {
                     bad := shr(5, column)
                     break
                 }

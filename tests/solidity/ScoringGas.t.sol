@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {ITaskRegistry} from "../../contracts/interfaces/ITaskRegistry.sol";
+import {CoveyFixture} from "./utils/CoveyFixture.sol";
+import {PlainScores} from "./utils/PlainScores.sol";
+
+/// @notice Sends a call and says what it took.
+contract Meter {
+    function run(address target, bytes calldata data) external returns (uint256 used) {
+        bytes memory copy = data;
+        require(target.code.length != 0, "no contract"); // a transaction's target is warm
+        uint256 before = gasleft();
+        (bool success,) = target.call(copy);
+        used = before - gasleft();
+        require(success, "call failed");
+    }
+}
+
+/// @notice What the steps of a task cost. The limits are those of the design.
+contract ScoringGasTest is CoveyFixture {
+    using PlainScores for uint256[];
+
+    event log_named_uint(string key, uint256 val);
+    Meter internal meter = new Meter();
+
+    /// @dev A task with `entries` lanes and one seat or so for each validator, up to the open score commits.
+    function open(uint256 entries, uint256 count) internal returns (uint256 taskId, address[] memory validators) {
+        vm.pauseGasMetering(); // setting up takes more than a test has
+        ITaskRegistry.TaskParams memory params = localParams();
+        params.maxEntries = uint16(entries);
+        params.targetSeats = uint16(count);
+        params.power = 3;
+        validators = joinMany("validator", count);
+        address[] memory trainers = joinMany("trainer", entries);
+        taskId = post(params);
+        fill(taskId, trainers, validators);
+        drawSeed(taskId, keccak256("prevrandao"));
+    }
+
+    function drawRows(uint256 entries, uint256 count) internal pure returns (uint256[][] memory rows) {
+        rows = new uint256[][](count);
+        for (uint256 j = 0; j < count; ++j) {
+            rows[j] = new uint256[](entries);
+            for (uint256 i = 0; i < entries; ++i) {
+                uint256 centre = 2000 + uint256(keccak256(abi.encode(i))) % 20_000;
+                rows[j][i] = centre + uint256(keccak256(abi.encode(i, j))) % 1200;
+            }
+        }
+    }
+
+    /// @dev Measures one transaction: what its execution takes, and what its receipt says, which is EIP-7623's floor where the calldata
+    /// outweighs the execution. Leaves the state as it was.
+    function measure(string memory name, address target, bytes memory data)
+        internal
+        returns (uint256 execution, uint256 total, uint256 floor)
+    {
+        uint256 snapshot = vm.snapshotState();
+        vm.resumeGasMetering();
+        execution = meter.run(target, data);
+        vm.pauseGasMetering();
+        vm.revertToState(snapshot);
+        uint256 tokens = 0;
+        for (uint256 i = 0; i < data.length; ++i) {
+            tokens += data[i] == 0 ? 1 : 4;
+        }
+        floor = 21_000 + 10 * tokens;
+        total = 21_000 + 4 * tokens + execution;
+        if (total < floor) total = floor;
+        emit log_named_uint(name, execution);
+        vm.snapshotValue("Scoring", string.concat(name, ", execution"), execution);
+        vm.snapshotValue("Scoring", string.concat(name, ", receipt"), total);
+    }
+
+    /// forge-config: default.isolate = true
+    function test_SettlingAThousandEntriesTakesOneTransactionAtTheFloor() external {
+        (uint256 taskId, address[] memory validators) = open(1024, 51);
+        uint256[][] memory rows = drawRows(1024, 51);
+        score(taskId, validators, rows);
+        assertEq(scoring.roundOf(taskId).pages, 1);
+        PageCall memory call = pageCall(taskId, 0, validators, rows);
+        bytes memory data = abi.encodeCall(scoring.settlePage, (taskId, 0, call.heads, call.medians, call.words));
+        assertLt(data.length, 131_072 - 512);
+        (uint256 execution, uint256 total, uint256 floor) =
+            measure("settlePage of 1024 entries x 51 rows", address(scoring), data);
+        assertLe(execution, 2_200_000);
+        assertEq(total, floor);
+        assertLe(total, 4_400_000);
+    }
+
+    /// forge-config: default.isolate = true
+    function test_RevealingARowOf256Scores() external {
+        (uint256 taskId, address[] memory validators) = open(256, 3);
+        uint256[][] memory rows = drawRows(256, 3);
+        for (uint256 j = 0; j < 3; ++j) {
+            uint256[] memory words = rows[j].pack();
+            bytes memory data = abi.encodeCall(
+                scoring.commitScores, (taskId, validators[j], scoreCommitment(taskId, validators[j], words))
+            );
+            // Only a signer may commit: let the meter be it.
+            vm.prank(validators[j]);
+            staking.setSigner(address(meter));
+            measure(j == 0 ? "commitScores, first" : "commitScores", address(scoring), data);
+            meter.run(address(scoring), data);
+            vm.prank(validators[j]);
+            staking.setSigner(signerOf(validators[j]));
+        }
+        vm.warp(scoring.roundOf(taskId).scoreCommitEnd);
+        for (uint256 j = 0; j < 3; ++j) {
+            bytes memory data = abi.encodeCall(
+                scoring.revealScores,
+                (taskId, validators[j], rows[j].pack(), keccak256("evidence"), saltOf(validators[j]))
+            );
+            (uint256 execution,,) =
+                measure(j == 0 ? "revealScores of 256, first" : "revealScores of 256", address(scoring), data);
+            assertLe(execution, 45_000);
+            revealScores(taskId, validators[j], rows[j].pack());
+        }
+    }
+}

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
+import {RLP} from "@openzeppelin/contracts/utils/RLP.sol";
+
+import {BeaconRandomness} from "../../../contracts/BeaconRandomness.sol";
+import {CoveyToken} from "../../../contracts/CoveyToken.sol";
+import {Rewards} from "../../../contracts/Rewards.sol";
+import {Scoring} from "../../../contracts/Scoring.sol";
+import {Staking} from "../../../contracts/Staking.sol";
+import {TaskRegistry} from "../../../contracts/TaskRegistry.sol";
+import {IScoring} from "../../../contracts/interfaces/IScoring.sol";
+import {IStaking} from "../../../contracts/interfaces/IStaking.sol";
+import {ITaskRegistry} from "../../../contracts/interfaces/ITaskRegistry.sol";
+import {PlainScores} from "./PlainScores.sol";
+import {Test} from "./Test.sol";
+
+/// @notice The whole system, and the steps of a task one call each.
+abstract contract CoveyFixture is Test {
+    using PlainScores for uint256[];
+    using RLP for RLP.Encoder;
+
+    uint256 internal constant SUPPLY = 300_000_000e18;
+    uint256 internal constant STAKE = 10_000e18;
+    uint256 internal constant TIP = 1e18;
+    uint64 internal constant DISTANCE = 4;
+
+    AccessManager internal manager;
+    CoveyToken internal token;
+    Staking internal staking;
+    BeaconRandomness internal randomness;
+    TaskRegistry internal registry;
+    Scoring internal scoring;
+    Rewards internal rewards;
+    address internal treasury = makeAddr("treasury");
+    address internal creator = makeAddr("creator");
+    address internal keeper = makeAddr("keeper"); // sends the steps that anyone may
+    address[] internal operators; // all that ever registered
+
+    function setUp() public virtual {
+        manager = new AccessManager(address(this));
+        token = new CoveyToken(address(manager), address(this), SUPPLY);
+        staking = new Staking(address(manager), address(token), treasury, stakingConfig());
+        randomness = new BeaconRandomness(DISTANCE);
+        uint64 nonce = vm.getNonce(address(this));
+        address registryAt = vm.computeCreateAddress(address(this), nonce);
+        address scoringAt = vm.computeCreateAddress(address(this), nonce + 1);
+        address rewardsAt = vm.computeCreateAddress(address(this), nonce + 2);
+        registry = new TaskRegistry(address(manager), address(staking), scoringAt, rewardsAt, registryConfig());
+        scoring = new Scoring(registryAt, address(staking), rewardsAt, address(randomness));
+        rewards = new Rewards(registryAt, scoringAt, address(staking), address(token), treasury, TIP);
+        require(address(registry) == registryAt && address(scoring) == scoringAt && address(rewards) == rewardsAt);
+        staking.setDuty(address(registry), true);
+        staking.setDuty(address(scoring), true);
+        staking.setDuty(address(rewards), true);
+        require(token.transfer(creator, 1_000_000e18));
+        vm.prank(creator);
+        token.approve(address(rewards), type(uint256).max);
+    }
+
+    function stakingConfig() internal pure virtual returns (IStaking.StakingConfig memory) {
+        return IStaking.StakingConfig({
+            minSelfBond: 100e18,
+            unbondingPeriod: 28 days,
+            maxTaskLife: 28 days,
+            dripPeriod: 7 days,
+            commissionNotice: 3 days,
+            maxCommissionBps: 5000,
+            absenceCapBps: 500,
+            jailPeriod: 2 days
+        });
+    }
+
+    function registryConfig() internal pure virtual returns (ITaskRegistry.RegistryConfig memory) {
+        return ITaskRegistry.RegistryConfig({
+            minWindows: ITaskRegistry.Windows({
+                entryCommit: 1 hours,
+                enrol: 1 hours,
+                entryReveal: 1 hours,
+                open: 1 hours,
+                scoreCommit: 1 hours,
+                scoreReveal: 1 hours,
+                settle: 1 hours,
+                appeal: 1 hours
+            }),
+            minBounty: 10e18,
+            minBond: 5e18,
+            stakeMultipleBps: 10_000,
+            maxEntries: 4096,
+            maxTargetSeats: 201,
+            maxH: 8000,
+            maxTau: 4095
+        });
+    }
+
+    function localParams() internal pure returns (ITaskRegistry.TaskParams memory) {
+        return ITaskRegistry.TaskParams({
+            specDigest: keccak256("spec"),
+            sealedCommitment: 0,
+            kind: ITaskRegistry.Kind.Arena,
+            evaluation: ITaskRegistry.Evaluation.Local,
+            validatorBps: 3000,
+            targetSeats: 21,
+            floorScore: 655,
+            h: 300,
+            tau: 1200,
+            power: 2,
+            maxEntries: 64,
+            bounty: 1000e18,
+            bond: 100e18,
+            entryFee: 4e18,
+            minStake: 1000e18,
+            windows: ITaskRegistry.Windows({
+                entryCommit: 1 days,
+                enrol: 1 days,
+                entryReveal: 1 days,
+                open: 0,
+                scoreCommit: 1 days,
+                scoreReveal: 1 days,
+                settle: 1 days,
+                appeal: 0
+            })
+        });
+    }
+
+    function sealedParams() internal view returns (ITaskRegistry.TaskParams memory params) {
+        params = localParams();
+        params.evaluation = ITaskRegistry.Evaluation.Sealed;
+        params.sealedCommitment =
+            keccak256(abi.encode(block.chainid, address(registry), creator, keccak256("set"), keccak256("salt")));
+        params.windows.open = 1 hours;
+        params.windows.appeal = 2 hours;
+    }
+
+    // ------------------------------------------------------------------ people
+
+    function signerOf(address operator) internal pure returns (address) {
+        return address(uint160(uint256(keccak256(abi.encode("signer", operator)))));
+    }
+
+    /// @notice An operator with STAKE of its own, whose signer can pay fees.
+    function join(string memory name) internal returns (address operator) {
+        return join(name, STAKE);
+    }
+
+    function join(string memory name, uint256 stake) internal returns (address operator) {
+        operator = makeAddr(name);
+        operators.push(operator);
+        require(token.transfer(operator, stake));
+        vm.startPrank(operator);
+        staking.registerOperator(signerOf(operator), operator, 1000);
+        token.approve(address(staking), stake);
+        staking.delegate(operator, stake, 0);
+        vm.stopPrank();
+        require(token.transfer(signerOf(operator), 1000e18));
+        vm.prank(signerOf(operator));
+        token.approve(address(rewards), type(uint256).max);
+    }
+
+    function joinMany(string memory name, uint256 count) internal returns (address[] memory all) {
+        all = new address[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            all[i] = join(string.concat(name, " ", decimal(i)));
+        }
+    }
+
+    function decimal(uint256 value) internal pure returns (string memory text) {
+        text = "";
+        do {
+            text = string.concat(string(abi.encodePacked(bytes1(uint8(48 + value % 10)))), text);
+            value /= 10;
+        } while (value != 0);
+    }
+
+    // ------------------------------------------------------------------ steps
+
+    function post(ITaskRegistry.TaskParams memory params) internal returns (uint256 taskId) {
+        // Stake must have been there a moment before the task.
+        vm.warp(block.timestamp + 12);
+        vm.prank(creator);
+        return registry.createTask(params);
+    }
+
+    function entryDigest(address operator) internal pure returns (bytes32) {
+        return keccak256(abi.encode("digest", operator));
+    }
+
+    function saltOf(address operator) internal pure returns (bytes32) {
+        return keccak256(abi.encode("salt", operator));
+    }
+
+    function entryCommitment(uint256 taskId, address operator) internal view returns (bytes32) {
+        return keccak256(
+            abi.encode(block.chainid, address(registry), taskId, operator, entryDigest(operator), saltOf(operator))
+        );
+    }
+
+    function commitEntry(uint256 taskId, address operator) internal {
+        bytes32 commitment = entryCommitment(taskId, operator);
+        vm.prank(signerOf(operator));
+        registry.commitEntry(taskId, operator, commitment, type(uint256).max);
+    }
+
+    function revealEntry(uint256 taskId, address operator) internal {
+        registry.revealEntry(taskId, operator, entryDigest(operator), saltOf(operator));
+    }
+
+    function enrol(uint256 taskId, address operator, uint256 amount) internal {
+        vm.prank(signerOf(operator));
+        registry.enrol(taskId, operator, amount);
+    }
+
+    /// @notice From a posted task to the moment before its seed.
+    function fill(uint256 taskId, address[] memory trainers, address[] memory validators) internal {
+        ITaskRegistry.Schedule memory schedule = registry.scheduleOf(taskId);
+        for (uint256 i = 0; i < trainers.length; ++i) {
+            commitEntry(taskId, trainers[i]);
+        }
+        vm.warp(schedule.entryCommitEnd);
+        for (uint256 i = 0; i < validators.length; ++i) {
+            enrol(taskId, validators[i], STAKE);
+        }
+        vm.warp(schedule.enrolEnd);
+        for (uint256 i = 0; i < trainers.length; ++i) {
+            revealEntry(taskId, trainers[i]);
+        }
+        vm.warp(schedule.entryRevealEnd);
+    }
+
+    /// @notice A header of block `number` with this prevrandao, and its hash made known to the chain.
+    function mine(uint256 number, bytes32 prevrandao) internal returns (bytes memory header) {
+        bytes memory bloom = new bytes(256);
+        header = RLP.encode(
+            RLP.encoder().push(bytes32(uint256(1))).push(bytes32(uint256(2))).push(address(3)).push(bytes32(uint256(4)))
+                .push(bytes32(uint256(5))).push(bytes32(uint256(6))).push(bloom).push(uint256(0)).push(number)
+                .push(uint256(60_000_000)).push(uint256(21_000)).push(block.timestamp).push(bytes("")).push(prevrandao)
+                .push(bytes("\x00\x00\x00\x00\x00\x00\x00\x00")).push(uint256(7))
+        );
+        vm.roll(number + 1);
+        vm.setBlockhash(number, keccak256(header));
+    }
+
+    function drawSeed(uint256 taskId, bytes32 prevrandao) internal {
+        vm.prank(keeper);
+        scoring.requestSeed(taskId);
+        bytes memory header = mine(scoring.roundOf(taskId).target, prevrandao);
+        vm.prank(keeper);
+        scoring.fixSeed(taskId, header);
+    }
+
+    function scoreCommitment(uint256 taskId, address operator, uint256[] memory words) internal view returns (bytes32) {
+        return keccak256(
+            abi.encode(
+                block.chainid,
+                address(scoring),
+                taskId,
+                uint256(scoring.roundOf(taskId).number),
+                operator,
+                keccak256(abi.encodePacked(words)),
+                keccak256("evidence"),
+                saltOf(operator)
+            )
+        );
+    }
+
+    function commitScores(uint256 taskId, address operator, uint256[] memory words) internal {
+        bytes32 commitment = scoreCommitment(taskId, operator, words);
+        vm.prank(signerOf(operator));
+        scoring.commitScores(taskId, operator, commitment);
+    }
+
+    function revealScores(uint256 taskId, address operator, uint256[] memory words) internal {
+        scoring.revealScores(taskId, operator, words, keccak256("evidence"), saltOf(operator));
+    }
+
+    /// @notice Commit and reveal all rows: rows[j] are the scores of validators[j], which must hold a seat.
+    function score(uint256 taskId, address[] memory validators, uint256[][] memory rows) internal {
+        for (uint256 j = 0; j < validators.length; ++j) {
+            commitScores(taskId, validators[j], rows[j].pack());
+        }
+        vm.warp(scoring.roundOf(taskId).scoreCommitEnd);
+        for (uint256 j = 0; j < validators.length; ++j) {
+            revealScores(taskId, validators[j], rows[j].pack());
+        }
+    }
+
+    struct PageCall {
+        uint256[] heads;
+        uint256[] medians;
+        uint256[] words;
+    }
+
+    /// @notice What settlePage takes for one page: rows[j] were revealed by validators[j], j-th.
+    function pageCall(uint256 taskId, uint256 page, address[] memory validators, uint256[][] memory rows)
+        internal
+        view
+        returns (PageCall memory call)
+    {
+        uint256[] memory seats = new uint256[](rows.length);
+        call.heads = new uint256[](rows.length);
+        for (uint256 j = 0; j < rows.length; ++j) {
+            seats[j] = scoring.rowOf(taskId, validators[j]).seats;
+            call.heads[j] = uint256(uint160(validators[j])) | (seats[j] << 160);
+        }
+        uint256[] memory middle = PlainScores.medians(rows, seats).pack();
+        uint256 width = scoring.roundOf(taskId).pageWords;
+        uint256 from = page * width;
+        uint256 count = middle.length - from < width ? middle.length - from : width;
+        call.medians = new uint256[](count);
+        call.words = new uint256[](count * rows.length);
+        for (uint256 k = 0; k < count; ++k) {
+            call.medians[k] = middle[from + k];
+        }
+        for (uint256 j = 0; j < rows.length; ++j) {
+            uint256[] memory packed = rows[j].pack();
+            for (uint256 k = 0; k < count; ++k) {
+                call.words[j * count + k] = packed[from + k];
+            }
+        }
+    }
+
+    function settle(uint256 taskId, uint256 page, PageCall memory call) internal {
+        vm.prank(keeper);
+        scoring.settlePage(taskId, page, call.heads, call.medians, call.words);
+    }
+
+    function settleAll(uint256 taskId, address[] memory validators, uint256[][] memory rows) internal {
+        uint256 pages = scoring.roundOf(taskId).pages;
+        for (uint256 page = 0; page < pages; ++page) {
+            settle(taskId, page, pageCall(taskId, page, validators, rows));
+        }
+    }
+
+    function finalise(uint256 taskId) internal {
+        vm.prank(keeper);
+        scoring.finalise(taskId);
+    }
+
+    function outcomeOf(uint256 taskId) internal view returns (uint256) {
+        return uint256(registry.outcomeOf(taskId));
+    }
+}
