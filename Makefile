@@ -136,7 +136,7 @@ $(TOOLS)/python.stamp: $(TOOLS)/lock.stamp pyproject.toml
 $(TOOLS)/node.stamp: package-lock.json package.json
 	@scripts/check_tools.sh node
 	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
-	@for tool in anvil forge cast; do node_modules/.bin/$$tool --version > /dev/null; done
+	@scripts/check_tools.sh foundry
 	@mkdir -p $(TOOLS) && touch $@
 
 $(SOLC): scripts/install_solc.sh scripts/solc.js $(TOOLS)/node.stamp

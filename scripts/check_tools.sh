@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stops with a line that says what to install when a tool is missing or too old. Usage: check_tools.sh python|node [PYTHON]
+# Stops with a line that says what to install when a tool is missing or too old. Usage: check_tools.sh python|node|foundry [PYTHON]
 set -euo pipefail
 
 fail() {
@@ -19,5 +19,11 @@ case "$1" in
         major=$(node -p 'process.versions.node.split(".")[0]')
         [ "$major" -ge 20 ] || fail "Node.js $major is too old; install Node.js 20 or later"
         ;;
-    *) fail "usage: check_tools.sh python|node" ;;
+    foundry)
+        # npm brings Foundry for 64-bit Linux on x86; elsewhere it has to be there already.
+        for tool in anvil forge cast; do
+            "$tool" --version > /dev/null || fail "$tool does not run; install Foundry 1.7 and put it on PATH"
+        done
+        ;;
+    *) fail "usage: check_tools.sh python|node|foundry [PYTHON]" ;;
 esac
