@@ -159,7 +159,7 @@ def test_a_bearer_token(tmp_path: Path) -> None:
         for wrong in (None, "wrong"):
             with (
                 open_store(guarded.rpc, token=wrong) as store,
-                pytest.raises(SourceError, match="bearer token") as caught,
+                pytest.raises(SourceError, match="bearer token"),
             ):
                 store.add_directory({"f": b"x"})
 

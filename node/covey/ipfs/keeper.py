@@ -1,0 +1,193 @@
+"""What this node has promised to keep, for how long, and whether it still can be had.
+
+A promise begins when a result is published and has no end until its task is settled; then it is kept for so many days
+more. Promises are in a file of their own, apart from any store's pins, so that a pin lost behind the node's back is
+noticed. Times are chain time in seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from covey.ipfs.cid import Cid
+from covey.ipfs.dag import Plan
+from covey.ipfs.errors import IpfsError, NotFound
+from covey.ipfs.pinning import PinningService
+from covey.ipfs.store import Source, Store
+
+DAY_S: Final = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """Content to keep: ``keep_until`` is chain time in seconds, None while its task is not settled."""
+
+    cid: Cid
+    label: str
+    keep_until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lapse:
+    """Something promised that cannot be had ``where`` it should be: an alert, with the reason in one line."""
+
+    promise: Promise
+    where: str
+    reason: str
+
+
+class Keeper:
+    """Keeps promises in ``store``, at ``services``, and looks for them at ``gateways``. Safe in many threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        path: str | Path,
+        *,
+        services: Sequence[PinningService] = (),
+        gateways: Sequence[Source] = (),
+    ) -> None:
+        self._store = store
+        self._path = Path(path)
+        self._services = tuple(services)
+        self._gateways = tuple(gateways)
+        self._lock = threading.Lock()
+        self._promises = self._load()
+
+    def promises(self) -> tuple[Promise, ...]:
+        """All that is promised, sorted by label."""
+        return tuple(sorted(self._promises.values(), key=lambda promise: (promise.label, promise.cid)))
+
+    def promise(self, cid: Cid, label: str) -> None:
+        """Keep a directory that the store holds, until `settle` gives it an end; written down before it is pinned.
+
+        A service that cannot be asked now is asked again by `check`. Raises `NotFound` if the store lacks a block.
+        """
+        with self._lock:
+            self._promises[cid] = Promise(cid, label)
+            self._save()
+        try:
+            self._store.pin(cid, label)
+        except IpfsError:
+            self._forget(cid)
+            raise
+        for service in self._services:
+            with contextlib.suppress(IpfsError):  # `check` will say so
+                service.pin(cid, label)
+
+    def settle(self, cid: Cid, settled_at: int, days: float) -> None:
+        """From ``settled_at`` on, keep it ``days`` days more. An end that was later stays. Raises `NotFound`."""
+        with self._lock:
+            if cid not in self._promises:
+                raise NotFound(f"{cid} was never promised")
+            until = max(self._promises[cid].keep_until or 0, settled_at + int(days * DAY_S))
+            self._promises[cid] = replace(self._promises[cid], keep_until=until)
+            self._save()
+
+    def release(self, now: int) -> tuple[Promise, ...]:
+        """Unpin, everywhere, what need not be kept any longer, and return it.
+
+        What a service could not be told stays promised, and is tried again next time.
+        """
+        due = [p for p in self.promises() if p.keep_until is not None and p.keep_until <= now]
+        released = []
+        for promise in due:
+            try:
+                for unpin in (*(service.unpin for service in self._services), self._store.unpin):
+                    with contextlib.suppress(NotFound):
+                        unpin(promise.cid)
+            except IpfsError:
+                continue
+            self._forget(promise.cid)
+            released.append(promise)
+        return tuple(released)
+
+    def check(self) -> tuple[Lapse, ...]:
+        """Read every promised block back, ask every service, and try each gateway with a block drawn at random.
+
+        A pin that is missing where the content is still there is put back; it is reported all the same.
+        """
+        lapses: list[Lapse] = []
+        pinned = {pin.cid for pin in self._store.pins()}
+        for promise in self.promises():
+            contents = self._check_store(promise, promise.cid in pinned, lapses)
+            self._check_services(promise, lapses)
+            if contents is not None:
+                self._check_gateways(promise, contents, lapses)
+        return tuple(lapses)
+
+    def _check_store(self, promise: Promise, pinned: bool, lapses: list[Lapse]) -> Plan | None:
+        try:
+            contents = self._store.local_plan(promise.cid)
+            for block in contents.blocks():
+                self._store.get_local(block)
+            if not pinned:
+                self._store.pin(promise.cid, promise.label)
+                lapses.append(Lapse(promise, self._store.name, "was not pinned any more: pinned again"))
+            return contents
+        except IpfsError as error:
+            lapses.append(Lapse(promise, self._store.name, str(error)))
+            return None
+
+    def _check_services(self, promise: Promise, lapses: list[Lapse]) -> None:
+        for service in self._services:
+            try:
+                found = service.status(promise.cid).status
+                if found == "failed":
+                    service.pin(promise.cid, promise.label)
+                    lapses.append(Lapse(promise, service.name, "the pin had failed: asked again"))
+            except NotFound:
+                try:
+                    service.pin(promise.cid, promise.label)
+                    lapses.append(Lapse(promise, service.name, "was not pinned any more: asked again"))
+                except IpfsError as error:
+                    lapses.append(Lapse(promise, service.name, str(error)))
+            except IpfsError as error:
+                lapses.append(Lapse(promise, service.name, str(error)))
+
+    def _check_gateways(self, promise: Promise, contents: Plan, lapses: list[Lapse]) -> None:
+        for gateway in self._gateways:
+            try:
+                gateway.get_block(promise.cid)
+                gateway.get_block(random.choice(list(contents.blocks())))
+            except IpfsError as error:
+                lapses.append(Lapse(promise, gateway.name, str(error)))
+
+    def _forget(self, cid: Cid) -> None:
+        with self._lock:
+            del self._promises[cid]
+            self._save()
+
+    def _load(self) -> dict[Cid, Promise]:
+        try:
+            records = json.loads(self._path.read_bytes())
+            promises = [Promise(Cid.parse(r["cid"]), str(r["label"]), r["keep_until"]) for r in records]
+            if any(not isinstance(promise.keep_until, int | None) for promise in promises):
+                raise TypeError
+        except FileNotFoundError:
+            return {}
+        except (ValueError, KeyError, TypeError):
+            raise IpfsError(f"{self._path} is damaged: restore it, or remove it to forget what was promised") from None
+        return {promise.cid: promise for promise in promises}
+
+    def _save(self) -> None:
+        records = [{**asdict(promise), "cid": str(promise.cid)} for promise in self.promises()]
+        temporary = self._path.with_name(self._path.name + ".new")
+        with open(temporary, "wb") as file:
+            file.write(json.dumps(records, indent=1).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, self._path)
+        descriptor = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
