@@ -41,7 +41,24 @@ demo: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run one task on a local netwo
 ##@ Test
 
 .PHONY: test
-test: test-solidity test-contracts test-node test-e2e ## Run the whole suite
+test: setup ## Run the whole suite
+	@$(MAKE) --no-print-directory -j2 build
+	@$(MAKE) --no-print-directory test-solidity
+	@$(MAKE) --no-print-directory test-contracts
+	@$(MAKE) --no-print-directory test-node
+	@$(MAKE) --no-print-directory test-e2e
+
+# What the suite needs compiled, side by side: forge's and ape's compilations, and Kubo where there is Go.
+.PHONY: build
+build: build-solidity $(TOOLS)/compile.stamp $(if $(shell command -v go),$(TOOLS)/kubo.stamp,no-kubo)
+
+.PHONY: build-solidity
+build-solidity: $(TOOLS)/node.stamp $(SOLC)
+	forge build
+
+.PHONY: no-kubo
+no-kubo:
+	@echo "Go is not installed: the tests against a real Kubo will be skipped, all others run"
 
 .PHONY: test-solidity
 test-solidity: $(TOOLS)/node.stamp $(SOLC) ## Run the forge tests
@@ -109,8 +126,11 @@ dist: $(TOOLS)/python.stamp ## Build the wheel and try it in an empty environmen
 	$(PY) scripts/check_wheel.py dist/*.whl $(ARGS)
 
 .PHONY: kubo
-kubo: ## Build the Kubo that the storage tests run against (needs Go)
+kubo: $(TOOLS)/kubo.stamp ## Build the Kubo that the storage tests run against (needs Go)
+
+$(TOOLS)/kubo.stamp: scripts/build_kubo.sh tests/kubo/go.mod tests/kubo/go.sum
 	bash scripts/build_kubo.sh
+	@mkdir -p $(TOOLS) && touch $@
 
 .PHONY: clean
 clean: ## Remove what was built, not what was installed
