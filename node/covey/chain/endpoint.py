@@ -168,9 +168,11 @@ def result_of(document: Any, method: str, call_id: Any) -> Any:
 
 
 def _short(error: BaseException) -> str:
+    """A transport fault in a few words."""
     text = str(error) or type(error).__name__
+    refused = isinstance(error, (ConnectionRefusedError, urllib3.exceptions.NewConnectionError))
+    if refused or (isinstance(error, FileNotFoundError)):
+        return "cannot connect"
     if isinstance(error, (TimeoutError, urllib3.exceptions.TimeoutError)) or "timed out" in text.lower():
         return "no answer in time"
-    if isinstance(error, (ConnectionError, urllib3.exceptions.NewConnectionError)) or "refused" in text:
-        return "cannot connect"
     return text.splitlines()[0][:200]

@@ -1,0 +1,261 @@
+"""Endpoints and the pool against real servers that misbehave."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from covey.chain.endpoint import open_endpoint, printable
+from covey.chain.errors import Fatal, Recoverable, Refused, Reverted, TooManyResults, Unreachable, WrongChain
+from covey.chain.rpc import Rpc
+
+pytestmark = pytest.mark.daemon
+
+Answer = Callable[[BaseHTTPRequestHandler, dict[str, Any]], None]
+
+
+class Server:
+    """A JSON-RPC server on the loopback interface with scripted behaviour; ``calls`` counts what it was asked."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.calls: list[str] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                outer.calls.append(call["method"])
+                answer(self, call)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+
+def reply(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, length: int | None = None) -> None:
+    handler.send_response(status)
+    handler.send_header("Content-Length", str(len(body) if length is None else length))
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+def result(handler: BaseHTTPRequestHandler, call: dict[str, Any], value: Any) -> None:
+    reply(handler, json.dumps({"jsonrpc": "2.0", "id": call["id"], "result": value}).encode())
+
+
+def error(handler: BaseHTTPRequestHandler, call: dict[str, Any], code: int, message: str, data: Any = None) -> None:
+    fault = {"code": code, "message": message} | ({} if data is None else {"data": data})
+    reply(handler, json.dumps({"jsonrpc": "2.0", "id": call["id"], "error": fault}).encode())
+
+
+def healthy(chain_id: int = 1, block: int = 0x10) -> Answer:
+    def answer(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
+        result(handler, call, hex(chain_id) if call["method"] == "eth_chainId" else hex(block))
+
+    return answer
+
+
+def only(method: str, broken: Answer) -> Answer:
+    """Healthy but for one method."""
+
+    def answer(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
+        (broken if call["method"] == method else healthy())(handler, call)
+
+    return answer
+
+
+def hangs(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
+    time.sleep(30)
+
+
+def trickles(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    for _ in range(300):
+        try:
+            handler.wfile.write(b" ")
+            handler.wfile.flush()
+        except OSError:
+            return
+        time.sleep(0.1)
+
+
+def truncates(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
+    reply(handler, b'{"jsonrpc":"2.0",', length=500)
+    handler.close_connection = True
+
+
+def says_429(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
+    reply(handler, b"slow down", 429)
+
+
+def says_502(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
+    reply(handler, b"<html>Bad Gateway</html>", 502)
+
+
+def another_calls_answer(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
+    reply(handler, json.dumps({"jsonrpc": "2.0", "id": call["id"] + 1, "result": "0x99"}).encode())
+
+
+def limited(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
+    error(handler, call, -32005, "daily request count exceeded, request rate limited")
+
+
+def lacks_method(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
+    error(handler, call, -32601, "the method does not exist")
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Answer], Server]]:
+    servers: list[Server] = []
+
+    def start(answer: Answer) -> Server:
+        servers.append(Server(answer))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.http.shutdown()
+        server.http.server_close()
+
+
+@pytest.mark.parametrize(
+    "broken", [hangs, trickles, truncates, says_429, says_502, another_calls_answer, limited, lacks_method]
+)
+def test_a_broken_endpoint_is_passed_over_and_rests(serve: Callable[[Answer], Server], broken: Answer) -> None:
+    bad, good = serve(only("eth_blockNumber", broken)), serve(healthy(block=7))
+    rpc = Rpc([bad.url, good.url], timeout=1.5)
+    assert rpc.block_number() == 7
+    assert rpc.health[0].faults == 1
+    asked = len(bad.calls)
+    assert rpc.block_number() == 7
+    assert len(bad.calls) == asked  # it rests
+
+
+def test_an_endpoint_that_recovers_is_asked_again(serve: Callable[[Answer], Server]) -> None:
+    broken = [True]
+
+    def moody(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
+        (says_502 if broken[0] else healthy(block=9))(handler, call)
+
+    first, second = serve(moody), serve(healthy(block=7))
+    rpc = Rpc([first.url, second.url], timeout=2)
+    assert rpc.block_number() == 7
+    broken[0] = False
+    rpc.health[0].retry_at = 0.0  # its rest is over
+    assert rpc.block_number() == 9
+    assert rpc.health[0].faults == 0
+
+
+@pytest.mark.parametrize("broken", [hangs, trickles])
+def test_no_endpoint_answers_before_the_deadline(serve: Callable[[Answer], Server], broken: Answer) -> None:
+    rpc = Rpc(serve(only("eth_blockNumber", broken)).url, timeout=0.6)
+    started = time.monotonic()
+    with pytest.raises(Unreachable, match=r"no RPC endpoint answered eth_blockNumber: http://127\.0\.0\.1"):
+        rpc.block_number()
+    assert time.monotonic() - started < 20  # the server would hold the call for 30 s
+
+
+def test_nobody_listens() -> None:
+    with pytest.raises(Unreachable, match="cannot connect"):
+        Rpc("http://127.0.0.1:9", timeout=2).block_number()
+    with pytest.raises(Unreachable, match="no RPC endpoint answers"):
+        Rpc("http://127.0.0.1:9", timeout=2).check()
+
+
+def test_the_wrong_chain_is_fatal_at_once(serve: Callable[[Answer], Server]) -> None:
+    server = serve(healthy(chain_id=5))
+    with pytest.raises(WrongChain, match="serves chain 5, not 1") as caught:
+        Rpc(server.url, chain_id=1).block_number()
+    assert not isinstance(caught.value, Recoverable)
+    assert server.calls == ["eth_chainId"]
+
+
+def test_a_second_endpoint_on_another_chain_is_found_at_the_start(serve: Callable[[Answer], Server]) -> None:
+    rpc = Rpc([serve(healthy(chain_id=1)).url, serve(healthy(chain_id=5)).url])
+    with pytest.raises(WrongChain):
+        rpc.check()
+
+
+def test_an_endpoint_that_comes_back_is_asked_for_its_chain_again(serve: Callable[[Answer], Server]) -> None:
+    behaviour = [healthy(chain_id=1)]
+    server = serve(lambda handler, call: behaviour[0](handler, call))
+    rpc = Rpc(server.url, timeout=1)
+    assert rpc.chain_id == 1
+    behaviour[0] = says_502
+    with pytest.raises(Unreachable):
+        rpc.block_number()
+    behaviour[0] = healthy(chain_id=5)
+    with pytest.raises(WrongChain):
+        rpc.block_number()
+
+
+def test_a_revert_is_the_answer_and_not_a_fault(serve: Callable[[Answer], Server]) -> None:
+    def reverts(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
+        data = (
+            "0x08c379a0" + (32).to_bytes(32, "big").hex() + (4).to_bytes(32, "big").hex() + b"nope".hex().ljust(64, "0")
+        )
+        error(handler, call, 3, "execution reverted", data)
+
+    first, second = serve(only("eth_call", reverts)), serve(healthy())
+    rpc = Rpc([first.url, second.url])
+    with pytest.raises(Reverted, match="nope") as caught:
+        rpc.call("0x" + "11" * 20, b"")
+    assert caught.value.name == "Error"
+    assert second.calls == []
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "query returned more than 10000 results",
+        "block range is too wide",
+        "eth_getLogs is limited to 1024 block range",
+        "Log response size exceeded",
+    ],
+)
+def test_too_many_logs_ask_for_a_smaller_range(serve: Callable[[Answer], Server], message: str) -> None:
+    rpc = Rpc(serve(only("eth_getLogs", lambda h, c: error(h, c, -32005, message))).url)
+    with pytest.raises(TooManyResults):
+        rpc.logs([], 0, 10)
+
+
+def test_other_errors_are_told_as_the_node_put_them(serve: Callable[[Answer], Server]) -> None:
+    rpc = Rpc(serve(only("eth_sendRawTransaction", lambda h, c: error(h, c, -32000, "nonce too low"))).url)
+    with pytest.raises(Refused, match="nonce too low"):
+        rpc.send_raw(b"\2")
+    known = Rpc(serve(only("eth_sendRawTransaction", lambda h, c: error(h, c, -32000, "already known"))).url)
+    known.send_raw(b"\2")
+
+
+@pytest.mark.parametrize("value", [None, "soon", 7])
+def test_an_answer_of_another_kind_is_recoverable(serve: Callable[[Answer], Server], value: Any) -> None:
+    rpc = Rpc(serve(only("eth_blockNumber", lambda h, c: result(h, c, value))).url)
+    with pytest.raises(Unreachable):
+        rpc.block_number()
+    with pytest.raises(Unreachable):
+        rpc.block()
+
+
+def test_addresses_are_checked_and_secrets_are_not_printed() -> None:
+    with pytest.raises(Fatal, match="not an RPC address"):
+        open_endpoint("ftp://example.org")
+    with pytest.raises(Fatal, match="not an RPC address"):
+        open_endpoint("")
+    with pytest.raises(Fatal, match="no RPC endpoint"):
+        Rpc([])
+    assert printable("https://user:pw@node.example:8545/v3/SECRET?key=SECRET") == "https://node.example:8545"
+    assert printable("/run/geth.ipc") == "/run/geth.ipc"
