@@ -1,0 +1,35 @@
+"""The deployed system on anvil. It is set up once; ape takes the chain back to there after every test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import covey_system
+import pytest
+
+
+@pytest.fixture(scope="session")
+def system(accounts: Any, project: Any) -> covey_system.System:
+    return covey_system.deploy(accounts, project)
+
+
+@pytest.fixture
+def at(chain: Any) -> Callable[[int], None]:
+    """at(t): the next block has timestamp t."""
+
+    def set_time(timestamp: int) -> None:
+        chain.provider.set_timestamp(timestamp)
+
+    return set_time
+
+
+@pytest.fixture
+def later(chain: Any) -> Callable[[int], int]:
+    """later(s): mine a block s seconds on; returns its timestamp."""
+
+    def advance(seconds: int) -> int:
+        chain.mine(timestamp=chain.blocks.head.timestamp + seconds)
+        return int(chain.blocks.head.timestamp)
+
+    return advance
