@@ -1,4 +1,7 @@
-"""A real anvil for the tests of the chain layer; where there is none they are skipped, or fail if COVEY_REQUIRE_ANVIL is set."""
+"""A real anvil for the tests of the chain layer.
+
+Where there is none the tests are skipped, or fail if COVEY_REQUIRE_ANVIL is set.
+"""
 
 from __future__ import annotations
 

@@ -192,7 +192,11 @@ def test_a_second_endpoint_on_another_chain_is_found_at_the_start(serve: Callabl
 
 def test_an_endpoint_that_comes_back_is_asked_for_its_chain_again(serve: Callable[[Answer], Server]) -> None:
     behaviour = [healthy(chain_id=1)]
-    server = serve(lambda handler, call: behaviour[0](handler, call))
+
+    def answer(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
+        behaviour[0](handler, call)
+
+    server = serve(answer)
     rpc = Rpc(server.url, timeout=1)
     assert rpc.chain_id == 1
     behaviour[0] = says_502
