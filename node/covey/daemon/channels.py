@@ -200,7 +200,7 @@ def _hello(line: bytes) -> int | None:
     except ValueError:
         return None
     match message:
-        case {"hello": {"pid": int(pid)}}:
+        case {"type": "hello", "pid": int(pid)}:
             return pid
     return None
 

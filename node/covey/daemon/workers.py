@@ -22,8 +22,6 @@ from covey.daemon.channels import WORKER, Channel, ForkServerChannel, Subprocess
 
 log = logging.getLogger(__name__)
 
-BAD_JOB = "bad_job"
-"""Kind of a worker's error that the same job would meet again."""
 _LOOK_SECONDS = 0.25  # between two looks at a worker's memory
 
 
@@ -203,14 +201,14 @@ class ProcessExecutor:
                 self._keep_limits(channel, started)
                 continue
             match _parse(line):
-                case {"progress": {"phase": str(stage), "done": int(done), "total": int(total)}}:
+                case {"type": "progress", "stage": str(stage), "done": int(done), "total": int(total)}:
                     with self._lock:
                         self._progress[one.key] = Progress(stage, done, total, started)
-                case {"result": dict(result)}:
+                case {"type": "result", "result": dict(result)}:
                     return Finished(one.key, result, None)
-                case {"error": {"kind": str(kind), "message": str(message)}}:
-                    return Finished(one.key, None, Failure(message, retry=kind != BAD_JOB))
-                case {"hello": _}:
+                case {"type": "error", "message": str(message), "retry": bool(retry)}:
+                    return Finished(one.key, None, Failure(message, retry))
+                case {"type": "hello"}:
                     pass
                 case _:
                     log.debug("job %s: not understood: %s", one.key, line[:200])
