@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from covey.audit.record import AuditError, ChainEvent, TaskRecord, gather
+from covey.audit.record import AuditError, ChainEvent, TaskRecord, gather, raw
 from covey.audit.rules import EntryPay, Network, RowPay, Ruling, rule
 from covey.protocol.settlement import clipped
 from covey.protocol.types import Outcome
@@ -97,7 +97,14 @@ def explain(events: Iterable[ChainEvent], network: Network, task_id: int) -> Exp
 
 def _shell(task: TaskRecord, ruling: Ruling | None) -> Explanation:
     params = task.params
-    names = {"K": "targetSeats", "floor": "floorScore", "h": "h", "tau": "tau", "p": "power", "validator_bps": "validatorBps"}
+    names = {
+        "K": "targetSeats",
+        "floor": "floorScore",
+        "h": "h",
+        "tau": "tau",
+        "p": "power",
+        "validator_bps": "validatorBps",
+    }
     outcome = Outcome(int(task.ended["outcome"])) if task.ended is not None else Outcome.RUNNING
     known: dict[str, Any] = {
         "task": task.id,
@@ -126,11 +133,12 @@ def _shell(task: TaskRecord, ruling: Ruling | None) -> Explanation:
 
 def _stage(task: TaskRecord, outcome: Outcome) -> str:
     if outcome != Outcome.RUNNING:
-        reason = bytes(task.ended["reason"]).rstrip(b"\0").decode("ascii", "replace") if task.ended is not None else ""
+        reason = raw(task.ended["reason"]).rstrip(b"\0").decode("ascii", "replace") if task.ended is not None else ""
         return f"ended as {outcome.name.lower()}" + (f" ({reason})" if reason else "")
     round_ = task.last_round
     if round_ is None:
-        return f"{len(task.committed)} entries committed, {len(task.revealed)} revealed, {len(task.enrolled)} validators enrolled"
+        entries = f"{len(task.committed)} entries committed, {len(task.revealed)} revealed"
+        return f"{entries}, {len(task.enrolled)} validators enrolled"
     if round_.fixed is None:
         return "waits for the seed"
     if round_.settled is None:
@@ -153,10 +161,8 @@ def _row(task: TaskRecord, ruling: Ruling, row: RowPay) -> RowWhy:
     h, tau = int(params["h"]), int(params["tau"])
     earmark = sum(int(one["amount"]) for one in task.enrolled if one["operator"] == row.operator)
     total = sum(int(one["amount"]) for one in task.enrolled)
-    if ruling.pools.flat:
-        share = row.seats / settlement.revealed_seats
-    else:
-        share = row.seats * row.gain / settlement.gain_seats
+    flat = ruling.pools.flat
+    share = row.seats / settlement.revealed_seats if flat else row.seats * row.gain / settlement.gain_seats
     lanes = [
         LaneLoss(lane, score, median, clipped(score - median, h, tau))
         for lane, (score, median) in enumerate(zip(row.scores, settlement.medians, strict=True))

@@ -10,7 +10,7 @@ Args = Mapping[str, Any]
 
 
 class ChainEvent(Protocol):
-    """A decoded event: arguments by ABI name, structs as mappings, digests as bytes, addresses in checksum form."""
+    """A decoded event: arguments by ABI name, structs as mappings, bytes32 as 0x hex, addresses in checksum form."""
 
     @property
     def contract(self) -> str: ...
@@ -20,6 +20,11 @@ class ChainEvent(Protocol):
     def args(self) -> Args: ...
     @property
     def tx_hash(self) -> str | bytes: ...
+
+
+def raw(value: str | bytes) -> bytes:
+    """The bytes of an argument that is 0x hex (or bytes already)."""
+    return bytes.fromhex(value.removeprefix("0x")) if isinstance(value, str) else bytes(value)
 
 
 class AuditError(Exception):
@@ -93,29 +98,33 @@ def gather(events: Iterable[ChainEvent]) -> dict[int, TaskRecord]:
     Raises:
         AuditError: an event of a task (or round) whose beginning is missing.
     """
+    events = list(events)
     tasks: dict[int, TaskRecord] = {}
     early: dict[int, list[tuple[str, Args]]] = {}
-    added: dict[tuple[str | bytes, str], list[int]] = {}
+    added = _rewards_added(events)
     for event in events:
-        key = (event.contract, event.name)
-        if key == ("Staking", "RewardAdded"):
-            added.setdefault((event.tx_hash, event.args["operator"]), []).append(event.args["amount"])
-            continue
         if "taskId" not in event.args:
             continue
+        key = (event.contract, event.name)
         task_id = int(event.args["taskId"])
         if key == ("TaskRegistry", "TaskCreated"):
             tasks[task_id] = TaskRecord(task_id, event.args)
             for name, args in early.pop(task_id, []):
                 setattr(tasks[task_id], name, args)
-            continue
-        if task_id not in tasks and key in _SINGLES:
-            early.setdefault(task_id, []).append(
-                (_SINGLES[key], event.args)
-            )  # funded within createTask, before its event
-            continue
-        _file(_known(tasks, task_id), event, added)
+        elif task_id not in tasks and key in _SINGLES:
+            early.setdefault(task_id, []).append((_SINGLES[key], event.args))  # funded within createTask
+        else:
+            _file(_known(tasks, task_id), event, added)
     return tasks
+
+
+def _rewards_added(events: Iterable[ChainEvent]) -> dict[tuple[str | bytes, str], list[int]]:
+    """Amounts that reached pools, by transaction and operator, in order."""
+    added: dict[tuple[str | bytes, str], list[int]] = {}
+    for event in events:
+        if (event.contract, event.name) == ("Staking", "RewardAdded"):
+            added.setdefault((event.tx_hash, event.args["operator"]), []).append(int(event.args["amount"]))
+    return added
 
 
 def _known(tasks: Mapping[int, TaskRecord], task_id: int) -> TaskRecord:

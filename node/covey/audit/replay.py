@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from covey.audit.record import ChainEvent, RoundRecord, TaskRecord, gather
+from covey.audit.record import ChainEvent, RoundRecord, TaskRecord, gather, raw
 from covey.audit.rules import Network, Ruling, pools_of, rule, seats_of
 from covey.protocol.payouts import Pools, entry_fee
 from covey.protocol.types import Outcome
@@ -122,7 +122,7 @@ def _settlement(audit: Audit, task: TaskRecord, round_: RoundRecord, ruling: Rul
         if chain is None:
             continue
         audit.compare(task, f"medians of page {number}", [int(word) for word in chain["medians"]], page.words)
-        audit.compare(task, f"root of page {number}", bytes(chain["root"]), page.root)
+        audit.compare(task, f"root of page {number}", raw(chain["root"]), page.root)
         audit.compare(task, f"weights of page {number}", int(chain["weights"]), page.weights)
         audit.compare(task, f"spread of page {number}", int(chain["spread"]), page.spread)
     totals = settled["totals"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from covey.audit.record import AuditError, RoundRecord, TaskRecord
+from covey.audit.record import AuditError, RoundRecord, TaskRecord, raw
 from covey.protocol.payouts import Pools, entry_reward, scoring_reward, split
 from covey.protocol.scores import page_words, unpack
 from covey.protocol.seats import seats
@@ -63,7 +63,7 @@ def seats_of(task: TaskRecord, round_: RoundRecord, network: Network, operator: 
     if not earmark:
         return 0
     return seats(
-        network.chain_id, network.scoring, task.id, int(round_.requested["round"]), bytes(round_.fixed["seed"]),
+        network.chain_id, network.scoring, task.id, int(round_.requested["round"]), raw(round_.fixed["seed"]),
         operator, earmark, total, int(task.params["targetSeats"]),
     )  # fmt: skip
 

@@ -159,6 +159,14 @@ class Anvil:
             self._log.close()
             self._log = None
 
+    def wait(self, seconds: float) -> None:
+        """Pause; raises DevnetError if the chain ends meanwhile."""
+        if self._process is None:
+            raise DevnetError("anvil is not running")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self._process.wait(seconds)
+            raise DevnetError(f"anvil stopped (exit code {code}): see {self._log_path}")
+
     def rpc(self, method: str, *params: Any) -> Any:
         """Call a method of the chain's development interface. Raises DevnetError with the chain's message."""
         body = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(params)}

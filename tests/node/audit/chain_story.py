@@ -20,7 +20,7 @@ SCORES = [[9000, 12000, 1], [9100, 12300, 1], [8000, 8000, 8000]]
 EARMARKS = [1000, 900, 300]
 TIP = 5
 PARAMS: dict[str, Any] = {
-    "specDigest": bytes(32),
+    "specDigest": "0x" + "00" * 32,
     "validatorBps": 2000,
     "targetSeats": 31,
     "floorScore": 655,
@@ -68,12 +68,12 @@ def story() -> list[Event]:
         }
         events.append(Event("TaskRegistry", "ValidatorEnrolled", args))
     for lane, operator in enumerate(ENTRANTS):
-        args = {"taskId": 1, "operator": operator, "lane": lane, "sequence": lane, "digest": bytes(32)}
+        args = {"taskId": 1, "operator": operator, "lane": lane, "sequence": lane, "digest": "0x" + "00" * 32}
         events.append(Event("TaskRegistry", "EntryRevealed", args))
     events += [
         Event("Scoring", "SeedRequested", {"taskId": 1, "round": 0, "target": 9, "totalEarmarked": total}),
         Event("Rewards", "TipPaid", {"taskId": 1, "to": VALIDATORS[0], "amount": TIP}),
-        Event("Scoring", "SeedFixed", {"taskId": 1, "round": 0, "seed": SEED}),
+        Event("Scoring", "SeedFixed", {"taskId": 1, "round": 0, "seed": "0x" + SEED.hex()}),
     ]
     drawn = [
         seats(NETWORK.chain_id, NETWORK.scoring, 1, 0, SEED, operator, earmark, total, PARAMS["targetSeats"])
@@ -82,7 +82,9 @@ def story() -> list[Event]:
     for name in ("ScoresCommitted", "ScoresRevealed"):
         for index, operator in enumerate(VALIDATORS):
             args = {"taskId": 1, "round": 0, "operator": operator, "seats": drawn[index], "index": index}
-            events.append(Event("Scoring", name, {**args, "words": pack(SCORES[index]), "evidenceDigest": bytes(32)}))
+            events.append(
+                Event("Scoring", name, {**args, "words": pack(SCORES[index]), "evidenceDigest": "0x" + "00" * 32})
+            )
     return events + _ending(drawn)
 
 
@@ -103,12 +105,12 @@ def _ending(drawn: list[int]) -> list[Event]:
         settlement.weights,
         dict(zip(VALIDATORS, zip(drawn, settlement.gains, strict=True), strict=True)),
     )
-    medians = {"medians": page.words, "root": page.root, "weights": page.weights, "spread": page.spread}
+    medians = {"medians": page.words, "root": "0x" + page.root.hex(), "weights": page.weights, "spread": page.spread}
     closed = {"trainersPool": pools.trainers, "validatorsPool": pools.validators}
     events = [
         Event("Scoring", "PageSettled", {"taskId": 1, "round": 0, "page": 0, **medians}),
         Event("Scoring", "RoundSettled", {"taskId": 1, "round": 0, "totals": totals, "losses": losses}),
-        Event("TaskRegistry", "TaskEnded", {"taskId": 1, "outcome": int(Outcome.PAID), "reason": bytes(32)}),
+        Event("TaskRegistry", "TaskEnded", {"taskId": 1, "outcome": int(Outcome.PAID), "reason": "0x" + "00" * 32}),
         Event(
             "Rewards",
             "EscrowClosed",
@@ -125,8 +127,8 @@ def _ending(drawn: list[int]) -> list[Event]:
                 "amount": amount,
             }
             events += [
-                Event("Staking", "RewardAdded", {"operator": operator, "amount": amount}, f"0xe{lane}"),
                 Event("Rewards", "EntryRewardClaimed", claim, f"0xe{lane}"),
+                Event("Staking", "RewardAdded", {"operator": operator, "amount": amount}, f"0xe{lane}"),
             ]
     for index, operator in enumerate(VALIDATORS):
         if amount := paid.scoring[operator]:

@@ -32,11 +32,11 @@ CHANGES: list[tuple[str, str, Any, str]] = [
     ("ValidatorEnrolled", "totalEarmarked", lambda total: total + 1, "earmarked stake"),
     ("EntryRevealed", "lane", lambda lane: lane + 1, "lane of the entry"),
     ("SeedRequested", "totalEarmarked", lambda total: total + 1, "stake behind round 0"),
-    ("SeedFixed", "seed", lambda _: b"\xff" * 32, "seats of"),
+    ("SeedFixed", "seed", lambda _: "0x" + "ff" * 32, "seats of"),
     ("ScoresCommitted", "seats", lambda seats: seats + 1, "seats of"),
     ("ScoresRevealed", "index", lambda index: index + 1, "order of the row"),
     ("ScoresRevealed", "words", lambda words: [words[0] ^ 1 << 244], "medians of page 0"),
-    ("PageSettled", "root", lambda _: bytes(32), "root of page 0"),
+    ("PageSettled", "root", lambda _: "0x" + "00" * 32, "root of page 0"),
     ("PageSettled", "weights", lambda weights: weights + 1, "weights of page 0"),
     ("PageSettled", "spread", lambda spread: spread + 1, "spread of page 0"),
     ("RoundSettled", "losses", lambda losses: [losses[0] + (1 << 64)], "loss of"),
@@ -90,7 +90,7 @@ def test_failed_task_splits_half_and_half() -> None:
     events = [event for event in events if event.name not in ("TaskEnded", "EscrowClosed", "TipPaid")]
     closed = {"trainersPool": 0, "validatorsPool": 0, "toCreator": 5 * 10**20, "toTreasury": 5 * 10**20 + 10**19}
     events += [
-        Event("TaskRegistry", "TaskEnded", {"taskId": 1, "outcome": 3, "reason": bytes(32)}),
+        Event("TaskRegistry", "TaskEnded", {"taskId": 1, "outcome": 3, "reason": "0x" + "00" * 32}),
         Event("Rewards", "EscrowClosed", {"taskId": 1, **closed}),
     ]
     assert replay(events, NETWORK).differences == []

@@ -1,0 +1,162 @@
+"""From settings to the chain: a network, a wallet, views of tasks."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from covey.audit.chain import Chain
+from covey.chain.deployment import Deployment
+from covey.chain.errors import ChainError
+from covey.chain.rpc import Rpc
+from covey.cli.errors import CliError, InputError
+from covey.cli.output import moment
+from covey.cli.settings import Settings
+from covey.cli.wallet import Wallet
+from covey.protocol.types import Outcome, Schedule, TaskParams, TaskState
+from covey.protocol.windows import Phase, phase
+
+if TYPE_CHECKING:
+    from covey.chain.keys import LocalSigner
+
+NO_ADDRESS = "0x" + "00" * 20
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """A task as the contracts tell it now; `deadline` is the end of its phase, None where there is none."""
+
+    id: int
+    params: TaskParams
+    schedule: Schedule
+    state: TaskState
+    phase: Phase
+    deadline: int | None
+
+    @property
+    def running(self) -> bool:
+        """True until the task has ended."""
+        return self.state.outcome == Outcome.RUNNING
+
+    @property
+    def deadline_text(self) -> str:
+        """The deadline in UTC, or a dash."""
+        return moment(self.deadline or 0)
+
+
+class Network(Chain):
+    """A deployment, with what commands ask of it."""
+
+    def task(self, task_id: int) -> TaskView:
+        """A task now. Raises InputError if there is none of that id."""
+        registry = self.contracts.registry
+        count = registry.task_count()
+        if not 1 <= task_id <= count:
+            raise InputError(f"there is no task {task_id} (tasks: {f'1 to {count}' if count else 'none yet'})")
+        params, schedule, state = registry.params_of(task_id), registry.schedule_of(task_id), registry.state_of(task_id)
+        round_ = self.contracts.scoring.round_of(task_id)
+        now = phase(params, schedule, state, round_, self.now())
+        ends = {
+            Phase.ENTRY_COMMIT: schedule.entry_commit_end,
+            Phase.ENROL: schedule.enrol_end,
+            Phase.ENTRY_REVEAL: schedule.entry_reveal_end,
+            Phase.OPEN: schedule.open_end,
+            Phase.SCORE_COMMIT: round_.score_commit_end,
+            Phase.SCORE_REVEAL: round_.score_reveal_end,
+        }
+        return TaskView(task_id, params, schedule, state, now, ends.get(now))
+
+    def unbondings(self, owner: str) -> dict[int, int]:
+        """Unbonding entries of `owner` that were not withdrawn: id to the time they are over."""
+        entries: dict[int, int] = {}
+        for event in self.events():
+            if event.contract == "Staking" and event.args.get("delegator") == owner:
+                if event.name == "Undelegated":
+                    entries[event.args["entryId"]] = event.args["until"]
+                elif event.name == "Withdrawn":
+                    entries.pop(event.args["entryId"], None)
+        return entries
+
+    def wallet(self, settings: Settings, who: str) -> Wallet:
+        """The wallet of the `owner` (by default the signer's too) or the `signer`."""
+        if who == "owner" and settings.owner_keystore is not None:
+            return Wallet(
+                self.rpc, open_key(settings.owner_keystore, settings.owner_password_file, "COVEY_OWNER_PASSWORD")
+            )
+        if settings.keystore is None:
+            wanted = "--keystore (or --owner-keystore)" if who == "owner" else "--keystore"
+            raise InputError(f"no key to sign with: give {wanted}, its variable COVEY_KEYSTORE, or run `covey init`")
+        return Wallet(self.rpc, open_key(settings.keystore, settings.password_file, "COVEY_PASSWORD"))
+
+    @staticmethod
+    def signer_address(settings: Settings) -> str:
+        """Address of the signer's keystore, without its password."""
+        from covey.chain.keys import keystore_address
+
+        if settings.keystore is None:
+            raise InputError("no signer: give --signer, or --keystore with the signer's key")
+        try:
+            return keystore_address(settings.keystore)
+        except ChainError as error:
+            raise InputError(str(error)) from None
+
+    def operator(self, settings: Settings) -> str:
+        """The operator to act for: --operator, or whoever named this key its signer."""
+        if settings.operator is not None:
+            return settings.operator
+        signer = self.signer_address(settings)
+        found = self.contracts.staking.operator_of(signer)
+        if found == NO_ADDRESS:
+            raise InputError(f"{signer} is nobody's signer: give --operator, or open a pool with `covey stake`")
+        return found
+
+
+def connect(settings: Settings) -> Network:
+    """The network that the settings name. Raises InputError or CliError with one line."""
+    if settings.deployment is None:
+        raise InputError("no deployment: give --deployment with a folder deployments/<chain id>, or COVEY_DEPLOYMENT")
+    if not settings.rpc_urls:
+        raise InputError("no chain: give --rpc-urls with a JSON-RPC endpoint, or COVEY_RPC_URLS")
+    try:
+        deployment = Deployment.load(settings.deployment)
+    except ChainError as error:
+        raise InputError(str(error)) from None
+    try:
+        rpc = Rpc(settings.rpc_urls, deployment.chain_id)
+        rpc.check()
+    except ChainError as error:
+        raise CliError(str(error)) from None
+    return Network(rpc, deployment)
+
+
+def open_key(keystore: Path, password_file: Path | None, variable: str) -> LocalSigner:
+    """A keystore's key; the password from its file, the variable, or a prompt. Raises InputError."""
+    from covey.chain.keys import load_keystore
+
+    if not keystore.is_file():
+        raise InputError(f"{keystore}: no such keystore; make one with `covey init`")
+    try:
+        return load_keystore(keystore, read_password(password_file, variable, f"Password of {keystore}"))
+    except ChainError as error:
+        raise InputError(str(error)) from None
+
+
+def read_password(file: Path | None, variable: str, prompt: str) -> str:
+    """A password: file, else variable, else prompt. Raises InputError where there is no terminal to ask at."""
+    import sys
+    from getpass import getpass
+
+    if file is not None:
+        try:
+            return file.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"cannot read the password file {file}: {getattr(error, 'strerror', None) or error}"
+            ) from None
+    if variable in os.environ:
+        return os.environ[variable]
+    if not sys.stdin.isatty():
+        raise InputError(f"no password: give a password file or {variable} (there is no terminal to ask at)")
+    return getpass(prompt + ": ")

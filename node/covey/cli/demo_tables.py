@@ -1,0 +1,59 @@
+"""The demonstration's tables for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from covey.cli.output import table
+from covey.devnet.result import cvy
+
+if TYPE_CHECKING:
+    from covey.devnet.result import DemoResult
+
+
+def entry_table(result: DemoResult) -> Any:
+    """Entries, best first: what they are worth and what they earned."""
+    rows = [
+        [
+            f"{entry.name}" + ("" if entry.honest else " [red](random weights)[/]"),
+            entry.operator,
+            f"{entry.true_improvement:.2%}",
+            f"{entry.median:,}",
+            f"{max(0, entry.median - 1) / 32766:.2%}",
+            cvy(entry.reward_wei),
+        ]
+        for entry in sorted(result.entries, key=lambda one: -one.true_improvement)
+    ]
+    columns = ["entry", "operator", "true improvement>", "median on chain>", "=>", "reward, CVY>"]
+    return table(f"Trainers ({cvy(result.rules.trainers_pool_wei)} CVY)", columns, rows)
+
+
+def validator_table(result: DemoResult) -> Any:
+    """Validators: seats, gain, reward."""
+    rows = [
+        [
+            row.name + ("" if row.honest else " [red](constant scores)[/]"),
+            row.operator,
+            str(row.seats),
+            f"{row.loss:,}",
+            f"{row.gain:,}",
+            cvy(row.reward_wei),
+        ]
+        for row in result.validators
+    ]
+    columns = ["validator", "operator", "seats>", "loss>", "gain>", "reward, CVY>"]
+    return table(f"Validators ({cvy(result.rules.validators_pool_wei)} CVY)", columns, rows)
+
+
+def matrix_table(result: DemoResult) -> Any:
+    """Improvement of each hospital's adapter on each chapter group, its own marked."""
+    matrix = result.matrix
+    rows = []
+    for name, values, own in zip(matrix.rows, matrix.values, matrix.own, strict=True):
+        cells = [
+            f"[bold green]{value:.1%}[/]" if column in own else f"{value:.1%}"
+            for column, value in zip(matrix.columns, values, strict=True)
+        ]
+        rows.append([name, *cells])
+    title = "Held-out improvement by chapter group (own chapters in bold)"
+    return table(title, ["trained by", *[f"{column}>" for column in matrix.columns]], rows)

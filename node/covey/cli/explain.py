@@ -1,0 +1,106 @@
+"""covey explain: why each operator of a task was paid what it was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from covey.cli.settings import ACCESS, JsonOption, Settings, with_settings
+
+if TYPE_CHECKING:
+    from covey.audit.explain import Explanation, RowWhy
+
+TaskArgument = Annotated[int, typer.Argument(min=1, help="task id")]
+
+
+@with_settings(*ACCESS)
+def explain(task: TaskArgument, *, settings: Settings, json: JsonOption = False) -> None:
+    """Recompute a task's seats, medians, gains and pay from its events: why each operator was paid what it was."""
+    from covey.audit import explain as audit
+    from covey.audit.record import AuditError
+    from covey.audit.replay import replay
+    from covey.cli.access import connect
+    from covey.cli.errors import CliError, InputError
+    from covey.cli.output import console, print_json
+
+    network = connect(settings)
+    events = network.events()
+    try:
+        why = audit.explain(events, network.names, task)
+        found = replay(events, network.names, [task])
+    except AuditError as error:
+        raise InputError(str(error)) from None
+    if json:
+        differences = [str(one) for one in found.differences]
+        print_json(
+            {**why.as_dict(), "checked": found.checked, "differences": differences, "unclaimed": found.unclaimed}
+        )
+    else:
+        _show(console(), why)
+        console().print(f"\n{found.checked} figures replayed, {len(found.differences)} differ from the rules.")
+    if found.differences:
+        raise CliError(f"the chain and the rules disagree: {found.differences[0]}")
+
+
+def _show(out: object, why: Explanation) -> None:
+    from covey.cli.output import table, tokens
+
+    def say(line: object = "") -> None:
+        out.print(line)  # type: ignore[attr-defined]
+
+    rules = why.rules
+    say(f"[bold]Task {why.task}[/bold]: {why.stage}")
+    say(f"bounty {tokens(why.bounty)} CVY, entry fees {tokens(why.fees)}, tips out of the bond {tokens(why.tips)}")
+    say(f"K = {rules['K']}, floor = {rules['floor']}, h = {rules['h']}, τ = {rules['tau']}, p = {rules['p']}")
+    if not why.rows:
+        return
+    say(
+        f"trainers' pool {tokens(why.trainers_pool)}, validators' pool {tokens(why.validators_pool)}, "
+        f"creator {tokens(why.to_creator)}, treasury {tokens(why.to_treasury)}\n"
+    )
+    say(
+        table(
+            f"Entries: weight = max(0, median − {rules['floor']})^{rules['p']}, reward = pool · weight / Σ weights",
+            ["lane>", "operator", "median>", "improvement>", "weight>", "share>", "fee>", "reward>", "paid>"],
+            [
+                [
+                    str(e.lane), e.operator, f"{e.median:,}", f"{e.improvement:.2%}", f"{e.weight:,}", f"{e.share:.2%}",
+                    tokens(e.fee), tokens(e.reward), "–" if e.paid is None else tokens(e.paid),
+                ]
+                for e in why.entries
+            ],
+        )
+    )  # fmt: skip
+    say()
+    how = (
+        "reward = pool · seats / Σ seats (nobody gained)"
+        if why.flat
+        else "reward = pool · seats · gain / Σ seats · gain"
+    )
+    say(
+        table(
+            f"Validators: gain = max(0, G − 2 · loss), G = {why.spread:,}; {how}",
+            ["operator", "earmark>", "seats>", "expected>", "lane:loss", "loss>", "gain>", "share>", "reward>", "paid>"],
+            [
+                [
+                    row.operator, tokens(row.earmark, 0), str(row.seats), f"{row.expected_seats:.2f}", _lanes(row),
+                    f"{row.loss:,}", f"{row.gain:,}", f"{row.share:.2%}", tokens(row.reward),
+                    "–" if row.paid is None else tokens(row.paid),
+                ]
+                for row in why.rows
+            ],
+        )
+    )  # fmt: skip
+
+
+def _lanes(row: RowWhy) -> str:
+    """The lanes that cost something, the costliest first, at most four."""
+    costly = sorted((lane for lane in row.lanes if lane.loss), key=lambda lane: -lane.loss)
+    shown = " ".join(f"{lane.lane}:{lane.loss}" for lane in costly[:4])
+    return shown + (" …" if len(costly) > 4 else "") or "none"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(explain)

@@ -1,0 +1,65 @@
+"""Entry point of the covey command."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from covey.cli import demo, explain, network, node, stake, tasks
+from covey.cli.errors import CliError
+
+app = typer.Typer(
+    name="covey",
+    help="Train adapters together, data stays home. Every option is also a COVEY_… variable and a key in covey.toml",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+for module in (node, tasks, stake, explain, network, demo):
+    module.add_to(app)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and leave.", is_eager=True),
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"covey {installed('covey')}")
+        raise typer.Exit
+
+
+def run() -> None:
+    """Run the command line and leave with its exit code: 0 done, 1 could not be done, 2 bad input, 130 interrupted."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command line and return its exit code."""
+    from typer.exceptions import Abort, TyperException
+
+    try:
+        result = app(args=arguments, prog_name="covey", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except CliError as error:
+        return _fail(str(error), error.code)
+    except TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            return error.exit_code
+        return _fail(error.format_message(), error.exit_code)
+    except (Abort, KeyboardInterrupt):
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _fail(message: str, code: int) -> int:
+    line = " ".join(message.split())
+    sys.stderr.write(f"covey: {line}\n")
+    return code

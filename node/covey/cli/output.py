@@ -1,0 +1,60 @@
+"""What commands print: tables and lines for people, one JSON document for scripts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+CVY = 10**18
+
+
+def console(*, stderr: bool = False) -> Any:
+    """A Rich console; standard output carries results, standard error progress."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output; whole numbers beyond 2^53 are printed as strings, bytes as 0x hex."""
+    sys.stdout.write(json.dumps(_plain(value), indent=2) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**53:
+        return str(value)
+    return value
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
+    """A Rich table; columns whose name ends in '>' are aligned to the right."""
+    from rich.table import Table
+
+    made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in columns:
+        made.add_column(name.removesuffix(">"), justify="right" if name.endswith(">") else "left", header_style="dim")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def tokens(wei: int, places: int = 4) -> str:
+    """Wei as CVY, rounded down, thousands separated."""
+    whole, rest = divmod(wei, CVY)
+    return f"{whole:,}.{rest // 10 ** (18 - places):0{places}d}"
+
+
+def moment(timestamp: int) -> str:
+    """A chain time in UTC, or a dash for zero."""
+    if not timestamp:
+        return "–"
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,34 @@
+"""Reading what people type: amounts and addresses."""
+
+from __future__ import annotations
+
+import re
+
+from covey.cli.errors import InputError
+
+
+def wei(text: str) -> int:
+    """A positive amount with its unit. Raises InputError."""
+    from covey.daemon.config import parse_amount
+
+    if re.fullmatch(r"\s*\d+(\.\d+)?\s*", text):
+        raise InputError(f"{text.strip()!r} has no unit: write {text.strip()}CVY or {text.strip()}wei")
+    try:
+        amount = parse_amount(text)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    if not amount:
+        raise InputError("an amount of 0 does nothing")
+    return amount
+
+
+def address(text: str) -> str:
+    """An address in checksum form. Raises InputError, also for mixed case with a wrong checksum."""
+    from eth_utils.address import is_checksum_address, to_checksum_address
+
+    if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
+        raise InputError(f"{text!r} is not an address (0x and 40 hexadecimal digits)")
+    mixed = text[2:] not in (text[2:].lower(), text[2:].upper())
+    if mixed and not is_checksum_address(text):
+        raise InputError(f"{text} has a wrong checksum: it was mistyped, or write it in lower case")
+    return str(to_checksum_address(text))

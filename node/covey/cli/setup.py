@@ -1,0 +1,149 @@
+"""What `covey init` writes: a settings file and a keystore."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from covey.chain.errors import ChainError
+from covey.cli.access import read_password
+from covey.cli.errors import CliError, InputError
+from covey.cli.settings import FILE_NAME, Settings
+from covey.daemon.config import CVY, NodeConfig, Role
+
+MIN_PASSWORD = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """What was written."""
+
+    settings: Path
+    keystore: Path
+    signer: str
+
+
+def set_up(folder: Path, settings: Settings, import_key: Path | None) -> SetUp:
+    """Write settings and keystore into `folder`. Raises InputError before anything is written, or undoes what was."""
+    file = folder / FILE_NAME
+    keystore = settings.keystore or folder / "signer.json"
+    if file.exists():
+        raise InputError(f"{file} exists; it is never overwritten: choose another folder")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file: choose another folder")
+    imported = _read_key(import_key)
+    if imported is not None and settings.keystore is not None and keystore.exists():
+        raise InputError(f"{keystore} exists: leave out --import-key to use it, or choose another path")
+    new_key = not keystore.exists()
+    password = _new_password(settings) if new_key else ""
+    fresh = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        signer = _keystore(keystore, password, imported, new=new_key)
+        text = _settings_text(_values(folder, keystore, settings))
+        file.write_text(text, encoding="utf-8")
+    except (OSError, CliError) as error:
+        if fresh:
+            shutil.rmtree(folder, ignore_errors=True)
+        message = f"cannot write {folder}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise InputError(message) from None
+    return SetUp(file, keystore, signer)
+
+
+def _read_key(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    from covey.chain.keys import LocalSigner
+
+    try:
+        return LocalSigner.from_key(path.expanduser().read_text(encoding="utf-8").strip()).key
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the private key {path}: {getattr(error, 'strerror', None) or error}") from None
+    except ChainError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _new_password(settings: Settings) -> str:
+    password = read_password(settings.password_file, "COVEY_PASSWORD", "Password for the new key")
+    if len(password) < MIN_PASSWORD:
+        raise InputError(f"the password has {len(password)} characters, at least {MIN_PASSWORD} are needed")
+    return password
+
+
+def _keystore(path: Path, password: str, key: bytes | None, *, new: bool) -> str:
+    from covey.chain.keys import create_keystore, keystore_address
+
+    try:
+        return create_keystore(path, password, key=key).address if new else keystore_address(path)
+    except ChainError as error:
+        raise InputError(str(error)) from None
+
+
+def _values(folder: Path, keystore: Path, settings: Settings) -> dict[str, object]:
+    values: dict[str, object] = {
+        "roles": [role.value for role in settings.roles] or [Role.VALIDATOR.value],
+        "keystore": _path(keystore, folder),
+        "data_dir": "data",
+    }
+    given = {
+        "rpc_urls": list(settings.rpc_urls),
+        "operator": settings.operator,
+        "peers": list(settings.peers),
+        **{
+            name: _path(path, folder)
+            for name in ("deployment", "password_file", "training_records", "heldout_records")
+            if (path := getattr(settings, name)) is not None
+        },
+    }
+    return values | {name: value for name, value in given.items() if value}
+
+
+def _path(path: Path, folder: Path) -> str:
+    """A path as the settings file should name it: relative to its folder where it lies inside, else absolute."""
+    whole = path.expanduser().resolve()
+    inside = whole.is_relative_to(folder.resolve())
+    return str(whole.relative_to(folder.resolve()) if inside else whole)
+
+
+def _settings_text(values: Mapping[str, object]) -> str:
+    lines = [
+        "# Settings of a Covey node. Every key is also a flag of `covey run` (--rpc-urls) and an environment variable",
+        "# (COVEY_RPC_URLS); flag goes before variable, variable before this file. Relative paths start here.",
+        "",
+    ]
+    tables: list[tuple[str, type[BaseModel]]] = []
+    for name, field in NodeConfig.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            tables.append((name, kind))
+            continue
+        lines += _key(name, field, values)
+    for name, model in tables:
+        lines += [f"[{name}]"]
+        for key, field in model.model_fields.items():
+            lines += _key(key, field, {})
+    return "\n".join(lines) + "\n"
+
+
+def _key(name: str, field: Any, values: Mapping[str, object]) -> list[str]:
+    told = f"# {field.description or name}"
+    if name in values:
+        return [told, f"{name} = {_toml(values[name])}", ""]
+    default = field.default
+    if default is PydanticUndefined or default is None:
+        return [told, f"# {name} =", ""]
+    if name in ("max_fee", "withdraw_min"):
+        default = f"{default // CVY} CVY"
+    return [told, f"# {name} = {_toml(default)}", ""]
+
+
+def _toml(value: object) -> str:
+    """A value as TOML writes it; JSON's strings, numbers, booleans and arrays are TOML too."""
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)

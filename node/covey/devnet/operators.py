@@ -1,0 +1,120 @@
+"""Operators of the demonstration: their keys, stake, ports, folders and settings."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from covey.devnet import scenario
+from covey.devnet.anvil import free_port
+from covey.devnet.scenario import Behaviour, Participant
+
+if TYPE_CHECKING:
+    from covey.devnet.local import Account, LocalNetwork
+    from covey.devnet.nodes import Nodes
+    from covey.devnet.workers import WorkerServer
+    from covey.lora.icd10 import Split
+
+DELEGATED = 3_000 * scenario.CVY
+SIGNER_MONEY = 200 * scenario.CVY
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A participant with its accounts on the chain and its node on this machine."""
+
+    who: Participant
+    owner: Account
+    signer: Account
+    folder: Path
+    records: Path
+    gateway_port: int
+    health_port: int
+
+    @property
+    def address(self) -> str:
+        """The operator's address: its owner's."""
+        return self.owner.address
+
+    @property
+    def gateway(self) -> str:
+        """Where its node serves blocks."""
+        return f"http://127.0.0.1:{self.gateway_port}"
+
+    @property
+    def log(self) -> Path:
+        """The node's log."""
+        return self.folder / "node.log"
+
+    def start(
+        self, nodes: Nodes, network: LocalNetwork, workers: WorkerServer, base: str, peers: Sequence[str], seed: int
+    ) -> int:
+        """Start the node; returns its process id. Its settings are kept beside its log."""
+        settings = self._settings(network, workers, base, peers)
+        text = json.dumps(settings, indent=2, default=str) + "\n"
+        (self.folder / "settings.json").write_text(text, encoding="utf-8")
+        number = seed * 100 + self.who.index + (50 if self.who.behaviour == Behaviour.RANDOM_WEIGHTS else 0)
+        return nodes.start(self.who.slug, settings, self.who.behaviour, number, self.log)
+
+    def _settings(
+        self, network: LocalNetwork, workers: WorkerServer, base: str, peers: Sequence[str]
+    ) -> dict[str, Any]:
+        earmark = scenario.EARMARK if self.who.honest else scenario.LAZY_EARMARK
+        return {
+            "roles": ["trainer" if self.who.trainer else "validator"],
+            "operator": self.address,
+            "keystore": str(self.signer.keystore),
+            "password_file": str(network.password_file),
+            "rpc_urls": [network.anvil.url],
+            "deployment": str(network.deployment_folder),
+            "data_dir": str(self.folder),
+            "training_records" if self.who.trainer else "heldout_records": str(self.records),
+            "bases": [base],
+            "gateway_listen": f"127.0.0.1:{self.gateway_port}",
+            "peers": [url for url in peers if url != self.gateway],
+            "confirmations": 0,
+            "poll_seconds": 0.4,
+            "stagger_seconds": 1.0,
+            "executor": f"unix:{workers.socket}",
+            "threads": 1,
+            "health_listen": f"127.0.0.1:{self.health_port}",
+            "policy": {"earmark": earmark, "max_fee": 5 * scenario.ENTRY_FEE},
+        }
+
+    def training(self) -> tuple[list[float], int]:
+        """Losses a step and tokens seen of its training, out of its node's journal; nothing for a validator."""
+        path = self.folder / "journal.sqlite"
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10) as journal:
+            rows = journal.execute("SELECT result FROM jobs WHERE result IS NOT NULL").fetchall()
+        for (text,) in rows:
+            result = json.loads(text)
+            if "losses" in result:
+                return [float(loss) for loss in result["losses"]], int(result["tokens_seen"])
+        return [], 0
+
+
+def enlist(network: LocalNetwork, people: Sequence[Participant], split: Split) -> list[Operator]:
+    """Give everybody keys, tokens, a pool with its own bond and a delegation; validators that are lazy hold no records
+    of their own, so they are lent the first validator's."""
+    operators = []
+    for who in people:
+        files = split.hospitals if who.trainer else split.validators
+        folder = network.out / "nodes" / who.slug
+        folder.mkdir(parents=True, exist_ok=True)
+        owner, signer = network.account(f"{who.slug}-owner"), network.account(f"{who.slug}-signer")
+        operators.append(Operator(who, owner, signer, folder, files[who.index], free_port(), free_port()))
+    delegator = network.account("delegator")
+    amounts = {operator.address: scenario.STAKE for operator in operators}
+    amounts |= {operator.signer.address: SIGNER_MONEY for operator in operators if operator.who.trainer}
+    network.fund(amounts | {delegator.address: DELEGATED * len(operators)})
+    for operator in operators:
+        network.register(operator.owner, operator.signer, scenario.STAKE)
+    contracts = network.chain.contracts
+    calls = [contracts.token.approve(contracts.staking.address, DELEGATED * len(operators))]
+    calls += [contracts.staking.delegate(operator.address, DELEGATED) for operator in operators]
+    network.send(delegator.signer, calls)
+    return operators

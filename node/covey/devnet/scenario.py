@@ -1,0 +1,169 @@
+"""The demonstration's task and who takes part: four hospitals, one dishonest trainer, honest validators, a lazy one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from covey.protocol.spec import (
+    Adapter,
+    Base,
+    Bootstrap,
+    EvaluationSpec,
+    ScoringSpec,
+    Stratum,
+    TaskSpec,
+    TrainingHints,
+)
+from covey.protocol.types import Evaluation, Kind, TaskParams, Windows
+
+if TYPE_CHECKING:
+    from covey.lora.bases import BaseFolder
+
+CVY = 10**18
+HOSPITALS = ("Harbour Heart", "Mind & Nerve", "Ortho North", "Rosewood")
+"""Trainers, in the order of `covey.lora.icd10.HOSPITAL_STRATA`: what each is named after is what it trains on."""
+DISHONEST = "Shortcut Clinic"
+VALIDATORS = (
+    "Anchor Lab",
+    "Beacon Lab",
+    "Cedar Lab",
+    "Delta Lab",
+    "Ember Lab",
+    "Fjord Lab",
+    "Grove Lab",
+    "Heath Lab",
+    "Inlet Lab",
+)
+LAZY = "Idle Lab"
+LAZY_SCORE = 8001
+"""What the lazy validator gives everybody: about the usual improvement, on the grid of rounded scores."""
+
+STAKE = 20_000 * CVY
+EARMARK = 12_000 * CVY
+LAZY_EARMARK = 6_000 * CVY
+BOUNTY = 10_000 * CVY
+BOND = 500 * CVY
+ENTRY_FEE = 20 * CVY
+TARGET_SEATS = 31
+VALIDATOR_BPS = 2_000
+POWER = 2
+FLOOR = 655
+MAX_ENTRIES = 16
+SEQUENCE_LENGTH = 96
+MIN_RECORDS = 600
+STEPS = 40
+SPREAD = 200
+"""Standard deviation of an entry's score between samples of MIN_RECORDS records, by bootstrap, score units."""
+HOUR = 3_600
+# Longer than any machine needs: the driver lets a window end as soon as everybody has acted.
+WINDOWS = Windows(6 * HOUR, HOUR, HOUR, 0, 6 * HOUR, HOUR, 6 * HOUR, 0)
+
+
+class Behaviour(StrEnum):
+    """How a participant acts."""
+
+    HONEST = "honest"
+    RANDOM_WEIGHTS = "random-weights"
+    CONSTANT_SCORES = "constant-scores"
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """One operator. `index` is its place among the data files of its role; `strata` what a trainer holds alone."""
+
+    name: str
+    trainer: bool
+    index: int
+    behaviour: Behaviour = Behaviour.HONEST
+    strata: tuple[str, ...] = ()
+
+    @property
+    def honest(self) -> bool:
+        """True for those who do the work."""
+        return self.behaviour == Behaviour.HONEST
+
+    @property
+    def slug(self) -> str:
+        """Its name as a folder."""
+        return "-".join(self.name.lower().replace("&", "and").split())
+
+
+def cast(validators: int, hospital_strata: Sequence[str]) -> list[Participant]:
+    """All participants: trainers first, the dishonest and the lazy one last of their role.
+
+    Raises:
+        ValueError: fewer than three honest validators (their majority must not hang on one), or more than there are.
+    """
+    if not 3 <= validators <= len(VALIDATORS):
+        raise ValueError(f"validators must be 3 to {len(VALIDATORS)}, not {validators}")
+    everybody = [
+        Participant(name, True, index, strata=(stratum,))
+        for index, (name, stratum) in enumerate(zip(HOSPITALS, hospital_strata, strict=True))
+    ]
+    everybody.append(Participant(DISHONEST, True, 0, Behaviour.RANDOM_WEIGHTS))
+    everybody += [Participant(name, False, index) for index, name in enumerate(VALIDATORS[:validators])]
+    everybody.append(Participant(LAZY, False, 0, Behaviour.CONSTANT_SCORES))
+    return everybody
+
+
+def task_spec(base: BaseFolder, strata: Sequence[str], steps: int = STEPS, spread: int = SPREAD) -> TaskSpec:
+    """The spec: all strata weigh the same. `spread` is the bootstrap's, score units."""
+    weight, rest = divmod(10_000, len(strata))
+    each = MIN_RECORDS // len(strata)
+    return TaskSpec(
+        base=Base(
+            name=base.name,
+            revision=base.revision or "local",
+            digest=base.digest,
+            family="qwen3" if base.config["model_type"] == "qwen3" else "qwen2",
+            upcast="none",
+        ),
+        adapter=Adapter(
+            target_modules=["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"],
+            max_rank=16,
+            max_bytes=64 << 20,
+        ),
+        domain="titles and inclusion terms of ICD-10-CM diagnoses, April 2026, in English",
+        strata=[
+            Stratum(name=name, weight=weight + (rest if index == 0 else 0), min_records=each, min_tokens=10 * each)
+            for index, name in enumerate(strata)
+        ],
+        evaluation=EvaluationSpec(
+            source="local",
+            sequence_length=SEQUENCE_LENGTH,
+            min_records=each * len(strata),
+            max_records=each * len(strata),
+        ),
+        scoring=ScoringSpec(
+            h=round(1.5 * spread),
+            tau=4 * spread,
+            floor=FLOOR,
+            bootstrap=Bootstrap(samples=400, records=each * len(strata), spread=spread),
+        ),
+        training=TrainingHints(rank=8, alpha=16, steps=steps, batch_records=16),
+    )
+
+
+def task_params(spec: TaskSpec, digest: bytes, min_stake: int) -> TaskParams:
+    """The task on chain. `digest` is the spec's CID word, `min_stake` the registry's multiple of the bounty, wei."""
+    return TaskParams(
+        spec_digest=digest,
+        sealed_commitment=bytes(32),
+        kind=Kind.ARENA,
+        evaluation=Evaluation.LOCAL,
+        validator_bps=VALIDATOR_BPS,
+        target_seats=TARGET_SEATS,
+        floor_score=spec.scoring.floor,
+        h=spec.scoring.h,
+        tau=spec.scoring.tau,
+        power=POWER,
+        max_entries=MAX_ENTRIES,
+        bounty=BOUNTY,
+        bond=BOND,
+        entry_fee=ENTRY_FEE,
+        min_stake=min_stake,
+        windows=WINDOWS,
+    )

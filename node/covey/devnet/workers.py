@@ -1,0 +1,96 @@
+"""The process that imported torch once: every worker of a local network is a fork of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from covey.daemon.workers import Limits, ProcessExecutor
+from covey.devnet.anvil import stop_group
+from covey.devnet.errors import DevnetError
+
+START_S = 180.0
+_KEY = "job"
+
+
+class WorkerServer:
+    """Starts `covey.lora.worker --listen` and runs jobs of the driver's own through it."""
+
+    def __init__(self, base: str, log: Path) -> None:
+        self._folder = Path(
+            tempfile.mkdtemp(prefix="covey-")
+        )  # a socket's path must be short, wherever the run's folder is
+        self.socket = self._folder / "workers"
+        self._log = log
+        self._base = base
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> WorkerServer:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "covey.lora.worker", "--listen", str(self.socket), "--threads", "1"]
+        command += ["--preload", self._base]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            stop_group(self._process, grace_s=3.0)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def check(self) -> None:
+        """Raise DevnetError if the process has ended."""
+        if self._process is not None and self._process.poll() is not None:
+            from covey.devnet.nodes import last_line
+
+            raise DevnetError(
+                f"the worker process ended (exit code {self._process.returncode}): {last_line(self._log)}"
+            )
+
+    def wait(self) -> None:
+        """Wait until workers can be had."""
+        end = time.monotonic() + START_S
+        while time.monotonic() < end:
+            self.check()
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(self.socket))
+                return
+            time.sleep(0.05)
+        raise DevnetError(f"the worker process was not ready within {START_S:.0f} s: see {self._log}")
+
+    def begin(self, job: dict[str, Any]) -> Job:
+        """Start a job of the driver's own."""
+        return Job(self, job)
+
+
+class Job:
+    """One job of the driver's own, running in a worker."""
+
+    def __init__(self, server: WorkerServer, job: dict[str, Any]) -> None:
+        self._server = server
+        self._executor = ProcessExecutor(f"unix:{server.socket}", Limits(16 << 30, 3_600.0, 1), server.socket.parent)
+        self._executor.submit(_KEY, job, 0)
+
+    def result(self) -> dict[str, Any]:
+        """Wait for the result. Raises DevnetError if there is none."""
+        try:
+            while not (finished := self._executor.poll()):
+                self._server.check()
+                time.sleep(0.05)
+        finally:
+            self._executor.close()
+        if finished[0].result is None:
+            assert finished[0].failure is not None
+            raise DevnetError(f"the evaluation failed: {finished[0].failure.message}")
+        return finished[0].result
