@@ -9,7 +9,7 @@ An artifact holds:
     contractName         name of the contract
     sourceName           source unit, as in the compiler input
     compilerVersion      full version of the compiler
-    inputHash            sha256 of the compiler input: see `compiler_input`
+    inputHash            sha256 of the compiler input (`compiler_input`; `compile` writes it to .toolchain/inputs)
     abi                  JSON ABI
     bytecode             creation code without constructor arguments, 0x-prefixed hex
     runtimeBytecode      deployed code with the immutables zero, 0x-prefixed hex
@@ -32,6 +32,7 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "node" / "covey" / "chain" / "artifacts"
 FRESH = ROOT / ".toolchain" / "artifacts"
+INPUTS = ROOT / ".toolchain" / "inputs"
 # Where ape puts its copy of the OpenZeppelin package, and what the sources call it.
 APE_DEPENDENCY = "contracts/.cache/openzeppelin/local/"
 DEPENDENCY = "@openzeppelin/contracts/"
@@ -78,8 +79,8 @@ def canonical_name(unit: str) -> str:
     return unit.replace(APE_DEPENDENCY, DEPENDENCY, 1)
 
 
-def compiler_input(unit: str, run: Json, metadata: Json) -> Json:
-    """The smallest standard JSON input that compiles to the contract's bytecode: its own sources, settings, no paths."""
+def compiler_input(run: Json, metadata: Json) -> Json:
+    """The smallest standard JSON input that compiles to the contract's bytecode: settings, and the sources it uses."""
     settings = run["settings"]
     return {
         "language": "Solidity",
@@ -111,8 +112,8 @@ def declarations(node: Any) -> Iterator[tuple[str, str]]:
             yield from declarations(child)
 
 
-def artifacts(run: Json, output: Json) -> Iterator[Json]:
-    """Yield the artifact of each deployable contract of a compiler run."""
+def artifacts(run: Json, output: Json) -> Iterator[tuple[Json, bytes]]:
+    """Yield the artifact and the canonical compiler input of each deployable contract of a compiler run."""
     names = dict(pair for source in output["sources"].values() for pair in declarations(source["ast"]))
     for unit, contracts in output["contracts"].items():
         for name, contract in contracts.items():
@@ -127,11 +128,12 @@ def artifacts(run: Json, output: Json) -> Iterator[Json]:
                 sys.exit(f"error: {unit}: {name} has {len(runtime) // 2} bytes of code; the limit is {CODE_LIMIT}")
             metadata = json.loads(contract["metadata"])
             references = contract["evm"]["deployedBytecode"].get("immutableReferences", {})
-            yield {
+            source = canonical_bytes(compiler_input(run, metadata))
+            artifact = {
                 "contractName": name,
                 "sourceName": canonical_name(unit),
                 "compilerVersion": metadata["compiler"]["version"],
-                "inputHash": "0x" + hashlib.sha256(canonical_bytes(compiler_input(unit, run, metadata))).hexdigest(),
+                "inputHash": "0x" + hashlib.sha256(source).hexdigest(),
                 "abi": contract["abi"],
                 "bytecode": "0x" + code,
                 "runtimeBytecode": "0x" + runtime,
@@ -140,6 +142,7 @@ def artifacts(run: Json, output: Json) -> Iterator[Json]:
                     key=lambda reference: reference["start"],
                 ),
             }
+            yield artifact, source
 
 
 def render(artifact: Json) -> str:
@@ -154,12 +157,14 @@ def render(artifact: Json) -> str:
 
 
 def compile_all() -> None:
-    """Compile every contract and write the artifacts to FRESH."""
-    rendered = {artifact["contractName"]: artifact for artifact in artifacts(*compile_with_ape())}
-    shutil.rmtree(FRESH, ignore_errors=True)
-    FRESH.mkdir(parents=True)
-    for name, artifact in sorted(rendered.items()):
+    """Compile every contract and write the artifacts to FRESH, the compiler inputs to INPUTS."""
+    made = {artifact["contractName"]: (artifact, source) for artifact, source in artifacts(*compile_with_ape())}
+    for folder in (FRESH, INPUTS):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    for name, (artifact, source) in sorted(made.items()):
         (FRESH / f"{name}.json").write_text(render(artifact))
+        (INPUTS / f"{name}.json").write_bytes(source)
         size = len(artifact["runtimeBytecode"]) // 2 - 1
         print(f"{name:<24} {size:>6} bytes of code, {CODE_LIMIT - size:>6} to spare")
 

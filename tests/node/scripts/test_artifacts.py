@@ -1,0 +1,113 @@
+"""scripts/artifacts.py: what it writes and when its check fails. The compilation itself: tests/contracts."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "artifacts.py"
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    specification = importlib.util.spec_from_file_location("artifacts", SCRIPT)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    for name in ("FRESH", "SHIPPED"):
+        folder = tmp_path / name.lower()
+        folder.mkdir()
+        monkeypatch.setattr(module, name, folder)
+    return module
+
+
+def run_of(code: str = "6000", unit: str = "contracts/A.sol", immutables: Any = None) -> tuple[Any, Any]:
+    """The input and output of a compiler run over one contract that uses one library."""
+    library = "contracts/.cache/openzeppelin/local/utils/L.sol"
+    given = {
+        "sources": {unit: {"content": "a"}, library: {"content": "l"}, "contracts/Other.sol": {"content": "o"}},
+        "settings": {
+            "evmVersion": "prague",
+            "optimizer": {"enabled": True, "runs": 1},
+            "viaIR": True,
+            "remappings": [],
+        },
+    }
+    metadata = {"compiler": {"version": "0.8.37+commit.0"}, "sources": {unit: {}, library: {}}}
+    deployed = {"object": code, "immutableReferences": immutables or {}}
+    contract = {
+        "abi": [],
+        "metadata": json.dumps(metadata),
+        "evm": {"bytecode": {"object": code}, "deployedBytecode": deployed},
+    }
+    variables = [{"nodeType": "VariableDeclaration", "stateVariable": True, "id": i, "name": f"v{i}"} for i in (7, 8)]
+    return given, {"sources": {unit: {"ast": {"nodes": variables}}}, "contracts": {unit: {"A": contract}}}
+
+
+def test_immutables_are_named_and_in_order(script: ModuleType) -> None:
+    places = {"8": [{"start": 9, "length": 32}], "7": [{"start": 50, "length": 32}, {"start": 1, "length": 32}]}
+    [(artifact, _)] = script.artifacts(*run_of(immutables=places))
+    assert [(place["name"], place["start"]) for place in artifact["immutableReferences"]] == [
+        ("v7", 1),
+        ("v8", 9),
+        ("v7", 50),
+    ]
+
+
+def test_the_compiler_input_holds_the_used_sources_under_the_names_they_are_imported_by(script: ModuleType) -> None:
+    [(artifact, source)] = script.artifacts(*run_of())
+    assert list(json.loads(source)["sources"]) == ["@openzeppelin/contracts/utils/L.sol", "contracts/A.sol"]
+    assert "remappings" not in json.loads(source)["settings"]
+    changed_input, output = run_of()
+    changed_input["sources"]["contracts/Other.sol"]["content"] = "changed"
+    [(same, _)] = script.artifacts(changed_input, output)
+    assert same["inputHash"] == artifact["inputHash"]
+    changed_input["sources"]["contracts/A.sol"]["content"] = "changed"
+    [(other, _)] = script.artifacts(changed_input, output)
+    assert other["inputHash"] != artifact["inputHash"]
+
+
+@pytest.mark.parametrize("unit", ["contracts/mocks/A.sol", "contracts/.cache/openzeppelin/local/utils/A.sol"])
+def test_what_does_not_lie_right_in_contracts_does_not_ship(script: ModuleType, unit: str) -> None:
+    assert list(script.artifacts(*run_of(unit=unit))) == []
+
+
+def test_interfaces_do_not_ship(script: ModuleType) -> None:
+    assert list(script.artifacts(*run_of(code=""))) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "message"), [("73__$0123$__", "linked library"), ("00" * 24_577, "the limit is 24576")]
+)
+def test_a_contract_that_cannot_be_deployed_stops_it(script: ModuleType, code: str, message: str) -> None:
+    with pytest.raises(SystemExit, match=message):
+        list(script.artifacts(*run_of(code=code)))
+
+
+def test_rendering_is_json_with_an_abi_entry_a_line(script: ModuleType) -> None:
+    artifact = {"contractName": "A", "abi": [{"type": "error"}, {"type": "event"}], "immutableReferences": []}
+    text = script.render(artifact)
+    assert json.loads(text) == artifact
+    assert len(text.splitlines()) == 8
+
+
+def test_check_wants_the_same_files_with_the_same_bytes(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="no artifacts"):
+        script.check()
+    (script.FRESH / "A.json").write_text("a")
+    (script.SHIPPED / "Gone.json").write_text("g")
+    with pytest.raises(SystemExit, match=r"A\.json, Gone\.json: not what the sources compile to"):
+        script.check()
+    script.ship()
+    script.check()
+    assert "1 artifacts are what the sources compile to" in capsys.readouterr().out
+    (script.SHIPPED / "A.json").write_text("b")
+    with pytest.raises(SystemExit, match=r"A\.json: not what"):
+        script.check()

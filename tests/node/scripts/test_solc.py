@@ -1,0 +1,127 @@
+"""scripts/solc.js: the compiler from npm behind the native compiler's command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LAUNCHER = Path(__file__).resolve().parents[3] / "scripts" / "solc.js"
+LICENCE = "// SPDX-License-Identifier: MIT\npragma solidity ^0.8.28;\n"
+LIBRARY = LICENCE + "library Twice { function twice(uint256 x) internal pure returns (uint256) { return 2 * x; } }\n"
+USER = LICENCE + (
+    'import {Twice} from "./Twice.sol";\n'
+    "contract User { function f(uint256 x) external pure returns (uint256) { return Twice.twice(x); } }\n"
+)
+
+
+def solc(*arguments: str | Path, source: Any = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["node", LAUNCHER, *arguments],
+        input=None if source is None else json.dumps(source),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **variables},
+    )
+
+
+def standard(sources: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    selection = {"*": {"*": ["evm.bytecode.object", "metadata"]}}
+    return {"language": "Solidity", "sources": sources, "settings": {"outputSelection": selection, **settings}}
+
+
+def compiled(*arguments: str | Path, source: Any, **variables: str) -> dict[str, Any]:
+    done = solc(*arguments, "--standard-json", source=source, **variables)
+    assert done.returncode == 0, done.stderr
+    output: dict[str, Any] = json.loads(done.stdout)
+    return output
+
+
+def errors(output: dict[str, Any]) -> list[str]:
+    return [error["message"] for error in output.get("errors", []) if error["severity"] == "error"]
+
+
+def test_version_line() -> None:
+    done = solc("--version")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1].startswith("Version: 0.8.37+commit.")
+
+
+def test_imports_and_urls_are_read_below_the_base_path(tmp_path: Path) -> None:
+    (tmp_path / "User.sol").write_text(USER)
+    (tmp_path / "Twice.sol").write_text(LIBRARY)
+    given = compiled("--base-path", tmp_path, source=standard({"User.sol": {"urls": ["User.sol"]}}))
+    inline = compiled(source=standard({"User.sol": {"content": USER}, "Twice.sol": {"content": LIBRARY}}))
+    assert errors(given) == []
+    assert given["contracts"]["User.sol"]["User"]["evm"] == inline["contracts"]["User.sol"]["User"]["evm"]
+
+
+def test_imports_are_read_below_an_include_path(tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "Twice.sol").write_text(LIBRARY)
+    arguments = ("--base-path", tmp_path, "--allow-paths", "/", f"--include-path={library}")
+    output = compiled(*arguments, source=standard({"User.sol": {"content": USER}}))
+    assert errors(output) == []
+
+
+def test_a_missing_import_is_a_compiler_error(tmp_path: Path) -> None:
+    output = compiled("--base-path", tmp_path, source=standard({"User.sol": {"content": USER}}))
+    assert any("Twice.sol" in message and "not found" in message for message in errors(output))
+
+
+def test_the_hash_of_the_sources_stays_out_of_the_bytecode_unless_asked_for() -> None:
+    def bytecode(source: str, **settings: Any) -> str:
+        output = compiled(source=standard({"A.sol": {"content": source}}, **settings))
+        code: str = output["contracts"]["A.sol"]["A"]["evm"]["bytecode"]["object"]
+        return code
+
+    plain = LICENCE + "contract A { uint256 public x; }\n"
+    commented = plain + "// a comment\n"
+    hashed = {"metadata": {"bytecodeHash": "ipfs"}}
+    assert bytecode(plain) == bytecode(commented)
+    assert bytecode(plain, **hashed) != bytecode(commented, **hashed)
+
+
+@pytest.mark.parametrize("arguments", [("--bin",), (), ("--base-path",)])
+def test_what_it_does_not_understand_it_refuses(arguments: tuple[str, ...]) -> None:
+    done = solc(*arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def native(folder: Path, script: str) -> str:
+    program = folder / "solc"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return str(program)
+
+
+def test_a_native_compiler_gets_the_completed_input(tmp_path: Path) -> None:
+    program = native(tmp_path, 'echo "$@" > arguments; cat')
+    source = standard({"A.sol": {"content": "contract A {}"}})
+    done = subprocess.run(
+        ["node", LAUNCHER, "--base-path", ".", "--standard-json", "-"],
+        input=json.dumps(source),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "COVEY_SOLC_NATIVE": program},
+    )
+    assert (tmp_path / "arguments").read_text().split() == ["--base-path", ".", "--standard-json"]
+    assert json.loads(done.stdout)["settings"]["metadata"] == {"bytecodeHash": "none"}
+
+
+def test_a_failing_native_compiler_fails_the_call(tmp_path: Path) -> None:
+    program = native(tmp_path, "cat > /dev/null; echo broken >&2; exit 3")
+    done = solc("--standard-json", source=standard({}), COVEY_SOLC_NATIVE=program)
+    assert done.returncode == 1
+    assert done.stderr == f"Error: {program}: broken\n"
