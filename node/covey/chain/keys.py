@@ -131,7 +131,7 @@ def load_keystore(path: Path, password: str) -> LocalSigner:
         if "MAC mismatch" in str(error):
             raise Fatal(f"wrong password for {path}") from None
         raise Fatal(f"{path} is not a keystore: {error}") from None
-    except (KeyError, TypeError, NotImplementedError) as error:
+    except (KeyError, TypeError, AttributeError, NotImplementedError) as error:
         raise Fatal(f"{path} is not a keystore: {error!r}") from None
     return LocalSigner(Account.from_key(key))
 
