@@ -70,7 +70,11 @@ class System:
 
     def delegate(self, operator: Any, delegator: Any, amount: int) -> Any:
         self.give(delegator, amount, self.staking)
-        return self.staking.delegate(operator, amount, 0, sender=delegator)
+        return self.delegate_own(operator, amount, 0, sender=delegator)
+
+    def delegate_own(self, *arguments: Any, sender: Any) -> Any:
+        """Staking.delegate. In ape an address has a property `delegate`, which hides the contract's method."""
+        return self.staking.invoke_transaction("delegate", *arguments, sender=sender)
 
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "node/covey/chain/artifacts"

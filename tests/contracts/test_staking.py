@@ -1,0 +1,677 @@
+"""Staking on anvil: every call with its events, and every refusal. Amounts under random orders are forge's part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ape
+import pytest
+from covey_system import (
+    ABSENCE_CAP,
+    COMMISSION,
+    CVY,
+    DAY,
+    DRIP,
+    JAIL,
+    MAX_COMMISSION,
+    MIN_SELF_BOND,
+    NOTICE,
+    SELF_BOND,
+    STAKING_CONFIG,
+    UNBONDING,
+    System,
+)
+
+ZERO = "0x0000000000000000000000000000000000000000"
+Later = Callable[[int], int]
+
+
+@pytest.fixture
+def operator(system: System, accounts: Any) -> Any:
+    return system.join(accounts[3], signer=accounts[4], reward_address=accounts[5])
+
+
+@pytest.fixture
+def signer(accounts: Any) -> Any:
+    return accounts[4]
+
+
+@pytest.fixture
+def reward_address(accounts: Any) -> Any:
+    return accounts[5]
+
+
+@pytest.fixture
+def alice(accounts: Any) -> Any:
+    return accounts[6]
+
+
+@pytest.fixture
+def stranger(accounts: Any) -> Any:
+    return accounts[7]
+
+
+@pytest.fixture
+def duty(system: System, accounts: Any) -> Any:
+    """A duty contract's place, held by an account with tokens to pay rewards from."""
+    system.staking.setDuty(accounts[8], True, sender=system.governor)
+    system.give(accounts[8], 100_000 * CVY, system.staking)
+    return accounts[8]
+
+
+def event(receipt: Any, kind: Any) -> dict[str, Any]:
+    """The one event of a kind in a receipt."""
+    (log,) = receipt.decode_logs(kind)
+    return dict(log.event_arguments)
+
+
+def reward(system: System, operator: Any, duty: Any, amount: int) -> Any:
+    return system.staking.addReward(operator, amount, sender=duty)
+
+
+def earmark(system: System, operator: Any, duty: Any, amount: int, chain: Any) -> Any:
+    return system.staking.earmark(operator, amount, chain.blocks.head.timestamp - 1, sender=duty)
+
+
+# ---------------------------------------------------------------------- deployment and governance
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "name"),
+    [
+        (0, 10**12 - 1, "minSelfBond"),
+        (0, 2**88, "minSelfBond"),
+        (1, 28 * DAY - 1, "unbondingPeriod"),
+        (1, 3651 * DAY, "unbondingPeriod"),
+        (2, 0, "maxTaskLife"),
+        (3, 0, "dripPeriod"),
+        (3, 3651 * DAY, "dripPeriod"),
+        (4, 3651 * DAY, "commissionNotice"),
+        (5, 10_001, "maxCommissionBps"),
+        (6, 0, "absenceCapBps"),
+        (6, 10_001, "absenceCapBps"),
+        (7, 3651 * DAY, "jailPeriod"),
+    ],
+)
+def test_a_bad_setting_is_named(system: System, project: Any, field: int, value: int, name: str) -> None:
+    config = list(STAKING_CONFIG)
+    config[field] = value
+    with ape.reverts(project.Staking.StakingBadConfig, error_inputs={"name": name.encode().ljust(32, b"\0")}):
+        system.governor.deploy(project.Staking, system.manager, system.token, system.treasury, tuple(config))
+
+
+@pytest.mark.parametrize("missing", ["token", "treasury"])
+def test_zero_addresses_are_refused(system: System, project: Any, missing: str) -> None:
+    given = [ZERO if missing == name else str(getattr(system, name)) for name in ("token", "treasury")]
+    with ape.reverts(project.Staking.StakingZeroAddress):
+        system.governor.deploy(project.Staking, system.manager, *given, STAKING_CONFIG)
+
+
+def test_settings_can_be_read(system: System) -> None:
+    staking = system.staking
+    assert staking.token() == system.token
+    assert staking.treasury() == system.treasury
+    assert (
+        staking.minSelfBond(),
+        staking.unbondingPeriod(),
+        staking.maxTaskLife(),
+        staking.dripPeriod(),
+        staking.commissionNotice(),
+        staking.maxCommissionBps(),
+        staking.absenceCapBps(),
+        staking.jailPeriod(),
+    ) == STAKING_CONFIG
+    assert staking.CLOCK_MODE() == "mode=timestamp"
+
+
+def test_the_clock_is_the_blocks_time(system: System, later: Later) -> None:
+    assert later(100) == system.staking.clock()
+
+
+def test_duties_are_set_by_governance(system: System, stranger: Any) -> None:
+    receipt = system.staking.setDuty(stranger, True, sender=system.governor)
+    assert event(receipt, system.staking.DutySet) == {"duty": stranger, "allowed": True}
+    assert system.staking.isDuty(stranger)
+    receipt = system.staking.setDuty(stranger, False, sender=system.governor)
+    assert event(receipt, system.staking.DutySet) == {"duty": stranger, "allowed": False}
+    assert not system.staking.isDuty(stranger)
+    with ape.reverts(system.staking.StakingZeroAddress):
+        system.staking.setDuty(ZERO, True, sender=system.governor)
+    with ape.reverts(system.staking.AccessManagedUnauthorized, error_inputs={"caller": stranger.address}):
+        system.staking.setDuty(stranger, True, sender=stranger)
+
+
+def test_a_pause_stops_delegating_and_earmarks_and_nothing_else(
+    system: System, operator: Any, duty: Any, chain: Any, stranger: Any, later: Later
+) -> None:
+    staking = system.staking
+    later(1)
+    earmark(system, operator, duty, 100 * CVY, chain)
+    receipt = staking.setPaused(True, sender=system.governor)
+    assert event(receipt, staking.PausedSet) == {"paused": True}
+    assert staking.paused()
+    system.give(operator, CVY, staking)
+    with ape.reverts(staking.StakingPaused):
+        system.delegate_own(operator, CVY, 0, sender=operator)
+    with ape.reverts(staking.StakingPaused):
+        earmark(system, operator, duty, CVY, chain)
+    # Ways out, duties and rewards go on.
+    staking.slash(operator, 10 * CVY, CVY, ZERO, False, sender=duty)
+    staking.releaseEarmark(operator, 99 * CVY, sender=duty)
+    reward(system, operator, duty, CVY)
+    staking.payOwed(system.treasury, sender=stranger)
+    entry = event(staking.undelegate(operator, CVY, 0, sender=operator), staking.Undelegated)["entryId"]
+    later(UNBONDING)
+    staking.withdraw(entry, sender=operator)
+    staking.setPaused(False, sender=system.governor)
+    system.delegate_own(operator, CVY, 0, sender=operator)
+    with ape.reverts(staking.AccessManagedUnauthorized, error_inputs={"caller": stranger.address}):
+        staking.setPaused(True, sender=stranger)
+
+
+# ---------------------------------------------------------------------- operators
+
+
+def test_an_operator_registers(system: System, accounts: Any) -> None:
+    staking, operator, signer, rewards = system.staking, accounts[3], accounts[4], accounts[5]
+    receipt = staking.registerOperator(signer, rewards, COMMISSION, sender=operator)
+    assert event(receipt, staking.OperatorRegistered) == {
+        "operator": operator,
+        "signer": signer,
+        "rewardAddress": rewards,
+        "commissionBps": COMMISSION,
+    }
+    assert staking.signerOf(operator) == signer
+    assert staking.operatorOf(signer) == operator
+    assert staking.rewardAddressOf(operator) == rewards
+    assert not staking.isEligible(operator)  # no stake yet
+    with ape.reverts(staking.StakingAlreadyRegistered, error_inputs={"operator": operator.address}):
+        staking.registerOperator(accounts[6], rewards, COMMISSION, sender=operator)
+    with ape.reverts(staking.StakingSignerTaken, error_inputs={"signer": signer.address}):
+        staking.registerOperator(signer, rewards, COMMISSION, sender=accounts[6])
+
+
+def test_a_bad_registration_is_refused(system: System, accounts: Any) -> None:
+    register, operator = system.staking.registerOperator, accounts[3]
+    with ape.reverts(system.staking.StakingZeroAddress):
+        register(ZERO, operator, COMMISSION, sender=operator)
+    with ape.reverts(system.staking.StakingZeroAddress):
+        register(operator, ZERO, COMMISSION, sender=operator)
+    inputs = {"bps": MAX_COMMISSION + 1, "max": MAX_COMMISSION}
+    with ape.reverts(system.staking.StakingCommissionTooHigh, error_inputs=inputs):
+        register(operator, operator, MAX_COMMISSION + 1, sender=operator)
+
+
+def test_a_signer_rotates_at_once(system: System, operator: Any, signer: Any, stranger: Any, accounts: Any) -> None:
+    staking = system.staking
+    receipt = staking.setSigner(stranger, sender=operator)
+    assert event(receipt, staking.SignerChanged) == {
+        "operator": operator,
+        "previousSigner": signer,
+        "newSigner": stranger,
+    }
+    assert staking.signerOf(operator) == stranger
+    assert (staking.operatorOf(signer), staking.operatorOf(stranger)) == (ZERO, operator)
+    staking.registerOperator(signer, signer, 0, sender=accounts[9])  # the old key is free again
+    with ape.reverts(staking.StakingSignerTaken, error_inputs={"signer": signer.address}):
+        staking.setSigner(signer, sender=operator)
+    with ape.reverts(staking.StakingZeroAddress):
+        staking.setSigner(ZERO, sender=operator)
+
+
+def test_a_reward_address_changes(system: System, operator: Any, stranger: Any) -> None:
+    receipt = system.staking.setRewardAddress(stranger, sender=operator)
+    assert event(receipt, system.staking.RewardAddressChanged) == {"operator": operator, "rewardAddress": stranger}
+    assert system.staking.rewardAddressOf(operator) == stranger
+    with ape.reverts(system.staking.StakingZeroAddress):
+        system.staking.setRewardAddress(ZERO, sender=operator)
+
+
+def test_commission_falls_at_once_and_rises_after_notice(
+    system: System, operator: Any, stranger: Any, later: Later
+) -> None:
+    staking = system.staking
+    receipt = staking.setCommission(500, sender=operator)
+    assert event(receipt, staking.CommissionChanged) == {"operator": operator, "commissionBps": 500}
+    announced = staking.setCommission(MAX_COMMISSION, sender=operator)
+    start = announced.timestamp + NOTICE
+    assert event(announced, staking.CommissionAnnounced) == {
+        "operator": operator,
+        "commissionBps": MAX_COMMISSION,
+        "from": start,
+    }
+    pool = staking.poolOf(operator)
+    assert (pool.commissionBps, pool.pendingCommissionBps, pool.commissionFrom) == (500, MAX_COMMISSION, start)
+    with ape.reverts(staking.StakingCommissionNotDue, error_inputs={"from": start}):
+        staking.applyCommission(operator, sender=stranger)
+    later(NOTICE)
+    receipt = staking.applyCommission(operator, sender=stranger)
+    assert event(receipt, staking.CommissionChanged) == {"operator": operator, "commissionBps": MAX_COMMISSION}
+    pool = staking.poolOf(operator)
+    assert (pool.commissionBps, pool.pendingCommissionBps, pool.commissionFrom) == (MAX_COMMISSION, 0, 0)
+    with ape.reverts(staking.StakingCommissionNotDue, error_inputs={"from": 0}):
+        staking.applyCommission(operator, sender=stranger)
+    inputs = {"bps": MAX_COMMISSION + 1, "max": MAX_COMMISSION}
+    with ape.reverts(staking.StakingCommissionTooHigh, error_inputs=inputs):
+        staking.setCommission(MAX_COMMISSION + 1, sender=operator)
+
+
+def test_lowering_commission_takes_an_announcement_back(system: System, operator: Any, later: Later) -> None:
+    system.staking.setCommission(COMMISSION + 1, sender=operator)
+    system.staking.setCommission(COMMISSION, sender=operator)
+    later(NOTICE)
+    with ape.reverts(system.staking.StakingCommissionNotDue):
+        system.staking.applyCommission(operator, sender=operator)
+    assert system.staking.poolOf(operator).commissionBps == COMMISSION
+
+
+def test_strangers_have_no_pool(system: System, stranger: Any, duty: Any, chain: Any, later: Later) -> None:
+    staking = system.staking
+    later(1)
+    system.give(stranger, CVY, staking)
+    calls = [
+        (staking.setSigner, (stranger,), stranger),
+        (staking.setRewardAddress, (stranger,), stranger),
+        (staking.setCommission, (1,), stranger),
+        (staking.applyCommission, (stranger,), stranger),
+        (staking.unjail, (), stranger),
+        (system.delegate_own, (stranger, CVY, 0), stranger),
+        (staking.accrue, (stranger,), stranger),
+        (staking.earmark, (stranger, 1, chain.blocks.head.timestamp - 1), duty),
+        (staking.slash, (stranger, 0, 0, ZERO, False), duty),
+        (staking.addReward, (stranger, 1), duty),
+    ]
+    for call, arguments, sender in calls:
+        with ape.reverts(staking.StakingUnknownOperator, error_inputs={"operator": stranger.address}):
+            call(*arguments, sender=sender)
+    assert staking.signerOf(stranger) == staking.operatorOf(stranger) == ZERO
+    assert staking.eligibleStake(stranger) == 0
+    assert not staking.isEligible(stranger)
+
+
+# ---------------------------------------------------------------------- delegating
+
+
+def test_delegating_buys_shares(system: System, operator: Any, alice: Any) -> None:
+    staking = system.staking
+    receipt = system.delegate(operator, alice, 50 * CVY)
+    assert event(receipt, staking.Delegated) == {
+        "operator": operator,
+        "delegator": alice,
+        "amount": 50 * CVY,
+        "shares": 50 * CVY,
+    }
+    assert staking.sharesOf(operator, alice) == 50 * CVY
+    assert staking.tokensFor(operator, 50 * CVY) == 50 * CVY
+    pool = staking.poolOf(operator)
+    assert (pool.activeTokens, pool.activeShares) == (SELF_BOND + 50 * CVY, SELF_BOND + 50 * CVY)
+    assert pool.selfBond == SELF_BOND
+    assert staking.eligibleStake(operator) == SELF_BOND + 50 * CVY
+    assert system.token.balanceOf(staking) == SELF_BOND + 50 * CVY
+
+
+def test_refused_delegations(system: System, operator: Any, alice: Any) -> None:
+    staking = system.staking
+    system.give(alice, 5 * CVY, staking)
+    with ape.reverts(staking.StakingZeroAmount):
+        system.delegate_own(operator, 0, 0, sender=alice)
+    with ape.reverts(staking.StakingAmountTooLarge, error_inputs={"amount": 2**88}):
+        system.delegate_own(operator, 2**88, 0, sender=alice)
+    with ape.reverts(staking.StakingSlippage, error_inputs={"got": CVY, "wanted": CVY + 1}):
+        system.delegate_own(operator, CVY, CVY + 1, sender=alice)
+    with ape.reverts(system.token.ERC20InsufficientAllowance):
+        system.delegate_own(operator, 6 * CVY, 0, sender=alice)
+
+
+def test_an_amount_below_one_share_is_refused(
+    system: System, operator: Any, alice: Any, duty: Any, later: Later
+) -> None:
+    reward(system, operator, duty, 1000 * CVY)
+    later(DRIP)
+    system.give(alice, 1, system.staking)
+    with ape.reverts(system.staking.StakingZeroAmount):  # a share costs more than a wei now
+        system.delegate_own(operator, 1, 0, sender=alice)
+
+
+def test_undelegating_and_withdrawing(system: System, operator: Any, alice: Any, later: Later) -> None:
+    staking = system.staking
+    system.delegate(operator, alice, 50 * CVY)
+    receipt = staking.undelegate(operator, 20 * CVY, 20 * CVY, sender=alice)
+    until = receipt.timestamp + UNBONDING
+    assert event(receipt, staking.Undelegated) == {
+        "operator": operator,
+        "delegator": alice,
+        "entryId": 1,
+        "shares": 20 * CVY,
+        "amount": 20 * CVY,
+        "unbondingShares": 20 * CVY,
+        "until": until,
+    }
+    assert tuple(staking.unbondingEntry(1)) == (operator, alice, 20 * CVY, 20 * CVY, until)
+    pool = staking.poolOf(operator)
+    assert (pool.activeTokens, pool.unbondingTokens) == (SELF_BOND + 30 * CVY, 20 * CVY)
+    with ape.reverts(staking.StakingUnbondingNotOver, error_inputs={"until": until}):
+        staking.withdraw(1, sender=alice)
+    later(UNBONDING)
+    with ape.reverts(staking.StakingNotEntryOwner, error_inputs={"caller": operator.address, "owner": alice.address}):
+        staking.withdraw(1, sender=operator)
+    receipt = staking.withdraw(1, sender=alice)
+    assert event(receipt, staking.Withdrawn) == {
+        "operator": operator,
+        "delegator": alice,
+        "entryId": 1,
+        "amount": 20 * CVY,
+    }
+    assert system.token.balanceOf(alice) == 20 * CVY
+    for unknown in (1, 2):
+        with ape.reverts(staking.StakingUnknownEntry, error_inputs={"entryId": unknown}):
+            staking.withdraw(unknown, sender=alice)
+
+
+def test_refused_undelegations(system: System, operator: Any, alice: Any, stranger: Any) -> None:
+    staking = system.staking
+    system.delegate(operator, alice, 50 * CVY)
+    with ape.reverts(staking.StakingZeroAmount):
+        staking.undelegate(operator, 0, 0, sender=alice)
+    inputs = {"owned": 50 * CVY, "wanted": 50 * CVY + 1}
+    with ape.reverts(staking.StakingInsufficientShares, error_inputs=inputs):
+        staking.undelegate(operator, 50 * CVY + 1, 0, sender=alice)
+    with ape.reverts(staking.StakingInsufficientShares, error_inputs={"owned": 0, "wanted": 1}):
+        staking.undelegate(operator, 1, 0, sender=stranger)
+    with ape.reverts(staking.StakingSlippage, error_inputs={"got": CVY, "wanted": CVY + 1}):
+        staking.undelegate(operator, CVY, CVY + 1, sender=alice)
+
+
+def test_a_share_worth_nothing_cannot_be_undelegated(
+    system: System, operator: Any, duty: Any, chain: Any, later: Later
+) -> None:
+    later(1)
+    earmark(system, operator, duty, SELF_BOND, chain)
+    system.staking.slash(operator, SELF_BOND, SELF_BOND // 2, ZERO, False, sender=duty)
+    with ape.reverts(system.staking.StakingZeroAmount):
+        system.staking.undelegate(operator, 1, 0, sender=operator)
+
+
+# ---------------------------------------------------------------------- eligibility
+
+
+def test_below_its_self_bond_an_operator_is_not_eligible(
+    system: System, operator: Any, alice: Any, duty: Any, chain: Any, later: Later
+) -> None:
+    staking = system.staking
+    system.delegate(operator, alice, 5 * SELF_BOND)
+    staking.undelegate(operator, SELF_BOND - MIN_SELF_BOND, 0, sender=operator)
+    later(1)
+    assert staking.eligibleStake(operator) == 5 * SELF_BOND + MIN_SELF_BOND
+    staking.undelegate(operator, 1, 0, sender=operator)
+    later(1)
+    assert staking.eligibleStake(operator) == 0
+    assert not staking.isEligible(operator)
+    with ape.reverts(staking.StakingNotEligible, error_inputs={"operator": operator.address}):
+        earmark(system, operator, duty, 1, chain)
+
+
+# ---------------------------------------------------------------------- duties
+
+
+def test_duty_calls_are_for_duties(system: System, operator: Any, stranger: Any, chain: Any) -> None:
+    staking, moment = system.staking, chain.blocks.head.timestamp
+    calls = [
+        (staking.earmark, (operator, 1, moment - 1)),
+        (staking.releaseEarmark, (operator, 0)),
+        (staking.slash, (operator, 0, 0, ZERO, False)),
+        (staking.addReward, (operator, 1)),
+    ]
+    for call, arguments in calls:
+        with ape.reverts(staking.StakingNotDuty, error_inputs={"caller": stranger.address}):
+            call(*arguments, sender=stranger)
+
+
+def test_earmarks_share_the_stake(system: System, operator: Any, duty: Any, chain: Any, later: Later) -> None:
+    staking = system.staking
+    later(1)
+    receipt = earmark(system, operator, duty, 600 * CVY, chain)
+    assert event(receipt, staking.Earmarked) == {
+        "operator": operator,
+        "duty": duty,
+        "amount": 600 * CVY,
+        "total": 600 * CVY,
+    }
+    inputs = {"operator": operator.address, "free": 400 * CVY, "wanted": 400 * CVY + 1}
+    with ape.reverts(staking.StakingStakeTooLow, error_inputs=inputs):
+        earmark(system, operator, duty, 400 * CVY + 1, chain)
+    earmark(system, operator, duty, 400 * CVY, chain)
+    receipt = staking.releaseEarmark(operator, 300 * CVY, sender=duty)
+    assert event(receipt, staking.EarmarkReleased) == {
+        "operator": operator,
+        "duty": duty,
+        "amount": 300 * CVY,
+        "total": 700 * CVY,
+    }
+    inputs = {"operator": operator.address, "earmarked": 700 * CVY, "wanted": 700 * CVY + 1}
+    with ape.reverts(staking.StakingEarmarkTooLow, error_inputs=inputs):
+        staking.releaseEarmark(operator, 700 * CVY + 1, sender=duty)
+    with ape.reverts(staking.StakingZeroAmount):
+        earmark(system, operator, duty, 0, chain)
+
+
+def test_an_earmark_counts_stake_of_then_and_now(
+    system: System, operator: Any, alice: Any, duty: Any, later: Later
+) -> None:
+    staking = system.staking
+    then = later(1)
+    later(1)
+    system.delegate(operator, alice, SELF_BOND)
+    inputs = {"operator": operator.address, "free": SELF_BOND, "wanted": SELF_BOND + 1}
+    with ape.reverts(staking.StakingStakeTooLow, error_inputs=inputs):
+        staking.earmark(operator, SELF_BOND + 1, then, sender=duty)  # alice came later
+    now = later(1)
+    with ape.reverts(staking.StakingFutureLookup):
+        staking.earmark(operator, 1, now + 100, sender=duty)
+    staking.undelegate(operator, SELF_BOND, 0, sender=alice)
+    inputs = {"operator": operator.address, "free": SELF_BOND, "wanted": SELF_BOND + 1}
+    with ape.reverts(staking.StakingStakeTooLow, error_inputs=inputs):
+        staking.earmark(operator, SELF_BOND + 1, now, sender=duty)  # and left again
+    # What is unbonding stays slashable, so an undelegation frees no earmark.
+    staking.earmark(operator, SELF_BOND, then, sender=duty)
+    staking.undelegate(operator, SELF_BOND // 2, 0, sender=operator)
+    assert staking.poolOf(operator).earmarked == SELF_BOND
+    inputs = {"operator": operator.address, "free": 0, "wanted": 1}
+    with ape.reverts(staking.StakingStakeTooLow, error_inputs=inputs):
+        staking.earmark(operator, 1, then, sender=duty)
+
+
+def test_stake_at_a_time(system: System, operator: Any, alice: Any, later: Later) -> None:
+    staking = system.staking
+    before = later(10)
+    first = system.delegate(operator, alice, 7 * CVY).timestamp
+    later(10)
+    second = staking.undelegate(operator, 3 * CVY, 0, sender=alice).timestamp
+    now = later(10)
+    assert staking.stakeAt(operator, before) == SELF_BOND
+    assert staking.stakeAt(operator, first - 1) == SELF_BOND
+    assert staking.stakeAt(operator, first) == staking.stakeAt(operator, second - 1) == SELF_BOND + 7 * CVY
+    assert staking.stakeAt(operator, second) == staking.stakeAt(operator, now - 1) == SELF_BOND + 4 * CVY
+    assert staking.stakeAt(operator, 0) == staking.stakeAt(alice, before) == 0
+    with ape.reverts(staking.StakingFutureLookup, error_inputs={"timepoint": now, "clock": now}):
+        staking.stakeAt(operator, now)
+
+
+def test_a_slash_takes_from_both_sides(
+    system: System, operator: Any, alice: Any, stranger: Any, duty: Any, chain: Any, later: Later
+) -> None:
+    staking = system.staking
+    system.delegate(operator, alice, SELF_BOND)
+    later(1)
+    earmark(system, operator, duty, 1500 * CVY, chain)
+    staking.undelegate(operator, SELF_BOND // 2, 0, sender=alice)
+    receipt = staking.slash(operator, 1500 * CVY, 200 * CVY, stranger, False, sender=duty)
+    # 1,500 are active and 500 unbonding; the operator's own 1,000 lose 100, of which the reporter may have half, but at
+    # most a tenth of all.
+    assert event(receipt, staking.Slashed) == {
+        "operator": operator,
+        "duty": duty,
+        "fromActive": 150 * CVY,
+        "fromUnbonding": 50 * CVY,
+        "reporter": stranger,
+        "reporterReward": 20 * CVY,
+        "toTreasury": 180 * CVY,
+        "capped": False,
+    }
+    pool = staking.poolOf(operator)
+    assert (pool.activeTokens, pool.activeShares) == (1350 * CVY, 1500 * CVY)
+    assert (pool.unbondingTokens, pool.unbondingShares) == (450 * CVY, 500 * CVY)
+    assert pool.earmarked == 1300 * CVY
+    assert pool.selfBond == pytest.approx(900 * CVY, abs=10**12)
+    assert staking.stakeAt(operator, later(1) - 1) == 1350 * CVY
+
+    assert staking.owedTo(stranger) == 20 * CVY
+    receipt = staking.payOwed(stranger, sender=alice)
+    assert event(receipt, staking.OwedPaid) == {"account": stranger, "amount": 20 * CVY}
+    staking.payOwed(system.treasury, sender=alice)
+    assert (system.token.balanceOf(stranger), system.token.balanceOf(system.treasury)) == (20 * CVY, 180 * CVY)
+    with ape.reverts(staking.StakingNothingOwed, error_inputs={"account": stranger.address}):
+        staking.payOwed(stranger, sender=alice)
+
+    later(UNBONDING)
+    assert event(staking.withdraw(1, sender=alice), staking.Withdrawn)["amount"] == pytest.approx(450 * CVY, abs=10**12)
+
+
+def test_refused_slashes(system: System, operator: Any, duty: Any, chain: Any, later: Later) -> None:
+    staking = system.staking
+    later(1)
+    earmark(system, operator, duty, 100 * CVY, chain)
+    with ape.reverts(staking.StakingSlashAboveEarmark, error_inputs={"amount": 11, "earmark": 10}):
+        staking.slash(operator, 10, 11, ZERO, False, sender=duty)
+    inputs = {"operator": operator.address, "earmarked": 100 * CVY, "wanted": 100 * CVY + 1}
+    with ape.reverts(staking.StakingEarmarkTooLow, error_inputs=inputs):
+        staking.slash(operator, 100 * CVY + 1, 1, ZERO, False, sender=duty)
+
+
+def test_absences_cost_the_cap_at_most_and_jail(
+    system: System, operator: Any, alice: Any, duty: Any, chain: Any, later: Later
+) -> None:
+    staking = system.staking
+    later(1)
+    earmark(system, operator, duty, SELF_BOND, chain)
+    cap = SELF_BOND * ABSENCE_CAP // 10_000
+    first = staking.slash(operator, SELF_BOND, cap - CVY, ZERO, True, sender=duty)
+    assert event(first, staking.Slashed)["capped"]
+    assert tuple(staking.absenceOf(operator)) == (first.timestamp, cap - CVY, cap)
+    assert staking.isEligible(operator)
+    with ape.reverts(staking.StakingNotJailed, error_inputs={"operator": operator.address}):
+        staking.unjail(sender=operator)
+
+    second = staking.slash(operator, SELF_BOND - cap, 10 * CVY, ZERO, True, sender=duty)
+    assert event(second, staking.Slashed)["toTreasury"] == CVY  # what the cap left
+    until = second.timestamp + JAIL
+    assert event(second, staking.Jailed) == {"operator": operator, "until": until}
+    assert staking.poolOf(operator).jailedUntil == until
+    assert not staking.isEligible(operator)
+    third = staking.slash(operator, SELF_BOND - cap, 10 * CVY, ZERO, True, sender=duty)
+    assert event(third, staking.Slashed)["toTreasury"] == 0
+    assert not third.decode_logs(staking.Jailed)  # it is in jail
+    with ape.reverts(staking.StakingNotEligible, error_inputs={"operator": operator.address}):
+        earmark(system, operator, duty, 1, chain)
+    # Faults that are no absence are not capped.
+    other = staking.slash(operator, SELF_BOND - cap, 100 * CVY, ZERO, False, sender=duty)
+    assert event(other, staking.Slashed)["toTreasury"] == 100 * CVY
+
+    with ape.reverts(staking.StakingJailed, error_inputs={"operator": operator.address, "until": until}):
+        staking.unjail(sender=operator)
+    later(JAIL)
+    assert not staking.isEligible(operator)  # until it says that it is back
+    staking.undelegate(operator, SELF_BOND - CVY, 0, sender=operator)
+    with ape.reverts(staking.StakingNotEligible, error_inputs={"operator": operator.address}):
+        staking.unjail(sender=operator)
+    system.delegate(operator, operator, MIN_SELF_BOND)
+    assert event(staking.unjail(sender=operator), staking.Unjailed) == {"operator": operator}
+    assert staking.isEligible(operator)
+
+    # In the same period one more absence jails again, in the next there is a new cap.
+    again = staking.slash(operator, CVY, CVY, ZERO, True, sender=duty)
+    assert event(again, staking.Slashed)["toTreasury"] == 0
+    assert event(again, staking.Jailed)["until"] == again.timestamp + JAIL
+    later(UNBONDING)
+    fresh = staking.slash(operator, CVY, CVY, ZERO, True, sender=duty)
+    assert event(fresh, staking.Slashed)["toTreasury"] == CVY
+    assert not fresh.decode_logs(staking.Jailed)
+
+
+# ---------------------------------------------------------------------- rewards
+
+
+def test_a_reward_pays_commission_and_drips_the_rest(
+    system: System, operator: Any, alice: Any, reward_address: Any, duty: Any, stranger: Any, later: Later
+) -> None:
+    staking = system.staking
+    system.delegate(operator, alice, SELF_BOND)
+    receipt = reward(system, operator, duty, 100 * CVY)
+    end = receipt.timestamp + DRIP
+    assert event(receipt, staking.RewardAdded) == {
+        "operator": operator,
+        "amount": 100 * CVY,
+        "commission": 10 * CVY,
+        "dripping": 90 * CVY,
+        "dripEnd": end,
+    }
+    assert system.token.balanceOf(reward_address) == 10 * CVY
+    pool = staking.poolOf(operator)
+    assert (pool.undripped, pool.dripEnd, pool.activeTokens) == (90 * CVY, end, 2 * SELF_BOND)
+    later(DRIP // 3)
+    # A view shows the pool as it is now, before anybody has brought it up to date.
+    now = staking.clock()
+    dripped = 90 * CVY * (now - receipt.timestamp) // DRIP
+    assert staking.poolOf(operator).activeTokens == 2 * SELF_BOND + dripped
+    accrued = staking.accrue(operator, sender=stranger)
+    dripped = 90 * CVY * (accrued.timestamp - receipt.timestamp) // DRIP
+    assert event(accrued, staking.Dripped) == {"operator": operator, "toActive": dripped, "toRewardAddress": 0}
+    later(DRIP)
+    pool = staking.poolOf(operator)
+    assert (pool.undripped, pool.activeTokens) == (0, 2 * SELF_BOND + 90 * CVY)
+    assert staking.tokensFor(operator, SELF_BOND) == pytest.approx(SELF_BOND + 45 * CVY, abs=10**12)
+    staking.accrue(operator, sender=stranger)
+    assert not staking.accrue(operator, sender=stranger).decode_logs(staking.Dripped)  # nothing is left to drip
+
+
+def test_a_second_reward_ends_at_the_weighted_mean(system: System, operator: Any, duty: Any, later: Later) -> None:
+    first = reward(system, operator, duty, 100 * CVY)
+    later(DRIP // 2)
+    second = reward(system, operator, duty, 300 * CVY)
+    elapsed = second.timestamp - first.timestamp
+    undripped = 90 * CVY - 90 * CVY * elapsed // DRIP
+    rest = DRIP - elapsed
+    mean = (undripped * rest + 270 * CVY * DRIP) // (undripped + 270 * CVY)
+    assert event(second, system.staking.RewardAdded)["dripEnd"] == second.timestamp + mean
+    dust = reward(system, operator, duty, 1)
+    assert event(dust, system.staking.RewardAdded)["dripEnd"] == second.timestamp + mean
+
+
+def test_refused_rewards(system: System, operator: Any, duty: Any) -> None:
+    with ape.reverts(system.staking.StakingZeroAmount):
+        reward(system, operator, duty, 0)
+    with ape.reverts(system.staking.StakingAmountTooLarge, error_inputs={"amount": 2**88}):
+        reward(system, operator, duty, 2**88)
+    with ape.reverts(system.token.ERC20InsufficientAllowance):
+        reward(system, operator, duty, 100_001 * CVY)
+
+
+def test_with_nobody_staked_all_goes_to_the_reward_address(
+    system: System, operator: Any, reward_address: Any, duty: Any, stranger: Any, later: Later
+) -> None:
+    staking = system.staking
+    first = reward(system, operator, duty, 70 * CVY)
+    staking.undelegate(operator, SELF_BOND, 0, sender=operator)
+    receipt = reward(system, operator, duty, 5 * CVY)
+    assert event(receipt, staking.RewardAdded)["commission"] == 5 * CVY
+    assert system.token.balanceOf(reward_address) == 12 * CVY
+    later(DRIP)
+    receipt = staking.accrue(operator, sender=stranger)
+    dripped = event(receipt, staking.Dripped)["toRewardAddress"]
+    assert staking.owedTo(reward_address) >= dripped > 0
+    staking.payOwed(reward_address, sender=stranger)
+    # All but what dripped to the operator before it left, at most one block's worth.
+    left = 75 * CVY - system.token.balanceOf(reward_address)
+    assert 0 <= left <= 63 * CVY * 60 // DRIP
+    assert first.status == 1
