@@ -34,7 +34,8 @@ _WORDS = {
     "kitchen": ("bread", "soup", "salt", "onion", "butter", "flour", "pepper", "broth"),
 }
 _RUN = (
-    "import sys; from pathlib import Path; from covey.daemon.config import NodeConfig; from covey.daemon.run import run;"
+    "import sys; from pathlib import Path; from covey.daemon.config import NodeConfig\n"
+    "from covey.daemon.run import run\n"
     "sys.exit(run(NodeConfig.load(file=Path(sys.argv[1]), environ={})))"
 )
 

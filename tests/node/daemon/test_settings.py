@@ -1,0 +1,125 @@
+"""Settings: precedence, one-line errors, relative paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from covey.daemon import layered
+from covey.daemon.config import CVY, ConfigError, NodeConfig, Role, parse_amount
+
+SIGNER_FILE = """
+roles = ["validator"]
+keystore = "keys/signer.json"
+rpc_urls = ["http://127.0.0.1:8545"]
+deployment = "deployments/31337"
+data_dir = "data"
+heldout_records = "heldout.jsonl"
+[policy]
+max_fee = "5 CVY"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "covey.toml"
+    path.write_text(SIGNER_FILE, encoding="utf-8")
+    return path
+
+
+def test_flag_beats_environment_beats_file(file: Path) -> None:
+    environ = {"COVEY_POLICY_MAX_FEE": "6 CVY", "COVEY_THREADS": "3", "COVEY_RPC_URLS": "http://a, http://b"}
+    config = NodeConfig.load(flags={"threads": 4, "policy_max_fee": None}, environ=environ, file=file)
+    assert config.threads == 4
+    assert config.policy.max_fee == 6 * CVY
+    assert config.rpc_urls == ("http://a", "http://b")
+    assert config.roles == (Role.VALIDATOR,)
+    assert NodeConfig.load(environ={}, file=file).policy.max_fee == 5 * CVY
+
+
+def test_every_setting_has_one_name_in_each_layer() -> None:
+    paths = [path for path, _ in layered.leaves(NodeConfig)]
+    assert len({layered.flag_name(path) for path in paths}) == len(paths)
+    assert layered.environment_name(("policy", "max_fee")) == "COVEY_POLICY_MAX_FEE"
+
+
+def test_paths_of_the_file_start_at_its_folder(file: Path) -> None:
+    config = NodeConfig.load(flags={"data_dir": "elsewhere"}, environ={}, file=file)
+    assert config.keystore == file.parent / "keys/signer.json"
+    assert config.data_dir == Path("elsewhere")
+    assert config.store_location == "elsewhere/blocks"
+
+
+def test_an_empty_variable_is_not_set(file: Path) -> None:
+    assert NodeConfig.load(environ={"COVEY_THREADS": ""}, file=file).threads == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "says"),
+    [
+        ({"treads": 4}, {}, "unknown setting 'treads'; did you mean 'threads'?"),
+        ({"threads": 0}, {}, "--threads: "),
+        ({}, {"COVEY_THREADS": "many"}, "environment variable COVEY_THREADS: "),
+        ({"operator": "0x12"}, {}, "--operator: '0x12' is not an address"),
+        ({"executor": "ssh"}, {}, "--executor: 'ssh' is neither"),
+        ({"gateway_listen": "localhost"}, {}, "--gateway-listen: 'localhost' is not host:port"),
+        ({"roles": ["trainer"]}, {}, "a trainer needs training_records"),
+        ({"policy_max_fee": "1.5 wei"}, {}, "--policy-max-fee: '1.5 wei' is finer than one wei"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(
+    file: Path, flags: dict[str, object], environ: dict[str, str], says: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        NodeConfig.load(flags=flags, environ=environ, file=file)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_setting_names_all_three_places(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        NodeConfig.load(flags={"roles": ["trainer"]}, environ={})
+    assert str(caught.value) == "keystore is not set: give --keystore, COVEY_KEYSTORE or the key keystore"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("threads = ", "not valid TOML"),
+        ("[policy]\nmaxfee = 1", "unknown key 'policy.maxfee'; did you mean 'policy.max_fee'?"),
+        ("[task]\nbounty = 1", "unknown key 'task'"),
+    ],
+)
+def test_a_bad_file_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "covey.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"covey\.toml") as caught:
+        NodeConfig.load(environ={}, file=file)
+    assert says in str(caught.value)
+
+
+def test_tables_of_others_are_left_alone(file: Path) -> None:
+    file.write_text(SIGNER_FILE + "[task]\nbounty = 1\n", encoding="utf-8")
+    config = NodeConfig.load(environ={}, file=file, other_tables=frozenset({"task"}))
+    assert config.policy.max_fee == 5 * CVY
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        NodeConfig.load(environ={}, file=tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("value", "wei"), [(7, 7), ("7", 7), ("7 wei", 7), ("7 CVY", 7 * CVY), ("0.25CVY", CVY // 4), ("0", 0)]
+)
+def test_amounts(value: object, wei: int) -> None:
+    assert parse_amount(value) == wei
+
+
+@pytest.mark.parametrize(
+    "value", ["", "-1", "1e3", "1.5", "7 ETH", True, 1.5, None, 2**128, "0.0000000000000000001 CVY"]
+)
+def test_what_is_no_amount(value: object) -> None:
+    with pytest.raises(ValueError, match=r"amount|wei"):
+        parse_amount(value)
