@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # No test may fail because the machine is slow.
-settings.register_profile("covey", deadline=None, print_blob=True)
+settings.register_profile("covey", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("covey")

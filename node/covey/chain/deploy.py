@@ -7,7 +7,7 @@ The contracts hold each other's addresses as immutables, so addresses are comput
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, field, fields, is_dataclass
+from dataclasses import astuple, dataclass, field, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from eth_hash.auto import keccak
@@ -20,6 +20,7 @@ from covey.chain.deployment import ContractRecord, Deployment
 from covey.chain.errors import WrongDeployment
 from covey.chain.send import send
 from covey.chain.units import CVY
+from covey.protocol.abi import address_bytes
 from covey.protocol.types import Windows
 
 if TYPE_CHECKING:
@@ -134,10 +135,15 @@ def deploy(rpc: Rpc, account: Signer, config: DeployConfig, *, progress: Progres
     The account must send nothing else meanwhile: the addresses depend on its nonce.
 
     Raises:
+        ValueError: an address of the configuration is none; nothing was sent.
         Reverted: a constructor or a wiring call refused its arguments, and why.
         WrongDeployment: what stands on the chain is not what was meant.
     """
-    return _Run(rpc, account, config, progress or (lambda _line: None)).deploy()
+    people = {name: getattr(config, name) for name in ("receiver", "treasury", "governance", "guardian")}
+    given: dict[str, Any] = {
+        name: str(to_checksum_address(address_bytes(who))) for name, who in people.items() if who is not None
+    }
+    return _Run(rpc, account, replace(config, **given), progress or (lambda _line: None)).deploy()
 
 
 @dataclass(slots=True)

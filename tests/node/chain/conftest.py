@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from covey.chain.contracts import Contracts
 from covey.chain.deploy import DeployConfig, deploy
@@ -23,9 +22,6 @@ from covey.chain.keys import LocalSigner
 from covey.chain.rpc import Rpc
 from covey.devnet.anvil import find_anvil, free_port
 from covey.devnet.errors import DevnetError
-
-settings.register_profile("covey", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("covey")
 
 CHAIN_ID = 31337
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_hash.auto import keccak
@@ -121,6 +122,14 @@ def test_governance_is_handed_over(chain: Chain) -> None:
         assert caught.value.name == "AccessManagedUnauthorized"
     with pytest.raises(Reverted):
         send(chain.rpc, guardian, contracts.staking.set_duty(guardian.address, True))
+
+
+def test_a_bad_address_is_refused_before_anything_is_sent(chain: Chain) -> None:
+    for name in ("receiver", "treasury", "governance", "guardian"):
+        with pytest.raises(ValueError, match="not an address"):
+            wrong: dict[str, Any] = {name: "nobody"}
+            deploy(chain.rpc, chain.account(1), replace(DeployConfig.devnet(), **wrong))
+    assert chain.rpc.nonce(chain.account(1).address) == 0
 
 
 def test_a_constructor_says_what_it_refuses(chain: Chain) -> None:

@@ -1,0 +1,40 @@
+"""`ape run deploy` on a fresh anvil: records that load, and refusals in one line."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from covey.chain.deployment import Deployment
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    command = ["ape", "run", "deploy", "--network", "ethereum:local:foundry", "--account", "TEST::0", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.slow
+def test_it_deploys_and_writes_records(tmp_path: Path) -> None:
+    done = run("--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert f"records in {tmp_path / '31337'}" in done.stdout
+    deployment = Deployment.load(tmp_path / "31337")
+    assert deployment.chain_id == 31337
+    assert all(record.address in done.stdout for record in deployment.contracts.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [("--treasury", "0x" + "00" * 20, "deploy Staking: StakingZeroAddress()"), ("--guardian", "me", "not an address")],
+)
+def test_it_refuses_and_writes_nothing(tmp_path: Path, option: str, value: str, told: str) -> None:
+    done = run(option, value, "--out", str(tmp_path))
+    assert done.returncode != 0
+    assert told in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+    assert list(tmp_path.iterdir()) == []
