@@ -126,9 +126,10 @@ def test_governance_is_handed_over(chain: Chain) -> None:
 
 def test_a_bad_address_is_refused_before_anything_is_sent(chain: Chain) -> None:
     for name in ("receiver", "treasury", "governance", "guardian"):
+        wrong: dict[str, Any] = {name: "nobody"}
+        config = replace(DeployConfig.devnet(), **wrong)
         with pytest.raises(ValueError, match="not an address"):
-            wrong: dict[str, Any] = {name: "nobody"}
-            deploy(chain.rpc, chain.account(1), replace(DeployConfig.devnet(), **wrong))
+            deploy(chain.rpc, chain.account(1), config)
     assert chain.rpc.nonce(chain.account(1).address) == 0
 
 
