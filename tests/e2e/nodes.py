@@ -100,6 +100,8 @@ class Node:
     log: Path
     health: str
     gateway: str
+    hidden: bool = False
+    """Whether nobody knows its gateway."""
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -141,7 +143,7 @@ class Network:
     executor: str
     nodes: list[Node] = field(default_factory=list)
 
-    def add(self, role: str, **settings: Any) -> Node:
+    def add(self, role: str, *, hidden: bool = False, **settings: Any) -> Node:
         """A registered, funded operator with a daemon that is not started yet."""
         number = len(self.nodes)
         name = f"{role}-{number}"
@@ -169,16 +171,23 @@ class Network:
             **settings,
         }
         node = Node(
-            name, owner.address, signer.address, folder / "covey.toml", folder / "log", f"http://{health}",
-            f"http://{gateway}",
-        )  # fmt: skip
+            name=name,
+            operator=owner.address,
+            signer=signer.address,
+            settings=folder / "covey.toml",
+            log=folder / "log",
+            health=f"http://{health}",
+            gateway=f"http://{gateway}",
+            hidden=hidden,
+        )
         self.nodes.append(node)
-        node.settings.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in fields.items()))
+        lines = [f"{key} = {json.dumps(value)}\n" for key, value in fields.items()]  # `policy.earmark = …` is TOML too
+        node.settings.write_text("".join(lines), encoding="utf-8")
         return node
 
     def start(self) -> None:
         """Let every node know all gateways, then start them."""
-        peers = [self.creator_gateway.url, *(node.gateway for node in self.nodes)]
+        peers = [self.creator_gateway.url, *(node.gateway for node in self.nodes if not node.hidden)]
         for node in self.nodes:
             with node.settings.open("a", encoding="utf-8") as file:
                 file.write(f"peers = {json.dumps(peers)}\n")

@@ -1,19 +1,29 @@
-"""Daemons on a real chain take a task from its posting to the last claim, killed in every phase on the way."""
+"""Daemons on a real chain take a task from its posting to the last claim, killed in every phase on the way.
+
+Beside two trainers and two validators that work, one trainer's files can be fetched by nobody, and one validator's
+workers cannot start: the first gets a zero, the second abstains, and nobody else notices.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.e2e.nodes import CVY, Network, Node, network, tiny_spec
 
+from covey.daemon.state import Committee, Task
+from covey.ipfs import Cid, GatewaySource, open_fetcher
+from covey.protocol.scores import unpack
+from covey.protocol.sheet import SHEET_NAME, ScoreSheet
 from covey.protocol.types import Outcome
 
 pytestmark = [pytest.mark.daemon, pytest.mark.slow]
 
 
 @pytest.fixture
-def net(tmp_path: Path):  # type: ignore[no-untyped-def]
+def net(tmp_path: Path) -> Iterator[Network]:
     with network(tmp_path) as running:
         yield running
 
@@ -24,9 +34,17 @@ def restart(*nodes: Node) -> None:
         node.start()
 
 
-def test_a_task_is_earned_through_kills(net: Network) -> None:
-    trainers = [net.add("trainer") for _ in range(2)]
-    validators = [net.add("validator") for _ in range(2)]
+def committee_of(task: Task) -> Committee:
+    assert task.committee is not None
+    return task.committee
+
+
+def test_a_task_is_earned_through_kills_a_vanished_entry_and_a_broken_machine(net: Network) -> None:
+    trainers = [net.add("trainer"), net.add("trainer")]
+    vanished = net.add("trainer", hidden=True)
+    earmark = {"policy.earmark": "2100 CVY"}
+    validators = [net.add("validator", **earmark), net.add("validator", **earmark)]
+    broken = net.add("validator", executor="unix:/nonexistent/workers.sock", **{"policy.earmark": "600 CVY"})
     unlucky = (trainers[0], validators[0])
     net.start()
     task_id = net.post(tiny_spec())
@@ -34,19 +52,22 @@ def test_a_task_is_earned_through_kills(net: Network) -> None:
 
     net.wait("an entry", lambda: len(net.task(task_id).entries) >= 1)
     restart(*unlucky)
-    net.wait("both entries", lambda: len(net.task(task_id).entries) == 2)
+    net.wait("all entries", lambda: len(net.task(task_id).entries) == 3)
     net.jump(schedule.entry_commit_end)
     restart(*unlucky)
-    net.wait("enrolment", lambda: len(net.task(task_id).enrolled) == 2)
+    net.wait("enrolment", lambda: len(net.task(task_id).enrolled) == 3)
     net.jump(schedule.enrol_end)
     restart(*unlucky)
-    net.wait("entry reveals", lambda: len(net.task(task_id).lanes) == 2)
+    net.wait("entry reveals", lambda: len(net.task(task_id).lanes) == 3)
     net.jump(schedule.entry_reveal_end)
-    net.wait("a first row", lambda: (c := net.task(task_id).committee) is not None and len(c.committed) >= 1)
+    net.wait("the seed", lambda: (c := net.task(task_id).committee) is not None and c.seeded)
+    committee = committee_of(net.task(task_id))
+    net.wait("reports of a missing entry", lambda: all(_misses_one(node) for node in validators))
+    net.jump(committee.commit_end - 290)
+    net.wait("a first row", lambda: len(committee_of(net.task(task_id)).committed) >= 1)
     restart(*unlucky)
-    net.wait("rows", lambda: (c := net.task(task_id).committee) is not None and len(c.committed) == 2)
-    committee = net.task(task_id).committee
-    assert committee is not None
+    net.wait("rows", lambda: len(committee_of(net.task(task_id)).committed) == 2)
+    net.wait("an abstention", lambda: set(committee_of(net.task(task_id)).abstained) == {broken.operator})
     net.jump(committee.commit_end)
     restart(*unlucky)
     net.wait("the end", lambda: net.task(task_id).outcome != Outcome.RUNNING)
@@ -54,26 +75,56 @@ def test_a_task_is_earned_through_kills(net: Network) -> None:
 
     task = net.task(task_id)
     assert task.outcome == Outcome.PAID
-    assert {entry.operator for entry in task.lanes} == {node.operator for node in trainers}
-    net.wait("stake freed", lambda: net.task(task_id).freed == {node.operator for node in validators})
-    contracts = net.local.chain.contracts
-    net.wait("entries claimed", lambda: all(_entry_settled(net, task_id, lane) for lane in range(2)))
-    net.wait("scoring claimed", lambda: all(_scoring_settled(net, task_id, node.operator) for node in validators))
-    accounts = [node.signer for node in net.nodes]
-    net.wait("tips withdrawn", lambda: all(contracts.rewards.owed_to(who) < CVY for who in accounts))
+    lane = task.entries[vanished.operator].lane
+    assert lane is not None
+    for row in committee_of(task).revealed:
+        scores = unpack(row.words, 3)
+        assert scores[lane] == 0
+        assert all(score >= 1 for other, score in enumerate(scores) if other != lane)
+    _check_claims(net, task_id, [*validators, broken], vanished)
+    _check_sheets(net, task, validators)
     for node in net.nodes:
         assert node.report()["missed"] == []
         assert node.stop() == 0
         assert "Traceback" not in node.log.read_text(encoding="utf-8")
 
 
-def _entry_settled(net: Network, task_id: int, lane: int) -> bool:
-    task, rewards = net.task(task_id), net.local.chain.contracts.rewards
-    word = next(iter(task.committee.pages.values())).medians[0]  # type: ignore[union-attr]
-    median = (word >> (16 * (15 - lane))) & 0x7FFF
-    return rewards.entry_claimed(task_id, lane) or rewards.entry_reward(task_id, median) == 0
+def _misses_one(node: Node) -> bool:
+    return any("1 entries not here yet" in one["waits_for"] for one in node.report().get("due", []))
 
 
-def _scoring_settled(net: Network, task_id: int, operator: str) -> bool:
+def _check_claims(net: Network, task_id: int, validators: list[Node], vanished: Node) -> None:
+    """Everybody is paid what the contracts owe it, and no stake stays behind the task."""
     rewards = net.local.chain.contracts.rewards
-    return rewards.scoring_claimed(task_id, operator) or rewards.scoring_reward(task_id, operator) == 0
+    net.wait("stake freed", lambda: net.task(task_id).freed == {node.operator for node in validators})
+    task = net.task(task_id)
+    [page] = committee_of(task).pages.values()
+    medians = unpack(page.medians, 3)
+    earning = {lane for lane, median in enumerate(medians) if rewards.entry_reward(task_id, median) > 0}
+    assert task.entries[vanished.operator].lane not in earning
+    net.wait("entries claimed", lambda: net.task(task_id).claimed_lanes == earning)
+    paid = {node.operator for node in validators if rewards.scoring_reward(task_id, node.operator) > 0}
+    net.wait("scoring claimed", lambda: net.task(task_id).claimed_scoring == paid)
+    accounts = [node.signer for node in net.nodes]
+    net.wait("tips withdrawn", lambda: all(rewards.owed_to(account) < CVY for account in accounts))
+
+
+def _check_sheets(net: Network, task: Task, validators: list[Node]) -> None:
+    """The evidence behind each row can be fetched and says what the row says."""
+    for node in validators:
+        row = next(row for row in committee_of(task).revealed if row.operator == node.operator)
+        with open_fetcher(net.store, [node.gateway]) as fetcher:
+            net.wait("the sheet", partial(_served, node, row.evidence))
+            sheet = ScoreSheet.from_bytes(fetcher.read(Cid.directory(row.evidence), SHEET_NAME))
+        assert sheet.scores() == unpack(row.words, 3)
+        assert [entry.verdict for entry in sheet.entries].count("unavailable") == 1
+
+
+def _served(node: Node, evidence: bytes) -> bool:
+    source = GatewaySource(node.gateway)
+    try:
+        return bool(source.get_block(Cid.directory(evidence), 5))
+    except LookupError:
+        return False
+    finally:
+        source.close()
