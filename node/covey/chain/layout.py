@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
 from functools import lru_cache
 from typing import Any
 
@@ -32,7 +33,13 @@ def _unsigned(raw: bytes) -> int:
     return int.from_bytes(raw, "big")
 
 
-Convert = Callable[[Any], Any] | None
+class _Array(Enum):
+    """Marks a ``uint256[]``: the head holds its offset."""
+
+    OF_WORDS = "uint256[]"
+
+
+Convert = Callable[[Any], Any] | _Array | None
 """From what `struct` unpacks to the value; None leaves it as it is."""
 
 
@@ -68,7 +75,7 @@ class Layout:
             return name, tuple(self._add(inner, formats) for inner in component["components"])
         if kind == "uint256[]":
             formats.append("24xQ")
-            self._converts.append(_Tail())
+            self._converts.append(_Array.OF_WORDS)
         else:
             layout, convert = _static(kind)
             formats.append(layout)
@@ -96,22 +103,16 @@ class Layout:
             value = values[place]
             if convert is None:
                 yield name, value
-            elif isinstance(convert, _Tail):
-                yield name, convert.read(data, value)
+            elif convert is _Array.OF_WORDS:
+                yield name, _array(data, value)
             else:
                 yield name, convert(value)
 
 
-class _Tail:
-    """A ``uint256[]``: the head holds its offset."""
-
-    def __call__(self, value: Any) -> Any:
-        raise NotImplementedError
-
-    @staticmethod
-    def read(data: bytes, offset: int) -> list[int]:
-        start = offset + _WORD
-        length = int.from_bytes(data[offset:start], "big")
-        if start > len(data) or start + length * _WORD > len(data):
-            raise ValueError("an array of the event reaches past its data")
-        return [int.from_bytes(data[i : i + _WORD], "big") for i in range(start, start + length * _WORD, _WORD)]
+def _array(data: bytes, offset: int) -> list[int]:
+    """A ``uint256[]`` at ``offset``: its length, then its elements."""
+    start = offset + _WORD
+    length = int.from_bytes(data[offset:start], "big")
+    if start > len(data) or start + length * _WORD > len(data):
+        raise ValueError("an array of the event reaches past its data")
+    return [int.from_bytes(data[i : i + _WORD], "big") for i in range(start, start + length * _WORD, _WORD)]
