@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -21,6 +23,9 @@ from covey.ipfs.unixfs import check_name
 
 MAX_BLOCK_BYTES: Final = 2 << 20
 """No block is larger: the limit of the IPFS exchange protocols."""
+
+_READERS: Final = 2
+_READ_AHEAD: Final = 4
 
 GetBlock: TypeAlias = Callable[[Cid], bytes]
 
@@ -194,9 +199,23 @@ def read_leaf(leaf: Leaf, get: GetBlock) -> bytes:
 
 
 def read_file(file: FilePlan, get: GetBlock) -> Iterator[bytes]:
-    """The file's bytes, a leaf at a time."""
-    for leaf in file.leaves:
-        yield read_leaf(leaf, get)
+    """The file's bytes, a leaf at a time; of a long file `_READ_AHEAD` leaves are read and hashed ahead."""
+    if len(file.leaves) < _READ_AHEAD:
+        for leaf in file.leaves:
+            yield read_leaf(leaf, get)
+        return
+    with ThreadPoolExecutor(_READERS, "ipfs-read") as pool:
+        pending: deque[Future[bytes]] = deque()
+        try:
+            for leaf in file.leaves:
+                pending.append(pool.submit(read_leaf, leaf, get))
+                if len(pending) >= _READ_AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
 
 
 def write_directory(files: Plan, get: GetBlock, dest: Path) -> None:

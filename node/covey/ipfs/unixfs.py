@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,6 +34,7 @@ Content: TypeAlias = str | os.PathLike[str] | Mapping[str, bytes | str | os.Path
 """A flat directory: its path, or a mapping of file names to their bytes or to the files that hold them."""
 
 _READ_AHEAD: Final = 8  # chunks in flight on the executor
+_UNSAFE: Final = re.compile(r"[/\\\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def check_name(name: str) -> str:
         raise InvalidContent(f"file name {name!r} is not UTF-8") from None
     if not encoded or name in (".", "..") or len(encoded) > MAX_NAME_BYTES:
         raise InvalidContent(f"file name {name[:40]!r} is empty, reserved or longer than {MAX_NAME_BYTES} bytes")
-    if any(c in "/\\" or ord(c) < 0x20 or ord(c) == 0x7F for c in name):
+    if _UNSAFE.search(name):
         raise InvalidContent(f"file name {name!r} has a separator or control character")
     return name
 
@@ -186,7 +188,13 @@ def _build_entry(name: str, source: bytes | Path, put: BlockSink, pool: Executor
     if isinstance(source, bytes):
         return build_file(io.BytesIO(source), put, pool)
     with open_regular(source) as stream:
-        return build_file(stream, put, pool)
+        size = os.fstat(stream.fileno()).st_size
+        if size > CHUNK_BYTES:
+            return build_file(stream, put, pool)
+        content = stream.read(size + 1)  # a small file is read into no more memory than it needs
+    if len(content) != size:
+        raise InvalidContent(f"{source} changed while it was read: add it again when it is complete")
+    return build_file(io.BytesIO(content), put, pool)
 
 
 def open_regular(path: Path) -> BinaryIO:
