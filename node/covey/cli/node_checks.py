@@ -96,14 +96,14 @@ def check_store(settings: Settings) -> str | None:
 
 def check_peers(settings: Settings) -> str | None:
     """How many peers' gateways answer."""
-    from covey.ipfs import Cid, GatewaySource, IpfsError
+    from covey.ipfs import GatewaySource, IpfsError
 
     if not settings.peers:
         return None
     silent = []
     for url in settings.peers:
         try:
-            GatewaySource(url).get_block(Cid.parse("bafkqaaa"), timeout=PEER_TIMEOUT_S)
+            GatewaySource(url).probe(PEER_TIMEOUT_S)
         except IpfsError as error:
             sys.stderr.write(f"covey: {url}: {error}\n")
             silent.append(url)
