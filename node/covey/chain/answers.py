@@ -111,7 +111,8 @@ _OWN = re.compile(
     r"method .*not (found|supported|available)",
     re.IGNORECASE,
 )
-_OWN_CODES = (-32601, -32603, -32005, -32097, 429)
+NO_SUCH_METHOD = -32601
+_OWN_CODES = (NO_SUCH_METHOD, -32603, -32005, -32097, 429)
 """Method not found, internal error, limit exceeded (EIP-1474)."""
 _KNOWN = re.compile(
     r"already known|known transaction|already imported|already in mempool|already exists", re.IGNORECASE

@@ -108,9 +108,12 @@ class Rpc:
                 self._rest(health, error.message)
                 refusal = error
         if refusal is not None:
-            raise answers.specific(refusal) from None
-        told = "; ".join(f"{url}: {fault}" for url, fault in faults.items())
-        raise Unreachable(f"no RPC endpoint answered {method}: {told or 'deadline passed'}")
+            told = answers.specific(refusal)
+            if not isinstance(told, Refused) or refusal.code == answers.NO_SUCH_METHOD:
+                raise told from None
+            faults["last answer"] = refusal.message
+        each = "; ".join(f"{url}: {fault}" for url, fault in faults.items())
+        raise Unreachable(f"no RPC endpoint answered {method}: {each or 'deadline passed'}")
 
     def check(self) -> None:
         """Ask every endpoint for its chain once, so that a wrong one is found at the start and not at a fail-over.

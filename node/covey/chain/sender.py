@@ -98,13 +98,15 @@ class Sender:
         """Ask for ``call`` to be sent once.
 
         Args:
-            key: names the request for ever; a second submit with it changes nothing.
+            key: names the request for ever; a second submit with it changes nothing, unless it waits for another
+                signer, which it then leaves: nothing was signed for it yet.
             not_after: chain time after which sending it first would be pointless.
             again: queue it once more if it is over without success, with this call. Safe: it has had no effect.
         """
         request = self._store.add(key, self._signer.address, call, not_after)
-        if again and request.status in (TxStatus.FAILED, TxStatus.REVERTED):
-            self._store.requeue(request.id, call, not_after)
+        rotated = request.sender != self._signer.address and request.status == TxStatus.QUEUED
+        if rotated or (again and request.status in (TxStatus.FAILED, TxStatus.REVERTED)):
+            self._store.requeue(request.id, self._signer.address, call, not_after)
             request = self._store.get(key) or request
         return request
 

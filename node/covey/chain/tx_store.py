@@ -108,8 +108,8 @@ class TxStore(Protocol):
     def add(self, key: str, sender: str, call: Call, not_after: int | None) -> TxRequest:
         """A new request, or the one that already has this key."""
 
-    def requeue(self, request: int, call: Call, not_after: int | None) -> None:
-        """Queue a request that is over once more, with another call."""
+    def requeue(self, request: int, sender: str, call: Call, not_after: int | None) -> None:
+        """Queue a request anew, for this sender and with this call; its attempts so far can have no effect."""
 
     def get(self, key: str) -> TxRequest | None:
         """The request with this key."""
@@ -171,13 +171,22 @@ class SqliteTxStore:
         assert request is not None
         return request
 
-    def requeue(self, request: int, call: Call, not_after: int | None) -> None:
+    def requeue(self, request: int, sender: str, call: Call, not_after: int | None) -> None:
         """See `TxStore.requeue`."""
         with self._transaction():
             self._db.execute(
-                "UPDATE tx_request SET target = ?, data = ?, value = ?, describe = ?, not_after = ?, status = ?,"
-                " nonce = NULL, tx_hash = NULL, block = NULL, outcome = '' WHERE id = ?",
-                (call.to, call.data, str(call.value), call.describe, not_after, TxStatus.QUEUED.value, request),
+                "UPDATE tx_request SET sender = ?, target = ?, data = ?, value = ?, describe = ?, not_after = ?,"
+                " status = ?, nonce = NULL, tx_hash = NULL, block = NULL, outcome = '' WHERE id = ?",
+                (
+                    sender,
+                    call.to,
+                    call.data,
+                    str(call.value),
+                    call.describe,
+                    not_after,
+                    TxStatus.QUEUED.value,
+                    request,
+                ),
             )
 
     def get(self, key: str) -> TxRequest | None:

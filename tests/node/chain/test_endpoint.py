@@ -41,7 +41,7 @@ class Server:
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
 
 
 def reply(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, length: int | None = None) -> None:
@@ -243,6 +243,16 @@ def test_other_errors_are_told_as_the_node_put_them(serve: Callable[[Answer], Se
         rpc.send_raw(b"\2")
     known = Rpc(serve(only("eth_sendRawTransaction", lambda h, c: error(h, c, -32000, "already known"))).url)
     known.send_raw(b"\2")
+
+
+@pytest.mark.parametrize("message", ["missing trie node", "header not found", "rate limited"])
+def test_an_endpoints_own_trouble_is_recoverable(serve: Callable[[Answer], Server], message: str) -> None:
+    rpc = Rpc(serve(only("eth_call", lambda h, c: error(h, c, -32000, message))).url)
+    with pytest.raises(Unreachable, match=message):
+        rpc.call("0x" + "11" * 20, b"")
+    lacking = Rpc(serve(only("eth_call", lacks_method)).url)
+    with pytest.raises(Refused, match="does not exist"):
+        lacking.call("0x" + "11" * 20, b"")
 
 
 @pytest.mark.parametrize("value", [None, "soon", 7])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from eth_abi.abi import decode, encode
 from eth_hash.auto import keccak
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from covey.chain import artifacts
@@ -60,6 +60,7 @@ def spelled(value: Any) -> Any:
 
 @pytest.mark.parametrize(("contract", "item"), EVENTS)
 @given(data=st.data())
+@settings(max_examples=25)
 def test_reads_what_eth_abi_reads(contract: str, item: dict[str, Any], data: st.DataObject) -> None:
     indexed = [c for c in item["inputs"] if c["indexed"]]
     plain = [c for c in item["inputs"] if not c["indexed"]]

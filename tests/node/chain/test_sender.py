@@ -414,6 +414,25 @@ def test_a_lack_of_funds_blocks_the_queue_until_they_come(chain: Chain) -> None:
     assert status_of(sender, "a") == TxStatus.DONE
 
 
+def test_a_request_that_waits_moves_to_a_new_signer_and_a_signed_one_stays(chain: Chain) -> None:
+    chain.hold()
+    store = open_store()
+    old, new = new_sender(chain.rpc, chain.account(1), store), new_sender(chain.rpc, chain.account(2), store)
+    old.submit("signed", plain(1))
+    old.tick()
+    old.submit("waits", plain(2))
+    assert new.submit("signed", plain(1)).sender == old.status.address
+    assert new.submit("waits", plain(2)).sender == new.status.address
+    new.tick()
+    old.tick()
+    chain.mine()
+    old.tick()
+    new.tick()
+    assert status_of(old, "signed") == status_of(new, "waits") == TxStatus.DONE
+    assert chain.rpc.balance(TO) == 3
+    assert [chain.rpc.nonce(chain.account(n).address) for n in (1, 2)] == [1, 1]
+
+
 def test_a_request_is_not_begun_after_its_window(chain: Chain) -> None:
     sender = new_sender(chain.rpc, chain.account(1))
     sender.submit("late", plain(), not_after=chain.rpc.block().timestamp - 1)

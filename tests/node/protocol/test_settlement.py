@@ -37,7 +37,7 @@ def settled(table: Table, seats: list[int], rules: Rules, width: int) -> settlem
 
 
 @given(tables())
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_medians_are_the_lower_median_of_votes_written_out(case: tuple[Table, list[int], Rules, int]) -> None:
     table, seats, rules, width = case
     votes = np.sort(np.repeat(table, seats, axis=0), axis=0)
@@ -45,7 +45,7 @@ def test_medians_are_the_lower_median_of_votes_written_out(case: tuple[Table, li
 
 
 @given(tables())
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_losses_gains_and_weights_follow_the_rules(case: tuple[Table, list[int], Rules, int]) -> None:
     table, seats, rules, width = case
     got = settled(table, seats, rules, width)
@@ -73,7 +73,7 @@ def test_losses_gains_and_weights_follow_the_rules(case: tuple[Table, list[int],
 
 
 @given(tables(), st.integers(0, scores.MAX_SCORE))
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_a_constant_row_gains_nothing(case: tuple[Table, list[int], Rules, int], constant: int) -> None:
     table, seats, rules, width = case
     table = np.vstack([table, np.full(table.shape[1], constant)])
