@@ -7,11 +7,17 @@ from typing import Any
 
 import covey_system
 import pytest
+import task_steps
 
 
 @pytest.fixture(scope="session")
 def system(accounts: Any, project: Any) -> covey_system.System:
     return covey_system.deploy(accounts, project)
+
+
+@pytest.fixture(scope="module")
+def people(system: covey_system.System, accounts: Any) -> task_steps.People:
+    return task_steps.People(system, accounts, 6)
 
 
 @pytest.fixture
