@@ -46,8 +46,12 @@ interface IRewards {
         uint256 toCreator,
         uint256 toTreasury
     );
-    event EntryRewardClaimed(uint256 indexed taskId, address indexed operator, uint32 lane, uint16 median, uint256 amount);
-    event ScoringRewardClaimed(uint256 indexed taskId, address indexed operator, uint16 seats, uint256 gain, uint256 amount);
+    event EntryRewardClaimed(
+        uint256 indexed taskId, address indexed operator, uint32 lane, uint16 median, uint256 amount
+    );
+    event ScoringRewardClaimed(
+        uint256 indexed taskId, address indexed operator, uint16 seats, uint256 gain, uint256 amount
+    );
     event FeeRefunded(uint256 indexed taskId, address indexed operator, address to, uint256 amount);
     event Credited(address indexed account, uint256 amount, bytes32 reason);
     event CreditWithdrawn(address indexed account, uint256 amount);
@@ -67,7 +71,9 @@ interface IRewards {
 
     /// @notice Pay an entry's share of the trainers' pool into its operator's staking pool.
     /// @param word the page's median word that holds the lane; `proof` its siblings, leaf level first
-    function claimEntry(uint256 taskId, uint32 lane, uint256 word, bytes32[6] calldata proof) external returns (uint256 amount);
+    function claimEntry(uint256 taskId, uint32 lane, uint256 word, bytes32[6] calldata proof)
+        external
+        returns (uint256 amount);
     /// @notice Pay a validator's share of the validators' pool into its staking pool.
     function claimScoring(uint256 taskId, address operator) external returns (uint256 amount);
     /// @notice Credit an entry fee back to the operator's reward address after a refunded or failed task.

@@ -70,7 +70,9 @@ interface IStaking {
 
     // ------------------------------------------------------------------ events
 
-    event OperatorRegistered(address indexed operator, address indexed signer, address rewardAddress, uint16 commissionBps);
+    event OperatorRegistered(
+        address indexed operator, address indexed signer, address rewardAddress, uint16 commissionBps
+    );
     event SignerChanged(address indexed operator, address indexed previousSigner, address indexed newSigner);
     event RewardAddressChanged(address indexed operator, address rewardAddress);
     event CommissionAnnounced(address indexed operator, uint16 commissionBps, uint40 from);
