@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.node.ipfs.samples import MIB
@@ -27,8 +28,10 @@ from covey.ipfs import (
     StoreBusy,
     StoreFull,
     blockfiles,
+    blockstore,
     directory_cid,
     open_store,
+    unixfs,
 )
 
 
@@ -131,28 +134,23 @@ def test_a_partial_pin_never_weakens_a_pin(embedded: BlockStore) -> None:
     assert [pin.name for pin in embedded.pins()] == ["mine"]
 
 
-def test_collecting_waits_for_content_being_added(embedded: BlockStore, tmp_path: Path) -> None:
+def test_collecting_waits_for_content_being_added(embedded: BlockStore, monkeypatch: pytest.MonkeyPatch) -> None:
     entered = threading.Event()
     release = threading.Event()
 
-    class Slow(io.RawIOBase):
-        def readable(self) -> bool:
-            return True
+    def build_slowly(*arguments: Any) -> unixfs.Built:
+        entered.set()
+        release.wait(20)
+        return unixfs.build(*arguments)
 
-        def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
-            entered.set()
-            release.wait(20)
-            return 0
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("covey.ipfs.unixfs.open_regular", lambda _path: Slow())
-        adding = threading.Thread(target=embedded.add_directory, args=({"f": tmp_path / "x"},))
-        adding.start()
-        assert entered.wait(20)
-        with pytest.raises(StoreBusy):
-            embedded.collect(wait_s=0.1)
-        release.set()
-        adding.join()
+    monkeypatch.setattr(blockstore, "build", build_slowly)
+    adding = threading.Thread(target=embedded.add_directory, args=({"f": b"x"},))
+    adding.start()
+    assert entered.wait(20)
+    with pytest.raises(StoreBusy):
+        embedded.collect(wait_s=0.1)
+    release.set()
+    adding.join()
     assert embedded.collect() == 0
     assert len(embedded.pins()) == 1
 
