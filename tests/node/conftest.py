@@ -6,6 +6,7 @@ import socket
 from typing import Any
 
 import pytest
+import urllib3  # noqa: F401 - binds a socket once, to see whether this machine has IPv6
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from covey.cli.errors import CliError, InputError
+from covey.cli.errors import CliError
 from covey.cli.settings import Settings, config_file, load_settings
 
 State = Literal["ok", "bad", "not set"]
@@ -29,15 +30,12 @@ class _Bad(Exception):
 
 
 def run_checks(config: str | None, *, probe: bool) -> list[Finding]:
-    """All findings, in the order in which they build on each other."""
+    """All findings, in the order in which they build on each other. Raises InputError for an unusable settings file."""
+    file = config_file(config)
+    settings = load_settings({}, config)
     findings = [_try(what, check) for what, check in _installation()]
     if probe:
         findings.append(_try("worker", _worker))
-    try:
-        file = config_file(config)
-        settings = load_settings({}, config)
-    except InputError as error:
-        return [*findings, Finding("settings", "bad", str(error))]
     if file is None:
         findings.append(Finding("settings", "not set", "no covey.toml; `covey init` makes one"))
     else:
@@ -92,10 +90,10 @@ def _tiny_base() -> str:
         base = resolve(TINY)
     except (LoraError, OSError) as error:
         raise _Bad(str(error)) from None
-    card = (base.folder / "README.md").read_text(encoding="utf-8")
-    if base.digest not in card:
+    named = re.search(r"\b[0-9a-f]{64}\b", (base.folder / "README.md").read_text(encoding="utf-8"))
+    if named is not None and named[0] != base.digest:
         raise _Bad(f"the files in {base.folder} do not have the digest that their card names: install covey again")
-    return f"digest {base.digest[:16]}…, as its card says"
+    return f"digest {base.digest[:16]}…" + (", as its card says" if named is not None else "")
 
 
 def _anvil() -> str | None:

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 @with_settings(table="demo")
 def demo(*, settings: Settings, json: JsonOption = False) -> None:
     """Run one task on a local network: four hospitals, a cheat, validators; train, score, settle, pay, check."""
-    from covey.cli.errors import CliError
+    from covey.cli.errors import CliError, InputError
+    from covey.cli import STARTED
     from covey.devnet.demo import DemoOptions, run_demo
-    from covey.devnet.errors import DevnetError
+    from covey.devnet.errors import BadInput, DevnetError
     from covey.devnet.tally import as_json
 
     chosen = settings.demo
-    options = DemoOptions(chosen.seed, chosen.validators, chosen.base, chosen.out)
+    options = DemoOptions(chosen.seed, chosen.validators, chosen.base, chosen.out, STARTED)
     try:
         with LiveView(quiet=json) as view, run_demo(options, view) as done:
             view.stop()
@@ -33,6 +34,8 @@ def demo(*, settings: Settings, json: JsonOption = False) -> None:
                 _show(done)
             if chosen.keep:
                 _keep(done)
+    except BadInput as error:
+        raise InputError(str(error)) from None
     except DevnetError as error:
         raise CliError(str(error)) from None
     if done.result.check.differences:
@@ -100,7 +103,7 @@ class LiveView:
 
 
 def _show(done: Demo) -> None:
-    from covey.cli.demo_tables import entry_table, matrix_table, validator_table
+    from covey.cli.demo_tables import NOTE, entry_table, matrix_table, validator_table
     from covey.cli.output import console
 
     out, result = console(), done.result
@@ -108,6 +111,7 @@ def _show(done: Demo) -> None:
     for made in (entry_table(result), validator_table(result), matrix_table(result)):
         out.print(made)
         out.print()
+    out.print(f"[dim]{NOTE}[/]")
     out.print(f"Spearman's ρ between medians on chain and true held-out improvement: [bold]{result.spearman:.2f}[/]")
     check = result.check
     if check.differences:

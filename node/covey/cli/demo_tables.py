@@ -11,12 +11,20 @@ if TYPE_CHECKING:
     from covey.devnet.result import DemoResult
 
 
+NOTE = "*  submits small random weights   **  gives every entry the same score"
+
+
+def short(address: str) -> str:
+    """An address as 0x1234…cdef; the report has it whole."""
+    return f"{address[:6]}…{address[-4:]}"
+
+
 def entry_table(result: DemoResult) -> Any:
-    """Entries, best first: what they are worth and what they earned."""
+    """Entries, best first: true held-out improvement, median on chain (and what it says), reward."""
     rows = [
         [
-            f"{entry.name}" + ("" if entry.honest else " [red](random weights)[/]"),
-            entry.operator,
+            entry.name if entry.honest else f"[red]{entry.name}[/] *",
+            short(entry.operator),
             f"{entry.true_improvement:.2%}",
             f"{entry.median:,}",
             f"{max(0, entry.median - 1) / 32766:.2%}",
@@ -24,7 +32,7 @@ def entry_table(result: DemoResult) -> Any:
         ]
         for entry in sorted(result.entries, key=lambda one: -one.true_improvement)
     ]
-    columns = ["entry", "operator", "true improvement>", "median on chain>", "=>", "reward, CVY>"]
+    columns = ["entry", "operator", "true gain>", "median>", "as gain>", "reward, CVY>"]
     return table(f"Trainers ({cvy(result.rules.trainers_pool_wei)} CVY)", columns, rows)
 
 
@@ -32,8 +40,8 @@ def validator_table(result: DemoResult) -> Any:
     """Validators: seats, gain, reward."""
     rows = [
         [
-            row.name + ("" if row.honest else " [red](constant scores)[/]"),
-            row.operator,
+            row.name if row.honest else f"[red]{row.name}[/] **",
+            short(row.operator),
             str(row.seats),
             f"{row.loss:,}",
             f"{row.gain:,}",
@@ -56,4 +64,4 @@ def matrix_table(result: DemoResult) -> Any:
         ]
         rows.append([name, *cells])
     title = "Held-out improvement by chapter group (own chapters in bold)"
-    return table(title, ["trained by", *[f"{column}>" for column in matrix.columns]], rows)
+    return table(title, ["trained by", *[column.replace("-", "\n") + ">" for column in matrix.columns]], rows)

@@ -81,7 +81,7 @@ def _show(out: object, why: Explanation) -> None:
     say(
         table(
             f"Validators: gain = max(0, G − 2 · loss), G = {why.spread:,}; {how}",
-            ["operator", "earmark>", "seats>", "expected>", "lane:loss", "loss>", "gain>", "share>", "reward>", "paid>"],
+            ["operator", "earmark>", "seats>", "expected>", "by lane", "loss>", "gain>", "share>", "reward>", "paid>"],
             [
                 [
                     row.operator, tokens(row.earmark, 0), str(row.seats), f"{row.expected_seats:.2f}", _lanes(row),

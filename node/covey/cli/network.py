@@ -12,9 +12,9 @@ from covey.cli.settings import JsonOption, Settings, with_settings
 @with_settings(table="devnet")
 def devnet(*, settings: Settings, json: JsonOption = False) -> None:
     """Run a local network: a chain, the contracts, funded accounts with keystores. Ctrl-C ends it."""
-    from covey.cli.errors import CliError
+    from covey.cli.errors import CliError, InputError
     from covey.cli.output import console, print_json
-    from covey.devnet.errors import DevnetError
+    from covey.devnet.errors import BadInput, DevnetError
     from covey.devnet.local import run_devnet
 
     def tell(facts: dict[str, Any]) -> None:
@@ -31,6 +31,8 @@ def devnet(*, settings: Settings, json: JsonOption = False) -> None:
     chosen = settings.devnet
     try:
         run_devnet(chosen.out, chosen.port, chosen.block_time, chosen.accounts, tell)
+    except BadInput as error:
+        raise InputError(str(error)) from None
     except DevnetError as error:
         raise CliError(str(error)) from None
 

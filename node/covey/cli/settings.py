@@ -147,7 +147,7 @@ def load_node(flags: dict[str, object], config: str | None) -> NodeConfig:
 ConfigOption = Annotated[
     str | None,
     typer.Option(
-        "--config", metavar="PATH", help="settings file [env COVEY_CONFIG; default ./covey.toml, ~/.covey/covey.toml]"
+        "--config", metavar="PATH", help="settings file (env COVEY_CONFIG; default ./covey.toml, ~/.covey/covey.toml)"
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON document")]
@@ -179,7 +179,11 @@ def _with_options(
         @functools.wraps(command)
         def wrapper(config: str | None = None, **given: Any) -> None:
             flags = {name: _flag(given.pop(name)) for name in names}
-            command(settings=load(flags, config), **given)
+            try:
+                settings = load(flags, config)
+            except InputError as error:
+                raise InputError(str(error).replace(f"--{strip}-", "--")) from None
+            command(settings=settings, **given)
 
         own = [one for one in inspect.signature(command, eval_str=True).parameters.values() if one.name != "settings"]
         made = [
@@ -209,7 +213,7 @@ def _option(model: type[BaseModel], path: tuple[str, ...], strip: str | None) ->
     field = owner.model_fields[path[-1]]
     shown = path[1:] if path[0] == strip else path
     flag = "--" + "-".join(shown).replace("_", "-")
-    text = f"{field.description or ''} [env {layered.environment_name(path)}]"
+    text = f"{field.description or ''} (env {layered.environment_name(path)})"
     kind = field.annotation
     if kind is bool:
         return Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=text)]

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from covey.audit.replay import Audit, replay
 from covey.devnet import driver, scenario
-from covey.devnet.errors import DevnetError
+from covey.devnet.errors import BadInput, DevnetError
 from covey.devnet.local import LocalNetwork, claim_folder, ended_by_signals
 from covey.devnet.nodes import Nodes, last_warnings
 from covey.devnet.operators import Operator, enlist
@@ -37,6 +37,8 @@ class DemoOptions:
     validators: int
     base: str
     out: Path
+    began: float = field(default_factory=time.monotonic)
+    """When the run counts as begun, `time.monotonic` seconds."""
 
 
 class View(Protocol):
@@ -55,14 +57,16 @@ class View(Protocol):
 @dataclass(slots=True)
 class _Clock:
     view: View
+    began: float
     phases: list[Phase] = field(default_factory=list)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         self.view.phase(name)
-        began = time.monotonic()
         yield
-        self.phases.append(Phase(name=name, seconds=round(time.monotonic() - began, 2)))
+        now = time.monotonic()
+        self.phases.append(Phase(name=name, seconds=round(now - self.began, 2)))
+        self.began = now
 
 
 @dataclass(slots=True)
@@ -80,6 +84,7 @@ def run_demo(options: DemoOptions, view: View) -> Iterator[Demo]:
     """Run the demonstration; the network is ended when the block is left, whatever happens.
 
     Raises:
+        BadInput: the base cannot be had, or the folder is not ours; nothing was started.
         DevnetError: it cannot run here, or came to a stop; the message says what to do.
     """
     base = _base(options.base)
@@ -93,11 +98,11 @@ def _base(name: str) -> BaseFolder:
     try:
         return resolve(name)
     except LoraError as error:
-        raise DevnetError(str(error)) from None
+        raise BadInput(str(error)) from None
 
 
 def _run(options: DemoOptions, view: View, base: BaseFolder, out: Path, stack: ExitStack) -> Demo:
-    clock = _Clock(view)
+    clock = _Clock(view, options.began)
     with clock.phase("set up the network"):
         source = base.name if base.name == "tiny" else str(base.folder.absolute())
         workers = stack.enter_context(WorkerServer(source, out / "logs" / "workers.log"))

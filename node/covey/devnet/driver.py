@@ -114,6 +114,8 @@ def follow(watch: Watch, step: Step, alive: Callable[[], None], tell: Callable[[
             raise DevnetError(f"the task ended as {outcome} while the driver waited for: {step.name}")
         if done >= total:
             break
+        if record.last_round is not None and record.last_round.fixed is None:
+            watch.anvil.mine()  # the seed is the randomness of a block that must come first
         if done != before:
             moved, before = time.monotonic(), done
         if time.monotonic() - moved > patience:

@@ -19,7 +19,7 @@ from covey.chain.keys import LocalSigner, create_keystore
 from covey.chain.rpc import Rpc
 from covey.chain.send import send_all
 from covey.devnet.anvil import CHAIN_ID, Anvil
-from covey.devnet.errors import DevnetError
+from covey.devnet.errors import BadInput, DevnetError
 
 if TYPE_CHECKING:
     from covey.chain.contracts import Call
@@ -129,23 +129,23 @@ def claim_folder(out: Path, marker: str) -> Path:
     """An empty folder for a run: new, empty, or left by an earlier run of the same kind, which is removed.
 
     Raises:
-        DevnetError: it holds something else.
+        BadInput: it holds something else.
     """
     import shutil
 
     out = out.expanduser().absolute()
     stamp = out / marker
     if out.exists() and not out.is_dir():
-        raise DevnetError(f"{out} is a file: choose another folder")
+        raise BadInput(f"{out} is a file: choose another folder")
     if out.is_dir() and any(out.iterdir()):
         if not stamp.is_file():
-            raise DevnetError(f"{out} is not empty and no earlier run made it: choose another folder with --out")
+            raise BadInput(f"{out} is not empty and no earlier run made it: choose another folder with --out")
         shutil.rmtree(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
         stamp.write_text("Made by covey; a later run replaces this folder.\n", encoding="utf-8")
     except OSError as error:
-        raise DevnetError(f"cannot write {out}: {error.strerror}") from None
+        raise BadInput(f"cannot write {out}: {error.strerror}") from None
     return out
 
 

@@ -123,8 +123,6 @@ class DemoResult(_Part):
     spearman: float
     check: Check
     phases: list[Phase]
-    daemon_rss_mb: float | None = None
-    daemon_start_s: float | None = None
 
     @property
     def total_s(self) -> float:

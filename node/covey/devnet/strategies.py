@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from covey.daemon.strategy import Strategy
-from covey.devnet.scenario import LAZY_SCORE, Behaviour
+from covey.devnet.scenario import LAZY_SCORE, PASSES, Behaviour
 
 
 class Seeded(Strategy):
-    """Honest, with a training seed of the demonstration's choice, so that a run can be repeated."""
+    """Honest, with a training seed and length of the demonstration's choice, so that runs can be compared."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
     def training_job(self, job: dict[str, Any]) -> dict[str, Any]:
         """See `Strategy.training_job`."""
-        return {**job, "seed": self._seed}
+        return {**job, "seed": self._seed, "training": {"epochs": PASSES}}
 
 
 class RandomWeights(Seeded):
