@@ -142,16 +142,20 @@ class Network:
     store: BlockStore
     executor: str
     nodes: list[Node] = field(default_factory=list)
+    made: int = 0
 
-    def add(self, role: str, *, hidden: bool = False, **settings: Any) -> Node:
+    def add(
+        self, role: str, *, hidden: bool = False, heldout_strata: tuple[str, ...] = STRATA, **settings: Any
+    ) -> Node:
         """A registered, funded operator with a daemon that is not started yet."""
-        number = len(self.nodes)
-        name = f"{role}-{number}"
+        self.made += 1
+        number, name = self.made, f"{role}-{self.made}"
         owner, signer = self.local.account(f"{name}-owner"), self.local.account(name)
         self.local.fund({owner.address: 5_000 * CVY, signer.address: 200 * CVY})
         self.local.register(owner, signer, 5_000 * CVY)
         folder = self.local.out / name
-        records = write_records(folder / "records.jsonl", 12, 7 * number)
+        strata = STRATA if role == "trainer" else heldout_strata
+        records = write_records(folder / "records.jsonl", 12, 7 * number, strata)
         gateway, health = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
         fields: dict[str, Any] = {
             "roles": [role],
@@ -186,9 +190,10 @@ class Network:
         return node
 
     def start(self) -> None:
-        """Let every node know all gateways, then start them."""
+        """Let every node that was added since know all gateways, then start it."""
+        fresh = [node for node in self.nodes if node.process is None]
         peers = [self.creator_gateway.url, *(node.gateway for node in self.nodes if not node.hidden)]
-        for node in self.nodes:
+        for node in fresh:
             with node.settings.open("a", encoding="utf-8") as file:
                 file.write(f"peers = {json.dumps(peers)}\n")
             node.start()
@@ -197,7 +202,8 @@ class Network:
         """Post a task; its id."""
         cid = self.store.add_directory({"spec.json": spec.canonical_bytes()})
         params = replace(tiny_params(spec, cid.word), **changes)
-        creator = self.local.account("creator")
+        self.made += 1
+        creator = self.local.account(f"creator-{self.made}")
         contracts = self.local.chain.contracts
         self.local.fund({creator.address: params.bounty + params.bond})
         approve = contracts.token.approve(contracts.rewards.address, params.bounty + params.bond)

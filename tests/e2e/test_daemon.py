@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 from tests.e2e.nodes import CVY, Network, Node, network, tiny_spec
@@ -22,9 +21,9 @@ from covey.protocol.types import Outcome
 pytestmark = [pytest.mark.daemon, pytest.mark.slow]
 
 
-@pytest.fixture
-def net(tmp_path: Path) -> Iterator[Network]:
-    with network(tmp_path) as running:
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    with network(tmp_path_factory.mktemp("net")) as running:
         yield running
 
 
@@ -83,10 +82,54 @@ def test_a_task_is_earned_through_kills_a_vanished_entry_and_a_broken_machine(ne
         assert all(score >= 1 for other, score in enumerate(scores) if other != lane)
     _check_claims(net, task_id, [*validators, broken], vanished)
     _check_sheets(net, task, validators)
+    _stop_all(net)
+
+
+def test_tasks_that_cannot_be_paid_end_and_give_everything_back(net: Network) -> None:
+    """One task nobody wants, one whose only validator cannot evaluate. Two nodes decline, and say why."""
+    trainer = net.add("trainer", **{"policy.domains": ["weather and kitchen reports"]})
+    thrifty = net.add("trainer", **{"policy.max_fee": "4 CVY"})
+    broken = net.add("validator", executor="unix:/nonexistent/workers.sock", worker_attempts=1)
+    without = net.add("validator", heldout_strata=("weather",))
+    net.start()
+    wanted = tiny_spec()
+    unwanted = wanted.model_copy(update={"domain": "something else"})
+    failing, lonely = net.post(wanted), net.post(unwanted)
+    owners = (trainer.operator, trainer.signer)
+    contracts = net.local.chain.contracts
+
+    net.wait("the entry", lambda: set(net.task(failing).entries) == {trainer.operator})
+    net.wait("a refusal of the domain", lambda: _declined(trainer, lonely, "domain 'something else'"))
+    net.wait("a refusal of the fee", lambda: _declined(thrifty, failing, "more than policy.max_fee"))
+    net.jump(net.task(lonely).schedule.entry_commit_end)
+    net.wait("the lonely task's refund", lambda: net.task(lonely).outcome == Outcome.REFUNDED)
+    net.wait("enrolment", lambda: set(net.task(failing).enrolled) == {broken.operator})
+    net.wait("a refusal of the records", lambda: _declined(without, failing, "stratum 'kitchen' needs 8"))
+    net.jump(net.task(failing).schedule.enrol_end)
+    net.wait("the reveal", lambda: len(net.task(failing).lanes) == 1)
+    net.jump(net.task(failing).schedule.entry_reveal_end)
+    net.wait("the abstention", lambda: (c := net.task(failing).committee) is not None and len(c.abstained) == 1)
+    net.jump(committee_of(net.task(failing)).commit_end)
+    net.wait("the failure", lambda: net.task(failing).outcome == Outcome.FAILED)
+    net.wait("the fee back", lambda: net.task(failing).claimed_fees == {trainer.operator})
+    net.wait("stake freed", lambda: net.task(failing).freed == {broken.operator})
+    net.wait("credits withdrawn", lambda: all(contracts.rewards.owed_to(account) < CVY for account in owners))
+    assert contracts.token.balance_of(trainer.operator) == contracts.registry.params_of(failing).entry_fee
+    _stop_all(net)
+
+
+def _declined(node: Node, task_id: int, reason: str) -> bool:
+    lines = node.log.read_text(encoding="utf-8").splitlines()
+    return any("duty declined" in line and f"/{task_id}/" in line and reason in line for line in lines)
+
+
+def _stop_all(net: Network) -> None:
+    """In good order, after which the next test starts with no node."""
     for node in net.nodes:
         assert node.report()["missed"] == []
         assert node.stop() == 0
         assert "Traceback" not in node.log.read_text(encoding="utf-8")
+    net.nodes.clear()
 
 
 def _misses_one(node: Node) -> bool:

@@ -129,5 +129,8 @@ def _context(
     limits = Limits(config.worker_memory_mb << 20, config.worker_seconds, config.threads)
     executor = ProcessExecutor(config.executor, limits, config.data_dir / "work" / "logs")
     stack.callback(executor.close)
-    sender = Sender(contracts.rpc, signer, SqliteTxStore(journal.db), finality=Finality(config.confirmations))
-    return Context(config, me, contracts, sender, journal, executor, store, fetcher, background, strategy)
+    transactions = SqliteTxStore(journal.db)
+    sender = Sender(contracts.rpc, signer, transactions, finality=Finality(config.confirmations))
+    context = Context(config, me, contracts, sender, journal, executor, store, fetcher, background, strategy)
+    context.open_transactions.update(request.key for request in transactions.open_requests(signer.address))
+    return context

@@ -73,6 +73,8 @@ class Context:
     strategy: Strategy
     now: int = 0
     pauses: Pauses = field(default_factory=Pauses)
+    open_transactions: set[str] = field(default_factory=set)
+    """Keys of transactions whose end has not been logged yet."""
     specs: dict[int, TaskSpec] = field(default_factory=dict)
 
     def folder(self, *parts: str) -> Path:

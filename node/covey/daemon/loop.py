@@ -14,6 +14,7 @@ from covey.daemon.assemble import Parts
 from covey.daemon.context import Context, Ended, Step, log
 from covey.daemon.duties import ADVANCE, claims, jobs
 from covey.daemon.duties.fetching import drop_fetched
+from covey.daemon.duties.sending import log_ended
 from covey.daemon.health import DueDuty, Lateness, Snapshot, Vitals
 from covey.daemon.plan import ANYONE, NEVER, Duty, DutyKind, missed, plan
 from covey.protocol.types import Outcome
@@ -70,11 +71,12 @@ class Daemon:
             self._drop_what_is_over(due)
         waits = [DueDuty(duty.key, duty.deadline, self._advance(duty)) for duty in due]
         queued = ctx.sender.tick().queued
+        ended = log_ended(ctx)
         self._clean_up()
         self._tell(head, progress, due, waits)
         self.vitals.looks.inc()
         self.vitals.events.inc(progress.events)
-        return progress.events > 0 or not progress.caught_up or queued > 0
+        return progress.events > 0 or not progress.caught_up or queued > 0 or ended > 0
 
     def due(self, now: int) -> list[Duty]:
         """What is due at chain time `now` by what is known of the chain."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-_FIRST, _LONGEST = 1.0, 60.0  # seconds
+_LONGEST = 60.0  # seconds
 
 
 class Pauses:
@@ -19,9 +19,9 @@ class Pauses:
         """Whether `name` may be tried (again)."""
         return time.monotonic() >= self._until.get(name, 0.0)
 
-    def lengthen(self, name: str) -> None:
-        """It failed: wait, and longer each time, up to a minute."""
-        length = min(_LONGEST, self._length.get(name, _FIRST / 2) * 2)
+    def lengthen(self, name: str, first: float = 1.0) -> None:
+        """It failed: wait `first` seconds, and twice as long each time after that, up to a minute."""
+        length = min(_LONGEST, self._length.get(name, first / 2) * 2)
         self._length[name] = length
         self._until[name] = time.monotonic() + length
 

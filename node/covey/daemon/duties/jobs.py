@@ -10,6 +10,8 @@ from covey.daemon.plan import Duty
 MAX_STARTS = 20
 """Starts of one job over all restarts of the daemon: a job that takes the machine down must not do so for ever."""
 
+_FIRST_PAUSE = 3.0  # seconds before a failed job's second attempt; a fork server may be starting again
+
 
 def result_of(ctx: Context, duty: Duty, job: dict[str, Any]) -> dict[str, Any] | Waiting | Ended:
     """The job's result once there is one; given up when the job itself is bad or no attempt is left."""
@@ -25,6 +27,8 @@ def result_of(ctx: Context, duty: Duty, job: dict[str, Any]) -> dict[str, Any] |
             return given_up(f"the job cannot be done here: {known.error}")
         if known.failures >= ctx.config.worker_attempts or known.starts >= MAX_STARTS:
             return given_up(f"no result after {known.starts} attempts: {known.error}")
+        if not ctx.pauses.over(f"job {duty.key}"):
+            return Waiting(f"starts a worker again soon: {known.error}")
     ctx.journal.start_job(duty.key, duty.task)
     ctx.executor.submit(duty.key, job, duty.deadline)
     log.info("job started", extra={"duty": duty.key, "attempt": 1 if known is None else known.starts + 1})
@@ -39,4 +43,5 @@ def collect(ctx: Context) -> None:
             log.info("job done", extra={"duty": finished.key})
         elif finished.failure is not None:
             ctx.journal.fail_job(finished.key, finished.failure.message, final=not finished.failure.retry)
+            ctx.pauses.lengthen(f"job {finished.key}", _FIRST_PAUSE)
             log.warning("job failed", extra={"duty": finished.key, "reason": finished.failure.message})

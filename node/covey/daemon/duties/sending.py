@@ -36,8 +36,27 @@ def send(ctx: Context, duty: Duty, call: Call, over: Callable[[], bool], tag: st
         log.warning("transaction failed", extra={"duty": key, "reason": request.outcome})
         ctx.pauses.lengthen(key)
     ctx.sender.submit(key, call, not_after=None if duty.deadline >= NEVER else duty.deadline, again=True)
+    ctx.open_transactions.add(key)
     log.info("transaction queued", extra={"duty": key, "call": call.describe})
     return Waiting("queued")
+
+
+def log_ended(ctx: Context) -> int:
+    """Tell of every transaction that came to its end; how many did."""
+    ended = 0
+    for key in sorted(ctx.open_transactions):
+        request = ctx.sender.request(key)
+        if request is None or not request.status.over:
+            continue
+        ended += 1
+        ctx.open_transactions.discard(key)
+        told = {"duty": key, "hash": request.tx_hash, "block": request.block}
+        if request.status == TxStatus.DONE:
+            ctx.pauses.forget(key)
+            log.info("transaction final", extra=told)
+        else:  # perhaps somebody else took the step first; the next look decides
+            log.info(f"transaction {request.status.value}", extra={**told, "reason": request.outcome})
+    return ended
 
 
 def send_again(ctx: Context, duty: Duty, call: Call, over: Callable[[], bool], tag: str) -> Waiting:
