@@ -10,7 +10,6 @@ An fsync per file would cost a flush each, a hundred times as much for small blo
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import itertools
 import os
 import threading
@@ -22,13 +21,12 @@ from typing import Final
 
 from covey.ipfs.cid import Cid
 from covey.ipfs.dag import MAX_BLOCK_BYTES
+from covey.ipfs.disk import start_writing_out, sync_file_system
 from covey.ipfs.errors import CorruptBlock, IpfsError, NotFound, StoreFull
 
 _BATCH_BLOCKS: Final = 4096
 _WRITE_OUT_BYTES: Final = 64 << 10
 _STRAY_AGE_S: Final = 3600.0
-_SYNC_FILE_RANGE_WRITE: Final = 2
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,7 @@ class BlockFiles:
                 while view:
                     view = view[os.write(descriptor, view) :]
                 if len(data) >= _WRITE_OUT_BYTES:
-                    _start_writing_out(descriptor)
+                    start_writing_out(descriptor)
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -154,7 +152,10 @@ class BlockFiles:
 
     def sync(self) -> None:
         """Make everything written so far durable. Raises `StoreFull` if the disk failed to take it."""
-        _sync_file_system(self.root)
+        try:
+            sync_file_system(self.root)
+        except OSError as error:
+            raise StoreFull(f"cannot write to {self.root}: {error.strerror}") from None
 
     def batch(self) -> Batch:
         """A batch of blocks to write and commit together."""
@@ -197,23 +198,3 @@ class Batch:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
         self._pending = {}
-
-
-def _start_writing_out(descriptor: int) -> None:
-    """Let the disk begin while the next block is being hashed; `_sync_file_system` then has less to wait for."""
-    with contextlib.suppress(AttributeError):  # Linux only, and only a hint
-        _libc.sync_file_range(descriptor, ctypes.c_int64(0), ctypes.c_int64(0), ctypes.c_uint(_SYNC_FILE_RANGE_WRITE))
-
-
-def _sync_file_system(path: Path) -> None:
-    try:
-        syncfs = _libc.syncfs
-    except AttributeError:  # not Linux
-        os.sync()
-        return
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if syncfs(descriptor):
-            raise StoreFull(f"cannot write to the disk of {path}: {os.strerror(ctypes.get_errno())}")
-    finally:
-        os.close(descriptor)

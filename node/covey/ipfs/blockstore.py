@@ -25,6 +25,7 @@ from covey.ipfs.blockfiles import BlockFiles
 from covey.ipfs.cid import DAG_PB, Cid
 from covey.ipfs.dag import DEFAULT_LIMITS, Limits, plan
 from covey.ipfs.dagpb import decode_node
+from covey.ipfs.disk import sync_folder
 from covey.ipfs.errors import CorruptBlock, InvalidContent, LimitExceeded, NotFound, StoreBusy, StoreFull
 from covey.ipfs.store import Pin, Store
 from covey.ipfs.unixfs import Content, build, content_bytes
@@ -147,7 +148,7 @@ class BlockStore(Store):
             self._pin_path(cid).unlink()
         except FileNotFoundError:
             raise NotFound(f"{cid} is not pinned in {self.root}") from None
-        _sync_folder(self._pins)
+        sync_folder(self._pins)
 
     def unpin_partial(self, cid: Cid) -> None:
         """End `pin_partial`; a pin proper stays."""
@@ -180,7 +181,7 @@ class BlockStore(Store):
             raise CorruptBlock(f'{path} is damaged: write {{"name": "", "partial": false}} into it') from None
 
     def _all_pins(self) -> Iterator[tuple[Pin, bool]]:
-        for path in self._pins.iterdir():
+        for path in self._pins.glob("*.json"):
             pinned = self._read_pin(path)
             if pinned is not None:
                 yield pinned
@@ -262,11 +263,3 @@ class BlockStore(Store):
             yield
         finally:
             os.close(descriptor)
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

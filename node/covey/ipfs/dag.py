@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 
 from covey.ipfs.cid import RAW, Cid
 from covey.ipfs.dagpb import UNIXFS_DIRECTORY, Node, decode_node
+from covey.ipfs.disk import sync_file_system, sync_folder
 from covey.ipfs.errors import InvalidContent, LimitExceeded, NotFound
 from covey.ipfs.unixfs import check_name
 
@@ -165,6 +166,18 @@ def plan(cid: Cid, get: GetBlock, limits: Limits) -> Plan:
 
     Raises `InvalidContent` or `LimitExceeded` before any leaf is asked for; whatever ``get`` raises passes through.
     """
+    return _plan(cid, get, limits, None)
+
+
+def plan_file(cid: Cid, name: str, get: GetBlock, limits: Limits) -> FilePlan:
+    """Plan one file of a directory (or a bare file, with an empty name); the other files' nodes are not even read.
+
+    Raises as `plan`, and `NotFound` if there is no such file; ``limits`` are for this file alone.
+    """
+    return _plan(cid, get, limits, name).file(name)
+
+
+def _plan(cid: Cid, get: GetBlock, limits: Limits, only: str | None) -> Plan:
     planner = _Planner(get, limits)
     if cid.codec == RAW:
         size = len(get(cid))
@@ -173,11 +186,8 @@ def plan(cid: Cid, get: GetBlock, limits: Limits) -> Plan:
     if root.kind != UNIXFS_DIRECTORY:
         planner = _Planner(get, limits)  # counts the root anew, as a file
         return Plan(cid, (planner.file("", cid, 0),), is_directory=False)
-    if len(root.links) > limits.max_files:
+    if only is None and len(root.links) > limits.max_files:
         raise LimitExceeded(f"{cid} has {len(root.links)} files, more than {limits.max_files}")
-    claimed = sum(link.size for link in root.links)
-    if claimed > 2 * limits.max_bytes + limits.max_files * MAX_BLOCK_BYTES:
-        raise LimitExceeded(f"{cid} claims {claimed} bytes, far more than {limits.max_bytes}")
     seen: set[str] = set()
     for link in root.links:
         if check_name(link.name) in seen:
@@ -185,7 +195,10 @@ def plan(cid: Cid, get: GetBlock, limits: Limits) -> Plan:
         seen.add(link.name)
         if link.cid.codec == RAW and link.size > MAX_BLOCK_BYTES:
             raise LimitExceeded(f"{link.cid} claims a block of {link.size} bytes, more than {MAX_BLOCK_BYTES}")
-    files = tuple(planner.file(link.name, link.cid, link.size) for link in root.links)
+    wanted = [link for link in root.links if only in (None, link.name)]
+    if only is not None and not wanted:
+        raise NotFound(f"{cid} has no file {only!r}: it has {', '.join(sorted(seen)) or 'none'}")
+    files = tuple(planner.file(link.name, link.cid, link.size) for link in wanted)
     return Plan(cid, files, is_directory=True)
 
 
@@ -219,7 +232,7 @@ def read_file(file: FilePlan, get: GetBlock) -> Iterator[bytes]:
 
 
 def write_directory(files: Plan, get: GetBlock, dest: Path) -> None:
-    """Write the planned files under ``dest``, which must not exist yet; it appears whole or not at all.
+    """Write the planned files under ``dest``, which must not exist yet; it appears whole or not at all, and durably.
 
     Raises `FileExistsError` if ``dest`` exists, `InvalidContent` if the plan is of a bare file.
     """
@@ -235,7 +248,9 @@ def write_directory(files: Plan, get: GetBlock, dest: Path) -> None:
             with open(partial / file.name, "xb") as out:
                 out.writelines(read_file(file, get))
         os.chmod(partial, 0o755)
+        sync_file_system(partial)
         os.rename(partial, dest)
+        sync_folder(dest.parent)
     except FileExistsError:  # names that this file system does not tell apart
         shutil.rmtree(partial, ignore_errors=True)
         raise InvalidContent(f"{files.cid} has files whose names {dest.parent} does not tell apart") from None

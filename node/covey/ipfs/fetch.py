@@ -18,8 +18,8 @@ from typing import Final, Self
 
 from covey.ipfs.blockstore import BlockStore
 from covey.ipfs.cid import Cid
-from covey.ipfs.dag import DEFAULT_LIMITS, Leaf, Limits, Plan, plan, read_file, read_leaf, write_directory
-from covey.ipfs.errors import CorruptBlock, InvalidContent, IpfsError, LimitExceeded, LyingSource, NotFound, SourceError
+from covey.ipfs.dag import DEFAULT_LIMITS, Leaf, Limits, Plan, plan, plan_file, read_file, read_leaf, write_directory
+from covey.ipfs.errors import CorruptBlock, InvalidContent, IpfsError, LyingSource, NotFound, SourceError
 from covey.ipfs.store import Source
 
 log = logging.getLogger(__name__)
@@ -70,19 +70,28 @@ class Fetcher:
         before its whole tree is known to be within ``limits``), `NotFound` if no source has a block, `SourceError` if
         none could be asked in time, `StoreFull` if the cache's quota is too small.
         """
+        contents = self._fetch(cid, limits)
+        self.cache.unpin_partial(cid)
+        return contents
+
+    def _fetch(self, cid: Cid, limits: Limits) -> Plan:
+        """As `fetch`, but a partial pin stays."""
         deadline = time.monotonic() + self._deadline_s
         self.cache.pin_partial(cid)
         try:
             contents = plan(cid, lambda wanted: self._block(wanted, deadline), limits)
-        except InvalidContent:
+            self._fetch_leaves(contents, deadline)
+        except InvalidContent:  # no later try can help: what has arrived is garbage
             self.cache.unpin_partial(cid)
             raise
-        wanted = dict.fromkeys(leaf for file in contents.files for leaf in file.leaves)
-        missing = [leaf for leaf in wanted if self.cache.block_size(leaf.cid) is None]
-        self.cache.reserve(sum(leaf.size for leaf in missing))
-        pending: deque[Future[bytes]] = deque()
+        return contents
+
+    def _fetch_leaves(self, contents: Plan, deadline: float) -> None:
+        leaves = dict.fromkeys(leaf for file in contents.files for leaf in file.leaves)
+        self.cache.reserve(sum(leaf.size for leaf in leaves if self.cache.block_size(leaf.cid) is None))
+        pending: deque[Future[None]] = deque()
         try:
-            for leaf in wanted:
+            for leaf in leaves:
                 pending.append(self._leaves.submit(self._fetch_leaf, leaf, deadline))
                 if len(pending) >= 2 * self._parallel:
                     pending.popleft().result()
@@ -91,8 +100,6 @@ class Fetcher:
         finally:
             for future in pending:
                 future.cancel()
-        self.cache.unpin_partial(cid)
-        return contents
 
     def get_directory(self, cid: Cid, dest: str | Path, limits: Limits = DEFAULT_LIMITS) -> Path:
         """`fetch`, then write the files to ``dest``, a path that must not exist; it appears whole or not at all."""
@@ -101,16 +108,13 @@ class Fetcher:
 
     def read(self, cid: Cid, name: str = "", max_bytes: int = 1 << 20) -> bytes:
         """One small file of a directory; only its own blocks are fetched. Raises `LimitExceeded` past ``max_bytes``."""
-        contents = plan(cid, self.get_block, Limits(max_bytes=1 << 40, max_files=1024, max_blocks=1 << 20))
-        file = contents.file(name)
-        if file.size > max_bytes:
-            raise LimitExceeded(f"{cid}/{name} has {file.size} bytes, more than {max_bytes}")
+        file = plan_file(cid, name, self.get_block, Limits(max_bytes))
         return b"".join(read_file(file, self.get_block))
 
     def pin(self, cid: Cid, name: str = "", limits: Limits = DEFAULT_LIMITS) -> None:
-        """`fetch`, then keep it."""
-        self.fetch(cid, limits)
-        self.cache.pin(cid, name)
+        """`fetch`, and keep it."""
+        self._fetch(cid, limits)
+        self.cache.pin(cid, name)  # takes the place of the partial pin, so there is no moment without one
 
     def get_block(self, cid: Cid) -> bytes:
         """One verified block, from the cache or a source; kept in the cache."""
@@ -128,10 +132,8 @@ class Fetcher:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _fetch_leaf(self, leaf: Leaf, deadline: float) -> bytes:
-        """Only its length matters to the caller: the bytes are in the cache."""
+    def _fetch_leaf(self, leaf: Leaf, deadline: float) -> None:
         read_leaf(leaf, lambda cid: self._block(cid, deadline))
-        return b""
 
     def _block(self, cid: Cid, deadline: float) -> bytes:
         try:

@@ -47,6 +47,8 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "covey"
     sys_version = ""
     timeout = _IDLE_S
+    wbufsize = 1 << 16
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         self._answer(body=True)
@@ -170,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _chunk(self, piece: bytes) -> None:
         self.wfile.write(b"%x\r\n" % len(piece))
         self.wfile.write(piece)
-        self.wfile.write(b"\r\n")
+        self.wfile.write(b"\r\n")  # buffered: no packet of its own
 
 
 def _scoped(contents: Plan, name: str, scope: str) -> Iterator[Cid]:

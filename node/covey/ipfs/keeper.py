@@ -19,6 +19,7 @@ from typing import Final
 
 from covey.ipfs.cid import Cid
 from covey.ipfs.dag import Plan
+from covey.ipfs.disk import sync_folder
 from covey.ipfs.errors import IpfsError, NotFound
 from covey.ipfs.pinning import PinningService
 from covey.ipfs.store import Source, Store
@@ -186,8 +187,4 @@ class Keeper:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, self._path)
-        descriptor = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(self._path.parent)

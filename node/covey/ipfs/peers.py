@@ -63,6 +63,8 @@ class GatewaySource:
                 f"{self._base}/ipfs/{cid}",
                 fields={"format": "raw"},
                 timeout=urllib3.Timeout(connect=min(_CONNECT_S, timeout), read=timeout),
+                # a peer on plain HTTP is no public gateway: it has no reason to send this node elsewhere
+                redirect=self._base.startswith("https://"),
                 preload_content=False,
                 decode_content=False,
             )

@@ -10,8 +10,8 @@ from typing import Protocol, Self, runtime_checkable
 
 from covey.ipfs import car
 from covey.ipfs.cid import Cid
-from covey.ipfs.dag import FilePlan, Limits, Plan, plan, read_file, write_directory
-from covey.ipfs.errors import LimitExceeded, NotFound
+from covey.ipfs.dag import FilePlan, Limits, Plan, plan, plan_file, read_file, write_directory
+from covey.ipfs.errors import NotFound
 from covey.ipfs.unixfs import Content
 
 UNLIMITED = Limits(max_bytes=1 << 62, max_files=1 << 20, max_blocks=1 << 40, max_depth=8)
@@ -115,15 +115,11 @@ class Store(ABC):
 
     def cat(self, cid: Cid, name: str = "", limits: Limits = UNLIMITED) -> Iterator[bytes]:
         """The bytes of a directory's file ``name`` (of a bare file: no name) as a stream of verified pieces."""
-        file = plan(cid, self.get_block, limits).file(name)
-        return read_file(file, self.get_block)
+        return read_file(plan_file(cid, name, self.get_block, limits), self.get_block)
 
     def read(self, cid: Cid, name: str = "", max_bytes: int = 1 << 20) -> bytes:
         """The whole of a small file. Raises `LimitExceeded` if it is longer than ``max_bytes``."""
-        file = plan(cid, self.get_block, UNLIMITED).file(name)
-        if file.size > max_bytes:
-            raise LimitExceeded(f"{cid}/{name} has {file.size} bytes, more than {max_bytes}")
-        return b"".join(read_file(file, self.get_block))
+        return b"".join(self.cat(cid, name, Limits(max_bytes)))
 
     def has(self, cid: Cid) -> bool:
         """Whether every block of a directory or file is held locally. Leaves are looked up and measured, not read."""

@@ -106,7 +106,7 @@ def test_one_small_file_costs_only_its_own_blocks(embedded: BlockStore, remote: 
     peer = Peer("peer", remote)
     with Fetcher(embedded, [peer]) as fetcher:
         assert fetcher.read(cid, "manifest.json") == FILES["manifest.json"]
-        assert len(peer.asked) == 3  # the directory, the other file's root, the file
+        assert len(peer.asked) == 2  # the directory and the file
         with pytest.raises(LimitExceeded):
             fetcher.read(cid, "adapter.bin", max_bytes=MIB)
         with pytest.raises(NotFound, match="no file"):
@@ -212,6 +212,7 @@ def test_bad_content_is_not_blamed_on_the_source(embedded: BlockStore, remote: B
         with pytest.raises(InvalidContent, match="has 4 bytes"):
             fetcher.fetch(bad)
         assert not fetcher.dropped
+    assert list((embedded.root / "pins").iterdir()) == []
 
 
 def test_a_block_damaged_in_the_cache_is_fetched_again(
