@@ -1,0 +1,153 @@
+"""A gateway that misbehaves on the wire is refused with a reason, and costs neither memory nor time without end."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.node.ipfs.samples import MIB
+
+from covey.ipfs import RAW, Cid, GatewaySource, IpfsError, LyingSource, NotFound, SourceError
+
+pytestmark = pytest.mark.daemon
+
+BLOCK = b"content"
+CID = Cid.of(BLOCK, RAW)
+
+Reply = Callable[[socket.socket], None]
+
+
+class RawServer:
+    """Answers each connection's first request with exactly the bytes that a test wants."""
+
+    def __init__(self) -> None:
+        self.reply: Reply = lambda _connection: None
+        self.asked = 0
+        self.stop = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                while b"\r\n\r\n" not in connection.recv(4096):
+                    continue
+                self.asked += 1
+                try:
+                    self.reply(connection)
+                except OSError:
+                    continue
+
+    def close(self) -> None:
+        self.stop.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[RawServer]:
+    running = RawServer()
+    yield running
+    running.close()
+
+
+def sends(answer: bytes) -> Reply:
+    return lambda connection: connection.sendall(answer)
+
+
+def http(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
+    return f"HTTP/1.1 {status}\r\nConnection: close\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "reason"),
+    [
+        (http(b"other"), LyingSource, "5 bytes .* not its content"),
+        (http(b""), LyingSource, "0 bytes"),
+        (http(bytes(2 * MIB + 1)), LyingSource, "more than 2097152 bytes"),
+        (http(BLOCK)[:-1], SourceError, "broke off"),
+        (http(b"x", "404 Not Found"), NotFound, "does not have"),
+        (http(b"x", "410 Gone"), NotFound, "does not have"),
+        (http(b"x", "500 Oops"), SourceError, "answered 500"),
+        (http(b"x", "429 Slow down"), SourceError, "answered 429"),
+        (http(b"", "302 Found", "Location: http://127.0.0.1:1/secret\r\n"), SourceError, "answered 302"),
+        (b"", SourceError, "cannot be asked"),
+        (b"SSH-2.0-x\r\n", SourceError, "cannot be asked"),
+    ],
+    ids=[
+        "other bytes",
+        "nothing",
+        "too large",
+        "cut short",
+        "404",
+        "410",
+        "500",
+        "429",
+        "redirect",
+        "hang up",
+        "not HTTP",
+    ],
+)
+def test_bad_answers(server: RawServer, answer: bytes, kind: type[IpfsError], reason: str) -> None:
+    server.reply = sends(answer)
+    source = GatewaySource(server.url)
+    with pytest.raises(kind, match=reason) as caught:
+        source.get_block(CID, timeout=20)
+    assert type(caught.value) is kind
+    assert server.asked == 1
+
+
+def test_a_good_answer(server: RawServer) -> None:
+    server.reply = sends(http(BLOCK))
+    assert GatewaySource(server.url).get_block(CID) == BLOCK
+
+
+def test_compressed_answers_are_not_unpacked(server: RawServer) -> None:
+    """A zip bomb stays as small as it is on the wire."""
+    server.reply = sends(http(BLOCK, headers="Content-Encoding: gzip\r\n"))
+    assert GatewaySource(server.url).get_block(CID) == BLOCK
+
+
+def test_an_endless_answer_is_cut(server: RawServer) -> None:
+    def endless(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+        while not server.stop.is_set():
+            connection.sendall(bytes(MIB))
+
+    server.reply = endless
+    with pytest.raises(LyingSource, match="more than"):
+        GatewaySource(server.url).get_block(CID, timeout=60)
+
+
+def test_a_trickle_is_cut_at_the_deadline(server: RawServer) -> None:
+    def trickle(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+        while not server.stop.is_set():
+            connection.sendall(b"x")
+            time.sleep(0.02)
+
+    server.reply = trickle
+    with pytest.raises(SourceError, match="too slow"):
+        GatewaySource(server.url).get_block(CID, timeout=0.3)
+
+
+def test_silence_is_cut_at_the_deadline(server: RawServer) -> None:
+    server.reply = lambda _connection: server.stop.wait(20) and None
+    with pytest.raises(SourceError, match="cannot be asked"):
+        GatewaySource(server.url).get_block(CID, timeout=0.2)
+
+
+def test_a_gateway_that_fails_the_probe(server: RawServer) -> None:
+    server.reply = sends(http(b"<html>"))
+    with pytest.raises(SourceError, match="not a trustless gateway"):
+        GatewaySource(server.url).probe()
