@@ -1,0 +1,131 @@
+"""What a worker process is asked: strict schemas of jobs, in JSON. Does not import torch.
+
+All paths are of this machine. A result never holds a record.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+
+from covey.lora.errors import JobError
+from covey.protocol.document import AddressHex, DecimalText, Positive, Strict
+from covey.protocol.entry import TaskReference
+from covey.protocol.spec import TaskSpec
+
+
+class _Job(Strict):
+    """What every job of the machine-learning kind names."""
+
+    base: str = "tiny"
+    """Where this machine has the spec's base: `tiny`, a folder or a hub name; its digest must be the spec's."""
+    revision: str = ""
+    spec: TaskSpec
+    records: str
+    """JSON Lines file of records."""
+    device: str = "cpu"
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    memory_mb: Annotated[int, Field(ge=512)] | None = None
+    """Most memory this process may have, MiB."""
+
+
+class TrainingOptions(Strict):
+    """How to train; what is left out comes from the spec's hints, then from the defaults of `TrainSettings`."""
+
+    steps: Positive | None = None
+    epochs: DecimalText | None = None
+    """Passes over the records, instead of steps."""
+    batch_records: Positive | None = None
+    learning_rate: DecimalText | None = None
+    warmup_steps: Annotated[int, Field(ge=0)] | None = None
+    weight_decay: DecimalText | None = None
+    rank: Positive | None = None
+    alpha: Positive | None = None
+    target_modules: list[str] | None = None
+
+    @model_validator(mode="after")
+    def _one_length(self) -> TrainingOptions:
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError("give steps or epochs, not both")
+        return self
+
+
+class TrainJob(_Job):
+    """Train an adapter and write the three files of an entry."""
+
+    kind: Literal["train"] = "train"
+    output: str
+    """Folder to write; made if missing."""
+    task: TaskReference
+    operator: AddressHex
+    training: TrainingOptions = TrainingOptions()
+    seed: Annotated[int, Field(ge=0, lt=1 << 53)] = 0
+    attack: Literal["random_small"] | None = None
+    """For demonstrations and tests: submit small random weights instead of training."""
+
+
+class ScoredAdapter(Strict):
+    """One entry of the task."""
+
+    lane: Annotated[int, Field(ge=0, le=0xFFFF)]
+    folder: str | None
+    """None where no source had the files."""
+    operator: AddressHex | None = None
+    """Who committed it; the manifest must say the same."""
+
+
+class ScoreJob(_Job):
+    """Score all entries of a task on a fresh subsample of this machine's held-out records."""
+
+    kind: Literal["score"] = "score"
+    adapters: Annotated[list[ScoredAdapter], Field(min_length=1)]
+    """In order of commitment: an entry can copy only those before it."""
+    earlier: Annotated[list[str], Field(default_factory=list)]
+    """Folders of adapters revealed for this base before the task's commits closed."""
+    task: TaskReference | None = None
+    """Which task the manifests must name; None checks no manifest."""
+    seed: Annotated[str, Field(min_length=1)]
+    """Fresh and secret a task and round; it picks the subsample."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> ScoreJob:
+        if len({adapter.lane for adapter in self.adapters}) != len(self.adapters):
+            raise ValueError("two adapters have the same lane")
+        return self
+
+
+class NamedAdapter(Strict):
+    """An adapter to evaluate, under a name for the result."""
+
+    name: str
+    folder: str
+
+
+class EvaluateJob(_Job):
+    """True improvement of each adapter on all of a common set, overall and a stratum; no rounding, no subsample."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    adapters: Annotated[list[NamedAdapter], Field(min_length=1)]
+    bootstrap_records: Positive | None = None
+    """Also resample samples of this many records and recommend h and τ."""
+
+
+class ProbeJob(Strict):
+    """Say which software and hardware this worker has."""
+
+    kind: Literal["probe"] = "probe"
+
+
+Job = Annotated[TrainJob | ScoreJob | EvaluateJob | ProbeJob, Field(discriminator="kind")]
+_ANY_JOB: TypeAdapter[TrainJob | ScoreJob | EvaluateJob | ProbeJob] = TypeAdapter(Job)
+
+
+def parse_job(value: dict[str, Any]) -> TrainJob | ScoreJob | EvaluateJob | ProbeJob:
+    """Validate a job. Raises JobError with the first thing that is wrong, in one line."""
+    try:
+        return _ANY_JOB.validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "job"
+        raise JobError(f"{where}: {first['msg']}") from None
