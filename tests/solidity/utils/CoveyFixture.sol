@@ -10,7 +10,6 @@ import {Rewards} from "../../../contracts/Rewards.sol";
 import {Scoring} from "../../../contracts/Scoring.sol";
 import {Staking} from "../../../contracts/Staking.sol";
 import {TaskRegistry} from "../../../contracts/TaskRegistry.sol";
-import {IScoring} from "../../../contracts/interfaces/IScoring.sol";
 import {IStaking} from "../../../contracts/interfaces/IStaking.sol";
 import {ITaskRegistry} from "../../../contracts/interfaces/ITaskRegistry.sol";
 import {PlainScores} from "./PlainScores.sol";
