@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+import ape.utils.testing
 import covey_system
 import pytest
 import task_steps
+from ape_ethereum.trace import Trace
+
+# Ape derives the key of a test account anew at each use, and prints a call trace for each revert, expected ones too.
+# Without both these tests take less than half the time.
+ape.utils.testing._generate_dev_account = cache(ape.utils.testing._generate_dev_account)
+Trace.show = lambda self, verbose=False, file=None: None
 
 
 @pytest.fixture(scope="session")
