@@ -1,0 +1,189 @@
+"""Random tasks: the contracts and `covey.protocol` must agree on seats, medians, losses, gains, weights and payouts."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from covey_system import CVY, TIP, System
+from eth_utils import keccak
+from task_steps import LOCAL, STAKE, People, Task
+
+from covey.protocol.merkle import proof
+from covey.protocol.payouts import bond_left, entry_fee, payouts, split
+from covey.protocol.scores import pack, page_words
+from covey.protocol.seats import seats
+from covey.protocol.settlement import RevealedRow, Rules, quorum, settle
+from covey.protocol.types import Outcome, TaskParams
+
+
+def draw_params(rng: random.Random) -> TaskParams:
+    return replace(
+        LOCAL,
+        validator_bps=rng.randrange(1, 10_000),
+        target_seats=rng.choice([1, 2, 3, 21, 101]),
+        floor_score=rng.choice([1, 655, 5_000]),
+        h=rng.choice([0, 50, 300, 8_000]),
+        tau=rng.choice([1, 500, 4_095]),
+        power=rng.randrange(1, 4),
+        max_entries=rng.randrange(3, 100),
+        bounty=rng.randrange(10 * CVY, 1000 * CVY),
+        entry_fee=rng.randrange(5 * CVY),
+    )
+
+
+def draw_rows(rng: random.Random, validators: list[Any], entries: int) -> dict[Any, list[int]]:
+    """Around each entry's own score, with an edge or a wild one now and then."""
+    centres = [rng.choice([0, 1, rng.randrange(2, 0x8000), rng.randrange(2, 0x8000)]) for _ in range(entries)]
+
+    def draw(centre: int) -> int:
+        kind = rng.randrange(8)
+        if kind == 0:
+            return rng.randrange(0x8000)
+        if kind == 1:
+            return rng.choice([0, 1, 2, 0x7FFF])
+        return centre if centre < 2 else min(0x7FFF, max(0, centre + rng.randrange(-900, 900)))
+
+    return {validator: [draw(centre) for centre in centres] for validator in validators}
+
+
+@pytest.mark.parametrize("case", range(8))
+def test_a_random_task(system: System, chain: Any, people: People, case: int) -> None:
+    rng = random.Random(f"mirror {case}")
+    params = draw_params(rng)
+    trainers = people.operators[: rng.randrange(1, 4)]
+    validators = people.operators[len(trainers) :]
+    stakes = [rng.randrange(1000 * CVY, STAKE) for _ in validators]
+    task = Task(system, chain, people, params)
+    task.fill(trainers, validators, stakes)
+    task.draw_seed()
+
+    # Seats.
+    seed = bytes(task.round().seed)
+    expected = {
+        validator: seats(
+            chain.chain_id,
+            str(system.scoring),
+            task.id,
+            0,
+            seed,
+            str(validator),
+            stake,
+            sum(stakes),
+            params.target_seats,
+        )
+        for validator, stake in zip(validators, stakes, strict=True)
+    }
+    assert {validator: system.scoring.seatsOf(task.id, validator) for validator in validators} == expected
+
+    # Scores, of which one row may stay hidden.
+    seated = [validator for validator in validators if expected[validator]]
+    rows = draw_rows(rng, seated, len(trainers))
+    for validator, scores in rows.items():
+        task.commit_scores(validator, scores)
+    hidden = rng.choice([*seated, None, None])
+    task.warp(task.round().scoreCommitEnd)
+    order = [validator for validator in seated if validator is not hidden]
+    rng.shuffle(order)
+    rows = {validator: rows[validator] for validator in order}
+    for validator, scores in rows.items():
+        task.reveal_scores(validator, scores)
+    task.warp(task.round().scoreRevealEnd)
+    fees = sum(entry_fee(params.entry_fee, n, params.max_entries) for n in range(len(trainers)))
+    revealed_seats = sum(expected[validator] for validator in rows)
+    committed_seats = sum(expected[validator] for validator in seated)
+
+    if not quorum(revealed_seats, committed_seats, params.target_seats):
+        system.scoring.failRound(task.id, sender=people.keeper)
+        pools = split(Outcome.FAILED, params.bounty, bond_left(params.bond, TIP, 3), fees, params.validator_bps)
+        assert system.rewards.owedTo(system.creator) == pools.to_creator
+        assert system.rewards.owedTo(system.treasury) == pools.to_treasury
+        return
+
+    # Settlement.
+    task.settle(rows)
+    task.finalise()
+    mirror = settle(
+        [RevealedRow(str(validator), expected[validator], scores) for validator, scores in rows.items()],
+        Rules(params.h, params.tau, params.floor_score, params.power),
+        page_words(len(seated)),
+    )
+    totals = system.scoring.totalsOf(task.id)
+    assert list(totals) == [mirror.total_weights, mirror.gain_seats, mirror.spread]
+    assert [system.scoring.pageRootOf(task.id, page) for page in range(len(mirror.pages))] == [
+        page.root for page in mirror.pages
+    ]
+    assert [system.scoring.lossOf(task.id, index) for index in range(len(rows))] == mirror.losses
+    assert [system.scoring.gainOf(task.id, validator) for validator in rows] == mirror.gains
+
+    # Payouts.
+    pools = split(
+        Outcome.PAID,
+        params.bounty,
+        bond_left(params.bond, TIP, 4),
+        fees,
+        params.validator_bps,
+        mirror.total_weights,
+        mirror.gain_seats,
+    )
+    escrow = system.rewards.escrowOf(task.id)
+    assert (escrow.trainersPool, escrow.validatorsPool, escrow.flat) == (pools.trainers, pools.validators, pools.flat)
+    assert system.rewards.owedTo(system.creator) == pools.to_creator
+    assert system.rewards.owedTo(system.treasury) == pools.to_treasury
+    due = payouts(
+        pools,
+        [str(trainer) for trainer in trainers],
+        mirror.weights,
+        {str(validator): (expected[validator], gain) for validator, gain in zip(rows, mirror.gains, strict=True)},
+    )
+    words = pack(mirror.medians)
+    for lane, trainer in enumerate(trainers):
+        assert system.rewards.entryReward(task.id, mirror.medians[lane]) == due.entries[str(trainer)]
+        if due.entries[str(trainer)]:
+            receipt = system.rewards.claimEntry(task.id, lane, words[0], proof(words, 0), sender=people.keeper)
+            (claimed,) = receipt.decode_logs(system.rewards.EntryRewardClaimed)
+            assert (claimed.operator, claimed.amount) == (trainer, due.entries[str(trainer)])
+    for validator in rows:
+        assert system.rewards.scoringReward(task.id, validator) == due.scoring[str(validator)]
+        if due.scoring[str(validator)]:
+            system.rewards.claimScoring(task.id, validator, sender=people.keeper)
+    left = system.rewards.escrowOf(task.id).remaining
+    assert left == pools.trainers + pools.validators - sum(due.entries.values()) - sum(due.scoring.values())
+    assert left <= len(trainers) + len(rows)
+
+
+def test_a_wide_task_of_two_pages(system: System, chain: Any, people: People) -> None:
+    """1,100 entries without posting them: the number that Scoring copied is overwritten before the seed is fixed."""
+    rng = random.Random("wide")
+    params = replace(LOCAL, power=3, tau=4_095)
+    trainers, validators = people.operators[:1], people.operators[1:]
+    task = Task(system, chain, people, params)
+    task.fill(trainers, validators)
+    target = task.request_seed()
+    # rounds is the first mapping of Scoring; `entries` lies in its first slot, above 64 + 3 * 40 + 8 bits.
+    slot = keccak(task.id.to_bytes(32, "big") + bytes(32))
+    stored = int.from_bytes(chain.provider.get_storage(system.scoring.address, int.from_bytes(slot, "big")), "big")
+    assert stored >> 192 & 0xFFFF == 1
+    stored += 1_099 << 192
+    chain.provider.set_storage(system.scoring.address, int.from_bytes(slot, "big"), stored.to_bytes(32, "big"))
+    task.fix_seed(target)
+
+    rows = draw_rows(rng, validators, 1_100)
+    task.score(rows)
+    assert (task.round().pageWords, task.round().pages) == (64, 2)
+    task.settle(rows)
+    mirror = settle(
+        [RevealedRow(str(v), system.scoring.seatsOf(task.id, v), scores) for v, scores in rows.items()],
+        Rules(params.h, params.tau, params.floor_score, params.power),
+    )
+    assert list(system.scoring.totalsOf(task.id)) == [mirror.total_weights, mirror.gain_seats, mirror.spread]
+    assert [system.scoring.pageRootOf(task.id, page) for page in (0, 1)] == [page.root for page in mirror.pages]
+    assert [system.scoring.lossOf(task.id, index) for index in range(len(rows))] == mirror.losses
+    words = mirror.median_words
+    for index in (0, 63, 64, 68):
+        page, place = divmod(index, 64)
+        siblings = proof(words[64 * page :][:64], place)
+        assert system.scoring.verifyMedianWord(task.id, index, words[index], siblings)
+        assert not system.scoring.verifyMedianWord(task.id, index ^ 1, words[index], siblings)
