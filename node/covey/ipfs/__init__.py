@@ -13,6 +13,8 @@ The contract for the rest of Covey::
         fetcher.get_directory(cid, "entry/", Limits(max_bytes=64 << 20, max_files=3))
         spec = fetcher.read(cid, "spec.json", max_bytes=1 << 20)
 
+What a node has promised to keep, remote pins included, is in `covey.ipfs.keeper`.
+
 A directory is flat: names mapped to plain files, no folders or links inside. Writing one to disk makes it appear whole
 or not at all. Every error is an `IpfsError`; `InvalidContent` (with `LimitExceeded`) means the content itself is bad
 and no other source can help, `NotFound` and `SourceError` that a later try may work. Nothing here imports torch, and

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 MIB = 1 << 20
 VECTORS = Path(__file__).with_name("vectors.json")
@@ -28,6 +29,12 @@ FILE_SIZES = {
     "1025 chunks": 1025 * MIB,
     "2049 chunks + 5": 2049 * MIB + 5,
 }
+
+# Trees of several levels, which in earnest begin at 1 GiB and 1 TiB, from tiny chunks and nodes.
+DEEP_CHUNK_BYTES = 16
+DEEP_LINKS = 3
+DEEP_ADD = ("add", "--quieter", "--only-hash", f"--chunker=size-{DEEP_CHUNK_BYTES}", f"--max-file-links={DEEP_LINKS}")
+DEEP_SIZES = [48, 49, 144, 145, 160, 432, 433, 1296, 1297, 3000]
 
 DIRECTORIES: dict[str, dict[str, bytes]] = {
     "empty": {},
@@ -101,8 +108,13 @@ def write_directory(path: Path, files: dict[str, bytes]) -> None:
         (path / name).write_bytes(content)
 
 
+def deep_content(size: int) -> bytes:
+    """Content in which no two chunks are alike."""
+    return b"".join(number.to_bytes(4, "big") for number in range(-(-size // 4)))[:size]
+
+
 def vectors() -> dict[str, dict[str, str]]:
-    """Recorded CIDs: {"files": {name: cid}, "directories": {name: cid}}."""
+    """Recorded CIDs by kind ("files", "directories", "deep") and name."""
     found: dict[str, dict[str, str]] = json.loads(VECTORS.read_text())
     return found
 
@@ -118,7 +130,7 @@ def record(ipfs: str) -> None:
             ).stdout.strip()
 
         kubo("init", "--profile=test,unixfs-v1-2025")
-        recorded: dict[str, object] = {"kubo": kubo("version", "--number"), "profile": "unixfs-v1-2025"}
+        recorded: dict[str, Any] = {"kubo": kubo("version", "--number"), "profile": "unixfs-v1-2025"}
         files = {}
         for name, size in FILE_SIZES.items():
             write_sparse(root / "file", size)
@@ -129,7 +141,10 @@ def record(ipfs: str) -> None:
             directories[name] = kubo(
                 "add", "--quieter", "--only-hash", "--recursive", "--hidden", str(root / str(number))
             )
-        recorded.update(files=files, directories=directories)
+        recorded.update(files=files, directories=directories, deep={})
+        for size in DEEP_SIZES:
+            (root / "file").write_bytes(deep_content(size))
+            recorded["deep"][str(size)] = kubo(*DEEP_ADD, str(root / "file"))
         VECTORS.write_text(json.dumps(recorded, indent=1) + "\n")
 
 

@@ -7,9 +7,22 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.node.ipfs.samples import DIRECTORIES, FILE_SIZES, MIB, SampleFile, vectors, write_directory, write_sparse
+from tests.node.ipfs.samples import (
+    DEEP_CHUNK_BYTES,
+    DEEP_LINKS,
+    DEEP_SIZES,
+    DIRECTORIES,
+    FILE_SIZES,
+    MIB,
+    SampleFile,
+    deep_content,
+    vectors,
+    write_directory,
+    write_sparse,
+)
 
-from covey.ipfs import Cid, InvalidContent, directory_cid
+from covey.ipfs import Cid, InvalidContent, Limits, directory_cid, unixfs
+from covey.ipfs.dag import plan, read_file
 from covey.ipfs.unixfs import build_file, check_name, content_bytes
 
 
@@ -23,6 +36,19 @@ def test_files_have_the_cids_that_kubo_recorded(name: str) -> None:
         built = build_file(SampleFile(FILE_SIZES[name]), nowhere, pool)
     assert str(built.cid) == vectors()["files"][name]
     assert built.size == FILE_SIZES[name]
+
+
+@pytest.mark.parametrize("size", DEEP_SIZES)
+def test_deep_trees_have_the_cids_that_kubo_recorded(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unixfs, "CHUNK_BYTES", DEEP_CHUNK_BYTES)
+    monkeypatch.setattr(unixfs, "MAX_LINKS", DEEP_LINKS)
+    content = deep_content(size)
+    blocks: dict[Cid, bytes] = {}
+    built = build_file(io.BytesIO(content), blocks.__setitem__)
+    assert str(built.cid) == vectors()["deep"][str(size)]
+    assert built.total == sum(map(len, blocks.values()))
+    contents = plan(built.cid, blocks.__getitem__, Limits(max_depth=8))
+    assert b"".join(read_file(contents.files[0], blocks.__getitem__)) == content
 
 
 @pytest.mark.parametrize("name", DIRECTORIES)
