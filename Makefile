@@ -24,6 +24,8 @@ SOLC := $(TOOLS)/solcx/solc-v$(SOLC_VERSION)
 SOLIDITY := $(shell find contracts -name .cache -prune -o -name '*.sol' -print 2>/dev/null)
 # Extra arguments for the test runner of one target: make test-node ARGS="-k cid -x"
 ARGS ?=
+# Processes that run the unit tests of the node side by side, one thread and up to 2 GB each.
+WORKERS ?= 2
 
 ##@ Use
 
@@ -70,7 +72,7 @@ test-contracts: $(TOOLS)/compile.stamp ## Run the ape tests
 
 .PHONY: test-node
 test-node: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run the unit tests of the node
-	$(PY) -m pytest tests/node $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile tests/node $(ARGS)
 
 .PHONY: test-e2e
 test-e2e: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run the end-to-end tests
@@ -100,8 +102,12 @@ artifacts-check: $(TOOLS)/compile.stamp ## Check that the shipped artifacts are 
 	$(PY) scripts/artifacts.py check
 
 .PHONY: snapshot
-snapshot: $(TOOLS)/node.stamp $(SOLC) ## Write the gas snapshot of the forge tests
-	forge snapshot --snap tests/solidity/gas.snapshot $(ARGS)
+snapshot: $(TOOLS)/node.stamp $(SOLC) ## Measure gas again: writes tests/solidity/snapshots
+	forge test --match-contract Gas $(ARGS)
+
+.PHONY: snapshot-check
+snapshot-check: $(TOOLS)/node.stamp $(SOLC) ## Check that gas is as in tests/solidity/snapshots
+	FORGE_SNAPSHOT_CHECK=true forge test --match-contract Gas $(ARGS)
 
 .PHONY: slither
 slither: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(SOLC) ## Analyse the contracts with slither (not part of `test`)
