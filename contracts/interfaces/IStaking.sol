@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 /// @title Staking: operator pools, delegation, unbonding, earmarks, slashing, checkpoints
 /// @notice An operator is a cold owner address with one pool. Anyone delegates CVY to a pool for shares. Undelegating moves
-/// value to the unbonding side of the same pool, which stays slashable until `unbondingPeriod` has passed. Duty contracts
+/// value to the unbonding side of the same pool: it can be withdrawn once `unbondingPeriod` has passed, and slashed until it is. Duty contracts
 /// (a governed set) earmark an operator's stake for one duty at a time, slash at most the earmark, and add rewards.
 /// @dev Amounts are in wei of CVY (18 decimals) and fit 88 bits. Times are unix seconds (ERC-6372 timestamp mode).
 interface IStaking {
@@ -142,7 +142,7 @@ interface IStaking {
         bytes32 s
     ) external returns (uint256 shares);
 
-    /// @notice Move shares to the unbonding side; withdrawable after `unbondingPeriod`, slashable until then.
+    /// @notice Move shares to the unbonding side; withdrawable after `unbondingPeriod`, slashable until withdrawn.
     /// @return entryId of the unbonding entry
     function undelegate(address operator, uint256 shares, uint256 minTokens) external returns (uint256 entryId);
 
@@ -157,7 +157,8 @@ interface IStaking {
 
     function releaseEarmark(address operator, uint256 amount) external;
 
-    /// @notice Slash a pool, active and unbonding alike, and shrink the earmark by what was taken.
+    /// @notice Slash a pool, active and unbonding alike, and shrink the earmark by what was taken. The reporter and the treasury are
+    /// credited; see `payOwed`.
     /// @param earmarkAmount the earmark behind the fault; `amount` must not exceed it
     /// @param reporter paid at most half of what the slash takes from the operator's own self-bond, and at most 10% of all
     /// @param capped true for absence faults: limited per operator and unbonding period; reaching the cap jails
@@ -166,18 +167,20 @@ interface IStaking {
         external
         returns (uint256 taken);
 
-    /// @notice Add a reward to a pool; the caller has approved `amount`. Commission at once, the rest drips.
+    /// @notice Add a reward to a pool; the caller has approved `amount`. Commission is paid to the reward address at once, the rest
+    /// drips. Of a pool without shares the reward address gets all, at once, and what drips out of it later as a credit.
     function addReward(address operator, uint256 amount) external;
 
     // ------------------------------------------------------------------ upkeep
 
-    /// @notice Bring a pool's drip up to date. Anyone may call.
+    /// @notice Bring a pool's drip up to date. Nothing depends on it: views and all other calls count what has dripped. Anyone may call.
     function accrue(address operator) external;
 
     /// @notice The operator leaves jail after its time, with its self-bond restored.
     function unjail() external;
 
-    /// @notice Pay out what slashes have credited to an account (the treasury, reporters). Anyone may call.
+    /// @notice Pay out what an account was credited: of slashes the treasury and reporters, of drips out of an empty pool its reward
+    /// address. Anyone may call.
     function payOwed(address account) external returns (uint256 amount);
 
     // ------------------------------------------------------------------ governance
@@ -208,7 +211,7 @@ interface IStaking {
     function eligibleStake(address operator) external view returns (uint256);
     /// @notice Active tokens of a pool as checkpointed at or before `timepoint` (strictly in the past).
     function stakeAt(address operator, uint48 timepoint) external view returns (uint256);
-    /// @notice What slashes have credited to an account and `payOwed` has not yet paid.
+    /// @notice What an account was credited and `payOwed` has not yet paid.
     function owedTo(address account) external view returns (uint256);
     /// @notice Absence slashes of the current period: when it began, what they took, and the most they may take.
     function absenceOf(address operator) external view returns (uint40 since, uint256 taken, uint256 cap);
