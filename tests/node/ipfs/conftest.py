@@ -1,23 +1,13 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.kubo.daemon import Kubo, KuboMissing
+from tests.kubo.daemon import Kubo
+from tests.kubo.fixtures import new_kubo
 
 from covey.ipfs import BlockStore, Store, open_store
-
-
-def new_kubo(folder: Path, *, token: str | None = None) -> Kubo:
-    """A Kubo node, not started; where there is none the test is skipped, or fails if COVEY_REQUIRE_KUBO is set."""
-    try:
-        return Kubo(folder, token=token)
-    except KuboMissing as missing:
-        if os.environ.get("COVEY_REQUIRE_KUBO"):
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.kubo.daemon import Kubo, pinned_version
-from tests.node.ipfs.conftest import new_kubo
+from tests.kubo.fixtures import new_kubo
 from tests.node.ipfs.samples import DIRECTORIES, MIB, SampleFile, vectors, write_directory, write_sparse
 
 from covey.ipfs import (

@@ -1,0 +1,98 @@
+"""A whole arena task over IPFS itself: nodes keep what they publish in Kubo, and find what others did over libp2p.
+
+Two Kubo daemons know each other on loopback: the creator and the trainers use one, the validators the other. No Covey
+node knows a peer's gateway, so specs and adapters have no other way to travel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.nodes import CVY, Network, network, tiny_spec
+from tests.kubo.daemon import Kubo
+from tests.kubo.fixtures import new_kubo
+
+from covey.daemon.state import Committee, Task
+from covey.ipfs import Cid, open_fetcher, open_store
+from covey.protocol.scores import unpack
+from covey.protocol.sheet import SHEET_NAME, ScoreSheet
+from covey.protocol.types import Outcome
+
+pytestmark = [pytest.mark.daemon, pytest.mark.slow]
+
+
+@pytest.fixture
+def kubos(tmp_path: Path) -> Iterator[tuple[Kubo, Kubo]]:
+    """Two connected Kubo daemons: the trainers', the validators'."""
+    with new_kubo(tmp_path / "kubo-trainers") as trainers, new_kubo(tmp_path / "kubo-validators") as validators:
+        validators.connect(trainers)
+        yield trainers, validators
+
+
+def committee_of(task: Task) -> Committee:
+    assert task.committee is not None
+    return task.committee
+
+
+def start_without_peers(net: Network) -> None:
+    for node in net.nodes:
+        with node.settings.open("a", encoding="utf-8") as file:
+            file.write("peers = []\n")
+        node.start()
+
+
+def test_an_arena_task_over_kubo(kubos: tuple[Kubo, Kubo], tmp_path: Path) -> None:
+    theirs, others = kubos
+    spec = tiny_spec()
+    with open_store(theirs.rpc) as creator, network(tmp_path) as net:
+        for _ in range(2):
+            net.add("trainer", store=theirs.rpc)
+        validators = [net.add("validator", store=others.rpc, **{"policy.earmark": "2100 CVY"}) for _ in range(2)]
+        start_without_peers(net)
+        creator.add_directory({"spec.json": spec.canonical_bytes()}, name="spec")
+        task_id = net.post(spec)
+        schedule = net.task(task_id).schedule
+
+        net.wait("entries", lambda: len(net.task(task_id).entries) == 2)
+        net.jump(schedule.entry_commit_end)
+        net.wait("enrolment", lambda: len(net.task(task_id).enrolled) == 2)
+        net.jump(schedule.enrol_end)
+        net.wait("entry reveals", lambda: len(net.task(task_id).lanes) == 2)
+        net.jump(schedule.entry_reveal_end)
+        net.wait("the seed", lambda: (c := net.task(task_id).committee) is not None and c.seeded)
+        net.wait("rows", lambda: len(committee_of(net.task(task_id)).committed) == 2)
+        net.jump(committee_of(net.task(task_id)).commit_end)
+        net.wait("the end", lambda: net.task(task_id).outcome != Outcome.RUNNING)
+
+        task = net.task(task_id)
+        assert task.outcome == Outcome.PAID
+        check_evidence(task, [node.operator for node in validators], theirs, tmp_path / "auditor")
+        check_pins(task, theirs, others)
+        rewards = net.local.chain.contracts.rewards
+        accounts = [node.signer for node in net.nodes]
+        net.wait("tips withdrawn", lambda: all(rewards.owed_to(account) < CVY for account in accounts))
+        for node in net.nodes:
+            assert node.stop() == 0
+
+
+def check_evidence(task: Task, operators: list[str], kubo: Kubo, cache: Path) -> None:
+    """An auditor beside the trainers' daemon fetches the validators' score sheets, and they say what the rows say."""
+    with open_store(kubo.rpc) as store, open_fetcher(store, cache=cache) as fetcher:
+        for operator in operators:
+            row = next(row for row in committee_of(task).revealed if row.operator == operator)
+            sheet = ScoreSheet.from_bytes(fetcher.read(Cid.directory(row.evidence), SHEET_NAME))
+            assert sheet.scores() == unpack(row.words, 2)
+            assert all(score >= 1 for score in sheet.scores())
+
+
+def check_pins(task: Task, theirs: Kubo, others: Kubo) -> None:
+    """Each side has pinned what it promised to keep: the trainers their entries, the validators their evidence."""
+    with open_store(theirs.rpc) as store:
+        entries = {Cid.directory(entry.digest) for entry in task.entries.values() if entry.digest is not None}
+        assert len(entries) == 2
+        assert entries <= {pin.cid for pin in store.pins()}
+    with open_store(others.rpc) as store:
+        sheets = {Cid.directory(row.evidence) for row in committee_of(task).revealed}
+        assert sheets <= {pin.cid for pin in store.pins()}
