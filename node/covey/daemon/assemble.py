@@ -24,7 +24,6 @@ from covey.daemon.journal import Journal
 from covey.daemon.plan import Me
 from covey.daemon.secrets import SecretFile, derive_key
 from covey.daemon.strategy import Strategy
-from covey.daemon.unlock import unlock
 from covey.daemon.workers import Limits, ProcessExecutor
 from covey.ipfs import Gateway, open_fetcher, open_store
 
@@ -79,13 +78,12 @@ def identify(config: NodeConfig, contracts: Contracts, signer: str) -> Me:
     )
 
 
-def assemble(config: NodeConfig, strategy: Strategy, signer: LocalSigner | None = None) -> Parts:
+def assemble(config: NodeConfig, strategy: Strategy, signer: LocalSigner) -> Parts:
     """Open everything. Raises ConfigError, Fatal, IpfsError, JournalError for what the operator must mend, and
     Recoverable while no endpoint answers."""
     with ExitStack() as stack:
         descriptor = lock_data_dir(config.data_dir)
         stack.callback(os.close, descriptor)
-        signer = unlock(config) if signer is None else signer
         deployment = Deployment.load(config.deployment)
         rpc = Rpc(list(config.rpc_urls), deployment.chain_id)
         deployment.verify(rpc)
@@ -102,9 +100,8 @@ def assemble(config: NodeConfig, strategy: Strategy, signer: LocalSigner | None 
 def _open_journal(config: NodeConfig, signer: LocalSigner, me: Me, contracts: Contracts) -> Journal:
     name = f"secrets-{signer.address.lower()}.log"
     journal = Journal(config.journal_path, SecretFile(config.data_dir / name, derive_key(signer.key)))
-    journal.bind(
-        {"chain": str(me.chain_id), "registry": contracts.registry.address, "operator": me.operator},
-    )
+    journal.bind({"chain": str(me.chain_id), "registry": contracts.registry.address, "operator": me.operator})
+    journal.reconsider()
     return journal
 
 

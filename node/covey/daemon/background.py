@@ -26,8 +26,11 @@ class Background:
         self._work: dict[str, Future[Any]] = {}
         self._failed_at: dict[str, float] = {}
 
-    def get(self, name: str, work: Callable[[], T]) -> T:
-        """The result of `work`, kept under `name`. Raises Pending while it runs, and whatever it raised."""
+    def get(self, name: str, work: Callable[[], T], lasting: type[Exception] | tuple[()] = ()) -> T:
+        """The result of `work`, kept under `name`. Raises Pending while it runs, and whatever it raised.
+
+        An error of the kind `lasting` is kept like a result: trying again cannot help.
+        """
         future = self._work.get(name)
         failed_at = self._failed_at.get(name)
         if failed_at is not None and time.monotonic() - failed_at >= self._retry_seconds:
@@ -38,10 +41,17 @@ class Background:
         if not future.done():
             raise Pending(name)
         error = future.exception()
+        if error is not None and isinstance(error, lasting):
+            raise error
         if error is not None:
             self._failed_at.setdefault(name, time.monotonic())
             raise error
         return cast(T, future.result())
+
+    def pending(self, name: str) -> bool:
+        """Whether work under `name` has been started and is not over."""
+        future = self._work.get(name)
+        return future is not None and not future.done()
 
     def forget(self, prefix: str) -> None:
         """Drop what is kept under names that begin with `prefix`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from covey.chain.contracts import Contracts
 from covey.chain.sender import Sender
@@ -14,14 +13,12 @@ from covey.daemon.config import NodeConfig
 from covey.daemon.journal import DutyStatus, Journal
 from covey.daemon.pauses import Pauses
 from covey.daemon.plan import Me
+from covey.daemon.state import Task, World
 from covey.daemon.strategy import Strategy
 from covey.daemon.workers import Executor
 from covey.ipfs import Fetcher, Store
 from covey.protocol.entry import TaskReference
 from covey.protocol.spec import TaskSpec
-
-if TYPE_CHECKING:
-    from covey.daemon.state import Task
 
 log = logging.getLogger("covey.daemon")
 
@@ -72,6 +69,7 @@ class Context:
     background: Background
     strategy: Strategy
     now: int = 0
+    world: World = field(default_factory=World)
     pauses: Pauses = field(default_factory=Pauses)
     open_transactions: set[str] = field(default_factory=set)
     """Keys of transactions whose end has not been logged yet."""

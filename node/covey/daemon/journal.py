@@ -162,6 +162,12 @@ class Journal:
         rows = self.db.execute("SELECT key, status FROM duties WHERE task = ?", (task,))
         return {key: DutyStatus(status) for key, status in rows}
 
+    def reconsider(self) -> None:
+        """Forget what was declined or given up: the operator may have changed its settings or mended the machine."""
+        with self.transaction():
+            self.db.execute("DELETE FROM duties WHERE status != ?", (DutyStatus.DONE.value,))
+            self.db.execute("UPDATE jobs SET status = 'failed', failures = 0 WHERE status IN ('refused', 'failed')")
+
     def duty_counts(self) -> dict[str, int]:
         return dict(self.db.execute("SELECT status, count(*) FROM duties GROUP BY status"))
 

@@ -64,7 +64,7 @@ class Daemon:
         ctx = self.context
         progress = self.parts.follower.poll()
         head = ctx.contracts.rpc.block("latest")
-        ctx.now = head.timestamp
+        ctx.now, ctx.world = head.timestamp, self.parts.log.world
         jobs.collect(ctx)
         due = self.due(ctx.now) if progress.caught_up else []
         if progress.caught_up:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 from covey.chain.errors import Fatal, Recoverable
+from covey.chain.keys import LocalSigner
 from covey.daemon import logs
 from covey.daemon.assemble import Parts, assemble
 from covey.daemon.config import ConfigError, NodeConfig
@@ -18,6 +19,7 @@ from covey.daemon.health import HealthError, HealthServer, Vitals
 from covey.daemon.journal import JournalError
 from covey.daemon.loop import Daemon
 from covey.daemon.strategy import Strategy
+from covey.daemon.unlock import unlock
 from covey.ipfs import IpfsError
 
 STOPPED = 0
@@ -41,7 +43,8 @@ def run(config: NodeConfig, *, strategy: Strategy | None = None, stop: threading
                 server = HealthServer(config.health_listen, vitals)
                 stack.callback(server.close)
                 log.info("health served", extra={"url": server.url})
-            parts = _assemble_patiently(config, strategy or Strategy(), stop)
+            key = unlock(config)
+            parts = _assemble_patiently(config, strategy or Strategy(), key, stop)
             if parts is None:
                 return STOPPED
             stack.callback(parts.close)
@@ -59,12 +62,14 @@ def run(config: NodeConfig, *, strategy: Strategy | None = None, stop: threading
     return STOPPED
 
 
-def _assemble_patiently(config: NodeConfig, strategy: Strategy, stop: threading.Event) -> Parts | None:
+def _assemble_patiently(
+    config: NodeConfig, strategy: Strategy, key: LocalSigner, stop: threading.Event
+) -> Parts | None:
     """Endpoints that do not answer are no reason to give up. None when told to stop."""
     pause = 1.0
     while not stop.is_set():
         try:
-            return assemble(config, strategy)
+            return assemble(config, strategy, key)
         except Recoverable as error:
             log.warning("not started yet", extra={"reason": str(error)})
             stop.wait(pause)

@@ -161,12 +161,21 @@ class TestBackground:
         assert _wait(background, "a", lambda: 5) == 5
         background.close()
 
+    def test_a_lasting_failure_is_kept(self) -> None:
+        background = Background(retry_seconds=0.0)
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                _wait(background, "a", lambda: 1 // 0, ZeroDivisionError)
+        with pytest.raises(ZeroDivisionError):
+            background.get("a", lambda: 5, ZeroDivisionError)
+        background.close()
 
-def _wait(background: Background, name: str, work):  # type: ignore[no-untyped-def]
+
+def _wait(background: Background, name: str, work, lasting=()):  # type: ignore[no-untyped-def]
     end = time.monotonic() + 10
     while time.monotonic() < end:
         try:
-            return background.get(name, work)
+            return background.get(name, work, lasting)
         except Pending:
             time.sleep(0.005)
     raise AssertionError("no answer")

@@ -162,6 +162,24 @@ class TestDutiesAndJobs:
         journal.fail_job("score/1/0/0", "bad records", final=True)
         assert [job.key for job in journal.jobs("refused")] == ["score/1/0/0"]
 
+    def test_a_restart_reconsiders_all_but_what_is_done(self, tmp_path: Path) -> None:
+        journal = open_journal(tmp_path)
+        for number, status in enumerate(DutyStatus):
+            journal.end_duty(f"duty/{number}", 1, status, "", 0)
+        for key, final in (("a", True), ("b", False)):
+            journal.start_job(key, 1)
+            journal.fail_job(key, "no records", final=final)
+        journal.start_job("c", 1)
+        journal.finish_job("c", {})
+        journal.reconsider()
+        assert list(journal.ended_duties(1).values()) == [DutyStatus.DONE]
+        jobs = [journal.job(key) for key in "abc"]
+        assert [(job.status, job.starts, job.failures) for job in jobs if job] == [
+            ("failed", 1, 0),
+            ("failed", 1, 0),
+            ("done", 1, 0),
+        ]
+
 
 def test_a_journal_belongs_to_one_network(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)

@@ -29,26 +29,50 @@ class Fetched:
         return len(self.folders) + len(self.bad) == lanes
 
 
+@dataclass(frozen=True, slots=True)
+class NotHere:
+    """Why an entry is not here; `bad` where no source can help, because its content breaks the rules."""
+
+    reason: str
+    bad: bool
+    coming: bool = False
+
+
+def limits_of(spec: TaskSpec) -> Limits:
+    """What is fetched of an entry at most."""
+    return Limits(max_bytes=spec.adapter.max_bytes + _EXTRA_BYTES, max_files=len(ENTRY_FILES))
+
+
 def fetch_entries(ctx: Context, task: Task, spec: TaskSpec) -> Fetched:
     """One look at all revealed entries; what is not here yet is asked for in the background, again and again."""
-    limits = Limits(max_bytes=spec.adapter.max_bytes + _EXTRA_BYTES, max_files=len(ENTRY_FILES))
     found = Fetched({}, {}, {})
     for entry in task.lanes:
         assert entry.lane is not None
         folder = ctx.folder("fetched", str(task.id), str(entry.lane))
-        if folder.is_dir():
-            found.folders[entry.lane] = folder
-            continue
-        try:
-            ctx.background.get(f"fetched/{task.id}/{entry.lane}", partial(_fetch, ctx, entry, folder, limits))
-            found.folders[entry.lane] = folder
-        except Pending:
-            found.missing[entry.lane] = "being fetched"
-        except InvalidContent as error:
-            found.bad[entry.lane] = str(error)
-        except IpfsError as error:
-            found.missing[entry.lane] = str(error)
+        match fetch_entry(ctx, entry, folder, limits_of(spec)):
+            case None:
+                found.folders[entry.lane] = folder
+            case NotHere(reason=reason, bad=bad):
+                (found.bad if bad else found.missing)[entry.lane] = reason
     return found
+
+
+def fetch_entry(ctx: Context, entry: Entry, folder: Path, limits: Limits, *, once: bool = False) -> NotHere | None:
+    """None once the entry's files are in `folder`. `once`: what no source has is not asked for again."""
+    if folder.is_dir():
+        return None
+    name, lasting = str(folder.relative_to(ctx.config.data_dir)), IpfsError if once else InvalidContent
+    try:
+        ctx.background.get(
+            name, partial(_fetch, ctx, entry, folder, limits), lasting=IpfsError if once else InvalidContent
+        )
+    except Pending:
+        return NotHere("being fetched", bad=False, coming=True)
+    except InvalidContent as error:
+        return NotHere(str(error), bad=True)
+    except IpfsError as error:
+        return NotHere(str(error), bad=False)
+    return None
 
 
 def _fetch(ctx: Context, entry: Entry, folder: Path, limits: Limits) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from covey.daemon.context import Context, Ended, Step, Waiting, log
 from covey.daemon.duties import jobs
 from covey.daemon.duties.fetching import Fetched, fetch_entries
+from covey.daemon.duties.lookback import fetch_earlier
 from covey.daemon.duties.sending import send, under_way
 from covey.daemon.duties.specs import absolute, base_of, spec_of
 from covey.daemon.plan import Duty
@@ -25,6 +26,8 @@ from covey.protocol.types import RowStatus
 
 _FETCH_SHARE = 0.5
 """Share of the commit window in which entries may still arrive; after it, what is missing scores 0."""
+_EARLIER_SHARE = 0.75
+"""The same for entries of earlier tasks; after it, a node looks back at those it has."""
 _LAST_SHARE = 0.1
 """In this last share of the commit window a node without scores abstains, so that silence does not cost it."""
 
@@ -68,7 +71,11 @@ def _score(ctx: Context, task: Task, duty: Duty) -> ScoreSheet | Waiting | Ended
             return Waiting(f"{len(fetched.missing)} entries not here yet; lane {lane}: {why}")
         for lane, why in fetched.missing.items():
             log.warning("entry unavailable", extra={"task": task.id, "lane": lane, "reason": why})
+    earlier = fetch_earlier(ctx, task, spec)
+    if known is None and earlier.coming and ctx.now < duty.deadline - _EARLIER_SHARE * task.params.windows.score_commit:
+        return Waiting(f"{earlier.coming} entries of earlier tasks on their way")
     job = _job(ctx, task, duty, spec, base, fetched)
+    job["earlier"] = [str(folder.resolve()) for folder in earlier.folders]
     result = ctx.strategy.scoring_result(job)
     if result is None:
         ran = jobs.result_of(ctx, duty, job)
