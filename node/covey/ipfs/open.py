@@ -11,6 +11,7 @@ from covey.ipfs.fetch import Fetcher
 from covey.ipfs.peers import GatewaySource
 from covey.ipfs.store import Source, Store
 
+CACHE_QUOTA_BYTES = 8 << 30
 _RPC_PREFIXES = ("http://", "https://", "/ip4/", "/ip6/", "/dns/", "/dns4/", "/dns6/")
 
 
@@ -35,16 +36,20 @@ def open_fetcher(
     gateways: Sequence[str] = (),
     *,
     cache: str | Path | None = None,
+    cache_quota_bytes: int = CACHE_QUOTA_BYTES,
     timeout_s: float = 30.0,
     deadline_s: float = 600.0,
 ) -> Fetcher:
     """A fetcher that looks in ``store`` first, then at ``gateways`` in order.
 
-    An embedded store is its own cache; with Kubo, ``cache`` names the folder for what is fetched.
+    An embedded store is its own cache; with Kubo, ``cache`` names the folder for what is fetched, and the oldest of it
+    makes room for the newest within ``cache_quota_bytes``.
     """
     peers: list[Source] = [GatewaySource(url) for url in gateways]
     if isinstance(store, BlockStore):
         return Fetcher(store, peers, timeout_s=timeout_s, deadline_s=deadline_s)
     if cache is None:
         raise IpfsError("with a Kubo store the fetcher needs a cache folder")
-    return Fetcher(BlockStore(cache), [store, *peers], timeout_s=timeout_s, deadline_s=deadline_s)
+    return Fetcher(
+        BlockStore(cache, quota_bytes=cache_quota_bytes), [store, *peers], timeout_s=timeout_s, deadline_s=deadline_s
+    )

@@ -101,12 +101,19 @@ def test_a_kubo_gateway_is_a_source(kubo: Kubo, embedded: BlockStore, tmp_path: 
 
 
 def test_our_gateway_answers_like_kubos(kubo: Kubo, embedded: BlockStore) -> None:
-    files = {"f": os.urandom(2 * MIB), "g": b"1"}
+    files = {"f": os.urandom(2 * MIB), "g": b"1", "same": bytes(3 * MIB), "twin": bytes(3 * MIB)}
     cid = embedded.add_directory(files)
     with open_store(kubo.rpc) as store:
         assert store.add_directory(files) == cid
     with Gateway(embedded) as gateway:
-        for query in ("?format=raw", "?format=car", "?format=car&dag-scope=block", "/g?format=car&dag-scope=entity"):
+        for query in (
+            "?format=raw",
+            "?format=car",
+            "?format=car&dag-scope=block",
+            "?format=car&dag-scope=entity",
+            "/g?format=car&dag-scope=entity",
+            "/same?format=car",
+        ):
             ours = urllib.request.urlopen(f"{gateway.url}/ipfs/{cid}{query}", timeout=30)
             kubos = urllib.request.urlopen(f"{kubo.gateway}/ipfs/{cid}{query}", timeout=30)
             assert ours.read() == kubos.read(), query
@@ -187,3 +194,13 @@ def test_addresses() -> None:
             multiaddr_of(wrong)
     with pytest.raises(IpfsError, match="not a Kubo RPC address"):
         open_store("/ip4/127.0.0.1/udp/5001")
+
+
+def test_the_cache_before_kubo_stays_within_its_quota(kubo: Kubo, tmp_path: Path) -> None:
+    with (
+        open_store(kubo.rpc) as store,
+        open_fetcher(store, cache=tmp_path / "cache", cache_quota_bytes=3 * MIB) as fetcher,
+    ):
+        for _ in range(3):
+            fetcher.fetch(store.add_directory({"f": os.urandom(2 * MIB)}))
+        assert 2 * MIB < fetcher.cache.usage() < 3 * MIB
