@@ -63,9 +63,7 @@ def fetch_entry(ctx: Context, entry: Entry, folder: Path, limits: Limits, *, onc
         return None
     name, lasting = str(folder.relative_to(ctx.config.data_dir)), IpfsError if once else InvalidContent
     try:
-        ctx.background.get(
-            name, partial(_fetch, ctx, entry, folder, limits), lasting=IpfsError if once else InvalidContent
-        )
+        ctx.background.get(name, partial(_fetch, ctx, entry, folder, limits), lasting)
     except Pending:
         return NotHere("being fetched", bad=False, coming=True)
     except InvalidContent as error:
