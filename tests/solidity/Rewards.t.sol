@@ -283,6 +283,37 @@ contract RewardsTest is CoveyFixture {
         assertEq(token.balanceOf(address(rewards)), 0);
     }
 
+    // ------------------------------------------------------------------ gas
+
+    /// @dev Execution only, with cold storage: a transaction adds 21,000 and its calldata.
+    function cold() private {
+        vm.cool(address(rewards));
+        vm.cool(address(registry));
+        vm.cool(address(scoring));
+        vm.cool(address(staking));
+        vm.cool(address(token));
+        skip(1 hours);
+    }
+
+    function testGasOfClaims() public {
+        uint256[][] memory rows = rowsFrom(7, 100);
+        uint256 taskId = paid(localParams(), rows, 7);
+        (uint256 word, bytes32[6] memory proof) = proofOf(rows, taskId);
+        uint32 lane;
+        while (rewards.entryReward(taskId, uint16(word >> (240 - 16 * lane)) & 0x7fff) == 0) ++lane;
+        cold();
+        rewards.claimEntry(taskId, lane, word, proof);
+        uint256 entry = vm.snapshotGasLastCall("Rewards", "claimEntry, first reward of a pool");
+        cold();
+        rewards.claimScoring(taskId, validators[0]);
+        uint256 scored = vm.snapshotGasLastCall("Rewards", "claimScoring, first reward of a pool");
+        cold();
+        rewards.withdraw(creator);
+        vm.snapshotGasLastCall("Rewards", "withdraw");
+        assertLt(entry, 200_000);
+        assertLt(scored, 200_000);
+    }
+
     // ------------------------------------------------------------------ tips
 
     /// forge-config: default.fuzz.runs = 32
