@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +43,9 @@ class Nodes:
         log.parent.mkdir(parents=True, exist_ok=True)
         arguments = (settings, behaviour.value, seed, str(log))
         process = self._context.Process(target=_serve, args=arguments, name=name, daemon=True)
-        process.start()
-        self._processes[name] = (process, log)
+        with _uninterrupted():  # a process that runs but is not yet noted here could not be ended
+            process.start()
+            self._processes[name] = (process, log)
         assert process.pid is not None
         return process.pid
 
@@ -75,6 +76,24 @@ class Nodes:
                 process.join(1.0)
 
 
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let interruptions wait until the block is left. Handlers run in the main thread, so only there is this needed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda number, frame: caught.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if caught:
+        raise KeyboardInterrupt
+
+
 def last_line(log: Path) -> str:
     """The last line of a log that says something."""
     try:
@@ -100,12 +119,12 @@ def last_warnings(logs: Sequence[Path]) -> list[str]:
 
 
 def _serve(settings: dict[str, Any], behaviour: str, seed: int, log: str) -> None:
-    """A daemon's process: its output goes to `log`, and it ends when the server that forked it is gone."""
+    """A daemon's process: its output goes to `log`, and it ends with the process that started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent stops us in order
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     from covey.daemon.config import NodeConfig
     from covey.daemon.run import run
     from covey.devnet.strategies import strategy_of
@@ -116,9 +135,11 @@ def _serve(settings: dict[str, Any], behaviour: str, seed: int, log: str) -> Non
     os._exit(code)
 
 
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
+def _end_with_parent() -> None:
+    """End this process when the one that asked for it is gone, even if that was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(STOP_S)
     os._exit(1)
