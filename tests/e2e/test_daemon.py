@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from tests.e2e.nodes import CVY, Network, Node, network, tiny_spec
+from tests.e2e.nodes import CVY, WINDOWS, Network, Node, network, tiny_spec
 
 from covey.daemon.state import Committee, Task
 from covey.ipfs import Cid, GatewaySource, open_fetcher
@@ -86,11 +86,14 @@ def test_a_task_is_earned_through_kills_a_vanished_entry_and_a_broken_machine(ne
 
 
 def test_tasks_that_cannot_be_paid_end_and_give_everything_back(net: Network) -> None:
-    """One task nobody wants, one whose only validator cannot evaluate. Two nodes decline, and say why."""
+    """One task nobody wants, one that no validator can evaluate. Two nodes decline, and say why; one, for which nothing
+    is ever settled, acts on the head in the last third of each window."""
     trainer = net.add("trainer", **{"policy.domains": ["weather and kitchen reports"]})
     thrifty = net.add("trainer", **{"policy.max_fee": "4 CVY"})
-    broken = net.add("validator", executor="unix:/nonexistent/workers.sock", worker_attempts=1)
+    never = {"executor": "unix:/nonexistent/workers.sock", "worker_attempts": 1}
+    broken = net.add("validator", **never)
     without = net.add("validator", heldout_strata=("weather",))
+    blind = net.add("validator", confirmations=1_000_000, **never)
     net.start()
     wanted = tiny_spec()
     unwanted = wanted.model_copy(update={"domain": "something else"})
@@ -104,11 +107,15 @@ def test_tasks_that_cannot_be_paid_end_and_give_everything_back(net: Network) ->
     net.jump(net.task(lonely).schedule.entry_commit_end)
     net.wait("the lonely task's refund", lambda: net.task(lonely).outcome == Outcome.REFUNDED)
     net.wait("enrolment", lambda: set(net.task(failing).enrolled) == {broken.operator})
+    net.jump(net.task(failing).schedule.enrol_end - WINDOWS.enrol // 3)
+    net.wait("enrolment by the head", lambda: blind.operator in net.task(failing).enrolled)
     net.wait("a refusal of the records", lambda: _declined(without, failing, "stratum 'kitchen' needs 8"))
     net.jump(net.task(failing).schedule.enrol_end)
     net.wait("the reveal", lambda: len(net.task(failing).lanes) == 1)
     net.jump(net.task(failing).schedule.entry_reveal_end)
-    net.wait("the abstention", lambda: (c := net.task(failing).committee) is not None and len(c.abstained) == 1)
+    net.wait("an abstention", lambda: (c := net.task(failing).committee) is not None and len(c.abstained) == 1)
+    net.jump(committee_of(net.task(failing)).commit_end - WINDOWS.score_commit // 3)
+    net.wait("an abstention by the head", lambda: blind.operator in committee_of(net.task(failing)).abstained)
     net.jump(committee_of(net.task(failing)).commit_end)
     net.wait("the failure", lambda: net.task(failing).outcome == Outcome.FAILED)
     net.wait("the fee back", lambda: net.task(failing).claimed_fees == {trainer.operator})

@@ -17,7 +17,7 @@ from covey.chain.rpc import Rpc
 from covey.chain.sender import Sender
 from covey.chain.tx_store import SqliteTxStore
 from covey.daemon.background import Background
-from covey.daemon.chainlog import ChainLog
+from covey.daemon.chainlog import ChainLog, HeadView
 from covey.daemon.config import ConfigError, NodeConfig
 from covey.daemon.context import Context
 from covey.daemon.journal import Journal
@@ -37,6 +37,7 @@ class Parts:
     context: Context
     log: ChainLog
     follower: Follower
+    head: HeadView
     closing: ExitStack
 
     def close(self) -> None:
@@ -94,7 +95,7 @@ def assemble(config: NodeConfig, strategy: Strategy, signer: LocalSigner) -> Par
         context = _context(config, strategy, signer, me, contracts, journal, stack)
         log = ChainLog(journal)
         follower = Follower(rpc, deployment, log, Finality(config.confirmations))
-        return Parts(context, log, follower, stack.pop_all())
+        return Parts(context, log, follower, HeadView(rpc, deployment), stack.pop_all())
 
 
 def _open_journal(config: NodeConfig, signer: LocalSigner, me: Me, contracts: Contracts) -> Journal:

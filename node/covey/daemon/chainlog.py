@@ -1,13 +1,37 @@
-"""The follower's sink: events go into the journal first, and only then into the projection."""
+"""From events to the projection: what is settled by way of the journal, what is only at the head beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from covey.chain.events import Event
+from covey.chain.deployment import Deployment
+from covey.chain.errors import TooManyResults
+from covey.chain.events import Event, EventReader
 from covey.chain.follower import Checkpoint
+from covey.chain.rpc import Rpc
+from covey.daemon.context import log
 from covey.daemon.journal import Journal
 from covey.daemon.state import World
+
+
+class HeadView:
+    """What the chain says beyond its settled blocks. It may be undone, so nothing of it is kept."""
+
+    def __init__(self, rpc: Rpc, deployment: Deployment) -> None:
+        self._rpc = rpc
+        self._reader = EventReader.of(deployment)
+
+    def world(self, settled: World, block: int, head: int) -> World:
+        """`settled` (as of `block`) with the events up to `head` on top; `settled` itself where there are none."""
+        if head <= block:
+            return settled
+        try:
+            logs = self._rpc.logs(self._reader.addresses, block + 1, head)
+        except TooManyResults as error:  # finality is far behind: duties wait for it
+            log.warning("the head is too far ahead to look at", extra={"blocks": head - block, "reason": str(error)})
+            return settled
+        events = self._reader.read_all(logs)
+        return settled.branch(events) if events else settled
 
 
 class ChainLog:

@@ -16,7 +16,8 @@ from covey.daemon.duties import ADVANCE, claims, jobs
 from covey.daemon.duties.fetching import drop_fetched
 from covey.daemon.duties.sending import log_ended
 from covey.daemon.health import DueDuty, Lateness, Snapshot, Vitals
-from covey.daemon.plan import ANYONE, NEVER, Duty, DutyKind, missed, plan
+from covey.daemon.plan import ANYONE, NEVER, Duty, DutyKind, missed, plan, urgent
+from covey.daemon.state import World
 from covey.protocol.types import Outcome
 
 _BALANCE_EVERY = 60.0  # seconds between two looks at the signer's balance
@@ -66,10 +67,13 @@ class Daemon:
         head = ctx.contracts.rpc.block("latest")
         ctx.now, ctx.world = head.timestamp, self.parts.log.world
         jobs.collect(ctx)
-        due = self.due(ctx.now) if progress.caught_up else []
+        due: list[Duty] = []
+        ahead = ctx.world
         if progress.caught_up:
+            ahead = self.parts.head.world(ctx.world, progress.checkpoint.block, head.number)
+            due = self.due(ctx.now, ahead)
             self._drop_what_is_over(due)
-        waits = [DueDuty(duty.key, duty.deadline, self._advance(duty)) for duty in due]
+        waits = [DueDuty(duty.key, duty.deadline, self._advance(duty, ahead)) for duty in due]
         queued = ctx.sender.tick().queued
         ended = log_ended(ctx)
         self._clean_up()
@@ -78,20 +82,26 @@ class Daemon:
         self.vitals.events.inc(progress.events)
         return progress.events > 0 or not progress.caught_up or queued > 0 or ended > 0
 
-    def due(self, now: int) -> list[Duty]:
-        """What is due at chain time `now` by what is known of the chain."""
-        for task in self.parts.log.world.tasks:
+    def due(self, now: int, ahead: World) -> list[Duty]:
+        """What is due at chain time `now` by what is settled; near its deadline, by what the head says too."""
+        for task in ahead.tasks:
             if task not in self._ended:
                 self._ended[task] = set(self.context.journal.ended_duties(task))
-        return plan(self.parts.log.world, self.context.me, now, self._ended)
+        settled = self.parts.log.world
+        due = plan(settled, self.context.me, now, self._ended)
+        if ahead is settled:
+            return due
+        known = {duty.key for duty in due}
+        more = [duty for duty in plan(ahead, self.context.me, now, self._ended) if duty.key not in known]
+        return sorted([*due, *(duty for duty in more if duty.task and urgent(ahead.tasks[duty.task], duty, now))])
 
-    def _advance(self, duty: Duty) -> str:
+    def _advance(self, duty: Duty, ahead: World) -> str:
         """Take a duty one step further; what it waits for, in words."""
         ctx = self.context
         if not ctx.pauses.over(f"error {duty.key}"):
             return f"tries again soon: {self._errors.get(duty.key, '')}"
         try:
-            step = self._step(duty)
+            step = self._step(duty, ahead)
         except Fatal:
             raise
         except Exception as error:  # one duty's trouble must not hold up the others
@@ -111,10 +121,10 @@ class Daemon:
             return step.note
         return step.reason
 
-    def _step(self, duty: Duty) -> Step:
+    def _step(self, duty: Duty, ahead: World) -> Step:
         if duty.kind == DutyKind.WITHDRAW:
             return claims.withdraw(self.context, duty)
-        return ADVANCE[duty.kind](self.context, self.parts.log.world.tasks[duty.task], duty)
+        return ADVANCE[duty.kind](self.context, ahead.tasks[duty.task], duty)
 
     def _drop_what_is_over(self, due: list[Duty]) -> None:
         """End workers, and forget errors, of duties that are no longer due."""

@@ -60,7 +60,7 @@ ANYONE = frozenset(
 """Steps that any node could take: nodes stagger them and the first one wins."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Duty:
     """One thing to do. `deadline` in chain time; `round`, `page` and `account` where the kind has them."""
 
@@ -101,7 +101,7 @@ def plan(world: World, me: Me, now: int, ended: Mapping[int, Container[str]]) ->
         due.extend(duty for duty in plan_task(task, me, now) if duty.key not in closed)
     if me.auto_claim:
         due.extend(_withdrawals(world, me, now))
-    return sorted(due, key=lambda duty: (duty.deadline, duty.task, duty.kind, duty.page))
+    return sorted(due)
 
 
 def plan_task(task: Task, me: Me, now: int) -> list[Duty]:
@@ -143,6 +143,25 @@ _OPEN_STEPS = {
     Phase.FINALISE: DutyKind.FINALISE,
     Phase.EXPIRE: DutyKind.EXPIRE,
 }
+
+
+def urgent(task: Task, duty: Duty, now: int) -> bool:
+    """Whether a duty is in the last third of its time, so that waiting for finality could cost it.
+
+    Steps that anyone may take have the slack that the task's windows leave for them all.
+    """
+    windows = task.params.windows
+    if duty.kind in ANYONE:
+        window = windows.settle
+    else:
+        window = {
+            DutyKind.ENTER: windows.entry_commit,
+            DutyKind.ENROL: windows.enrol,
+            DutyKind.REVEAL_ENTRY: windows.entry_reveal,
+            DutyKind.SCORE: windows.score_commit,
+            DutyKind.REVEAL_SCORES: windows.score_reveal,
+        }.get(duty.kind, 0)
+    return 3 * (duty.deadline - now) <= window
 
 
 def my_seats(task: Task, me: Me) -> int:

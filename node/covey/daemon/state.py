@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -181,6 +182,19 @@ class World:
         fold = _FOLDS.get((event.contract, event.name))
         if fold is not None:
             fold(self, event.args)
+
+    def branch(self, events: Iterable[EventLike]) -> World:
+        """This world with some more events on top. It shares what they do not touch, and stays as it is itself."""
+        ahead = World()
+        ahead.tasks, ahead.owed = dict(self.tasks), dict(self.owed)
+        own: set[int] = set()
+        for event in events:
+            task = event.args.get("taskId")
+            if task in ahead.tasks and task not in own:
+                ahead.tasks[task] = copy.deepcopy(ahead.tasks[task])
+                own.add(task)
+            ahead.apply(event)
+        return ahead
 
     def running(self) -> list[Task]:
         return [task for task in self.tasks.values() if task.outcome == Outcome.RUNNING]

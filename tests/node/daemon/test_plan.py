@@ -14,12 +14,13 @@ from tests.node.daemon.stories import (
     SIGNER,
     START,
     Story,
+    Told,
     address,
     me,
 )
 
 from covey.daemon.config import Role
-from covey.daemon.plan import ANYONE, NEVER, Duty, DutyKind, missed, my_seats, plan, plan_task, turn
+from covey.daemon.plan import ANYONE, NEVER, Duty, DutyKind, missed, my_seats, plan, plan_task, turn, urgent
 from covey.protocol.types import Outcome
 
 OTHER = address(7)
@@ -230,6 +231,44 @@ class TestPlan:
         [duty] = plan(story.world, me(Role.TRAINER), START, {})
         assert plan(story.world, me(Role.TRAINER), START, {1: {duty.key}}) == []
         assert plan(story.world, me(Role.TRAINER), START, {2: {duty.key}}) == [duty]
+
+
+class TestUrgency:
+    @pytest.mark.parametrize(
+        ("kind", "window"),
+        [
+            (DutyKind.ENTER, 100),
+            (DutyKind.ENROL, 50),
+            (DutyKind.REVEAL_ENTRY, 50),
+            (DutyKind.SCORE, 100),
+            (DutyKind.REVEAL_SCORES, 50),
+            (DutyKind.FIX_SEED, 500),
+            (DutyKind.FINALISE, 500),
+        ],
+    )
+    def test_begins_with_the_last_third_of_a_window(self, kind: DutyKind, window: int) -> None:
+        duty = Duty(10_000, kind, 1)
+        first = 10_000 - window // 3
+        assert urgent(Story().task, duty, first)
+        assert not urgent(Story().task, duty, first - 1)
+
+    def test_a_claim_never_is(self) -> None:
+        assert not urgent(Story().task, Duty(NEVER, DutyKind.CLAIM_ENTRY, 1), EXPIRES * 2)
+
+
+class TestBranch:
+    def test_what_the_head_adds_leaves_the_settled_world_alone(self) -> None:
+        story, other = Story().enter(OTHER), Story(task_id=2)
+        story.world.tasks[2] = other.task
+        args = {"taskId": 1, "operator": ME, "amount": 5, "totalEarmarked": 5}
+        ahead = story.world.branch([Told("TaskRegistry", "ValidatorEnrolled", args)])
+        assert ahead.tasks[1].enrolled == {ME: 5}
+        assert story.task.enrolled == {}
+        assert ahead.tasks[2] is other.task, "untouched tasks are shared"
+
+    def test_a_task_that_only_the_head_knows(self) -> None:
+        world = Story().world.branch(Story(task_id=3).events)
+        assert sorted(world.tasks) == [1, 3]
 
 
 class TestMissed:
