@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 @with_settings(table="demo")
 def demo(*, settings: Settings, json: JsonOption = False) -> None:
     """Run one task on a local network: four hospitals, a cheat, validators; train, score, settle, pay, check."""
-    from covey.cli.errors import CliError, InputError
     from covey.cli import STARTED
+    from covey.cli.errors import CliError, InputError
     from covey.devnet.demo import DemoOptions, run_demo
     from covey.devnet.errors import BadInput, DevnetError
     from covey.devnet.tally import as_json

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from covey.cli.output import table
+from covey.devnet.report import percent
 from covey.devnet.result import cvy
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ def entry_table(result: DemoResult) -> Any:
         [
             entry.name if entry.honest else f"[red]{entry.name}[/] *",
             short(entry.operator),
-            f"{entry.true_improvement:.2%}",
+            percent(entry.true_improvement, 2),
             f"{entry.median:,}",
-            f"{max(0, entry.median - 1) / 32766:.2%}",
+            percent(max(0, entry.median - 1) / 32766, 2),
             cvy(entry.reward_wei),
         ]
         for entry in sorted(result.entries, key=lambda one: -one.true_improvement)
@@ -59,7 +60,7 @@ def matrix_table(result: DemoResult) -> Any:
     rows = []
     for name, values, own in zip(matrix.rows, matrix.values, matrix.own, strict=True):
         cells = [
-            f"[bold green]{value:.1%}[/]" if column in own else f"{value:.1%}"
+            f"[bold green]{percent(value, 1)}[/]" if column in own else percent(value, 1)
             for column, value in zip(matrix.columns, values, strict=True)
         ]
         rows.append([name, *cells])

@@ -143,6 +143,8 @@ def line_chart(lines: Sequence[Line], *, x_name: str, y_name: str, size: tuple[f
 def dot_chart(dots: Sequence[Dot], *, x_name: str, y_name: str, size: tuple[float, float] = (560, 300)) -> str:
     """Named points with vertical spans and the line x = y."""
     values = [value for dot in dots for value in (dot.x, dot.y, dot.low, dot.high)] + [0.0]
+    if min(values) > -max(values) / 50:
+        values = [max(0.0, value) for value in values]  # a hair below zero is no reason for a negative axis
     axes = _Axes(values, values, size, right=128)
     body = axes.draw(x_name, y_name)
     low, high = max(axes.x_ticks[0], axes.y_ticks[0]), min(axes.x_ticks[-1], axes.y_ticks[-1])

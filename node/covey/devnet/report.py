@@ -31,13 +31,15 @@ def render(result: DemoResult) -> str:
 
 
 def _header(result: DemoResult) -> str:
-    honest = sum(entry.honest for entry in result.entries)
+    hospitals = sum(entry.honest for entry in result.entries)
+    labs = sum(row.honest for row in result.validators)
     return (
         "<header><div><h1>One adapter task, from posting to payout</h1>"
-        f"<p>{honest} hospitals and {len(result.entries) - honest} dishonest trainer entered LoRA adapters for "
-        f"<b>{escape(result.base.name)}</b> ({result.base.parameters / 1e6:.1f} M parameters), each trained on "
-        f"ICD-10-CM chapters that the others do not hold. {len(result.validators)} validators scored them on records "
-        f"of their own; contracts on a local chain settled the medians and paid.</p></div>{_THEME_BUTTON}</header>"
+        f"<p>{hospitals} hospitals entered LoRA adapters for <b>{escape(result.base.name)}</b> "
+        f"({result.base.parameters / 1e6:.1f} M parameters), each trained on ICD-10-CM chapters that the others do not "
+        f"hold; one trainer entered random weights. {labs} validators scored the entries on records of their own; one "
+        "gave everybody the same score. Contracts on a local chain settled the medians and paid.</p></div>"
+        f"{_THEME_BUTTON}</header>"
     )
 
 
@@ -127,6 +129,17 @@ def _series(result: DemoResult) -> Callable[[EntryResult], int | None]:
     return lambda entry: honest.index(entry.name) if entry.honest else None
 
 
+def percent(share: float, places: int) -> str:
+    """A share in percent, without a negative zero."""
+    value = round(100 * share, places)
+    return f"{value + 0.0 if value else 0.0:.{places}f}%"
+
+
+def _address(address: str) -> str:
+    """An address cut short, whole when pointed at."""
+    return f'<code title="{escape(address)}">{escape(address[:10])}…{escape(address[-6:])}</code>'
+
+
 def _table(head: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]]) -> str:
     """Rows hold safe HTML; the flag in `head` says that a column holds numbers."""
     top = "".join(f"<th{' class=n' if numeric else ''}>{escape(name)}</th>" for name, numeric in head)
@@ -152,16 +165,16 @@ def _entry_table(result: DemoResult) -> str:
         rows.append(
             [
                 _swatch(series(entry)) + escape(entry.name) + tag,
-                f"<code>{escape(entry.operator)}</code>",
+                _address(entry.operator),
                 f"{entry.tokens_seen:,}",
-                f"{entry.true_improvement:.1%}",
+                percent(entry.true_improvement, 1),
                 f"{entry.median:,}",
-                f"{max(0, entry.median - 1) / 32766:.1%}",
+                percent(max(0, entry.median - 1) / 32766, 1),
                 cvy(entry.reward_wei),
             ]
         )
     head = [("entry", False), ("operator", False), ("tokens seen", True), ("true improvement", True)]
-    head += [("median on chain", True), ("= improvement", True), ("reward, CVY", True)]
+    head += [("median on chain", True), ("as improvement", True), ("reward, CVY", True)]
     return _table(head, rows)
 
 
@@ -194,9 +207,10 @@ def _losses(result: DemoResult) -> str:
 
 def _matrix(result: DemoResult) -> str:
     matrix = result.matrix
-    text = [[f"{100 * value:.0f}" for value in row] for row in matrix.values]
+    text = [[percent(value, 0)[:-1] for value in row] for row in matrix.values]
     own = [[column in held for column in matrix.columns] for held in matrix.own]
-    return heat_map(matrix.rows, matrix.columns, matrix.values, text=text, outlined=own)
+    columns = [column.replace("-", " ") for column in matrix.columns]
+    return heat_map(matrix.rows, columns, matrix.values, text=text, outlined=own)
 
 
 def _scores(result: DemoResult) -> str:

@@ -54,7 +54,7 @@ def test_report_says_what_the_result_says() -> None:
     shown = page(result)
     for entry in result.entries:
         assert entry.name in shown.texts
-        assert entry.operator in shown.texts
+        assert ("title", entry.operator) in shown.attributes
         assert f"{entry.median:,}" in shown.texts
         assert cvy(entry.reward_wei) in shown.texts
     for row in result.validators:
