@@ -115,7 +115,9 @@ def main() -> None:
             if number < options.starts:
                 process.terminate()
                 process.wait(20)
+        before = processor_seconds(process.pid)
         time.sleep(options.rest)
+        busy = 100 * (processor_seconds(process.pid) - before) / options.rest
         resident, proportional = memory(process.pid)
         process.terminate()
         process.wait(20)
@@ -125,6 +127,7 @@ def main() -> None:
         ("processor of a start", f"{statistics.median(processor):.2f} s", ""),
         ("resident at rest", f"{resident:.1f} MB", "< 120 MB"),
         ("proportional at rest", f"{proportional:.1f} MB", ""),
+        ("processor at rest", f"{busy:.1f} %", "one look a second"),
     ]
     for name, value, goal in rows:
         print(f"{name:<22}{value:>12}   {goal}")
@@ -136,6 +139,7 @@ def main() -> None:
                 "daemon_start_s": round(statistics.median(seconds), 2),
                 "daemon_start_cpu_s": round(statistics.median(processor), 2),
                 "daemon_start_max_s": round(max(seconds), 2),
+                "daemon_rest_cpu_percent": round(busy, 1),
                 "starts": options.starts,
             }
         )
