@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+
 import {IRandomness} from "./interfaces/IRandomness.sol";
 import {IRewards} from "./interfaces/IRewards.sol";
 import {IScoring} from "./interfaces/IScoring.sol";
@@ -13,36 +15,36 @@ import {Sortition} from "./libraries/Sortition.sol";
 /// @title Scoring: seed, seats, score commit-reveal, settlement
 /// @dev Nothing is stored per score. A row takes one slot, a page one: the fold of its rows, then the root of its medians.
 contract Scoring is IScoring {
-    /// @dev One slot: what is fixed once the seed is.
-    struct Stage {
-        uint64 target;
-        uint40 seedAt;
-        uint40 scoreCommitEnd;
+    /// @dev One slot: all that a reveal reads and writes.
+    struct Tally {
+        uint40 scoreCommitEnd; // 0: no seed yet
         uint40 scoreRevealEnd;
         uint8 number;
         uint16 entries;
-        uint16 h;
-        uint16 tau;
-        uint16 floorScore;
-    }
-
-    /// @dev One slot: the terms that seats and quorum need, and what changes with each row and page.
-    struct Tally {
-        uint88 totalEarmarked; // S
         uint16 targetSeats; // K
         uint16 committedRows;
         uint16 committedSeats;
         uint16 revealedRows;
         uint16 revealedSeats;
         uint16 settledPages;
-        uint8 power;
         uint40 settledAt;
+    }
+
+    /// @dev One slot: the rest of the terms, and when the seed comes and came.
+    struct Terms {
+        uint48 target;
+        uint40 seedAt;
+        uint88 totalEarmarked; // S
+        uint16 h;
+        uint16 tau;
+        uint16 floorScore;
+        uint8 power;
         uint24 appeal;
     }
 
     struct RoundData {
-        Stage stage;
         Tally tally;
+        Terms terms;
         bytes32 seed;
     }
 
@@ -91,45 +93,44 @@ contract Scoring is IScoring {
     /// @inheritdoc IScoring
     function requestSeed(uint256 taskId) external {
         RoundData storage round = _rounds[taskId];
-        Stage memory stage = round.stage;
-        ITaskRegistry.ScoringTerms memory terms = registry.scoringTermsOf(taskId);
-        if (stage.target == 0) {
+        Terms memory terms = round.terms;
+        ITaskRegistry.ScoringTerms memory given = registry.scoringTermsOf(taskId);
+        if (terms.target == 0) {
             if (!registry.readyForSeed(taskId)) revert ScoringNotReady(taskId);
-            stage.entries = terms.entries;
-            stage.h = terms.h;
-            stage.tau = terms.tau;
-            stage.floorScore = terms.floorScore;
-            Tally memory tally;
-            tally.totalEarmarked = uint88(terms.totalEarmarked); // the registry keeps 88 bits
-            tally.targetSeats = terms.targetSeats;
-            tally.power = terms.power;
-            tally.appeal = uint24(terms.appeal); // the registry keeps 24 bits
-            round.tally = tally;
+            terms.totalEarmarked = uint88(given.totalEarmarked); // the registry keeps 88 bits
+            terms.h = given.h;
+            terms.tau = given.tau;
+            terms.floorScore = given.floorScore;
+            terms.power = given.power;
+            terms.appeal = uint24(given.appeal); // the registry keeps 24 bits
+            round.tally.entries = given.entries;
+            round.tally.targetSeats = given.targetSeats;
         } else {
-            if (stage.seedAt != 0) revert ScoringSeedFixed(taskId);
+            if (terms.seedAt != 0) revert ScoringSeedFixed(taskId);
             _checkRunning(taskId);
-            if (!randomness.isLost(stage.target)) revert ScoringSeedPending(taskId, stage.target);
+            if (!randomness.isLost(terms.target)) revert ScoringSeedPending(taskId, terms.target);
         }
-        _scoreWindows(taskId, terms);
-        stage.target = randomness.request();
-        round.stage = stage;
-        emit SeedRequested(taskId, stage.number, stage.target, terms.totalEarmarked);
+        _scoreWindows(taskId, given);
+        terms.target = SafeCast.toUint48(randomness.request());
+        round.terms = terms;
+        emit SeedRequested(taskId, round.tally.number, terms.target, given.totalEarmarked);
         rewards.tip(taskId, msg.sender);
     }
 
     /// @inheritdoc IScoring
     function fixSeed(uint256 taskId, bytes calldata proof) external {
         RoundData storage round = _rounds[taskId];
-        Stage memory stage = round.stage;
-        if (stage.target == 0) revert ScoringNoSeed(taskId);
-        if (stage.seedAt != 0) revert ScoringSeedFixed(taskId);
+        Terms memory terms = round.terms;
+        if (terms.target == 0) revert ScoringNoSeed(taskId);
+        if (terms.seedAt != 0) revert ScoringSeedFixed(taskId);
         _checkRunning(taskId);
-        (stage.scoreCommitEnd, stage.scoreRevealEnd) = _scoreWindows(taskId, registry.scoringTermsOf(taskId));
-        bytes32 seed = randomness.reveal(stage.target, proof);
-        stage.seedAt = uint40(block.timestamp);
+        (uint40 commitEnd, uint40 revealEnd) = _scoreWindows(taskId, registry.scoringTermsOf(taskId));
+        bytes32 seed = randomness.reveal(terms.target, proof);
         round.seed = seed;
-        round.stage = stage;
-        emit SeedFixed(taskId, stage.number, seed, stage.scoreCommitEnd, stage.scoreRevealEnd);
+        round.terms.seedAt = uint40(block.timestamp);
+        round.tally.scoreCommitEnd = commitEnd;
+        round.tally.scoreRevealEnd = revealEnd;
+        emit SeedFixed(taskId, round.tally.number, seed, commitEnd, revealEnd);
         rewards.tip(taskId, msg.sender);
     }
 
@@ -137,28 +138,29 @@ contract Scoring is IScoring {
 
     /// @inheritdoc IScoring
     function commitScores(uint256 taskId, address operator, bytes32 commitment) external {
-        Stage memory stage = _rounds[taskId].stage;
-        Tally memory tally = _rounds[taskId].tally;
-        RowData storage row = _rows[_key(taskId, stage.number)][operator];
-        uint16 seats = _takeSeat(taskId, stage, tally, row, operator);
+        RoundData storage round = _rounds[taskId];
+        Tally memory tally = round.tally;
+        (RowData storage row, uint16 seats) = _takeSeat(taskId, round, tally, operator);
         uint256 rows = uint256(tally.committedRows) + 1;
         uint256 allSeats = uint256(tally.committedSeats) + seats;
         // With at most 1,023 seats expected neither bound is ever met; were it, the settlement's lanes would overflow.
         if (rows > PackedScores.MAX_ROWS || allSeats > PackedScores.MAX_SEATS) revert ScoringFull(taskId);
-        tally.committedRows = uint16(rows);
-        tally.committedSeats = uint16(allSeats);
-        _rounds[taskId].tally = tally;
-        _store(row, RowData({commitment: bytes28(commitment), seats: seats, mark: COMMITTED}));
-        emit ScoresCommitted(taskId, stage.number, operator, seats, commitment);
+        round.tally.committedRows = uint16(rows);
+        round.tally.committedSeats = uint16(allSeats);
+        row.commitment = bytes28(commitment);
+        row.seats = seats;
+        row.mark = COMMITTED;
+        emit ScoresCommitted(taskId, tally.number, operator, seats, commitment);
     }
 
     /// @inheritdoc IScoring
     function abstain(uint256 taskId, address operator) external {
-        Stage memory stage = _rounds[taskId].stage;
-        RowData storage row = _rows[_key(taskId, stage.number)][operator];
-        uint16 seats = _takeSeat(taskId, stage, _rounds[taskId].tally, row, operator);
-        _store(row, RowData({commitment: 0, seats: seats, mark: ABSTAINED}));
-        emit Abstained(taskId, stage.number, operator, seats);
+        RoundData storage round = _rounds[taskId];
+        Tally memory tally = round.tally;
+        (RowData storage row, uint16 seats) = _takeSeat(taskId, round, tally, operator);
+        row.seats = seats;
+        row.mark = ABSTAINED;
+        emit Abstained(taskId, tally.number, operator, seats);
     }
 
     /// @inheritdoc IScoring
@@ -169,43 +171,34 @@ contract Scoring is IScoring {
         bytes32 evidenceDigest,
         bytes32 salt
     ) external {
-        Stage memory stage = _rounds[taskId].stage;
-        if (block.timestamp < stage.scoreCommitEnd || block.timestamp >= stage.scoreRevealEnd) {
+        Tally storage tally = _rounds[taskId].tally;
+        if (block.timestamp < tally.scoreCommitEnd || block.timestamp >= tally.scoreRevealEnd) {
             revert ScoringWindowClosed(taskId, "scoreReveal");
         }
-        uint256 key = _key(taskId, stage.number);
-        RowData memory row = _rows[key][operator];
+        uint8 number = tally.number;
+        uint256 key = _key(taskId, number);
+        RowData storage row = _rows[key][operator];
         if (row.mark != COMMITTED) revert ScoringNotCommitted(taskId, operator);
-        uint256 count = PackedScores.wordCount(stage.entries);
+        uint256 count = PackedScores.wordCount(tally.entries);
         if (words.length != count) revert ScoringBadLength(words.length, count);
         bytes32 wordsHash = PackedScores.hashWords(words, 0, count);
         bytes32 commitment = keccak256(
-            abi.encode(
-                block.chainid, address(this), taskId, uint256(stage.number), operator, wordsHash, evidenceDigest, salt
-            )
+            abi.encode(block.chainid, address(this), taskId, uint256(number), operator, wordsHash, evidenceDigest, salt)
         );
         if (bytes28(commitment) != row.commitment) revert ScoringBadReveal(taskId, operator);
-        uint256 bad = PackedScores.firstBadWord(words, stage.entries);
+        uint256 bad = PackedScores.firstBadWord(words, tally.entries);
         if (bad != count) revert ScoringBadWord(bad);
 
-        Tally memory tally = _rounds[taskId].tally;
+        uint16 seats = row.seats;
         uint16 index = tally.revealedRows;
+        uint256 width = PackedScores.pageWords(tally.committedRows);
         // Revealed rows and seats are among the committed, which fit.
         unchecked {
-            tally.revealedRows = index + 1;
-            tally.revealedSeats += row.seats;
+            (tally.revealedRows, tally.revealedSeats) = (index + 1, tally.revealedSeats + seats);
             row.mark = FIRST_REVEALED + index;
         }
-        _rounds[taskId].tally = tally;
-        _store(_rows[key][operator], row);
-        _foldPages(
-            _pages[key],
-            PackedScores.pageWords(tally.committedRows),
-            PackedScores.head(operator, row.seats),
-            words,
-            wordsHash
-        );
-        emit ScoresRevealed(taskId, stage.number, operator, row.seats, index, evidenceDigest, words);
+        _foldPages(_pages[key], width, PackedScores.head(operator, seats), words, wordsHash);
+        emit ScoresRevealed(taskId, number, operator, seats, index, evidenceDigest, words);
     }
 
     // ------------------------------------------------------------------ settlement
@@ -219,16 +212,17 @@ contract Scoring is IScoring {
         uint256[] calldata words
     ) external {
         _checkRunning(taskId);
-        Stage memory stage = _rounds[taskId].stage;
-        Tally memory tally = _rounds[taskId].tally;
-        _checkRevealsOver(taskId, stage, tally);
+        RoundData storage round = _rounds[taskId];
+        Tally memory tally = round.tally;
+        Terms memory terms = round.terms;
+        _checkRevealsOver(taskId, tally);
         if (!_quorum(tally)) revert ScoringQuorum(taskId, tally.revealedSeats, tally.committedSeats);
-        uint256 key = _key(taskId, stage.number);
-        uint256[] memory table = _checkPage(taskId, key, stage, tally, page, rows, medians, words);
+        uint256 key = _key(taskId, tally.number);
+        uint256[] memory table = _checkPage(taskId, key, tally, terms, page, rows, medians, words);
 
         TotalsData memory totals = _totals[taskId];
         (uint256 spread, uint256 weights) =
-            PackedScores.weigh(medians, 2 * uint256(stage.h), stage.tau, stage.floorScore, tally.power);
+            PackedScores.weigh(medians, 2 * uint256(terms.h), terms.tau, terms.floorScore, terms.power);
         // TotalsData says why these fit.
         unchecked {
             totals.weights += uint96(weights);
@@ -236,22 +230,21 @@ contract Scoring is IScoring {
         }
         bytes32 root = PageTree.root(medians);
         _pages[key][page] = root;
-        emit PageSettled(taskId, stage.number, uint16(page), root, weights, uint64(spread), medians);
+        emit PageSettled(taskId, tally.number, uint16(page), root, weights, uint64(spread), medians);
 
         uint256[] memory losses = _addLosses(_losses[key], table, page != 0);
-        tally.settledPages = uint16(page + 1); // at most 2,048 pages
-        if (tally.settledPages == _pageCount(stage, tally)) {
+        round.tally.settledPages = uint16(page + 1); // at most 2,048 pages
+        if (page + 1 == _pageCount(tally)) {
             totals.gainSeats = uint96(_gainSeats(table, losses, totals.spread));
-            tally.settledAt = uint40(block.timestamp);
+            round.tally.settledAt = uint40(block.timestamp);
             emit RoundSettled(
                 taskId,
-                stage.number,
+                tally.number,
                 Totals(totals.weights, totals.gainSeats, totals.spread),
                 losses,
-                uint40(block.timestamp + tally.appeal)
+                uint40(block.timestamp + terms.appeal)
             );
         }
-        _rounds[taskId].tally = tally;
         _totals[taskId] = totals;
         rewards.tip(taskId, msg.sender);
     }
@@ -259,9 +252,9 @@ contract Scoring is IScoring {
     /// @inheritdoc IScoring
     function finalise(uint256 taskId) external {
         _checkRunning(taskId);
-        Tally memory tally = _rounds[taskId].tally;
-        if (tally.settledAt == 0) revert ScoringNotSettled(taskId);
-        uint256 payableAt = uint256(tally.settledAt) + tally.appeal;
+        uint256 settledAt = _rounds[taskId].tally.settledAt;
+        if (settledAt == 0) revert ScoringNotSettled(taskId);
+        uint256 payableAt = settledAt + _rounds[taskId].terms.appeal;
         if (block.timestamp < payableAt) revert ScoringAppealOpen(taskId, uint40(payableAt));
         rewards.tip(taskId, msg.sender);
         registry.endTask(taskId, ITaskRegistry.Outcome.Paid, "settled");
@@ -270,11 +263,10 @@ contract Scoring is IScoring {
     /// @inheritdoc IScoring
     function failRound(uint256 taskId) external {
         _checkRunning(taskId);
-        Stage memory stage = _rounds[taskId].stage;
         Tally memory tally = _rounds[taskId].tally;
-        _checkRevealsOver(taskId, stage, tally);
+        _checkRevealsOver(taskId, tally);
         if (_quorum(tally)) revert ScoringQuorumReached(taskId);
-        emit RoundFailed(taskId, stage.number, tally.revealedSeats, tally.committedSeats);
+        emit RoundFailed(taskId, tally.number, tally.revealedSeats, tally.committedSeats);
         rewards.tip(taskId, msg.sender);
         registry.endTask(taskId, ITaskRegistry.Outcome.Failed, "quorum");
     }
@@ -283,22 +275,22 @@ contract Scoring is IScoring {
 
     /// @inheritdoc IScoring
     function roundOf(uint256 taskId) external view returns (Round memory) {
-        Stage memory stage = _rounds[taskId].stage;
+        Terms memory terms = _rounds[taskId].terms;
         Tally memory tally = _rounds[taskId].tally;
         bool committed = tally.committedRows != 0;
         return Round({
-            number: stage.number,
-            target: stage.target,
+            number: tally.number,
+            target: terms.target,
             seed: _rounds[taskId].seed,
-            seedAt: stage.seedAt,
-            scoreCommitEnd: stage.scoreCommitEnd,
-            scoreRevealEnd: stage.scoreRevealEnd,
+            seedAt: terms.seedAt,
+            scoreCommitEnd: tally.scoreCommitEnd,
+            scoreRevealEnd: tally.scoreRevealEnd,
             committedRows: tally.committedRows,
             committedSeats: tally.committedSeats,
             revealedRows: tally.revealedRows,
             revealedSeats: tally.revealedSeats,
             pageWords: committed ? uint16(PackedScores.pageWords(tally.committedRows)) : 0,
-            pages: committed ? uint16(_pageCount(stage, tally)) : 0,
+            pages: committed ? uint16(_pageCount(tally)) : 0,
             settledPages: tally.settledPages,
             settledAt: tally.settledAt
         });
@@ -325,9 +317,9 @@ contract Scoring is IScoring {
 
     /// @inheritdoc IScoring
     function seatsOf(uint256 taskId, address operator) external view returns (uint16) {
-        Stage memory stage = _rounds[taskId].stage;
-        if (stage.seedAt == 0) revert ScoringNoSeed(taskId);
-        return _seatsOf(taskId, stage.number, _rounds[taskId].tally, operator);
+        RoundData storage round = _rounds[taskId];
+        if (round.tally.scoreCommitEnd == 0) revert ScoringNoSeed(taskId);
+        return _seatsOf(taskId, round, round.tally.number, round.tally.targetSeats, operator);
     }
 
     /// @inheritdoc IScoring
@@ -378,7 +370,7 @@ contract Scoring is IScoring {
     }
 
     function _currentKey(uint256 taskId) private view returns (uint256) {
-        return _key(taskId, _rounds[taskId].stage.number);
+        return _key(taskId, _rounds[taskId].tally.number);
     }
 
     function _checkRunning(uint256 taskId) private view {
@@ -397,38 +389,38 @@ contract Scoring is IScoring {
         if (uint256(revealEnd) + terms.appeal > terms.expiresAt) revert ScoringWindowClosed(taskId, "seed");
     }
 
-    /// @dev Checks seed, window, signer, seat, and that the operator has done nothing in this round yet. Returns its seats.
-    function _takeSeat(uint256 taskId, Stage memory stage, Tally memory tally, RowData storage row, address operator)
+    /// @dev Checks seed, window, signer, seat, and that the operator has done nothing in this round yet. Returns its row and seats.
+    function _takeSeat(uint256 taskId, RoundData storage round, Tally memory tally, address operator)
         private
         view
-        returns (uint16 seats)
+        returns (RowData storage row, uint16 seats)
     {
-        if (stage.seedAt == 0) revert ScoringNoSeed(taskId);
-        if (block.timestamp >= stage.scoreCommitEnd) revert ScoringWindowClosed(taskId, "scoreCommit");
+        if (tally.scoreCommitEnd == 0) revert ScoringNoSeed(taskId);
+        if (block.timestamp >= tally.scoreCommitEnd) revert ScoringWindowClosed(taskId, "scoreCommit");
         if (staking.signerOf(operator) != msg.sender) revert ScoringNotSigner(msg.sender, operator);
+        row = _rows[_key(taskId, tally.number)][operator];
         if (row.mark != NONE) revert ScoringAlreadyCommitted(taskId, operator);
-        seats = _seatsOf(taskId, stage.number, tally, operator);
+        seats = _seatsOf(taskId, round, tally.number, tally.targetSeats, operator);
         if (seats == 0) revert ScoringNoSeat(taskId, operator);
     }
 
-    function _seatsOf(uint256 taskId, uint8 number, Tally memory tally, address operator)
+    function _seatsOf(uint256 taskId, RoundData storage round, uint8 number, uint16 targetSeats, address operator)
         private
         view
         returns (uint16)
     {
         uint256 earmark = registry.earmarkOf(taskId, operator);
         if (earmark == 0) return 0;
-        bytes32 draw = keccak256(
-            abi.encode(block.chainid, address(this), taskId, uint256(number), _rounds[taskId].seed, operator)
-        );
+        bytes32 draw =
+            keccak256(abi.encode(block.chainid, address(this), taskId, uint256(number), round.seed, operator));
         // At most K + 1.
-        return uint16(Sortition.seats(draw, earmark, tally.totalEarmarked, tally.targetSeats));
+        return uint16(Sortition.seats(draw, earmark, round.terms.totalEarmarked, targetSeats));
     }
 
     /// @dev No reveal can come any more: the window is over, or commits are closed and all committed rows are revealed.
-    function _checkRevealsOver(uint256 taskId, Stage memory stage, Tally memory tally) private view {
-        if (stage.seedAt == 0) revert ScoringNoSeed(taskId);
-        uint40 until = tally.committedRows == tally.revealedRows ? stage.scoreCommitEnd : stage.scoreRevealEnd;
+    function _checkRevealsOver(uint256 taskId, Tally memory tally) private view {
+        if (tally.scoreCommitEnd == 0) revert ScoringNoSeed(taskId);
+        uint40 until = tally.committedRows == tally.revealedRows ? tally.scoreCommitEnd : tally.scoreRevealEnd;
         if (block.timestamp < until) revert ScoringWindowOpen(taskId, until);
     }
 
@@ -437,19 +429,12 @@ contract Scoring is IScoring {
         return doubled > tally.committedSeats && doubled > tally.targetSeats;
     }
 
-    function _pageCount(Stage memory stage, Tally memory tally) private pure returns (uint256) {
+    function _pageCount(Tally memory tally) private pure returns (uint256) {
         uint256 width = PackedScores.pageWords(tally.committedRows);
-        return (PackedScores.wordCount(stage.entries) + width - 1) / width;
+        return (PackedScores.wordCount(tally.entries) + width - 1) / width;
     }
 
     // ------------------------------------------------------------------ private: rows and pages
-
-    /// @dev One write of the whole slot; the compiler would write field by field.
-    function _store(RowData storage row, RowData memory data) private {
-        row.commitment = data.commitment;
-        row.seats = data.seats;
-        row.mark = data.mark;
-    }
 
     function _foldPages(
         mapping(uint256 => bytes32) storage pages,
@@ -476,8 +461,8 @@ contract Scoring is IScoring {
     function _checkPage(
         uint256 taskId,
         uint256 key,
-        Stage memory stage,
         Tally memory tally,
+        Terms memory terms,
         uint256 page,
         uint256[] calldata rows,
         uint256[] calldata medians,
@@ -485,7 +470,7 @@ contract Scoring is IScoring {
     ) private view returns (uint256[] memory table) {
         if (page < tally.settledPages) revert ScoringPageSettled(taskId, page);
         uint256 width = PackedScores.pageWords(tally.committedRows);
-        uint256 all = PackedScores.wordCount(stage.entries);
+        uint256 all = PackedScores.wordCount(tally.entries);
         if (page > tally.settledPages || page * width >= all) revert ScoringBadPage(taskId, page);
         if (width > all - page * width) width = all - page * width;
         if (medians.length != width) revert ScoringBadLength(medians.length, width);
@@ -493,7 +478,7 @@ contract Scoring is IScoring {
         if (words.length != rows.length * width) revert ScoringBadLength(words.length, rows.length * width);
         if (PackedScores.foldRows(rows, words, width) != _pages[key][page]) revert ScoringBadRows(taskId, page);
         uint256 bad;
-        (table, bad) = PackedScores.measure(rows, medians, words, stage.h, stage.tau, tally.revealedSeats);
+        (table, bad) = PackedScores.measure(rows, medians, words, terms.h, terms.tau, tally.revealedSeats);
         if (bad != width) revert ScoringBadMedian(taskId, page * width + bad);
     }
 

@@ -178,7 +178,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         uint256 fee = _fee(task, sequence);
         if (fee > maxFee) revert RegistryFeeAboveMax(fee, maxFee);
         task.committed = sequence + 1;
-        _entries[taskId][operator] = Entry({commitment: kept, sequence: sequence, place: 0});
+        (entry.commitment, entry.sequence) = (kept, sequence);
         emit EntryCommitted(taskId, operator, sequence, commitment, fee, msg.sender);
         rewards.payFee(taskId, operator, msg.sender, fee);
     }
@@ -194,7 +194,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
             revert RegistryWindowClosed(taskId, "entryReveal");
         }
         if (!task.staked) revert RegistryTooLittleStake(taskId, task.totalEarmarked, task.minStake);
-        Entry memory entry = _entries[taskId][operator];
+        Entry storage entry = _entries[taskId][operator];
         if (entry.commitment == 0) revert RegistryNoCommitment(taskId, operator);
         if (entry.place != 0) revert RegistryAlreadyRevealed(taskId, operator);
         if (
@@ -204,7 +204,6 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         uint16 place = task.revealed + 1;
         task.revealed = place;
         entry.place = place;
-        _entries[taskId][operator] = entry;
         lane = place - 1;
         _entrants[taskId][lane] = operator;
         emit EntryRevealed(taskId, operator, lane, entry.sequence, digest);

@@ -162,11 +162,11 @@ def test_a_wide_task_of_two_pages(system: System, chain: Any, people: People) ->
     task = Task(system, chain, people, params)
     task.fill(trainers, validators)
     target = task.request_seed()
-    # rounds is the first mapping of Scoring; `entries` lies in its first slot, above 64 + 3 * 40 + 8 bits.
+    # Rounds are the first mapping of Scoring; `entries` lies in a round's first slot, above 40 + 40 + 8 bits.
     slot = keccak(task.id.to_bytes(32, "big") + bytes(32))
     stored = int.from_bytes(chain.provider.get_storage(system.scoring.address, int.from_bytes(slot, "big")), "big")
-    assert stored >> 192 & 0xFFFF == 1
-    stored += 1_099 << 192
+    assert stored >> 88 & 0xFFFF == 1
+    stored += 1_099 << 88
     chain.provider.set_storage(system.scoring.address, int.from_bytes(slot, "big"), stored.to_bytes(32, "big"))
     task.fix_seed(target)
 

@@ -485,4 +485,35 @@ contract LoopTest is CoveyFixture {
         assertApproxEqAbs(one, 1400, 50);
         assertApproxEqAbs(many, 1400, 100);
     }
+
+    /// @dev No committee of at most 1,023 expected seats comes near these bounds: the counts are set by hand.
+    function test_CommitsStopBeforeALaneOverflows() external {
+        joinAll(1, 3);
+        uint256 taskId = post(localParams());
+        fill(taskId, trainers, validators);
+        drawSeed(taskId, keccak256("seed"));
+        // Rounds are the first mapping of Scoring; committedRows and committedSeats lie above 120 bits of a round's first slot.
+        bytes32 slot = keccak256(abi.encode(taskId, uint256(0)));
+        uint256 tally = uint256(vm.load(address(scoring), slot));
+        bytes32 commitment = scoreCommitment(taskId, validators[0], new uint256[](1));
+
+        vm.store(address(scoring), slot, bytes32(tally | (1919 << 120)));
+        assertEq(scoring.roundOf(taskId).committedRows, 1919);
+        vm.prank(signerOf(validators[0]));
+        vm.expectRevert(abi.encodeWithSelector(IScoring.ScoringFull.selector, taskId));
+        scoring.commitScores(taskId, validators[0], commitment);
+
+        // Seven seats more would be 32,768.
+        vm.store(address(scoring), slot, bytes32(tally | (1 << 120) | (32_761 << 136)));
+        assertEq(scoring.roundOf(taskId).committedSeats, 32_761);
+        vm.prank(signerOf(validators[0]));
+        vm.expectRevert(abi.encodeWithSelector(IScoring.ScoringFull.selector, taskId));
+        scoring.commitScores(taskId, validators[0], commitment);
+
+        vm.store(address(scoring), slot, bytes32(tally | (1918 << 120) | (32_760 << 136)));
+        vm.prank(signerOf(validators[0]));
+        scoring.commitScores(taskId, validators[0], commitment);
+        assertEq(scoring.roundOf(taskId).committedSeats, 32_767);
+        assertEq(scoring.roundOf(taskId).pageWords, 1);
+    }
 }

@@ -117,4 +117,49 @@ contract ScoringGasTest is CoveyFixture {
             revealScores(taskId, validators[j], rows[j].pack());
         }
     }
+
+    /// forge-config: default.isolate = true
+    function test_EnteringATask() external {
+        ITaskRegistry.TaskParams memory params = localParams();
+        address[] memory trainers = joinMany("trainer", 2);
+        address[] memory validators = joinMany("validator", 2);
+        vm.warp(block.timestamp + 12);
+        // The meter is creator and signer: Rewards takes the tokens from the sender.
+        require(token.transfer(address(meter), 10_000e18));
+        vm.prank(address(meter));
+        token.approve(address(rewards), type(uint256).max);
+        bytes memory data = abi.encodeCall(registry.createTask, (params));
+        measure("createTask", address(registry), data);
+        meter.run(address(registry), data);
+        uint256 taskId = registry.taskCount();
+        for (uint256 i = 0; i < 2; ++i) {
+            vm.prank(trainers[i]);
+            staking.setSigner(address(meter));
+            data = abi.encodeCall(
+                registry.commitEntry, (taskId, trainers[i], entryCommitment(taskId, trainers[i]), type(uint256).max)
+            );
+            measure(i == 0 ? "commitEntry, first" : "commitEntry", address(registry), data);
+            meter.run(address(registry), data);
+            vm.prank(trainers[i]);
+            staking.setSigner(signerOf(trainers[i]));
+        }
+        vm.warp(registry.scheduleOf(taskId).entryCommitEnd);
+        for (uint256 i = 0; i < 2; ++i) {
+            vm.prank(validators[i]);
+            staking.setSigner(address(meter));
+            data = abi.encodeCall(registry.enrol, (taskId, validators[i], STAKE));
+            measure(i == 0 ? "enrol, first" : "enrol", address(registry), data);
+            meter.run(address(registry), data);
+            vm.prank(validators[i]);
+            staking.setSigner(signerOf(validators[i]));
+        }
+        vm.warp(registry.scheduleOf(taskId).enrolEnd);
+        for (uint256 i = 0; i < 2; ++i) {
+            data = abi.encodeCall(
+                registry.revealEntry, (taskId, trainers[i], entryDigest(trainers[i]), saltOf(trainers[i]))
+            );
+            measure(i == 0 ? "revealEntry, first" : "revealEntry", address(registry), data);
+            meter.run(address(registry), data);
+        }
+    }
 }
