@@ -37,8 +37,8 @@ _RANGE = re.compile(r" \([A-Z]\w*(-[A-Z]\w*)?\)$")
 class SplitSizes:
     """Records a stratum in each file. ``own`` and ``general`` are what a hospital trains on."""
 
-    own: tuple[int, ...] = (900, 700, 540, 420)
-    general: int = 150
+    own: tuple[int, ...] = (900, 480, 270, 150)
+    general: int = 90
     validator: int = 150
     common: int = 240
 
