@@ -48,8 +48,8 @@ def executor(tmp_path: Path) -> Iterator[ProcessExecutor]:
     running.close()
 
 
-def finish(executor: ProcessExecutor, count: int = 1) -> list[Finished]:
-    end, found = time.monotonic() + 30, []
+def finish(executor: ProcessExecutor, count: int = 1, seconds: float = 30) -> list[Finished]:
+    end, found = time.monotonic() + seconds, []
     while len(found) < count:
         assert time.monotonic() < end, "no answer from the worker"
         found += executor.poll()
@@ -132,6 +132,20 @@ def test_no_fork_server_is_a_failure_to_try_again(tmp_path: Path) -> None:
     assert finished.failure is not None
     assert finished.failure.retry
     assert "no fork server at" in finished.failure.message
+
+
+@pytest.mark.slow
+def test_the_real_worker_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[3] / "node"))
+    executor = ProcessExecutor("subprocess", Limits(4 << 30, 120, 1), tmp_path)
+    executor.submit("a", {"kind": "probe"}, deadline=1)
+    executor.submit("b", {"kind": "nonsense"}, deadline=2)
+    probe, nonsense = finish(executor, 2, seconds=120)
+    assert probe.result is not None
+    assert probe.result["threads"] == 1
+    assert nonsense.failure is not None
+    assert not nonsense.failure.retry
+    executor.close()
 
 
 def test_a_worker_is_not_given_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,131 @@
+"""Starting a node: what the operator must mend ends it with one line, a silent endpoint does not."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from covey.chain import artifacts
+from covey.chain.deployment import ContractRecord, Deployment
+from covey.chain.keys import create_keystore
+from covey.daemon.assemble import lock_data_dir
+from covey.daemon.config import ConfigError, NodeConfig
+from covey.daemon.run import FAILED, MISCONFIGURED, STOPPED, run
+from covey.daemon.unlock import password_of
+
+SOURCE = str(Path(__file__).resolve().parents[3] / "node")
+
+
+@pytest.fixture(autouse=True)
+def _logging() -> Iterator[None]:
+    """`run` takes over the process's logging."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield
+    root.handlers[:], level = before
+    root.setLevel(level)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.delenv("COVEY_PASSWORD", raising=False)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    create_keystore(tmp_path / "keystore.json", "secret", iterations=1 << 10)
+    (tmp_path / "password").write_text("secret\n", encoding="utf-8")
+    record = {
+        name: ContractRecord(name, f"0x{number:040x}", [], "0x", 1, "0x", "0x")
+        for number, name in enumerate(artifacts.CONTRACTS, 1)
+    }
+    folder = Deployment(31337, record).save(tmp_path / "deployments")
+    return {
+        "roles": ["validator"],
+        "keystore": str(tmp_path / "keystore.json"),
+        "password_file": str(tmp_path / "password"),
+        "rpc_urls": ["http://127.0.0.1:1"],
+        "deployment": str(folder),
+        "data_dir": str(tmp_path / "data"),
+        "heldout_records": str(tmp_path / "records.jsonl"),
+        "gateway_listen": None,
+        "health_listen": None,
+    }
+
+
+def outcome(settings: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    code = run(NodeConfig.model_validate(settings))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    return code, lines[0]
+
+
+def test_a_wrong_password_ends_it(settings: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "password").write_text("wrong", encoding="utf-8")
+    code, line = outcome(settings, capsys)
+    assert (code, "wrong password" in line) == (FAILED, True)
+
+
+def test_no_password_ends_it(settings: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    code, line = outcome({**settings, "password_file": None}, capsys)
+    assert code == MISCONFIGURED
+    assert "no password for the keystore: give password_file or COVEY_PASSWORD" in line
+
+
+def test_no_deployment_ends_it(settings: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, line = outcome({**settings, "deployment": str(tmp_path / "nowhere")}, capsys)
+    assert (code, "no deployment records" in line) == (FAILED, True)
+
+
+def test_a_second_daemon_is_kept_out(settings: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    descriptor = lock_data_dir(Path(settings["data_dir"]))
+    code, line = outcome(settings, capsys)
+    assert (code, "is in use by another daemon" in line) == (MISCONFIGURED, True)
+    assert descriptor > 0
+
+
+@pytest.mark.daemon
+def test_a_silent_endpoint_is_waited_for(settings: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    stop = threading.Event()
+    codes: list[int] = []
+    config = NodeConfig.model_validate(settings)
+    thread = threading.Thread(target=lambda: codes.append(run(config, stop=stop)))
+    thread.start()
+    told, end = "", time.monotonic() + 20
+    while "not started yet" not in told:
+        assert time.monotonic() < end, told
+        told += capsys.readouterr().err
+        time.sleep(0.05)
+    stop.set()
+    thread.join(20)
+    assert codes == [STOPPED]
+    assert "no RPC endpoint answered" in told
+
+
+def test_the_daemon_imports_no_machine_learning() -> None:
+    heavy = ("torch", "transformers", "tokenizers", "numpy", "safetensors", "peft")
+    tell = f"import sys; import covey.daemon.run; print([name for name in {heavy} if name in sys.modules])"
+    told = subprocess.check_output([sys.executable, "-c", tell], env={"PYTHONPATH": SOURCE}, text=True)
+    assert told.strip() == "[]"
+
+
+class TestPassword:
+    def test_comes_from_its_file_first(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "it").write_text("from file\n", encoding="utf-8")
+        monkeypatch.setenv("COVEY_PASSWORD", "from environment")
+        assert password_of(tmp_path / "it") == "from file"
+        assert password_of(None) == "from environment"
+
+    def test_comes_from_a_systemd_credential(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "keystore-password").write_text("from systemd", encoding="utf-8")
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+        assert password_of(None) == "from systemd"
+
+    def test_a_missing_file_is_told(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="No such file"):
+            password_of(tmp_path / "none")
