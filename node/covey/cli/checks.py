@@ -93,7 +93,7 @@ def _tiny_base() -> str:
     named = re.search(r"\b[0-9a-f]{64}\b", (base.folder / "README.md").read_text(encoding="utf-8"))
     if named is not None and named[0] != base.digest:
         raise _Bad(f"the files in {base.folder} do not have the digest that their card names: install covey again")
-    return f"digest {base.digest[:16]}…" + (", as its card says" if named is not None else "")
+    return f"digest {base.digest}" + (", as its card says" if named is not None else "")
 
 
 def _anvil() -> str | None:
