@@ -96,7 +96,7 @@ def test_a_directory_is_fetched_and_kept(embedded: BlockStore, remote: BlockStor
         assert len(peer.asked) == len(set(peer.asked)) == remote.stat(cid).blocks
         assert contents(fetcher.get_directory(cid, tmp_path / "again")) == FILES
         assert len(peer.asked) == remote.stat(cid).blocks
-        assert embedded.pins() == ()
+        assert list((embedded.root / "pins").iterdir()) == []
         fetcher.pin(cid, "kept")
     assert [(pin.cid, pin.name) for pin in embedded.pins()] == [(cid, "kept")]
     assert list((embedded.root / "pins").iterdir()) == [embedded.root / "pins" / f"{cid}.json"]
@@ -225,6 +225,15 @@ def test_a_block_damaged_in_the_cache_is_fetched_again(
     with Fetcher(embedded, [peer]) as fetcher:
         assert contents(fetcher.get_directory(cid, tmp_path / "out")) == FILES
     assert peer.asked == [leaf]
+
+
+def test_a_damaged_block_that_nobody_else_has_is_not_held_any_more(embedded: BlockStore) -> None:
+    cid = embedded.add_directory({"f": b"content"})
+    leaf = embedded.local_plan(cid).file("f").cid
+    embedded._files.path(leaf.digest).write_bytes(b"damaged")
+    with Fetcher(embedded) as fetcher, pytest.raises(NotFound):
+        fetcher.fetch(cid)
+    assert not embedded.has(cid)
 
 
 def test_the_quota_is_kept(tmp_path: Path, remote: BlockStore, cid: Cid) -> None:

@@ -93,6 +93,7 @@ def file_node(message: bytes, *links: Link) -> bytes:
         (lambda w: w.add(b"\x12\x02\x12\x00\x0a\x02\x08\x01"), "without a CID"),
         (lambda w: w.add(b"\x12\x04\x0a\x02\x01\x70\x0a\x02\x08\x01"), "cannot read"),
         (lambda w: w.add(b"\x12\x28\x0a\x24\x01\x71\x12\x20" + bytes(34) + b"\x0a\x02\x08\x01"), "cannot read|field"),
+        (lambda w: w.add(b"\x12\x28\x18\x04\x0a\x24" + LEAF.to_bytes() + b"\x0a\x02\x08\x01"), "link fields"),
         (lambda w: w.add(b"\x0a\x05\x08\x01\x12\x01x"), "directory with file content"),
         (lambda w: w.add(b"\x0a\x82\x00\x08\x01"), "not minimal"),
         (lambda w: w.add(file_node(b"\x08\x02\x12\x01x\x20\x04", Link(LEAF, "", 4))), "mixes"),

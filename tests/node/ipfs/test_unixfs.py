@@ -120,6 +120,11 @@ def test_only_plain_files_are_added(tmp_path: Path) -> None:
         directory_cid(tmp_path / "file")
 
 
+def test_a_file_that_changes_while_it_is_read_is_refused() -> None:
+    with pytest.raises(InvalidContent, match="changed while it was read"):
+        directory_cid({"f": Path("/proc/self/status")})  # says that it is empty, and is not
+
+
 def test_a_directory_that_kubo_would_shard_is_refused() -> None:
     with pytest.raises(InvalidContent, match="too many"):
         directory_cid({f"{i:0100d}": b"" for i in range(2000)})
