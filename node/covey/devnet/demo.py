@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -84,14 +85,21 @@ def run_demo(options: DemoOptions, view: View) -> Iterator[Demo]:
     """Run the demonstration; the network is ended when the block is left, whatever happens.
 
     Raises:
-        BadInput: the base cannot be had, or the folder is not ours; nothing was started.
+        BadInput: the base or a package cannot be had, or the folder is not ours; nothing was started.
         DevnetError: it cannot run here, or came to a stop; the message says what to do.
     """
+    _check_extras()
     base = _base(options.base)
     out = claim_folder(options.out, MARKER)
     with ExitStack() as stack:
         stack.enter_context(ended_by_signals())
         yield _run(options, view, base, out, stack)
+
+
+def _check_extras() -> None:
+    missing = [name for name in ("scipy", "simple_icd_10_cm") if find_spec(name) is None]
+    if missing:
+        raise BadInput(f"the demo needs {' and '.join(missing)}: pip install 'covey[demo]'")
 
 
 def _base(name: str) -> BaseFolder:
