@@ -129,7 +129,13 @@ class Anvil:
         self.stop()
 
     def start(self) -> None:
-        """Start and wait until the chain answers."""
+        """Start and wait until the chain answers. Raises DevnetError."""
+        with socket.socket() as probe:  # whoever listens there would be taken for the chain that is about to start
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", self.port))
+            except OSError as error:
+                raise DevnetError(f"port {self.port} cannot be used ({error.strerror}): choose another") from None
         self._log_path.parent.mkdir(parents=True, exist_ok=True)
         self._log = self._log_path.open("ab")
         command = [str(self.program), "--host", "127.0.0.1", "--port", str(self.port), "--chain-id", str(CHAIN_ID)]
@@ -144,7 +150,8 @@ class Anvil:
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             if self._process.poll() is not None:
-                raise DevnetError(f"anvil stopped at once (exit code {self._process.returncode}): see {self._log_path}")
+                code, said = self._process.returncode, last_line(self._log_path)
+                raise DevnetError(f"anvil stopped at once (exit code {code}): {said}; see {self._log_path}")
             try:
                 self.rpc("eth_chainId")
                 return
@@ -204,6 +211,15 @@ class Anvil:
     def set_balance(self, address: str, wei: int) -> None:
         """Give an account ether to pay for gas."""
         self.rpc("anvil_setBalance", address, hex(wei))
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that says something."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return lines[-1][:300] if lines else "it said nothing"
 
 
 def stop_group(process: subprocess.Popen[Any], *, grace_s: float) -> None:

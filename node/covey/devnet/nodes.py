@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from covey.devnet.anvil import last_line
 from covey.devnet.errors import DevnetError
 from covey.devnet.scenario import Behaviour
 
@@ -92,15 +93,6 @@ def _uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
     if caught:
         raise KeyboardInterrupt
-
-
-def last_line(log: Path) -> str:
-    """The last line of a log that says something."""
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    except OSError:
-        lines = []
-    return lines[-1][:300] if lines else "it said nothing"
 
 
 def last_warnings(logs: Sequence[Path]) -> list[str]:

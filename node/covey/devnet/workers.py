@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from covey.daemon.workers import Limits, ProcessExecutor
-from covey.devnet.anvil import stop_group
+from covey.devnet.anvil import last_line, stop_group
 from covey.devnet.errors import DevnetError
 
 START_S = 180.0
@@ -52,8 +52,6 @@ class WorkerServer:
     def check(self) -> None:
         """Raise DevnetError if the process has ended."""
         if self._process is not None and self._process.poll() is not None:
-            from covey.devnet.nodes import last_line
-
             raise DevnetError(
                 f"the worker process ended (exit code {self._process.returncode}): {last_line(self._log)}"
             )

@@ -179,6 +179,12 @@ def test_anvil_that_does_not_start_is_told(tmp_path: Path) -> None:
     program = tmp_path / "anvil"
     program.write_text("#!/bin/sh\necho broken >&2\nexit 3\n")
     program.chmod(0o755)
-    with pytest.raises(DevnetError, match=r"stopped at once \(exit code 3\)"):
+    with pytest.raises(DevnetError, match=r"stopped at once \(exit code 3\): broken"):
         Anvil(tmp_path / "anvil.log", program=program).start()
     assert "broken" in (tmp_path / "anvil.log").read_text()
+
+
+@pytest.mark.daemon
+def test_anvil_on_a_port_in_use_is_told(tmp_path: Path) -> None:
+    with Anvil(tmp_path / "first.log") as chain, pytest.raises(DevnetError, match=r"port \d+ cannot be used"):
+        Anvil(tmp_path / "second.log", port=chain.port).start()
