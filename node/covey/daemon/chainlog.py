@@ -35,26 +35,33 @@ class HeadView:
 
 
 class ChainLog:
-    """See `covey.chain.follower.Sink`. `world` is what the journal's events say, at any time."""
+    """See `covey.chain.follower.Sink`. `world` is what the journal's events say, before each look at the chain."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._stale = True
         self.world = World()
-        self._replay()
+        self._catch_up()
 
     def checkpoints(self) -> Sequence[Checkpoint]:
+        self._catch_up()
         return self._journal.checkpoints()
 
     def commit(self, events: Sequence[Event], checkpoint: Checkpoint) -> None:
         self._journal.commit(events, checkpoint)
+        self._stale = True  # until all are folded: an error on the way must not lose the rest
         for event in events:
             self.world.apply(event)
+        self._stale = False
 
     def rewind(self, block: int) -> None:
         self._journal.rewind(block)
-        self._replay()
+        self._stale = True
+        self._catch_up()
 
-    def _replay(self) -> None:
-        self.world = World()
-        for event in self._journal.events():
-            self.world.apply(event)
+    def _catch_up(self) -> None:
+        if self._stale:
+            self.world = World()
+            for event in self._journal.events():
+                self.world.apply(event)
+            self._stale = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from covey.daemon.background import Pending
 from covey.daemon.context import Context, Ended, Step, Waiting, declined
-from covey.daemon.duties.sending import reverted_as, send
+from covey.daemon.duties.sending import reverted_as, send, under_way
 from covey.daemon.duties.specs import base_of, spec_of
 from covey.daemon.plan import Duty
 from covey.daemon.policy import count_strata, earmark_of, unscorable
@@ -15,6 +15,8 @@ _NO_USE = ("RegistryNotSigner", "RegistryIsEntrant", "RegistryWindowClosed", "St
 
 
 def advance(ctx: Context, task: Task, duty: Duty) -> Step:
+    if (sent := under_way(ctx, duty)) is not None:
+        return sent
     if (reason := reverted_as(ctx, duty, *_NO_USE)) is not None:
         return declined(reason)
     spec = spec_of(ctx, task)

@@ -9,7 +9,7 @@ from pathlib import Path
 from covey.daemon.background import Pending
 from covey.daemon.context import Context, Ended, Step, Waiting, declined, log
 from covey.daemon.duties import jobs
-from covey.daemon.duties.sending import reverted_as, send, send_again
+from covey.daemon.duties.sending import reverted_as, send, send_again, under_way
 from covey.daemon.duties.specs import absolute, base_of, spec_of
 from covey.daemon.plan import Duty
 from covey.daemon.policy import unenterable
@@ -97,6 +97,8 @@ def _train(ctx: Context, task: Task, duty: Duty, spec: TaskSpec) -> Waiting | En
 
 def _commit(ctx: Context, task: Task, duty: Duty, digest: bytes, salt: bytes) -> Step:
     registry, token, rewards = ctx.contracts.registry, ctx.contracts.token, ctx.contracts.rewards
+    if (sent := under_way(ctx, duty)) is not None:
+        return sent
     if (reason := reverted_as(ctx, duty, *_NO_USE)) is not None:
         return declined(reason)
     max_fee = ctx.config.policy.max_fee

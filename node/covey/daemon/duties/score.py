@@ -13,7 +13,7 @@ from covey.daemon.context import Context, Ended, Step, Waiting, log
 from covey.daemon.duties import jobs
 from covey.daemon.duties.fetching import Fetched, fetch_entries
 from covey.daemon.duties.lookback import fetch_earlier
-from covey.daemon.duties.sending import send, under_way
+from covey.daemon.duties.sending import send, tx_key, under_way
 from covey.daemon.duties.specs import absolute, base_of, spec_of
 from covey.daemon.plan import Duty
 from covey.daemon.state import Task
@@ -39,8 +39,9 @@ def secret_name(ctx: Context, duty: Duty) -> str:
 
 def advance(ctx: Context, task: Task, duty: Duty) -> Step:
     secret = ctx.journal.secret(secret_name(ctx, duty))
-    if under_way(ctx, duty, "abstain"):
-        return _abstain(ctx, task, duty, "it was said before")
+    for tag in ("", "abstain"):  # never both
+        if (sent := under_way(ctx, duty, tag)) is not None:
+            return sent
     if secret is None:
         scored = _score(ctx, task, duty)
         if isinstance(scored, Waiting):
@@ -179,7 +180,7 @@ def _commit(ctx: Context, task: Task, duty: Duty, secret: dict[str, Any]) -> Ste
 
 def _abstain(ctx: Context, task: Task, duty: Duty, why: str) -> Step:
     scoring, operator = ctx.contracts.scoring, ctx.me.operator
-    if not under_way(ctx, duty, "abstain"):
+    if ctx.sender.request(tx_key(duty, "abstain")) is None:
         log.warning("abstaining", extra={"task": task.id, "duty": duty.key, "reason": why})
         ctx.executor.cancel(duty.key)
     call = scoring.abstain(task.id, operator)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from covey.chain.contracts import Call
-from covey.chain.tx_store import TxRequest, TxStatus
+from covey.chain.tx_store import TxStatus
 from covey.daemon.context import Context, Waiting, log
 from covey.daemon.plan import ANYONE, NEVER, Duty, turn
 
@@ -23,9 +23,9 @@ def tx_key(duty: Duty, tag: str = "") -> str:
 def send(ctx: Context, duty: Duty, call: Call, over: Callable[[], bool], tag: str = "") -> Waiting:
     """Get `call` into the chain unless `over()` says at the head that its effect is already there."""
     key = tx_key(duty, tag)
+    if (sent := under_way(ctx, duty, tag)) is not None:
+        return sent
     request = ctx.sender.request(key)
-    if request is not None and request.status not in _FAILURES:
-        return Waiting(_told(request))
     if over():
         return Waiting("done at the head; its event is not settled yet")
     if request is not None and not ctx.pauses.over(key):
@@ -77,12 +77,10 @@ def reverted_as(ctx: Context, duty: Duty, *names: str, tag: str = "") -> str | N
     return request.outcome if any(f"{name}(" in request.outcome for name in names) else None
 
 
-def under_way(ctx: Context, duty: Duty, tag: str = "") -> bool:
-    """Whether a transaction was asked for and has not failed."""
+def under_way(ctx: Context, duty: Duty, tag: str = "") -> Waiting | None:
+    """How far the duty's transaction is; None where none was asked for, or where it failed."""
     request = ctx.sender.request(tx_key(duty, tag))
-    return request is not None and request.status not in _FAILURES
-
-
-def _told(request: TxRequest) -> str:
+    if request is None or request.status in _FAILURES:
+        return None
     where = f" in block {request.block}" if request.block is not None else ""
-    return f"transaction {request.status.value}{where}" + (f": {request.outcome}" if request.outcome else "")
+    return Waiting(f"transaction {request.status.value}{where}" + (f": {request.outcome}" if request.outcome else ""))
