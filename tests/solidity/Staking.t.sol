@@ -249,6 +249,23 @@ contract StakingTest is StakingFixture {
         assertApproxEqAbs(token.balanceOf(rewardAddress), 7e18 + 9e18 + 5e18, 1);
     }
 
+    /// @dev With fewer real shares than virtual ones most of a drip would be locked in with the virtual ones.
+    function testFuzzAPoolOfDustCountsAsEmpty(uint256 dust) public {
+        dust = bound(dust, 1, 1e12 - 1);
+        address target = makeAddr("target");
+        address rewards = makeAddr("its reward address");
+        register(target, rewards);
+        stake(target, alice, dust);
+        reward(target, 10e18);
+        assertEq(token.balanceOf(rewards), 10e18);
+        assertEq(staking.poolOf(target).undripped, 0);
+        // One share more than dust, and the reward is the pool's.
+        stake(target, alice, 1e12 - dust);
+        reward(target, 10e18);
+        assertEq(token.balanceOf(rewards), 11e18);
+        assertEq(staking.poolOf(target).undripped, 9e18);
+    }
+
     // ---- checkpoints
 
     function testFuzzStakeAtEqualsAPlainList(uint256[] calldata moves) public {
