@@ -119,7 +119,24 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "trainable_token_indices": (None,),
     "auto_mapping": (None,),
     "revision": (None,),
+    "megatron_config": (None,),
+    "megatron_core": ("megatron.core",),  # read only together with megatron_config
+    "loftq_config": ({}, None),
+    "eva_config": (None,),
+    "corda_config": (None,),
+    "lora_ga_config": (None,),
+    "velora_config": (None,),
+    "monteclora_config": (None,),
+    "arrow_config": (None,),
+    "kasa_config": (None,),
+    "alora_invocation_tokens": (None,),
+    "layer_replication": (None,),
+    "use_qalora": (False,),
+    "qalora_group_size": (16,),  # read only together with use_qalora
+    "use_bdlora": (None,),
+    "ensure_weight_tying": (False,),
 }
+_LABELS = ("base_model_name_or_path", "peft_version")  # text that decides nothing
 
 
 def check_header(folder: Path, base_config: dict[str, Any], limits: AdapterLimits) -> AdapterHeader:
@@ -228,7 +245,7 @@ def _check_config(config: dict[str, Any], limits: AdapterLimits) -> tuple[int, f
     for field, value in config.items():
         if field in _NEUTRAL:
             _require(any(type(value) is type(v) and value == v for v in _NEUTRAL[field]), field, value)
-        elif field == "base_model_name_or_path":
+        elif field in _LABELS:
             _require(value is None or (isinstance(value, str) and len(value) <= 256), field, value)
         elif field == "lora_dropout":
             _require(_is_number(value) and 0 <= value < 1, field, value)

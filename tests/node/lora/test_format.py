@@ -74,7 +74,7 @@ def test_peft_loads_it_as_it_is_and_computes_the_same(name: str, trained: Traine
 
 def test_what_peft_writes_is_accepted_but_for_its_readme(trained: Trained, tiny: BaseFolder, tmp_path: Path) -> None:
     model = PeftModel.from_pretrained(load_base(tiny, "float32").model, str(trained["first"][0]))
-    model.save_pretrained(str(tmp_path))
+    model.save_pretrained(str(tmp_path), save_embedding_layers=False)
     (tmp_path / "README.md").unlink()
     config = json.loads((tmp_path / "adapter_config.json").read_text())
     assert len(config) > 20

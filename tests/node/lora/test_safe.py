@@ -105,6 +105,10 @@ def rename(arrays: dict[str, np.ndarray[Any, Any]]) -> None:
     arrays["base_model.model.lm_head.lora_A.weight"] = arrays.pop(name)
 
 
+def drop(arrays: dict[str, np.ndarray[Any, Any]]) -> None:
+    del arrays[next(iter(arrays))]
+
+
 def set_value(value: float) -> Callable[[dict[str, np.ndarray[Any, Any]]], None]:
     def edit(arrays: dict[str, np.ndarray[Any, Any]]) -> None:
         next(iter(arrays.values()))[0, 0] = value
@@ -165,7 +169,7 @@ CASES: list[tuple[str, Change, Refusal]] = [
     ("a target not allowed", config(target_modules=["lm_head"]), Refusal.FORBIDDEN_TARGET),
     ("fewer targets than tensors", config(target_modules=["q_proj"]), Refusal.UNEXPECTED_TENSOR),
     ("a lower rank than the tensors'", config(r=4), Refusal.BAD_SHAPE),
-    ("a tensor missing", tensors(lambda a: a.pop(next(iter(a))) and None), Refusal.MISSING_TENSOR),
+    ("a tensor missing", tensors(drop), Refusal.MISSING_TENSOR),
     ("a tensor of another module", tensors(rename), Refusal.UNEXPECTED_TENSOR),
     ("a transposed tensor", tensors(transpose), Refusal.BAD_SHAPE),
     ("float64", tensors(as_float64), Refusal.BAD_DTYPE),
