@@ -54,7 +54,7 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> icd10.Split:
 
 @pytest.fixture(scope="session")
 def runner() -> Runner:
-    return Runner(default_threads=2)
+    return Runner(default_threads=1)
 
 
 @pytest.fixture(scope="session")

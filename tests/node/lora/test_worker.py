@@ -101,7 +101,7 @@ def test_a_forked_child_repeats_what_this_process_computes(
     tmp_path: Path,
 ) -> None:
     lines, answers, _ = connection
-    _, answer = ask(lines, answers, train_job(tmp_path / "out") | {"threads": 2})
+    _, answer = ask(lines, answers, train_job(tmp_path / "out") | {"threads": 1})
     assert answer["result"]["losses"] == pytest.approx(trained["first"][1]["losses"], rel=1e-6)
     _, answer = ask(lines, answers, {"kind": "nothing"})
     assert answer["kind"] == "bad_job"
