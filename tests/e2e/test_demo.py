@@ -140,21 +140,26 @@ def test_delegator_enters_and_leaves_on_the_network(kept: tuple[DemoResult, Path
     result, out, where = kept
     operator = next(entry.operator for entry in result.entries if entry.honest)
     key = ["--keystore", str(out / "keys/anchor-lab-owner.json"), "--password-file", str(out / "keys/password")]
-    # The owner's tokens are all staked, so it first takes some of its own stake out.
-    owner = next(row.operator for row in result.validators if row.name == "Anchor Lab")
-    left = covey("undelegate", owner, "100CVY", *where, *key)
+    entered = covey("delegate", operator, "5CVY", *where, *key)  # out of the commission that the owner was paid
+    assert [one["what"].split()[0] for one in entered["transactions"]] == ["allow", "delegate"]
+    left = covey("undelegate", operator, "all", *where, *key)
     assert len(left["transactions"]) == 1
-    done = subprocess.run(
-        [*COMMAND, "withdraw", *where, *key], capture_output=True, text=True, env=environment(), timeout=60, check=False
-    )
-    assert done.returncode == 2
-    assert "nothing to withdraw" in done.stderr
-    done = subprocess.run(
-        [*COMMAND, "delegate", operator, "5CVY", *where, *key],
-        capture_output=True, text=True, env=environment(), timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "less than 5.0000" in done.stderr
+    refusals = {
+        "withdraw": "nothing to withdraw",
+        f"undelegate {operator} all": "has nothing in the pool",
+        f"delegate {operator} 1000000CVY": "less than 1,000,000.0000",
+        f"delegate {'0x' + 'ab' * 20} 5CVY": "is not an operator",
+        "claim 7": "no task 7",
+        "explain 7": "no task 7",
+        "task show 7": "no task 7",
+    }
+    for line, told in refusals.items():
+        done = subprocess.run(
+            [*COMMAND, *line.split(), *where, *(key if "task" not in line and "explain" not in line else [])],
+            capture_output=True, text=True, env=environment(), timeout=60, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert told in done.stderr
 
 
 def test_demo_with_another_seed_and_more_validators(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 def tokens(wei: int, places: int = 4) -> str:
     """Wei as CVY, rounded down, thousands separated."""
     whole, rest = divmod(wei, CVY)
-    return f"{whole:,}.{rest // 10 ** (18 - places):0{places}d}"
+    return f"{whole:,}.{rest // 10 ** (18 - places):0{places}d}" if places else f"{whole:,}"
 
 
 def moment(timestamp: int) -> str:
