@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -12,12 +11,11 @@ from typing import Annotated, Self
 from eth_utils.address import to_checksum_address
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from covey.chain.units import CVY, to_wei
 from covey.daemon import layered
 from covey.daemon.layered import ConfigError
 
-__all__ = ["ConfigError", "NodeConfig", "Policy", "Role", "parse_amount"]
-
-CVY = 10**18
+__all__ = ["CVY", "ConfigError", "NodeConfig", "Policy", "Role", "parse_amount"]
 
 
 class Role(StrEnum):
@@ -28,20 +26,16 @@ class Role(StrEnum):
 def parse_amount(value: object) -> int:
     """An amount of CVY in wei: a bare integer is wei, text carries its unit ("250 CVY", "1000 wei")."""
     if isinstance(value, int) and not isinstance(value, bool):
-        amount: Decimal | int = value
-    elif isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(CVY|wei)?\s*", value)):
-        number, unit = match.groups()
-        try:
-            amount = Decimal(number) * (CVY if unit == "CVY" else 1)
-        except InvalidOperation:
-            raise ValueError(f"{value!r} is not an amount") from None
-        if amount != int(amount):
-            raise ValueError(f"{value!r} is finer than one wei")
+        amount = value
+    elif isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+)\s*(?:wei)?\s*", value)):
+        amount = int(match[1])
+    elif isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*CVY\s*", value)):
+        amount = to_wei(match[1])
     else:
-        raise ValueError(f"{value!r} is not an amount; write '250 CVY', or an integer for wei")
+        raise ValueError(f"{value!r} is not an amount; write '250 CVY', or a whole number for wei")
     if not 0 <= amount < 2**128:
-        raise ValueError(f"{value!r} is outside 0…2^128−1 wei")
-    return int(amount)
+        raise ValueError(f"{value!r} is not an amount between 0 and 2^128 − 1 wei")
+    return amount
 
 
 def _address(value: str) -> str:

@@ -65,7 +65,7 @@ def test_an_empty_variable_is_not_set(file: Path) -> None:
         ({"executor": "ssh"}, {}, "--executor: 'ssh' is neither"),
         ({"gateway_listen": "localhost"}, {}, "--gateway-listen: 'localhost' is not host:port"),
         ({"roles": ["trainer"]}, {}, "a trainer needs training_records"),
-        ({"policy_max_fee": "1.5 wei"}, {}, "--policy-max-fee: '1.5 wei' is finer than one wei"),
+        ({"policy_max_fee": "1.5 wei"}, {}, "--policy-max-fee: '1.5 wei' is not an amount"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(
@@ -111,7 +111,16 @@ def test_no_such_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "wei"), [(7, 7), ("7", 7), ("7 wei", 7), ("7 CVY", 7 * CVY), ("0.25CVY", CVY // 4), ("0", 0)]
+    ("value", "wei"),
+    [
+        (7, 7),
+        ("7", 7),
+        ("7 wei", 7),
+        ("7 CVY", 7 * CVY),
+        ("0.25CVY", CVY // 4),
+        ("0", 0),
+        ("123456789.123456789012345678 CVY", 123456789123456789012345678),
+    ],
 )
 def test_amounts(value: object, wei: int) -> None:
     assert parse_amount(value) == wei
@@ -121,5 +130,5 @@ def test_amounts(value: object, wei: int) -> None:
     "value", ["", "-1", "1e3", "1.5", "7 ETH", True, 1.5, None, 2**128, "0.0000000000000000001 CVY"]
 )
 def test_what_is_no_amount(value: object) -> None:
-    with pytest.raises(ValueError, match=r"amount|wei"):
+    with pytest.raises(ValueError, match=r"amount|decimals"):
         parse_amount(value)
