@@ -30,7 +30,10 @@ def parse_amount(value: object) -> int:
     elif isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+)\s*(?:wei)?\s*", value)):
         amount = int(match[1])
     elif isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*CVY\s*", value)):
-        amount = to_wei(match[1])
+        try:
+            amount = to_wei(match[1])
+        except ValueError:
+            raise ValueError(f"{value!r} is finer than one wei, or too large") from None
     else:
         raise ValueError(f"{value!r} is not an amount; write '250 CVY', or a whole number for wei")
     if not 0 <= amount < 2**128:
