@@ -1,4 +1,4 @@
-"""Unit tests of the node open no sockets: one that tries fails, unless it is marked `daemon`, and then to loopback only."""
+"""Unit tests of the node open no sockets: one that tries fails. Those marked `daemon` may use loopback."""
 
 from __future__ import annotations
 
