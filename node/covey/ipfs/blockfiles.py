@@ -14,7 +14,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -183,13 +183,15 @@ class Batch:
         elif full:
             self.commit()
 
-    def commit(self) -> None:
-        """Put all blocks in place, durably."""
+    def commit(self, then: Iterable[tuple[str, Path]] = ()) -> None:
+        """Put all blocks in place, and after them the temporary files of ``then`` at their paths, durably."""
         with self._lock:
             pending, self._pending = self._pending, {}
             self._files.sync()
             for digest, temporary in pending.items():
                 self._files.place(temporary, digest)
+            for temporary, path in then:
+                os.rename(temporary, path)
             self._files.sync()
 
     def discard(self) -> None:

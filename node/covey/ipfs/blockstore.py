@@ -1,7 +1,8 @@
 """The embedded store: block files, pins, and garbage collection within a quota.
 
     <root>/blocks, <root>/tmp   see `covey.ipfs.blockfiles`
-    <root>/pins/bafy….json      {"name": …, "partial": …}
+    <root>/pins/bafy….pin       content to keep; the file holds the name that its owner gave it
+    <root>/pins/bafy….partial   content that is being fetched, spared for a while
     <root>/lock                 shared while content is added, exclusive while garbage is collected
 
 Several processes may use one store at a time. A crash at any instruction leaves only whole blocks, and strays that the
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ from covey.ipfs.cid import DAG_PB, Cid
 from covey.ipfs.dag import DEFAULT_LIMITS, Limits, plan
 from covey.ipfs.dagpb import decode_node
 from covey.ipfs.disk import sync_folder
-from covey.ipfs.errors import CorruptBlock, InvalidContent, LimitExceeded, NotFound, StoreBusy, StoreFull
+from covey.ipfs.errors import CorruptBlock, InvalidCid, InvalidContent, LimitExceeded, NotFound, StoreBusy, StoreFull
 from covey.ipfs.store import Pin, Store
 from covey.ipfs.unixfs import Content, build, content_bytes
 
@@ -92,11 +92,9 @@ class BlockStore(Store):
         with self._lock(fcntl.LOCK_SH), ThreadPoolExecutor(_WRITERS) as pool:
             try:
                 cids = [build(content, batch.put, pool).cid for content in contents]
-                batch.commit()
+                batch.commit(self._new_pins(cids, name) if pin else ())
             finally:
                 batch.discard()
-            if pin:
-                self._write_pins(cids, name)
         return cids
 
     def import_car(self, stream: BinaryIO, limits: Limits = DEFAULT_LIMITS, *, pin: bool = True, name: str = "") -> Cid:
@@ -123,7 +121,7 @@ class BlockStore(Store):
             except NotFound:
                 raise InvalidContent(f"the CAR of {root} lacks some of its blocks") from None
             if pin:
-                self._write_pins([root], name)
+                batch.commit(self._new_pins([root], name))
         return root
 
     # -- pins ---------------------------------------------------------------------------------------------------------
@@ -133,14 +131,12 @@ class BlockStore(Store):
         with self._lock(fcntl.LOCK_SH):
             if not self.has(cid):
                 raise NotFound(f"{cid} is not completely in {self.root}: fetch it before pinning it")
-            self._files.sync()
-            self._write_pins([cid], name)
+            self._files.batch().commit(self._new_pins([cid], name))
+        self._pin_path(cid, partial=True).unlink(missing_ok=True)
 
     def pin_partial(self, cid: Cid) -> None:
-        """Spare what arrives of a directory that is still being fetched, unless it is pinned already."""
-        pinned = self._read_pin(self._pin_path(cid))
-        if pinned is None or pinned[1]:
-            self._write_pins([cid], "", partial=True)
+        """Spare what arrives of a directory that is still being fetched."""
+        self._pin_path(cid, partial=True).touch()
 
     def unpin(self, cid: Cid) -> None:
         """See `Store.unpin`."""
@@ -152,39 +148,27 @@ class BlockStore(Store):
 
     def unpin_partial(self, cid: Cid) -> None:
         """End `pin_partial`; a pin proper stays."""
-        pinned = self._read_pin(self._pin_path(cid))
-        if pinned is not None and pinned[1]:
-            with contextlib.suppress(FileNotFoundError):
-                self._pin_path(cid).unlink()
+        self._pin_path(cid, partial=True).unlink(missing_ok=True)
 
     def pins(self) -> tuple[Pin, ...]:
         """See `Store.pins`."""
-        return tuple(sorted((pin for pin, partial in self._all_pins() if not partial), key=lambda pin: str(pin.cid)))
+        found = []
+        for cid in self._pinned(partial=False):
+            with contextlib.suppress(FileNotFoundError):  # unpinned meanwhile
+                found.append(Pin(cid, self._pin_path(cid).read_text(encoding="utf-8", errors="replace")))
+        return tuple(sorted(found, key=lambda pin: str(pin.cid)))
 
-    def _pin_path(self, cid: Cid) -> Path:
-        return self._pins / f"{cid}.json"
+    def _pin_path(self, cid: Cid, *, partial: bool = False) -> Path:
+        return self._pins / f"{cid}.{'partial' if partial else 'pin'}"
 
-    def _write_pins(self, cids: Iterable[Cid], name: str, *, partial: bool = False) -> None:
-        record = json.dumps({"name": name, "partial": partial}).encode()
-        for cid in cids:
-            os.rename(self._files.write_temporary(record), self._pin_path(cid))
-        if not partial:
-            self._files.sync()
+    def _new_pins(self, cids: Iterable[Cid], name: str) -> list[tuple[str, Path]]:
+        """Pins on their way, for a batch to put in place once the blocks are."""
+        return [(self._files.write_temporary(name.encode()), self._pin_path(cid)) for cid in dict.fromkeys(cids)]
 
-    def _read_pin(self, path: Path) -> tuple[Pin, bool] | None:
-        try:
-            record = json.loads(path.read_bytes())
-            return Pin(Cid.parse(path.stem), str(record["name"])), bool(record["partial"])
-        except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError):
-            raise CorruptBlock(f'{path} is damaged: write {{"name": "", "partial": false}} into it') from None
-
-    def _all_pins(self) -> Iterator[tuple[Pin, bool]]:
-        for path in self._pins.glob("*.json"):
-            pinned = self._read_pin(path)
-            if pinned is not None:
-                yield pinned
+    def _pinned(self, *, partial: bool) -> Iterator[Cid]:
+        for path in self._pins.glob("*.partial" if partial else "*.pin"):
+            with contextlib.suppress(InvalidCid):  # a stranger's file
+                yield Cid.parse(path.stem)
 
     # -- space --------------------------------------------------------------------------------------------------------
 
@@ -230,12 +214,13 @@ class BlockStore(Store):
         A partial pin that nobody has touched for a day is of a fetch that was given up: it is removed.
         """
         reached: set[Cid] = set()
-        pending = []
-        for pin, partial in list(self._all_pins()):
-            if partial and self._pin_path(pin.cid).stat().st_mtime < time.time() - _PARTIAL_AGE_S:
-                self.unpin_partial(pin.cid)
-            else:
-                pending.append(pin.cid)
+        pending = list(self._pinned(partial=False))
+        for cid in self._pinned(partial=True):
+            with contextlib.suppress(FileNotFoundError):
+                if self._pin_path(cid, partial=True).stat().st_mtime < time.time() - _PARTIAL_AGE_S:
+                    self.unpin_partial(cid)
+                else:
+                    pending.append(cid)
         while pending:
             cid = pending.pop()
             if cid in reached:

@@ -261,12 +261,15 @@ def test_an_unusable_folder_is_named(tmp_path: Path) -> None:
             open_store(location)
 
 
-def test_a_damaged_pin_says_how_to_mend_it(embedded: BlockStore) -> None:
-    embedded.add_directory({"f": b"x"})
+def test_a_damaged_pin_still_keeps(embedded: BlockStore) -> None:
+    cid = embedded.add_directory({"f": b"x"}, name="ü")
     (pin,) = (embedded.root / "pins").iterdir()
-    pin.write_bytes(b"{")
-    with pytest.raises(CorruptBlock, match="is damaged: write"):
-        embedded.pins()
+    (embedded.root / "pins" / "stranger.pin").touch()
+    pin.write_bytes(pin.read_bytes()[:1])
+    assert [(pin.cid, pin.name) for pin in embedded.pins()] == [(cid, "\ufffd")]
+    assert embedded.collect() == 0
+    embedded.unpin(cid)
+    assert embedded.collect() > 0
 
 
 def test_blocks_that_are_too_large_are_not_read(embedded: BlockStore) -> None:

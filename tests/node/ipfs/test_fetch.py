@@ -99,7 +99,7 @@ def test_a_directory_is_fetched_and_kept(embedded: BlockStore, remote: BlockStor
         assert list((embedded.root / "pins").iterdir()) == []
         fetcher.pin(cid, "kept")
     assert [(pin.cid, pin.name) for pin in embedded.pins()] == [(cid, "kept")]
-    assert list((embedded.root / "pins").iterdir()) == [embedded.root / "pins" / f"{cid}.json"]
+    assert list((embedded.root / "pins").iterdir()) == [embedded.root / "pins" / f"{cid}.pin"]
 
 
 def test_one_small_file_costs_only_its_own_blocks(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
