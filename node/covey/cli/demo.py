@@ -84,10 +84,10 @@ class LiveView:
         self._finish()
         self._task = self._progress.add_task(f"{name:<22}", total=None, told="")
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: int, total: int, share: float) -> None:
         """See `covey.devnet.demo.View`."""
         if self._task is not None:
-            self._progress.update(self._task, completed=done, total=total, told=f"{done}/{total} {what}")
+            self._progress.update(self._task, completed=share, total=1.0, told=f"{done}/{total} {what}")
 
     def note(self, text: str) -> None:
         """See `covey.devnet.demo.View`."""

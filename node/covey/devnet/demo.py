@@ -16,6 +16,7 @@ from covey.devnet.errors import BadInput, DevnetError
 from covey.devnet.local import LocalNetwork, claim_folder, ended_by_signals
 from covey.devnet.nodes import Nodes, last_warnings
 from covey.devnet.operators import Operator, enlist
+from covey.devnet.progress import Progress
 from covey.devnet.report import render
 from covey.devnet.result import DemoResult, Phase
 from covey.devnet.tally import tally
@@ -48,8 +49,8 @@ class View(Protocol):
     def phase(self, name: str) -> None:
         """A part of the run begins; the one before is over."""
 
-    def progress(self, what: str, done: int, total: int) -> None:
-        """How far the part is."""
+    def progress(self, what: str, done: int, total: int, share: float) -> None:
+        """How far the part is: `done` of `total`, and the share of its work that is done, 0 to 1."""
 
     def note(self, text: str) -> None:
         """A line worth keeping."""
@@ -179,9 +180,15 @@ def _drive(
         nodes.check()
         workers.check()
 
+    jobs = Progress({operator.who.slug: operator.health_port for operator in operators})
+
     def follow(step: driver.Step) -> None:
+        def tell(done: int, total: int) -> None:
+            clock.view.progress(step.unit, done, total, jobs.share() if step.slow else done / max(1, total))
+
+        jobs.begin()
         with clock.phase(step.name):
-            driver.follow(watch, step, alive, lambda done, total: clock.view.progress(step.unit, done, total))
+            driver.follow(watch, step, alive, tell)
 
     try:
         for step in driver.steps(entrants, len(operators) - entrants, watch.chain.names):

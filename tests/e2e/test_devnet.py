@@ -1,0 +1,210 @@
+"""The operator guide's commands on `covey devnet`: set up, stake, delegate, leave, post a task, look at it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from covey.devnet import scenario
+from covey.devnet.anvil import free_port
+from covey.lora.bases import resolve
+
+COMMAND = [sys.executable, "-c", "from covey.cli.main import run; run()"]
+
+pytestmark = [pytest.mark.daemon, pytest.mark.timeout(300)]
+
+
+@dataclass(frozen=True)
+class Devnet:
+    """A running local network."""
+
+    folder: Path
+    facts: dict[str, Any]
+
+    def key(self, number: int, prefix: str = "") -> list[str]:
+        """Options that name a funded account's key."""
+        account = self.facts["accounts"][number - 1]
+        return [f"--{prefix}keystore", account["keystore"], f"--{prefix}password-file", self.facts["password_file"]]
+
+    def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run a command on this network; it must end with `code`."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("COVEY_")}
+        environment |= {"COVEY_RPC_URLS": self.facts["rpc_url"], "COVEY_DEPLOYMENT": self.facts["deployment"]}
+        environment["HOME"] = str(self.folder)
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=self.folder,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        return done
+
+    def json(self, *arguments: str) -> Any:
+        """The JSON that a command prints."""
+        return json.loads(self.run(*arguments, "--json").stdout)
+
+
+@pytest.fixture(scope="module")
+def devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
+    """A network with five funded accounts, ended by Ctrl-C."""
+    folder = tmp_path_factory.mktemp("devnet")
+    process = subprocess.Popen(
+        [*COMMAND, "devnet", "--port", str(free_port()), "--out", str(folder / "net"), "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        lines = []
+        while (line := process.stdout.readline()) and line != "}\n":
+            lines.append(line)
+        assert lines, process.stderr.read()[-2000:]
+        (folder / "heldout.jsonl").write_text('{"text": "a record", "stratum": "all"}\n')
+        yield Devnet(folder, json.loads("".join(lines) + "}"))
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def operator(devnet: Devnet) -> str:
+    """An operator whose owner is account 1 and whose signer is account 2; its settings are in `node`."""
+    devnet.run("init", "node", "--role", "validator", "--heldout-records", "heldout.jsonl", *devnet.key(2))
+    told = devnet.json("stake", "1500CVY", "--config", "node/covey.toml", *devnet.key(1, "owner-"))
+    assert [one["what"].split()[0] for one in told["transactions"]] == ["register", "allow", "delegate"]
+    return str(told["operator"])
+
+
+def test_check_is_content(devnet: Devnet, operator: str) -> None:
+    found = {one["what"]: one for one in devnet.json("check", "--config", "node/covey.toml")}
+    assert found["chain"]["state"] == found["keystore"]["state"] == found["operator"]["state"] == "ok"
+    assert operator in found["operator"]["told"]
+
+
+def test_check_finds_the_wrong_chain(devnet: Devnet, tmp_path: Path) -> None:
+    wrong = tmp_path / "1"
+    wrong.mkdir()
+    for file in Path(devnet.facts["deployment"]).iterdir():
+        (wrong / file.name).write_text(file.read_text().replace('"chainId": 31337', '"chainId": 1'))
+    (tmp_path / "covey.toml").write_text(f'deployment = "{wrong}"\nrpc_urls = ["{devnet.facts["rpc_url"]}"]\n')
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVEY_")}
+    done = subprocess.run(
+        [*COMMAND, "check", "--config", str(tmp_path / "covey.toml"), "--json"],
+        capture_output=True, text=True, env=environment, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    chain = next(one for one in json.loads(done.stdout) if one["what"] == "chain")
+    assert chain["state"] == "bad"
+    assert "31337" in chain["told"]
+
+
+def test_stake_again_only_adds(devnet: Devnet, operator: str) -> None:
+    before = devnet.json("status", "--config", "node/covey.toml")
+    told = devnet.json("stake", "500CVY", "--config", "node/covey.toml", *devnet.key(1, "owner-"))
+    after = devnet.json("status", "--config", "node/covey.toml")
+    assert "register" not in told["transactions"][0]["what"]
+    assert int(after["self_bond"]) - int(before["self_bond"]) == 500 * scenario.CVY
+    assert after["node"] is None, "no daemon runs"
+    assert after["operator"] == operator
+
+
+def test_delegator_comes_and_goes(devnet: Devnet, operator: str) -> None:
+    key = devnet.key(3)
+    devnet.run("delegate", operator, "300CVY", *key)
+    devnet.run("undelegate", operator, "100CVY", *key)
+    refused = devnet.run("withdraw", *key, code=2)
+    assert "nothing to withdraw" in refused.stderr
+    assert "the next of 1 is over at" in refused.stderr
+    assert "not yet" in devnet.run("withdraw", "1", *key, code=2).stderr
+    assert "no unbonding entry 9" in devnet.run("withdraw", "9", *key, code=2).stderr
+    assert "less than 900.0000" in devnet.run("undelegate", operator, "900CVY", *key, code=2).stderr
+
+
+def test_wrong_password_is_told(devnet: Devnet, operator: str, tmp_path: Path) -> None:
+    (tmp_path / "wrong").write_text("not it\n")
+    keystore = devnet.key(3)[1]
+    told = devnet.run(
+        "delegate", operator, "1CVY", "--keystore", keystore, "--password-file", str(tmp_path / "wrong"), code=2
+    )
+    assert "wrong password" in told.stderr
+
+
+def test_task_is_posted_listed_and_shown(devnet: Devnet, operator: str) -> None:
+    spec = scenario.task_spec(resolve("tiny"), ["one", "two"])
+    (devnet.folder / "spec.json").write_text(json.dumps(spec.model_dump(mode="json", exclude_none=True), indent=1))
+    key = devnet.key(4, "owner-")
+    assert "has no unit" not in devnet.run("task", "create", "spec.json", "--bounty", "0CVY", *key, code=2).stderr
+    assert "no block store" in devnet.run("task", "create", "spec.json", "--bounty", "50CVY", *key, code=2).stderr
+    posted = devnet.json(
+        "task", "create", "spec.json", "--bounty", "50CVY", "--entry-commit", "600", "--store", "blocks", *key
+    )
+    listed = devnet.json("task", "list", "--running")
+    assert [task["task"] for task in listed] == [posted["task"]]
+    shown = devnet.json("task", "show", str(posted["task"]), "--store", "blocks")
+    assert shown["phase"] == "entry commit"
+    assert shown["spec"]["strata"][1]["name"] == "two"
+    assert shown["params"]["h"] == spec.scoring.h
+    assert shown["schedule"]["entry_commit_end"] - shown["schedule"]["created_at"] == 600
+    people = devnet.run("task", "show", str(posted["task"])).stdout
+    assert "entry commit" in people
+    assert "could not be fetched" in people
+    why = devnet.json("explain", str(posted["task"]))
+    assert why["stage"] == "0 entries committed, 0 revealed, 0 validators enrolled"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--bounty", "0.5CVY"], "below the minimum"),
+        (["--bond", "0.5CVY"], "--bond"),
+        (["--min-stake", "1CVY"], "--min-stake"),
+        (["--max-entries", "60000"], "--max-entries"),
+        (["--bounty", "9000000CVY"], "bounty and bond take"),
+    ],
+)
+def test_task_that_the_registry_would_refuse_is_not_sent(
+    devnet: Devnet, operator: str, options: list[str], told: str
+) -> None:
+    spec = scenario.task_spec(resolve("tiny"), ["one", "two"])
+    (devnet.folder / "spec.json").write_text(json.dumps(spec.model_dump(mode="json", exclude_none=True)))
+    done = devnet.run(
+        "task", "create", "spec.json", *options, "--store", "other-blocks", *devnet.key(4, "owner-"), code=2
+    )
+    assert told in done.stderr
+
+
+def test_revert_is_told_in_one_line(devnet: Devnet, operator: str) -> None:
+    """An operator cannot enrol before the enrolment window; nothing but the reason is printed."""
+    spec = scenario.task_spec(resolve("tiny"), ["one", "two"])
+    (devnet.folder / "spec.json").write_text(json.dumps(spec.model_dump(mode="json", exclude_none=True)))
+    posted = devnet.json(
+        "task",
+        "create",
+        "spec.json",
+        "--bounty",
+        "50CVY",
+        "--entry-commit",
+        "600",
+        "--store",
+        "more",
+        *devnet.key(4, "owner-"),
+    )
+    done = devnet.run("enrol", str(posted["task"]), "100CVY", "--config", "node/covey.toml", code=1)
+    assert done.stderr.count("\n") == 1
+    assert "window" in done.stderr
