@@ -117,6 +117,14 @@ class Node:
         self.process.kill()
         self.process.wait()
 
+    def lose_journal(self) -> None:
+        """Kill it and take its database away; the file of secrets stays."""
+        self.kill()
+        lost = list((self.settings.parent / "data").glob("journal.sqlite*"))
+        assert lost, "there was no journal to lose"
+        for path in lost:
+            path.unlink()
+
     def stop(self) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)

@@ -1,5 +1,7 @@
 """Daemons on a real chain take a task from its posting to the last claim, killed in every phase on the way.
 
+A trainer and a validator even lose their journals between commit and reveal: the second copy of their secrets serves.
+
 Beside two trainers and two validators that work, one trainer's files can be fetched by nobody, and one validator's
 workers cannot start: the first gets a zero, the second abstains, and nobody else notices.
 """
@@ -54,8 +56,9 @@ def test_a_task_is_earned_through_kills_a_vanished_entry_and_a_broken_machine(ne
     net.jump(schedule.entry_commit_end)
     restart(validators[0])
     net.wait("enrolment", lambda: len(net.task(task_id).enrolled) == 3)
+    trainers[0].lose_journal()
     net.jump(schedule.enrol_end)
-    restart(trainers[0])
+    trainers[0].start()
     net.wait("entry reveals", lambda: len(net.task(task_id).lanes) == 3)
     net.jump(schedule.entry_reveal_end)
     net.wait("the seed", lambda: (c := net.task(task_id).committee) is not None and c.seeded)
@@ -66,8 +69,9 @@ def test_a_task_is_earned_through_kills_a_vanished_entry_and_a_broken_machine(ne
     restart(validators[0])
     net.wait("rows", lambda: len(committee_of(net.task(task_id)).committed) == 2)
     net.wait("an abstention", lambda: set(committee_of(net.task(task_id)).abstained) == {broken.operator})
+    validators[0].lose_journal()
     net.jump(committee.commit_end)
-    restart(validators[0])
+    validators[0].start()
     net.wait("the end", lambda: net.task(task_id).outcome != Outcome.RUNNING)
     restart(trainers[0], validators[0])
 
