@@ -63,6 +63,17 @@ contract PackedCheckpointsTest is Test {
         assertEq(trace.pairs[3], 0);
     }
 
+    function testASecondPushOfATimeReplacesTheLowHalf() public {
+        push(5, 1);
+        push(5, 2);
+        assertEq(count, 1);
+        assertEq(trace.pairs[0], (uint256(5) << 88) | 2);
+        push(6, 3);
+        push(6, 4); // beside a checkpoint in the high half goes another
+        assertEq(count, 3);
+        assertEq(trace.lookup(count, 6), 4);
+    }
+
     function testALookupReadsFewSlots() public {
         for (uint40 i; i < 1000; ++i) {
             push(i * 10, i);
