@@ -111,7 +111,7 @@ def test_running_out_of_memory_is_said_to_be_that(
     connection: tuple[TextIO, TextIO, int], train_job: Any, tmp_path: Path
 ) -> None:
     lines, answers, pid = connection
-    job = train_job(tmp_path / "out", steps=2, batch_records=30_000) | {"memory_mb": 512}
+    job = train_job(tmp_path / "out", steps=2, batch_records=30_000) | {"memory_mb": 2048}
     _, answer = ask(lines, answers, job)
     assert (answer["type"], answer["kind"], answer["retry"]) == ("error", "oom", True)
     _, answer = ask(lines, answers, train_job(tmp_path / "out", steps=2))
