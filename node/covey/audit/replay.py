@@ -27,11 +27,12 @@ class Difference:
 
 @dataclass(slots=True)
 class Audit:
-    """What a replay found: figures compared, those that differ, and rewards that nobody claimed yet."""
+    """What a replay found: figures compared, those that differ, rewards not claimed yet, content nobody has."""
 
     checked: int = 0
     differences: list[Difference] = field(default_factory=list)
     unclaimed: list[str] = field(default_factory=list)
+    unavailable: list[str] = field(default_factory=list)
     rulings: dict[int, Ruling] = field(default_factory=dict)
 
     def compare(self, task: TaskRecord, what: str, chain: Any, rules: Any) -> None:

@@ -10,15 +10,18 @@ from covey.cli.settings import ACCESS, JsonOption, Settings, with_settings
 
 if TYPE_CHECKING:
     from covey.audit.explain import Explanation, RowWhy
+    from covey.audit.record import TaskRecord
+    from covey.audit.replay import Audit
+    from covey.cli.access import Network
 
 TaskArgument = Annotated[int, typer.Argument(min=1, help="task id")]
 
 
-@with_settings(*ACCESS)
+@with_settings(*ACCESS, "data_dir", "store", "peers")
 def explain(task: TaskArgument, *, settings: Settings, json: JsonOption = False) -> None:
     """Recompute a task's seats, medians, gains and pay from its events: why each operator was paid what it was."""
     from covey.audit import explain as audit
-    from covey.audit.record import AuditError
+    from covey.audit.record import AuditError, gather
     from covey.audit.replay import replay
     from covey.cli.access import connect
     from covey.cli.errors import CliError, InputError
@@ -29,18 +32,37 @@ def explain(task: TaskArgument, *, settings: Settings, json: JsonOption = False)
     try:
         why = audit.explain(events, network.names, task)
         found = replay(events, network.names, [task])
+        _look_behind(network, settings, found, gather(events)[task])
     except AuditError as error:
         raise InputError(str(error)) from None
     if json:
-        differences = [str(one) for one in found.differences]
-        print_json(
-            {**why.as_dict(), "checked": found.checked, "differences": differences, "unclaimed": found.unclaimed}
-        )
+        facts = {"checked": found.checked, "differences": [str(one) for one in found.differences]}
+        print_json({**why.as_dict(), **facts, "unclaimed": found.unclaimed, "unavailable": found.unavailable})
     else:
-        _show(console(), why)
-        console().print(f"\n{found.checked} figures replayed, {len(found.differences)} differ from the rules.")
+        out = console()
+        _show(out, why)
+        out.print(f"\n{found.checked} figures replayed, {len(found.differences)} differ from the rules.")
+        for line in found.unavailable:
+            out.print(f"not checked: {line}")
     if found.differences:
         raise CliError(f"the chain and the rules disagree: {found.differences[0]}")
+
+
+def _look_behind(network: Network, settings: Settings, found: Audit, task: TaskRecord) -> None:
+    """Check the seed's block, and manifests and score sheets where a store or peers to read them from are named."""
+    from covey.audit.evidence import check_content, check_seeds
+    from covey.chain.errors import ChainError
+    from covey.cli.posting import open_own_store
+    from covey.ipfs import open_fetcher
+
+    try:
+        check_seeds(found, task, network.rpc)
+    except ChainError as error:
+        found.unavailable.append(f"task {task.id}: the seed's block: {error}")
+    if settings.store is None and settings.data_dir is None:
+        return
+    with open_own_store(settings) as store, open_fetcher(store, settings.peers, deadline_s=20) as fetcher:
+        check_content(found, task, network.names, fetcher)
 
 
 def _show(out: object, why: Explanation) -> None:

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
+from covey.audit.evidence import check_content, check_seeds
 from covey.audit.replay import Audit, replay
 from covey.devnet import driver, scenario
 from covey.devnet.errors import BadInput, DevnetError
@@ -134,10 +135,27 @@ def _run(options: DemoOptions, view: View, base: BaseFolder, out: Path, stack: E
     job = _drive(clock, watch, operators, nodes, workers, spec, source, split.common)
     with clock.phase("check against the rules"):
         truth = job.result()
-        audit = replay(watch.events, network.chain.names)
+        audit = _audit(watch, operators, out)
     result = tally(watch, operators, spec, base, truth, audit, clock.phases, options.seed)
     report = _write(out, result, audit)
     return Demo(result, report, network, operators)
+
+
+def _audit(watch: driver.Watch, operators: list[Operator], out: Path) -> Audit:
+    """Replay the task's events, and check the seed's block and what the nodes published, once they all have."""
+    record, chain = watch.record(), watch.chain
+    end = time.monotonic() + FETCH_S
+    with (
+        BlockStore(out / "entries" / "blocks") as store,
+        open_fetcher(store, [operator.gateway for operator in operators], deadline_s=FETCH_S) as fetcher,
+    ):
+        while True:
+            audit = replay(watch.events, chain.names)
+            check_seeds(audit, record, chain.rpc)
+            check_content(audit, record, chain.names, fetcher)
+            if not audit.unavailable or time.monotonic() > end:
+                return audit
+            time.sleep(0.5)
 
 
 def _split(out: Path, options: DemoOptions) -> icd10.Split:

@@ -98,6 +98,7 @@ class Check(_Part):
 
     checked: int
     differences: list[str]
+    unavailable: list[str] = []
 
 
 class Phase(_Part):

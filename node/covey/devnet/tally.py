@@ -51,7 +51,11 @@ def tally(
         validators=_validators(watch, operators, ruling),
         matrix=_matrix(operators, spec, truth),
         spearman=spearman([entry.true_improvement for entry in entries], [float(entry.median) for entry in entries]),
-        check=parts.Check(checked=audit.checked, differences=[str(one) for one in audit.differences]),
+        check=parts.Check(
+            checked=audit.checked,
+            differences=[str(one) for one in audit.differences],
+            unavailable=audit.unavailable,
+        ),
         phases=phases,
     )
 

@@ -1,0 +1,92 @@
+"""Check what lies behind a task's figures: the seed's block, the entries' manifests, the validators' score sheets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from covey.audit.record import RoundRecord, TaskRecord, raw
+from covey.audit.replay import Audit
+from covey.audit.rules import Network
+from covey.ipfs import Cid, InvalidContent, IpfsError
+from covey.protocol.canonical import DocumentError
+from covey.protocol.entry import MANIFEST_NAME, Manifest, TaskReference
+from covey.protocol.scores import unpack
+from covey.protocol.sheet import SHEET_NAME, ScoreSheet
+
+if TYPE_CHECKING:
+    from covey.chain.rpc import Rpc
+
+_MAX_BYTES = 1 << 20
+
+
+class Reader(Protocol):
+    """Where content is read from by CID, verified; a `covey.ipfs.Fetcher` is one."""
+
+    def read(self, cid: Cid, name: str = "", max_bytes: int = 1 << 20) -> bytes:
+        """A file of a directory."""
+        ...
+
+
+def check_seeds(audit: Audit, task: TaskRecord, rpc: Rpc) -> None:
+    """Compare each round's seed with the prevrandao (``mixHash``) of the block that its request named.
+
+    Raises:
+        ChainError: the block cannot be had.
+    """
+    for round_ in task.rounds.values():
+        if round_.fixed is not None:
+            block = rpc.block_json(int(round_.requested["target"]))
+            audit.compare(
+                task, f"seed of round {round_.requested['round']}", raw(round_.fixed["seed"]), raw(block["mixHash"])
+            )
+
+
+def check_content(audit: Audit, task: TaskRecord, network: Network, reader: Reader) -> None:
+    """Compare manifests and score sheets with the chain. What nobody has is unavailable, and no difference."""
+    reference = TaskReference(
+        chain_id=network.chain_id,
+        registry=network.registry.lower(),
+        task_id=task.id,
+        spec=raw(task.params["specDigest"]).hex(),
+    )
+    ruling = audit.rulings.get(task.id)
+    for entry in task.revealed:
+        if ruling is None or ruling.entries[int(entry["lane"])].median == 0:
+            continue  # validators found it invalid, and so may its manifest be
+        what = f"manifest of the entry of {entry['operator']}"
+        manifest = _document(audit, task, what, entry["digest"], MANIFEST_NAME, Manifest.from_bytes, reader)
+        if manifest is not None:
+            audit.compare(task, f"task in the {what}", manifest.task, reference)
+            audit.compare(task, f"operator in the {what}", manifest.operator, entry["operator"].lower())
+    for round_ in task.rounds.values():
+        for row in round_.revealed:
+            _sheet(audit, task, round_, row, reference, reader)
+
+
+def _sheet(
+    audit: Audit, task: TaskRecord, round_: RoundRecord, row: Any, reference: TaskReference, reader: Reader
+) -> None:
+    what = f"score sheet of {row['operator']}"
+    sheet = _document(audit, task, what, row["evidenceDigest"], SHEET_NAME, ScoreSheet.from_bytes, reader)
+    if sheet is None:
+        return
+    audit.compare(task, f"task in the {what}", sheet.task, reference)
+    audit.compare(task, f"round in the {what}", sheet.round, int(round_.requested["round"]))
+    audit.compare(task, f"operator in the {what}", sheet.operator, row["operator"].lower())
+    audit.compare(task, f"scores in the {what}", unpack(list(row["words"]), len(task.revealed)), sheet.scores())
+    digests = [raw(entry["digest"]).hex() for entry in task.revealed]
+    audit.compare(task, f"entries in the {what}", digests, [entry.digest for entry in sheet.entries])
+
+
+def _document(
+    audit: Audit, task: TaskRecord, what: str, digest: Any, name: str, parse: Callable[[bytes], Any], reader: Reader
+) -> Any:
+    """The parsed document, or None: unavailable, or unreadable, which is a difference for a sheet or manifest."""
+    try:
+        return parse(reader.read(Cid.directory(raw(digest)), name, _MAX_BYTES))
+    except (DocumentError, InvalidContent) as error:
+        audit.compare(task, what, f"unreadable ({error})", "readable")
+    except IpfsError as error:
+        audit.unavailable.append(f"task {task.id}: {what}: {error}")
+    return None

@@ -1,0 +1,130 @@
+"""What lies behind a task's figures: a sheet or a manifest that says something else is found, a missing one is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from covey.audit.evidence import check_content, check_seeds
+from covey.audit.record import gather
+from covey.audit.replay import Audit, replay
+from covey.ipfs import Cid, NotFound, directory_cid
+from covey.protocol.entry import MANIFEST_NAME, Manifest
+from covey.protocol.sheet import SHEET_NAME, ScoreSheet
+
+from .chain_story import ENTRANTS, NETWORK, SCORES, SEED, VALIDATORS, story
+
+REFERENCE = {"chain_id": 31337, "registry": NETWORK.registry, "task_id": 1, "spec": "00" * 32}
+
+
+class Shelf:
+    """Directories of one file, by CID."""
+
+    def __init__(self) -> None:
+        self.files: dict[Cid, bytes] = {}
+
+    def put(self, name: str, data: bytes) -> str:
+        """Keep a file and return its directory's digest, 0x hex."""
+        cid = directory_cid({name: data})
+        self.files[cid] = data
+        return "0x" + cid.word.hex()
+
+    def read(self, cid: Cid, name: str = "", max_bytes: int = 1 << 20) -> bytes:
+        if cid not in self.files:
+            raise NotFound(f"nobody has {cid}")
+        return self.files[cid]
+
+
+def manifest(entrant: str, **changes: Any) -> bytes:
+    """A manifest of the story's task."""
+    training = {"optimiser": "adamw", "learning_rate": "0.006", "schedule": "cosine", "steps": 4, "batch_records": 2}
+    training |= {"sequence_length": 64, "rank": 8, "alpha": 16, "seed": 1}
+    fields = {"task": REFERENCE, "operator": entrant, "base_digest": "ab" * 32, "records": 5, "tokens_seen": 9}
+    return Manifest.parse({"version": 1, **fields, "training": training, **changes}).canonical_bytes()
+
+
+def sheet(validator: str, scores: list[int], digests: list[str], **changes: Any) -> bytes:
+    """A score sheet of the story's task."""
+    entries = [
+        {"lane": lane, "digest": digest, "score": score, "verdict": "scored"}
+        for lane, (score, digest) in enumerate(zip(scores, digests, strict=True))
+    ]
+    fields = {"task": REFERENCE, "operator": validator, "base_digest": "ab" * 32, "source": "local", "entries": entries}
+    fields |= {
+        "profile": {"device": "cpu", "dtype": "bfloat16"},
+        "strata": [{"name": "all", "records": 5, "tokens": 50}],
+    }
+    return ScoreSheet.parse({"version": 1, **fields, **changes}).canonical_bytes()
+
+
+def told(*, manifests: dict[str, Any] | None = None, sheets: dict[str, Any] | None = None, lost: str = "") -> Audit:
+    """Audit the story with published content; changes apply to the first manifest or sheet."""
+    shelf, events = Shelf(), story()
+    digests = []
+    for event in events:
+        if event.name == "EntryRevealed":
+            changes = (manifests or {}) if event.args["operator"] == ENTRANTS[0] else {}
+            digest = shelf.put(MANIFEST_NAME, manifest(event.args["operator"], **changes))
+            event.args = {**event.args, "digest": digest}
+            digests.append(digest[2:])
+    for event in events:
+        if event.name == "ScoresRevealed":
+            index = VALIDATORS.index(event.args["operator"])
+            changes = dict((sheets or {}) if index == 0 else {})
+            scores = changes.pop("scores", SCORES[index])
+            data = sheet(event.args["operator"], scores, digests, **changes)
+            event.args = {**event.args, "evidenceDigest": shelf.put(SHEET_NAME, data)}
+    if lost:
+        gone = next(event for event in events if lost in event.args and event.name.endswith("Revealed"))
+        del shelf.files[Cid.directory(gone.args[lost][2:])]
+    audit = replay(events, NETWORK)
+    check_content(audit, gather(events)[1], NETWORK, shelf)
+    return audit
+
+
+def test_honest_content_has_no_difference() -> None:
+    audit = told()
+    assert (audit.differences, audit.unavailable) == ([], [])
+    assert audit.checked > replay(story(), NETWORK).checked + 15
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"manifests": {"operator": ENTRANTS[1]}}, "operator in the manifest"),
+        ({"manifests": {"task": {**REFERENCE, "task_id": 2}}}, "task in the manifest"),
+        ({"sheets": {"operator": VALIDATORS[1]}}, "operator in the score sheet"),
+        ({"sheets": {"scores": [9000, 12000, 2]}}, "scores in the score sheet"),
+        ({"sheets": {"round": 1}}, "round in the score sheet"),
+    ],
+)
+def test_content_that_says_something_else_is_found(changes: dict[str, Any], found: str) -> None:
+    lines = [str(one) for one in told(**changes).differences]
+    assert len(lines) == 1
+    assert found in lines[0]
+
+
+@pytest.mark.parametrize("lost", ["digest", "evidenceDigest"])
+def test_missing_content_is_told_and_no_difference(lost: str) -> None:
+    audit = told(lost=lost)
+    assert audit.differences == []
+    assert len(audit.unavailable) == 1
+
+
+class Blocks:
+    """An endpoint that knows one block."""
+
+    def __init__(self, mix: bytes) -> None:
+        self.mix = mix
+
+    def block_json(self, number: int) -> dict[str, Any]:
+        assert number == 9
+        return {"mixHash": "0x" + self.mix.hex()}
+
+
+@pytest.mark.parametrize(("mix", "differences"), [(SEED, 0), (bytes(32), 1)])
+def test_seed_must_be_the_blocks(mix: bytes, differences: int) -> None:
+    audit = Audit()
+    check_seeds(audit, gather(story())[1], Blocks(mix))  # type: ignore[arg-type]
+    assert len(audit.differences) == differences
