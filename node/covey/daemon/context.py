@@ -75,6 +75,11 @@ class Context:
     """Keys of transactions whose end has not been logged yet."""
     specs: dict[int, TaskSpec] = field(default_factory=dict)
 
+    @property
+    def network(self) -> str:
+        """Names this deployment among all: a task's number alone says nothing on a network that was set up anew."""
+        return f"{self.me.chain_id}-{self.me.scoring.lower()}"
+
     def folder(self, *parts: str) -> Path:
         """A path under the data folder; its parent exists."""
         path = self.config.data_dir.joinpath(*parts)

@@ -24,7 +24,7 @@ _NO_USE = ("RegistryFull", "RegistryFeeAboveMax", "RegistryWindowClosed", "Regis
 
 def secret_name(ctx: Context, task: Task) -> str:
     """Under which the entry's digest and salt are kept."""
-    return f"entry/{task.id}/{ctx.me.operator.lower()}"
+    return f"{ctx.network}/entry/{task.id}/{ctx.me.operator.lower()}"
 
 
 def advance(ctx: Context, task: Task, duty: Duty) -> Step:
@@ -41,7 +41,7 @@ def advance(ctx: Context, task: Task, duty: Duty) -> Step:
 
 
 def _folder(ctx: Context, task: Task) -> Path:
-    return ctx.folder("entries", str(task.id))
+    return ctx.folder("entries", ctx.network, str(task.id))
 
 
 def _prepare(ctx: Context, task: Task, duty: Duty) -> bytes | Waiting | Ended:
@@ -65,7 +65,7 @@ def _prepare(ctx: Context, task: Task, duty: Duty) -> bytes | Waiting | Ended:
 
 
 def _scratch(ctx: Context, task: Task) -> Path:
-    return ctx.folder("work", f"entry-{task.id}")
+    return ctx.folder("work", ctx.network, f"entry-{task.id}")
 
 
 def _train(ctx: Context, task: Task, duty: Duty, spec: TaskSpec) -> Waiting | Ended | None:

@@ -48,7 +48,7 @@ def fetch_entries(ctx: Context, task: Task, spec: TaskSpec) -> Fetched:
     found = Fetched({}, {}, {})
     for entry in task.lanes:
         assert entry.lane is not None
-        folder = ctx.folder("fetched", str(task.id), str(entry.lane))
+        folder = ctx.folder("fetched", ctx.network, str(task.id), str(entry.lane))
         match fetch_entry(ctx, entry, folder, limits_of(spec)):
             case None:
                 found.folders[entry.lane] = folder
@@ -81,5 +81,5 @@ def _fetch(ctx: Context, entry: Entry, folder: Path, limits: Limits) -> None:
 
 def drop_fetched(ctx: Context, task: int) -> None:
     """Free the disk of a task that is over."""
-    ctx.background.forget(f"fetched/{task}/")
-    shutil.rmtree(ctx.config.data_dir / "fetched" / str(task), ignore_errors=True)
+    ctx.background.forget(f"fetched/{ctx.network}/{task}/")
+    shutil.rmtree(ctx.config.data_dir / "fetched" / ctx.network / str(task), ignore_errors=True)

@@ -42,7 +42,7 @@ def fetch_earlier(ctx: Context, task: Task, spec: TaskSpec) -> Earlier:
             continue
         for entry in other.lanes[: LOOK_BACK - seen]:
             seen += 1
-            folder = ctx.folder("fetched", str(task.id), f"task-{other.id}-lane-{entry.lane}")
+            folder = ctx.folder("fetched", ctx.network, str(task.id), f"task-{other.id}-lane-{entry.lane}")
             state = fetch_entry(ctx, entry, folder, limits_of(spec), once=True)
             if state is None:
                 folders.append(folder)

@@ -34,7 +34,7 @@ _LAST_SHARE = 0.1
 
 def secret_name(ctx: Context, duty: Duty) -> str:
     """Under which the row, its sheet and its salt are kept."""
-    return f"scores/{duty.task}/{duty.round}/{ctx.me.operator.lower()}"
+    return f"{ctx.network}/scores/{duty.task}/{duty.round}/{ctx.me.operator.lower()}"
 
 
 def advance(ctx: Context, task: Task, duty: Duty) -> Step:
@@ -111,7 +111,7 @@ def _job(ctx: Context, task: Task, duty: Duty, spec: TaskSpec, base: str, fetche
 
 def _sample_seed(ctx: Context, duty: Duty) -> str:
     """Which records are drawn: fresh and secret a task and round, the same over retries."""
-    name = f"sample/{duty.task}/{duty.round}"
+    name = f"{ctx.network}/sample/{duty.task}/{duty.round}"
     known = ctx.journal.secret(name)
     if known is None:
         known = {"seed": os.urandom(16).hex()}
