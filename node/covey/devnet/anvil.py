@@ -45,7 +45,8 @@ def find_anvil(*, install: bool = True) -> Path:
         return path
     on_path = shutil.which("anvil")
     if on_path:
-        return Path(on_path)
+        path = Path(on_path)
+        return (_native(path.parent.parent) if path.parent.name == ".bin" else None) or path
     for folder in (Path.cwd() / "node_modules", cache_dir() / "node_modules"):
         native = _native(folder)
         if native is not None:
