@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from types import FrameType
 
 from covey.chain.errors import Fatal, Recoverable
@@ -43,7 +44,8 @@ def run(config: NodeConfig, *, strategy: Strategy | None = None, stop: threading
                 server = HealthServer(config.health_listen, vitals)
                 stack.callback(server.close)
                 log.info("health served", extra={"url": server.url})
-            key = unlock(config)
+            threading.Thread(target=import_module, args=("web3",), name="imports", daemon=True).start()
+            key = unlock(config)  # takes about as long as the imports, without the interpreter's lock
             parts = _assemble_patiently(config, strategy or Strategy(), key, stop)
             if parts is None:
                 return STOPPED
