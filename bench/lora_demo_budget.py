@@ -141,6 +141,7 @@ def show(result: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--epochs", default="1", help="passes over a hospital's records")
     parser.add_argument("--rate", default="0.006", help="peak learning rate")
     parser.add_argument("--records", type=int, default=600, help="held-out records a validator scores")
@@ -156,7 +157,8 @@ def main() -> None:
             if "listening" not in process.stderr.readline():
                 sys.exit("the worker did not start")
             start_s = time.monotonic() - began
-            seeds = [run_seed(folder / "worker.sock", folder / str(s), s, options) for s in range(1, options.seeds + 1)]
+            wanted = range(options.first_seed, options.first_seed + options.seeds)
+            seeds = [run_seed(folder / "worker.sock", folder / str(seed), seed, options) for seed in wanted]
         finally:
             process.terminate()
             process.wait()

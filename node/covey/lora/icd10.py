@@ -37,7 +37,7 @@ _RANGE = re.compile(r" \([A-Z]\w*(-[A-Z]\w*)?\)$")
 class SplitSizes:
     """Records a stratum in each file. ``own`` and ``general`` are what a hospital trains on."""
 
-    own: tuple[int, ...] = (900, 480, 270, 150)
+    own: tuple[int, ...] = (900, 540, 250, 150)
     general: int = 90
     validator: int = 150
     common: int = 240

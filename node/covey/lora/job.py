@@ -26,7 +26,7 @@ class _Job(Strict):
     """JSON Lines file of records."""
     device: str = "cpu"
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
-    memory_mb: Annotated[int, Field(ge=1024)] | None = None
+    memory_mb: Annotated[int, Field(ge=256)] | None = None
     """Most memory this process may have, MiB."""
 
 
