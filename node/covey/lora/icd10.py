@@ -8,14 +8,18 @@ they would make half of all records near-duplicates. Does not import torch.
 
 from __future__ import annotations
 
-import json
+import contextlib
+import os
 import random
 import re
+import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+import platformdirs
 
 from covey.lora.data import Record, read_records, write_records
 from covey.lora.errors import DataError
@@ -30,6 +34,7 @@ STRATA: Mapping[str, tuple[int, ...]] = {
 }
 HOSPITAL_STRATA = tuple(stratum for stratum in STRATA if stratum != GENERAL)
 _PACKAGE = "simple-icd-10-cm"
+_FORMAT = 1  # of the records made from the tables
 _RANGE = re.compile(r" \([A-Z]\w*(-[A-Z]\w*)?\)$")
 
 
@@ -52,10 +57,13 @@ class Split:
     common: Path
 
 
-def write_split(folder: Path, seed: int, validators: int = 3, sizes: SplitSizes | None = None) -> Split:
+def write_split(
+    folder: Path, seed: int, validators: int = 3, sizes: SplitSizes | None = None, cache: Path | None = None
+) -> Split:
     """Write four hospitals' training records, each validator's held-out records and the common test set.
 
-    All files are disjoint and depend on ``seed``, ``validators`` and ``sizes`` alone. Raises DataError if the tables
+    All files are disjoint and depend on ``seed``, ``validators`` and ``sizes`` alone; ``cache`` is as in
+    :func:`all_records`. Raises DataError if the tables
     do not hold enough records.
     """
     sizes = sizes or SplitSizes()
@@ -65,7 +73,7 @@ def write_split(folder: Path, seed: int, validators: int = 3, sizes: SplitSizes 
         raise DataError(f"sizes.own needs {len(HOSPITAL_STRATA)} numbers, one a hospital")
     rng = random.Random(f"covey icd-10-cm {seed}")
     pools: dict[str, list[Record]] = {stratum: [] for stratum in STRATA}
-    for record in all_records():
+    for record in all_records(cache):
         pools[record.stratum].append(record)
     for stratum in STRATA:
         rng.shuffle(pools[stratum])
@@ -95,22 +103,26 @@ def write_split(folder: Path, seed: int, validators: int = 3, sizes: SplitSizes 
 
 
 def all_records(cache: Path | None = None) -> list[Record]:
-    """All records in the tables' order, without duplicates. ``cache`` names a file to keep them in.
+    """All records in the tables' order, without duplicates.
 
-    Reading the tables takes about 2 s, reading the cache 0.2 s; the cache is remade when the package changes.
+    Reading the tables takes about 2 s, reading what was kept in the folder ``cache`` (default: the user's cache folder)
+    0.2 s. A release of the tables has a file of its own; a file that cannot be read or written is done without.
     """
     try:
         release = version(_PACKAGE)
     except PackageNotFoundError as error:
         raise DataError(f"the clinical tables are not installed: `pip install {_PACKAGE}`") from error
-    if cache is None:
-        return _parse()
-    stamp = cache.with_suffix(".json")
-    if cache.is_file() and stamp.is_file() and json.loads(stamp.read_text()) == {"release": release}:
-        return read_records(cache)
+    folder = cache or Path(platformdirs.user_cache_dir("covey"))
+    kept = folder / f"icd-10-cm-{release}-{_FORMAT}.jsonl"
+    with contextlib.suppress(DataError, OSError):
+        return read_records(kept)
     records = _parse()
-    write_records(cache, records)
-    stamp.write_text(json.dumps({"release": release}))
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=folder)
+        os.close(descriptor)
+        write_records(Path(name), records)
+        os.replace(name, kept)  # all of it or nothing, whoever else does the same
     return records
 
 

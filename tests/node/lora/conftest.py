@@ -47,9 +47,15 @@ def spec(tiny: BaseFolder) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def split(tmp_path_factory: pytest.TempPathFactory) -> icd10.Split:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the records made from the clinical tables are kept."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def split(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> icd10.Split:
     sizes = icd10.SplitSizes(own=(160, 160, 160, 160), general=40, validator=30, common=30)
-    return icd10.write_split(tmp_path_factory.mktemp("records"), 7, 2, sizes)
+    return icd10.write_split(tmp_path_factory.mktemp("records"), 7, 2, sizes, cache)
 
 
 @pytest.fixture(scope="session")
