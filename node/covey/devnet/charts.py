@@ -5,7 +5,6 @@ Every function returns one `<svg>` element as text. Lengths are SVG user units.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,39 +104,40 @@ class _Axes:
         return body
 
 
-def _spread(positions: Sequence[float], gap: float) -> list[float]:
-    """Move label positions apart to at least `gap`, keeping their order, as little as a downward sweep allows."""
-    order = sorted(range(len(positions)), key=lambda index: positions[index])
-    placed = list(positions)
-    for before, after in itertools.pairwise(order):
-        placed[after] = max(placed[after], placed[before] + gap)
+def _spread(anchors: Sequence[tuple[float, float]], gap: float = 15.0, reach: float = 110.0) -> list[float]:
+    """y positions of labels that begin at (x, y): moved down where they would lie on a label above them."""
+    order = sorted(range(len(anchors)), key=lambda index: anchors[index][1])
+    placed = [y for _, y in anchors]
+    for position, index in enumerate(order):
+        near = [one for one in order[:position] if abs(anchors[one][0] - anchors[index][0]) < reach]
+        placed[index] = max([placed[index], *(placed[one] + gap for one in near)])
     return placed
 
 
 def line_chart(lines: Sequence[Line], *, x_name: str, y_name: str, size: tuple[float, float] = (560, 300)) -> str:
-    """Lines with their names at their ends."""
+    """Lines, and their names on the right in the order of their ends."""
     points = [point for line in lines for point in line.points]
     if not points:
         return '<p class="none">No points were recorded.</p>'
     axes = _Axes([x for x, _ in points], [y for _, y in points], size, right=128)
     body = axes.draw(x_name, y_name)
     drawn = [line for line in lines if line.points]
-    ends = _spread([axes.y(line.points[-1][1]) for line in drawn], 15)
-    for line, label_y in zip(drawn, ends, strict=True):
+    names = _spread([(0.0, axes.y(line.points[-1][1])) for line in drawn])
+    marks = []
+    for line, name_y in zip(drawn, names, strict=True):
         path = " ".join(f"{axes.x(x):.1f},{axes.y(y):.1f}" for x, y in line.points)
         last_x, last_y = line.points[-1]
-        colour = _colour(line.series)
-        body.append(f'<polyline class="line" style="stroke:{colour}" points="{path}"/>')
-        body.append(f'<circle style="fill:{colour}" cx="{axes.x(last_x):.1f}" cy="{axes.y(last_y):.1f}" r="4"/>')
-        body.append(
-            f'<text class="label" x="{axes.x(last_x) + 10:.1f}" y="{label_y + 4:.1f}">{escape(line.name)}</text>'
-        )
+        fill = f'style="fill:{_colour(line.series)}"'
+        body.append(f'<polyline class="line" style="stroke:{_colour(line.series)}" points="{path}"/>')
+        marks.append(f'<circle {fill} cx="{axes.x(last_x):.1f}" cy="{axes.y(last_y):.1f}" r="4"/>')
+        body.append(f'<circle {fill} cx="{axes.right + 18:.1f}" cy="{name_y:.1f}" r="4"/>')
+        body.append(f'<text class="label" x="{axes.right + 28:.1f}" y="{name_y + 4:.1f}">{escape(line.name)}</text>')
         body.extend(
             f'<circle class="hit" cx="{axes.x(x):.1f}" cy="{axes.y(y):.1f}" r="8">'
             f"<title>{escape(line.name)}: {y:.3f} after {x:g} steps</title></circle>"
             for x, y in line.points
         )
-    return _svg(*size, f"{y_name} by {x_name}", body)
+    return _svg(*size, f"{y_name} by {x_name}", [*body, *marks])
 
 
 def dot_chart(dots: Sequence[Dot], *, x_name: str, y_name: str, size: tuple[float, float] = (560, 300)) -> str:
@@ -152,17 +152,20 @@ def dot_chart(dots: Sequence[Dot], *, x_name: str, y_name: str, size: tuple[floa
         f'<line class="identity" x1="{axes.x(low):.1f}" y1="{axes.y(low):.1f}" '
         f'x2="{axes.x(high):.1f}" y2="{axes.y(high):.1f}"/>'
     )
-    labels = _spread([axes.y(dot.y) for dot in dots], 15)
+    labels = _spread([(axes.x(dot.x), axes.y(dot.y)) for dot in dots])
+    marks = []
     for dot, label_y in zip(dots, labels, strict=True):
         x, y, colour = axes.x(dot.x), axes.y(dot.y), _colour(dot.series)
         body.append(
             f'<line class="span" style="stroke:{colour}" x1="{x:.1f}" x2="{x:.1f}" '
             f'y1="{axes.y(dot.low):.1f}" y2="{axes.y(dot.high):.1f}"/>'
-            f'<circle class="dot" style="fill:{colour}" cx="{x:.1f}" cy="{y:.1f}" r="6">'
-            f"<title>{escape(dot.name)}: {dot.x:.1f} true, {dot.y:.1f} by the median</title></circle>"
             f'<text class="label" x="{x + 12:.1f}" y="{label_y + 4:.1f}">{escape(dot.name)}</text>'
         )
-    return _svg(*size, f"{y_name} against {x_name}", body)
+        marks.append(
+            f'<circle class="dot" style="fill:{colour}" cx="{x:.1f}" cy="{y:.1f}" r="6">'
+            f"<title>{escape(dot.name)}: {dot.x:.1f} true, {dot.y:.1f} by the median</title></circle>"
+        )
+    return _svg(*size, f"{y_name} against {x_name}", [*body, *marks])
 
 
 def heat_map(
