@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from covey.protocol.spec import (
@@ -110,13 +112,20 @@ def cast(validators: int, hospital_strata: Sequence[str]) -> list[Participant]:
     return everybody
 
 
+def public_name(name: str) -> str:
+    """A base's name as a spec may carry it: a hub name as it is, a folder's last part, without odd characters."""
+    if name.startswith(("/", ".", "~")) or name.count("/") > 1:
+        name = Path(name).expanduser().resolve().name
+    return re.sub(r"[^A-Za-z0-9_./+-]", "-", name).lstrip("_./+-")[:128] or "base"
+
+
 def task_spec(base: BaseFolder, strata: Sequence[str], spread: int = SPREAD) -> TaskSpec:
     """The spec: all strata weigh the same. `spread` is the bootstrap's, score units."""
     weight, rest = divmod(10_000, len(strata))
     each = MIN_RECORDS // len(strata)
     return TaskSpec(
         base=Base(
-            name=base.name,
+            name=public_name(base.name),
             revision=base.revision or "local",
             digest=base.digest,
             family="qwen3" if base.config["model_type"] == "qwen3" else "qwen2",

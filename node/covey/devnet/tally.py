@@ -35,7 +35,7 @@ def tally(
     chain = watch.chain
     return parts.DemoResult(
         seed=seed,
-        base=parts.Base(name=base.name, digest=base.digest, parameters=parameters(base.config)),
+        base=parts.Base(name=spec.base.name, digest=base.digest, parameters=parameters(base.config)),
         chain=parts.Chain(
             chain_id=chain.deployment.chain_id,
             task_id=watch.task,

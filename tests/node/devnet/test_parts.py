@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,27 @@ def test_spec_and_parameters_agree() -> None:
     assert (params.h, params.tau, params.floor_score) == (spec.scoring.h, spec.scoring.tau, spec.scoring.floor)
     assert params.h == 1.5 * scenario.SPREAD
     assert params.tau == 4 * scenario.SPREAD
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("tiny", "tiny"),
+        ("Qwen/Qwen2.5-0.5B", "Qwen/Qwen2.5-0.5B"),
+        ("/data/my models/Qwen 0.5B", "Qwen-0.5B"),
+        ("./_local", "local"),
+        ("/", "base"),
+    ],
+)
+def test_base_of_a_folder_has_a_name_fit_for_a_spec(name: str, shown: str) -> None:
+    assert scenario.public_name(name) == shown
+
+
+def test_spec_of_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "my base"
+    shutil.copytree(resolve("tiny").folder, folder)
+    spec = scenario.task_spec(resolve(str(folder)), list(STRATA))
+    assert (spec.base.name, spec.base.digest) == ("my-base", resolve("tiny").digest)
 
 
 def test_cheats_change_the_work_and_nothing_else() -> None:
