@@ -33,7 +33,7 @@ import stat
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -92,16 +92,20 @@ def error_kind(error: BaseException) -> str:
 class ForkServer:
     """Accepts connections on a Unix socket that only its owner may open; each gets a forked child."""
 
-    def __init__(self, path: Path, runner: Runner) -> None:
-        self._path, self._runner = path, runner
+    def __init__(self, path: Path, runner: Runner, prepare: Callable[[], None]) -> None:
+        self._path, self._runner, self._prepare = path, runner, prepare
         self._children: set[int] = set()
         self._stopping = False
 
     def serve(self) -> None:
-        """Serve until SIGTERM or SIGINT; then end the children and remove the socket."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
+        """Serve until SIGTERM or SIGINT; then end the children and remove the socket.
+
+        The socket is there at once; who connects before ``prepare`` is done waits.
+        """
         with self._listener() as listener:
+            self._prepare()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self._stop)
             print(f"listening on {self._path}", file=sys.stderr, flush=True)
             while not self._stopping:
                 self._reap()
@@ -198,18 +202,19 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads starve the others on a busy machine
-    runner = Runner()
+    runner = Runner(options.threads)
+
+    def prepare() -> None:
+        _import_stack()
+        if options.preload:
+            runner.preload(options.preload, options.dtype)
+
     try:
         if options.listen is not None:
-            _import_stack()
-            if options.preload:
-                runner.preload(options.preload, options.dtype)
-            runner.default_threads = options.threads
-            ForkServer(options.listen, runner).serve()
+            ForkServer(options.listen, runner, prepare).serve()
             return 0
         answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)  # whatever a library prints must not end up among the answers
-        runner.default_threads = options.threads
         if options.preload:
             runner.preload(options.preload, options.dtype)
         Session(sys.stdin, answers, runner).serve()
