@@ -475,6 +475,7 @@ def test_an_earmark_counts_stake_of_then_and_now(
     now = later(1)
     with ape.reverts(staking.StakingFutureLookup):
         staking.earmark(operator, 1, now + 100, sender=duty)
+    later(1)
     staking.undelegate(operator, SELF_BOND, 0, sender=alice)
     inputs = {"operator": operator.address, "free": SELF_BOND, "wanted": SELF_BOND + 1}
     with ape.reverts(staking.StakingStakeTooLow, error_inputs=inputs):
