@@ -24,7 +24,7 @@ SOLC := $(TOOLS)/solcx/solc-v$(SOLC_VERSION)
 SOLIDITY := $(shell find contracts -name .cache -prune -o -name '*.sol' -print 2>/dev/null)
 # Extra arguments for the test runner of one target: make test-node ARGS="-k cid -x"
 ARGS ?=
-# Processes that run the unit tests of the node side by side, one thread and up to 2 GB each.
+# Processes that run Python tests side by side: one thread and up to 2 GB each, or an anvil each.
 WORKERS ?= 2
 
 ##@ Use
@@ -68,7 +68,7 @@ test-solidity: $(TOOLS)/node.stamp $(SOLC) ## Run the forge tests
 
 .PHONY: test-contracts
 test-contracts: $(TOOLS)/compile.stamp ## Run the ape tests
-	ape test tests/contracts --network ethereum:local:foundry $(ARGS)
+	ape test -n $(WORKERS) --dist loadfile tests/contracts --network ethereum:local:foundry $(ARGS)
 
 .PHONY: test-node
 test-node: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run the unit tests of the node
