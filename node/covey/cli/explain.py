@@ -42,6 +42,8 @@ def explain(task: TaskArgument, *, settings: Settings, json: JsonOption = False)
         out = console()
         _show(out, why)
         out.print(f"\n{found.checked} figures replayed, {len(found.differences)} differ from the rules.")
+        for line in found.unclaimed:
+            out.print(f"not claimed yet: {line}")
         for line in found.unavailable:
             out.print(f"not checked: {line}")
     if found.differences:
