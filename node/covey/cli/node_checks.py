@@ -84,8 +84,10 @@ def check_store(settings: Settings) -> str | None:
         return f"{location} (made at the first start)"
     try:
         with open_own_store(settings) as store:
-            kind = "embedded" if isinstance(store, BlockStore) else "Kubo"
-            return f"{kind}, {location}, {len(store.pins())} pins"
+            pins = f"{location}, {len(store.pins())} pins"
+            if isinstance(store, BlockStore):
+                return f"embedded, {pins}, quota {settings.store_quota.human_readable()}"
+            return f"Kubo, {pins}"
     except StoreBusy:
         return f"{location}, in use by a running node"
     except Exception as error:

@@ -123,13 +123,18 @@ def check_params(network: Network, params: TaskParams) -> None:
 
 def open_own_store(settings: Settings) -> Store:
     """The store that --store or --data-dir names. Raises InputError."""
+    from covey.daemon.config import ConfigError
+    from covey.daemon.unlock import token_of
     from covey.ipfs import IpfsError, open_store
 
     location = settings.store or (str(settings.data_dir / "blocks") if settings.data_dir is not None else None)
     if location is None:
         raise InputError("no block store for the spec: give --store (a folder or a Kubo RPC address) or --data-dir")
     try:
-        return open_store(location)
+        token = token_of("store_token_file", settings.store_token_file)
+        return open_store(location, token=token)
+    except ConfigError as error:
+        raise InputError(str(error)) from None
     except (IpfsError, OSError) as error:
         raise InputError(f"--store {location}: {error}") from None
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
 from covey.cli.errors import InputError
 from covey.daemon import layered
-from covey.daemon.config import CVY, Address, Amount, NodeConfig, Role
+from covey.daemon.config import CVY, Address, Amount, NodeConfig, Role, Size
 
 FILE_NAME = "covey.toml"
 HOME = Path("~/.covey")
@@ -100,6 +100,8 @@ class Settings(_Table):
     store: str | None = Field(
         None, description="block store: a folder, or a Kubo RPC address; not set: <data_dir>/blocks"
     )
+    store_token_file: Path | None = Field(None, description="file with the bearer token of Kubo's RPC")
+    store_quota: Size = Field(ByteSize(20 << 30), description="most bytes in a store that is a folder, as in 20GiB")
     peers: tuple[str, ...] = Field((), description="gateways of other nodes, to fetch specs and entries from")
     demo: DemoSettings = Field(default_factory=DemoSettings)
     devnet: DevnetSettings = Field(default_factory=DevnetSettings)

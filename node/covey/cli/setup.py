@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ByteSize
 from pydantic_core import PydanticUndefined
 
 from covey.chain.errors import ChainError
@@ -141,6 +141,8 @@ def _key(name: str, field: Any, values: Mapping[str, object]) -> list[str]:
         return [told, f"# {name} =", ""]
     if name in ("max_fee", "withdraw_min"):
         default = f"{default // CVY} CVY"
+    if isinstance(default, ByteSize):
+        default = default.human_readable()
     return [told, f"# {name} = {_toml(default)}", ""]
 
 

@@ -24,6 +24,7 @@ from covey.daemon.journal import Journal
 from covey.daemon.plan import Me
 from covey.daemon.secrets import SecretFile, derive_key
 from covey.daemon.strategy import Strategy
+from covey.daemon.unlock import token_of
 from covey.daemon.workers import Limits, ProcessExecutor
 from covey.ipfs import Gateway, open_fetcher, open_store
 
@@ -115,9 +116,16 @@ def _context(
     journal: Journal,
     stack: ExitStack,
 ) -> Context:
-    store = open_store(config.store_location)
+    token = token_of("store_token_file", config.store_token_file)
+    store = open_store(config.store_location, quota_bytes=config.store_quota, token=token)
     stack.callback(store.close)
-    fetcher = open_fetcher(store, config.peers, cache=config.data_dir / "fetch-cache", timeout_s=config.fetch_seconds)
+    fetcher = open_fetcher(
+        store,
+        config.peers,
+        cache=config.data_dir / "fetch-cache",
+        cache_quota_bytes=config.cache_quota,
+        timeout_s=config.fetch_seconds,
+    )
     stack.callback(fetcher.close)
     if config.gateway_listen is not None:
         host, _, port = config.gateway_listen.rpartition(":")

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from eth_utils.address import to_checksum_address
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, model_validator
 
 from covey.chain.units import CVY, to_wei
 from covey.daemon import layered
 from covey.daemon.layered import ConfigError
 
-__all__ = ["CVY", "ConfigError", "NodeConfig", "Policy", "Role", "parse_amount"]
+__all__ = ["CVY", "ConfigError", "NodeConfig", "Policy", "Role", "Size", "parse_amount"]
 
 
 class Role(StrEnum):
@@ -61,6 +61,8 @@ def _executor(value: str) -> str:
 
 
 Amount = Annotated[int, BeforeValidator(parse_amount)]
+Size = Annotated[ByteSize, Field(ge=16 << 20)]
+"""Bytes: a bare integer, or text with its unit ("20GiB", "500 MB"); at least 16 MiB, room for one small entry."""
 Address = Annotated[str, AfterValidator(_address)]
 Listen = Annotated[str, AfterValidator(_listen)]
 
@@ -97,6 +99,9 @@ class NodeConfig(BaseModel):
     heldout_records: Path | None = Field(None, description="records to score on, JSON lines")
     bases: tuple[str, ...] = Field(("tiny",), description="base models here: tiny, a folder, or a hub name")
     store: str | None = Field(None, description="block store: a folder, or the address of Kubo's RPC")
+    store_token_file: Path | None = Field(None, description="file with the bearer token of Kubo's RPC")
+    store_quota: Size = Field(ByteSize(20 << 30), description="most bytes in a store that is a folder, as in 20GiB")
+    cache_quota: Size = Field(ByteSize(8 << 30), description="most bytes of what is fetched beside a Kubo store")
     gateway_listen: Listen | None = Field("127.0.0.1:8180", description="where to serve pinned blocks to peers")
     peers: tuple[str, ...] = Field((), description="gateways of other nodes, to fetch specs and entries from")
     confirmations: int | None = Field(None, ge=0, description="blocks to wait; not set: the chain's finalised block")
@@ -123,6 +128,15 @@ class NodeConfig(BaseModel):
             raise ValueError("a trainer needs training_records")
         if Role.VALIDATOR in self.roles and self.heldout_records is None:
             raise ValueError("a validator needs heldout_records")
+        return self
+
+    @model_validator(mode="after")
+    def _tokens_where_they_belong(self) -> Self:
+        if self.store_token_file is not None:
+            from covey.ipfs.open import is_rpc  # not for every command: it brings an HTTP stack along
+
+            if not is_rpc(self.store_location):
+                raise ValueError(f"store_token_file is for a Kubo RPC; the store {self.store_location} is a folder")
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""The keystore's password: from its file, the environment, a systemd credential, or a prompt, in this order."""
+"""Passwords and tokens. The keystore's password: from its file, the environment, a systemd credential, or a prompt."""
 
 from __future__ import annotations
 
@@ -30,6 +30,21 @@ def password_of(password_file: Path | None, prompt: str = "Password of the keyst
     if sys.stdin.isatty():
         return getpass.getpass(prompt)
     raise ConfigError(f"no password for the keystore: give password_file or {PASSWORD_VARIABLE}")
+
+
+def token_of(setting: str, file: Path | None) -> str | None:
+    """The access token in the file that a setting names; None where none is named. Raises ConfigError."""
+    if file is None:
+        return None
+    try:
+        token = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{setting} {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{setting} {file}: not text") from None
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigError(f"{setting} {file}: it must hold one token, a single word of ASCII")
+    return token
 
 
 def unlock(config: NodeConfig) -> LocalSigner:

@@ -19,7 +19,7 @@ from covey.chain.keys import create_keystore
 from covey.daemon.assemble import lock_data_dir
 from covey.daemon.config import ConfigError, NodeConfig
 from covey.daemon.run import FAILED, MISCONFIGURED, STOPPED, run
-from covey.daemon.unlock import password_of
+from covey.daemon.unlock import password_of, token_of
 
 SOURCE = str(Path(__file__).resolve().parents[3] / "node")
 
@@ -129,3 +129,21 @@ class TestPassword:
     def test_a_missing_file_is_told(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="No such file"):
             password_of(tmp_path / "none")
+
+
+class TestToken:
+    def test_is_the_word_in_its_file(self, tmp_path: Path) -> None:
+        (tmp_path / "it").write_text("secret-word\n", encoding="utf-8")
+        assert token_of("store_token_file", tmp_path / "it") == "secret-word"
+        assert token_of("store_token_file", None) is None
+
+    @pytest.mark.parametrize("content", [b"", b" \n", b"two words", b"word\nX-Other: 1", "wörd".encode(), b"\xff"])
+    def test_anything_else_is_refused_in_one_line(self, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / "it").write_bytes(content)
+        with pytest.raises(ConfigError, match=r"^pinning_token_file .*/it: ") as caught:
+            token_of("pinning_token_file", tmp_path / "it")
+        assert "\n" not in str(caught.value)
+
+    def test_a_missing_file_is_told(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="No such file"):
+            token_of("store_token_file", tmp_path / "none")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,10 @@ def test_an_empty_variable_is_not_set(file: Path) -> None:
         ({"gateway_listen": "localhost"}, {}, "--gateway-listen: 'localhost' is not host:port"),
         ({"roles": ["trainer"]}, {}, "a trainer needs training_records"),
         ({"policy_max_fee": "1.5 wei"}, {}, "--policy-max-fee: '1.5 wei' is not an amount"),
+        ({"store_quota": "20 barrels"}, {}, "--store-quota: could not interpret byte unit: barrels"),
+        ({}, {"COVEY_STORE_QUOTA": "much"}, "environment variable COVEY_STORE_QUOTA: could not parse value and unit"),
+        ({"cache_quota": "1 MiB"}, {}, "--cache-quota: Input should be greater than or equal to 16777216"),
+        ({"store_token_file": "token"}, {}, "store_token_file is for a Kubo RPC"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(
@@ -75,6 +80,21 @@ def test_what_is_wrong_is_told_in_one_line(
         NodeConfig.load(flags=flags, environ=environ, file=file)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "size"), [("20GiB", 20 << 30), ("500 MB", 500_000_000), ("1.5 TiB", 3 << 39), (1 << 30, 1 << 30)]
+)
+def test_sizes(file: Path, given: object, size: int) -> None:
+    file.write_text(SIGNER_FILE.replace("[policy]", f"store_quota = {json.dumps(given)}\n[policy]"), encoding="utf-8")
+    assert NodeConfig.load(environ={}, file=file).store_quota == size
+    environ = {"COVEY_CACHE_QUOTA": str(given)}
+    assert NodeConfig.load(environ=environ, file=file).cache_quota == size
+
+
+def test_a_store_without_a_quota_in_the_settings_has_one(file: Path) -> None:
+    config = NodeConfig.load(environ={}, file=file)
+    assert (config.store_quota, config.cache_quota) == (20 << 30, 8 << 30)
 
 
 def test_a_missing_setting_names_all_three_places(tmp_path: Path) -> None:
