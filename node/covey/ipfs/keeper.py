@@ -117,8 +117,9 @@ class Keeper:
         A pin that is missing where the content is still there is put back; it is reported all the same.
         """
         lapses: list[Lapse] = []
+        promises = self.promises()  # before the pins: what is promised is pinned by then
         pinned = {pin.cid for pin in self._store.pins()}
-        for promise in self.promises():
+        for promise in promises:
             contents = self._check_store(promise, promise.cid in pinned, lapses)
             self._check_services(promise, lapses)
             if contents is not None:
