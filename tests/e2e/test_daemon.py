@@ -136,7 +136,7 @@ def _declined(node: Node, task_id: int, reason: str) -> bool:
 def _stop_all(net: Network) -> None:
     """In good order, after which the next test starts with no node."""
     for node in net.nodes:
-        assert node.report()["missed"] == []
+        assert (node.report()["missed"], node.report()["lapses"]) == ([], [])
         assert node.stop() == 0
         assert "Traceback" not in node.log.read_text(encoding="utf-8")
     net.nodes.clear()
@@ -169,8 +169,13 @@ def _check_sheets(net: Network, task: Task, validators: list[Node]) -> None:
         with open_fetcher(net.store, [node.gateway]) as fetcher:
             net.wait("the sheet", partial(_served, node, row.evidence))
             sheet = ScoreSheet.from_bytes(fetcher.read(Cid.directory(row.evidence), SHEET_NAME))
+        net.wait("the promise to keep it", partial(_promises_one, node))
         assert sheet.scores() == unpack(row.words, 3)
         assert [entry.verdict for entry in sheet.entries].count("unavailable") == 1
+
+
+def _promises_one(node: Node) -> bool:
+    return node.report().get("promised") == 1
 
 
 def _served(node: Node, evidence: bytes) -> bool:

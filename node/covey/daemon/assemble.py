@@ -21,6 +21,7 @@ from covey.daemon.chainlog import ChainLog, HeadView
 from covey.daemon.config import ConfigError, NodeConfig
 from covey.daemon.context import Context
 from covey.daemon.journal import Journal
+from covey.daemon.keeping import open_keeper
 from covey.daemon.plan import Me
 from covey.daemon.secrets import SecretFile, derive_key
 from covey.daemon.strategy import Strategy
@@ -127,6 +128,7 @@ def _context(
         timeout_s=config.fetch_seconds,
     )
     stack.callback(fetcher.close)
+    keeper = open_keeper(config, store)
     if config.gateway_listen is not None:
         host, _, port = config.gateway_listen.rpartition(":")
         stack.callback(Gateway(store, host, int(port)).close)
@@ -137,6 +139,6 @@ def _context(
     stack.callback(executor.close)
     transactions = SqliteTxStore(journal.db)
     sender = Sender(contracts.rpc, signer, transactions, finality=Finality(config.confirmations))
-    context = Context(config, me, contracts, sender, journal, executor, store, fetcher, background, strategy)
+    context = Context(config, me, contracts, sender, journal, executor, store, fetcher, keeper, background, strategy)
     context.open_transactions.update(request.key for request in transactions.open_requests(signer.address))
     return context

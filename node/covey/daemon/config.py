@@ -60,6 +60,17 @@ def _executor(value: str) -> str:
     return value
 
 
+def _pinning_service(value: str) -> str:
+    from covey.ipfs.errors import IpfsError
+    from covey.ipfs.pinning import PinningService
+
+    try:
+        PinningService(value, "").close()
+    except IpfsError as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
 Amount = Annotated[int, BeforeValidator(parse_amount)]
 Size = Annotated[ByteSize, Field(ge=16 << 20)]
 """Bytes: a bare integer, or text with its unit ("20GiB", "500 MB"); at least 16 MiB, room for one small entry."""
@@ -102,6 +113,13 @@ class NodeConfig(BaseModel):
     store_token_file: Path | None = Field(None, description="file with the bearer token of Kubo's RPC")
     store_quota: Size = Field(ByteSize(20 << 30), description="most bytes in a store that is a folder, as in 20GiB")
     cache_quota: Size = Field(ByteSize(8 << 30), description="most bytes of what is fetched beside a Kubo store")
+    keep_days: float = Field(30.0, ge=0, le=36500, description="days to keep own results after their task has ended")
+    check_seconds: float = Field(3600.0, ge=1, description="pause between two checks of what must be kept")
+    check_gateways: tuple[str, ...] = Field((), description="gateways that must deliver what this node keeps")
+    pinning_service: Annotated[str, AfterValidator(_pinning_service)] | None = Field(
+        None, description="pinning service to keep own results too: the URL above /pins"
+    )
+    pinning_token_file: Path | None = Field(None, description="file with the pinning service's access token")
     gateway_listen: Listen | None = Field("127.0.0.1:8180", description="where to serve pinned blocks to peers")
     peers: tuple[str, ...] = Field((), description="gateways of other nodes, to fetch specs and entries from")
     confirmations: int | None = Field(None, ge=0, description="blocks to wait; not set: the chain's finalised block")
@@ -132,6 +150,8 @@ class NodeConfig(BaseModel):
 
     @model_validator(mode="after")
     def _tokens_where_they_belong(self) -> Self:
+        if (self.pinning_service is None) != (self.pinning_token_file is None):
+            raise ValueError("pinning_service and pinning_token_file go together: give both or neither")
         if self.store_token_file is not None:
             from covey.ipfs.open import is_rpc  # not for every command: it brings an HTTP stack along
 

@@ -17,6 +17,7 @@ from covey.daemon.state import Task, World
 from covey.daemon.strategy import Strategy
 from covey.daemon.workers import Executor
 from covey.ipfs import Fetcher, Store
+from covey.ipfs.keeper import Keeper
 from covey.protocol.entry import TaskReference
 from covey.protocol.spec import TaskSpec
 
@@ -66,6 +67,7 @@ class Context:
     executor: Executor
     store: Store
     fetcher: Fetcher
+    keeper: Keeper
     background: Background
     strategy: Strategy
     now: int = 0

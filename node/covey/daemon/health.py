@@ -1,6 +1,7 @@
 """Whether the node still earns: `/health` for a supervisor, `/metrics` for Prometheus, both on a local port.
 
-Red means that money may be lost: a duty missed or late, a stale head, a low balance, transactions that do not move.
+Red means that money may be lost: a duty missed or late, a stale head, a low balance, transactions that do not move,
+promised content that cannot be had.
 A process that merely runs is not healthy.
 """
 
@@ -52,6 +53,10 @@ class Snapshot:
     transactions: dict[str, int] = field(default_factory=dict)
     last_accepted_block: int | None = None
     missed: tuple[str, ...] = ()
+    promised: int = 0
+    lapses: tuple[str, ...] = ()
+    stored_bytes: int | None = None
+    store_quota_bytes: int | None = None
     problems: tuple[str, ...] = ("starting",)
 
     @property
@@ -76,6 +81,10 @@ class Vitals:
         self._due = gauge("duties_due", "Duties that are due now")
         self._missed = gauge("duties_missed", "Duties of known tasks whose time ran out")
         self._jobs = gauge("jobs_running", "Training and scoring jobs queued or running")
+        self._promised = gauge("promises", "Published directories that this node has promised to keep")
+        self._lapsed = gauge("promises_lapsed", "Places where promised content could not be had at the last check")
+        self._stored = gauge("store_bytes", "Blocks in the store that fetched content goes to")
+        self._quota = gauge("store_quota_bytes", "Most bytes that store may hold")
         self._transactions = Gauge(
             "covey_transactions", "Transactions that are not final", ["status"], registry=self.registry
         )
@@ -107,6 +116,12 @@ class Vitals:
         self._due.set(len(snapshot.due))
         self._missed.set(len(snapshot.missed))
         self._jobs.set(len(snapshot.jobs))
+        self._promised.set(snapshot.promised)
+        self._lapsed.set(len(snapshot.lapses))
+        if snapshot.stored_bytes is not None:
+            self._stored.set(snapshot.stored_bytes)
+        if snapshot.store_quota_bytes is not None:
+            self._quota.set(snapshot.store_quota_bytes)
         for status, count in snapshot.transactions.items():
             self._transactions.labels(status).set(count)
 

@@ -16,6 +16,7 @@ from covey.daemon.duties import ADVANCE, claims, jobs
 from covey.daemon.duties.fetching import drop_fetched
 from covey.daemon.duties.sending import log_ended
 from covey.daemon.health import DueDuty, Lateness, Snapshot, Vitals
+from covey.daemon.keeping import Keeping
 from covey.daemon.plan import ANYONE, NEVER, Duty, DutyKind, missed, plan, urgent
 from covey.daemon.state import World
 from covey.protocol.types import Outcome
@@ -39,6 +40,9 @@ class Daemon:
         self._failures = 0
         self._errors: dict[str, str] = {}
         self._cleaned: set[int] = set()
+        ctx = parts.context
+        days, every_s = ctx.config.keep_days, ctx.config.check_seconds
+        self._keeping = Keeping(ctx.keeper, ctx.fetcher.cache, days=days, every_s=every_s)
 
     @property
     def context(self) -> Context:
@@ -77,6 +81,7 @@ class Daemon:
         queued = ctx.sender.tick().queued
         ended = log_ended(ctx)
         self._clean_up()
+        self._keeping.look(ctx.world, ctx.now)
         self._tell(head, progress, due, waits)
         self.vitals.looks.inc()
         self.vitals.events.inc(progress.events)
@@ -167,6 +172,8 @@ class Daemon:
         running = self.parts.log.world.running()
         gone = tuple(key for task in running for key in missed(task, ctx.me, ctx.now))
         problems += [f"missed: {key}" for key in gone]
+        kept = self._keeping.kept
+        problems += [*(f"lapsed: {lapse}" for lapse in kept.lapses), *kept.problems]
         self.vitals.show(
             Snapshot(
                 operator=ctx.me.operator,
@@ -182,6 +189,10 @@ class Daemon:
                 transactions={"queued": status.queued, "pending": status.pending, "mined": status.mined},
                 last_accepted_block=status.accepted_block,
                 missed=gone,
+                promised=self._keeping.promised,
+                lapses=kept.lapses,
+                stored_bytes=kept.stored_bytes,
+                store_quota_bytes=kept.quota_bytes,
                 problems=tuple(problems),
             )
         )

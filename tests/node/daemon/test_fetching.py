@@ -17,6 +17,7 @@ from covey.daemon.duties.fetching import Fetched, drop_fetched, fetch_entries
 from covey.daemon.duties.lookback import Earlier, fetch_earlier
 from covey.daemon.strategy import Strategy
 from covey.ipfs import BlockStore, open_fetcher
+from covey.ipfs.keeper import Keeper
 from covey.protocol.entry import ENTRY_FILES
 from covey.protocol.spec import TaskSpec
 
@@ -46,10 +47,11 @@ def ctx(tmp_path: Path) -> Iterator[Context]:
         }
     )
     store = BlockStore(tmp_path / "blocks")
+    keeper = Keeper(store, tmp_path / "promises.json")
     background = Background(retry_seconds=0.05)
     none: Any = cast(Any, None)  # fetching needs neither the chain nor a worker
     with open_fetcher(store) as fetcher:
-        yield Context(config, me(), none, none, none, none, store, fetcher, background, Strategy())
+        yield Context(config, me(), none, none, none, none, store, fetcher, keeper, background, Strategy())
     background.close()
 
 

@@ -70,6 +70,10 @@ def test_an_empty_variable_is_not_set(file: Path) -> None:
         ({"store_quota": "20 barrels"}, {}, "--store-quota: could not interpret byte unit: barrels"),
         ({}, {"COVEY_STORE_QUOTA": "much"}, "environment variable COVEY_STORE_QUOTA: could not parse value and unit"),
         ({"cache_quota": "1 MiB"}, {}, "--cache-quota: Input should be greater than or equal to 16777216"),
+        ({"keep_days": -1}, {}, "--keep-days: "),
+        ({"pinning_service": "pin.example"}, {}, "--pinning-service: 'pin.example' is not a pinning service"),
+        ({"pinning_service": "http://pin.example"}, {}, "would send the access token in the clear: use https"),
+        ({"pinning_service": "https://pin.example"}, {}, "pinning_service and pinning_token_file go together"),
         ({"store_token_file": "token"}, {}, "store_token_file is for a Kubo RPC"),
     ],
 )

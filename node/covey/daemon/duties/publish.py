@@ -1,4 +1,7 @@
-"""Publishing what was revealed: pinned in the store, and so served by the gateway to whoever must score or audit it."""
+"""Publishing what was revealed: pinned in the store, and so served by the gateway to whoever must score or audit it.
+
+From then on it is promised, see `covey.daemon.keeping`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 from covey.daemon.background import Pending
 from covey.daemon.context import Context, Step, Waiting, done, given_up
 from covey.daemon.duties import enter, score
+from covey.daemon.keeping import label_of
 from covey.daemon.plan import Duty
 from covey.daemon.state import Task
 from covey.ipfs import Cid, Content, IpfsError
@@ -20,7 +24,7 @@ def entry(ctx: Context, task: Task, duty: Duty) -> Step:
     folder = Path(secret["folder"])
     if not folder.is_dir():
         return given_up(f"the entry's files are gone from {folder}")
-    return _pin(ctx, duty, folder, f"entry to task {task.id}", bytes.fromhex(secret["digest"]))
+    return _pin(ctx, duty, folder, label_of(task.id, "entry"), bytes.fromhex(secret["digest"]))
 
 
 def sheet(ctx: Context, task: Task, duty: Duty) -> Step:
@@ -28,12 +32,15 @@ def sheet(ctx: Context, task: Task, duty: Duty) -> Step:
     if secret is None:
         return given_up("the score sheet is not known here")
     content = {SHEET_NAME: secret["sheet"].encode()}
-    return _pin(ctx, duty, content, f"score sheet of task {task.id}", bytes.fromhex(secret["evidence"]))
+    return _pin(ctx, duty, content, label_of(task.id, "score sheet"), bytes.fromhex(secret["evidence"]))
 
 
-def _pin(ctx: Context, duty: Duty, content: Content, name: str, digest: bytes) -> Step:
+def _pin(ctx: Context, duty: Duty, content: Content, label: str, digest: bytes) -> Step:
     def add() -> Cid:
-        return ctx.store.add_directory(content, name=name)
+        cid = ctx.store.add_directory(content, name=label)
+        if cid.word == digest:
+            ctx.keeper.promise(cid, label)
+        return cid
 
     try:
         cid = ctx.background.get(f"pin/{duty.key}", add)
