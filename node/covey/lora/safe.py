@@ -1,8 +1,9 @@
 """Reading a stranger's adapter without trusting it. Imports neither torch nor PEFT and executes nothing.
 
-An adapter is read once, into memory, and refused unless its bytes are exactly what the pinned base and the task's
-limits call for. Every refusal is the file's fault and has one :class:`Refusal`; trouble of this machine (a disk error,
-no memory) is raised as it is and must never become somebody's zero.
+An adapter is refused unless its bytes are exactly what the pinned base and the task's limits call for, and nothing is
+read or allocated on the word of a number in the file: the tensors are read last, when their sizes are known to be
+right. Every refusal is the file's fault and has one :class:`Refusal`; trouble of this machine (a disk error, no memory)
+is raised as it is and must never become somebody's zero.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+import reprlib
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +33,7 @@ from covey.protocol.entry import Manifest, TaskReference
 WEIGHTS, CONFIG, MANIFEST = "adapter_model.safetensors", "adapter_config.json", "manifest.json"
 MAX_HEADER_BYTES = 1 << 20
 MAX_JSON_BYTES = 1 << 16
+MAX_JSON_DEPTH = 8
 MAX_SCALING = 64.0
 _ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
 Array = npt.NDArray[np.float32]
@@ -41,6 +47,7 @@ class Refusal(StrEnum):
     NOT_A_REGULAR_FILE = "not_a_regular_file"
     TOO_LARGE = "too_large"
     HEADER_TOO_LARGE = "header_too_large"
+    NOT_SAFETENSORS = "not_safetensors"
     BAD_HEADER = "bad_header"
     BAD_JSON = "bad_json"
     FORBIDDEN_FIELD = "forbidden_field"
@@ -136,7 +143,14 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "use_bdlora": (None,),
     "ensure_weight_tying": (False,),
 }
-_LABELS = ("base_model_name_or_path", "peft_version")  # text that decides nothing
+# Text that decides nothing here; other tools follow the name, so it must be one that a task's spec could carry.
+_LABELS = {
+    "base_model_name_or_path": re.compile(r"(?=.{1,128}$)[A-Za-z0-9][A-Za-z0-9_.+-]*(/[A-Za-z0-9][A-Za-z0-9_.+-]*)?"),
+    "peft_version": re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+@-]{0,63}"),
+}
+_FORMATS = {b"\x80": "a pickle", b"PK": "a zip archive, as torch.save writes", b"\x1f\x8b": "gzip"}
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
 
 
 def check_header(folder: Path, base_config: dict[str, Any], limits: AdapterLimits) -> AdapterHeader:
@@ -144,18 +158,23 @@ def check_header(folder: Path, base_config: dict[str, Any], limits: AdapterLimit
 
     Raises UnsafeAdapterError. Reads the config and at most 1 MiB of the weights.
     """
-    return _check(folder, base_config, limits)[0]
+    with _checked(folder, base_config, limits) as (header, _, _):
+        return header
 
 
 def load_adapter(folder: Path, base_config: dict[str, Any], limits: AdapterLimits) -> Adapter:
     """Check and read an adapter. Raises UnsafeAdapterError if the files are at fault."""
-    header, data = _check(folder, base_config, limits, read_data=True)
     arrays: dict[str, Array] = {}
-    for name, (dtype, shape, begin, end) in header.tensors.items():
-        array = _widen(dtype, data[begin:end]).reshape(shape)
-        if not np.isfinite(array).all():
-            _refuse(Refusal.NOT_FINITE, f"{name} holds NaN or infinity")
-        arrays[name] = array
+    with _checked(folder, base_config, limits) as (header, file, start):
+        for name, (dtype, shape, begin, end) in header.tensors.items():
+            file.seek(start + begin)
+            data = file.read(end - begin)
+            if len(data) != end - begin:
+                raise OSError(f"{folder / WEIGHTS} was changed while it was read: fetch the entry again")
+            array = _widen(dtype, data).reshape(shape)
+            if not np.isfinite(array).all():
+                _refuse(Refusal.NOT_FINITE, f"{name} holds NaN or infinity")
+            arrays[name] = array
     return Adapter(header, arrays)
 
 
@@ -164,9 +183,10 @@ def check_manifest(folder: Path, task: TaskReference, base_digest: str, operator
 
     Raises UnsafeAdapterError.
     """
-    if not (folder / MANIFEST).exists():
+    if not os.path.lexists(folder / MANIFEST):
         _refuse(Refusal.MISSING_FILE, MANIFEST)
-    data, _ = _read(folder / MANIFEST, MAX_JSON_BYTES, MAX_JSON_BYTES)
+    data = _read(folder / MANIFEST)
+    strict_json(data, MANIFEST)
     try:
         manifest = Manifest.from_bytes(data)
     except DocumentError as error:
@@ -181,7 +201,10 @@ def check_manifest(folder: Path, task: TaskReference, base_digest: str, operator
 
 
 def strict_json(data: bytes, what: str) -> dict[str, Any]:
-    """Parse one JSON object in UTF-8: no duplicate keys, no NaN, no deep nesting. Raises UnsafeAdapterError."""
+    """Parse one JSON object in UTF-8: no duplicate keys, no NaN, no lone surrogates, no deep nesting.
+
+    Raises UnsafeAdapterError.
+    """
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         value = dict(items)
@@ -194,6 +217,7 @@ def strict_json(data: bytes, what: str) -> dict[str, Any]:
 
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=pairs, parse_constant=constant)
+        _check_plain(value)
     except (ValueError, RecursionError) as error:
         _refuse(Refusal.BAD_JSON, f"{what}: {error}")
     if not isinstance(value, dict):
@@ -201,41 +225,59 @@ def strict_json(data: bytes, what: str) -> dict[str, Any]:
     return value
 
 
-def _check(
-    folder: Path, base_config: dict[str, Any], limits: AdapterLimits, *, read_data: bool = False
-) -> tuple[AdapterHeader, bytes]:
-    names = {entry.name for entry in os.scandir(folder)}
-    for name in sorted({WEIGHTS, CONFIG} - names):
-        _refuse(Refusal.MISSING_FILE, name)
+def _check_plain(value: object, depth: int = 1) -> None:
+    """Raise ValueError at text that is no Unicode, or more levels than any file of an adapter has."""
+    if isinstance(value, str):
+        value.encode()  # a UnicodeEncodeError is a ValueError
+    elif isinstance(value, (dict, list)):
+        if depth > MAX_JSON_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_JSON_DEPTH} levels")
+        for item in value:
+            _check_plain(item, depth + 1)
+        for item in value.values() if isinstance(value, dict) else ():
+            _check_plain(item, depth + 1)
+
+
+@contextmanager
+def _checked(
+    folder: Path, base_config: dict[str, Any], limits: AdapterLimits
+) -> Iterator[tuple[AdapterHeader, BinaryIO, int]]:
+    """The header of a folder in which all but the values is right, the open weights, and where the tensors begin."""
+    with os.scandir(folder) as entries:
+        names = {entry.name for entry in islice(entries, 1000)}
+    for name in (WEIGHTS, CONFIG):
+        if name not in names and not os.path.lexists(folder / name):
+            _refuse(Refusal.MISSING_FILE, name)
     for name in sorted(names - {WEIGHTS, CONFIG, MANIFEST}):
-        _refuse(Refusal.UNEXPECTED_FILE, repr(name))
-    config, _ = _read(folder / CONFIG, MAX_JSON_BYTES, MAX_JSON_BYTES)
-    rank, alpha, targets = _check_config(strict_json(config, CONFIG), limits)
-    if MANIFEST in names:
-        manifest, _ = _read(folder / MANIFEST, MAX_JSON_BYTES, MAX_JSON_BYTES)
-        strict_json(manifest, MANIFEST)
-    wanted = limits.max_bytes if read_data else MAX_HEADER_BYTES + 8
-    blob, size = _read(folder / WEIGHTS, limits.max_bytes, wanted)
-    entries, start = _parse_header(blob)
-    tensors = _check_tensors(entries, adapter_shapes(base_config, rank, targets), size - start)
-    return AdapterHeader(rank, alpha, targets, tensors), blob[start:]
+        _refuse(Refusal.UNEXPECTED_FILE, _shown(name))
+    rank, alpha, targets = _check_config(strict_json(_read(folder / CONFIG), CONFIG), limits)
+    if os.path.lexists(folder / MANIFEST):
+        strict_json(_read(folder / MANIFEST), MANIFEST)
+    with _opened(folder / WEIGHTS, limits.max_bytes) as (file, size):
+        found, start = _parse_header(file, size)
+        tensors = _check_tensors(found, adapter_shapes(base_config, rank, targets), size - start)
+        yield AdapterHeader(rank, alpha, targets, tensors), file, start
 
 
-def _read(path: Path, limit: int, wanted: int) -> tuple[bytes, int]:
-    """(at most ``wanted`` first bytes, size); the size that counts is that of the file descriptor read."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        if path.is_symlink():
-            _refuse(Refusal.NOT_A_REGULAR_FILE, f"{path.name} is a link")
-        raise error
+@contextmanager
+def _opened(path: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
+    """A regular file of at most ``limit`` bytes, and its size. Links are not followed, devices and pipes not opened."""
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        _refuse(Refusal.NOT_A_REGULAR_FILE, path.name)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             _refuse(Refusal.NOT_A_REGULAR_FILE, path.name)
         if status.st_size > limit:
             _refuse(Refusal.TOO_LARGE, f"{path.name} has {status.st_size:,} bytes, the limit is {limit:,}")
-        return file.read(wanted), status.st_size
+        yield file, status.st_size
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a small file."""
+    with _opened(path, MAX_JSON_BYTES) as (file, size):
+        return file.read(size)
 
 
 def _check_config(config: dict[str, Any], limits: AdapterLimits) -> tuple[int, float, frozenset[str]]:
@@ -246,15 +288,15 @@ def _check_config(config: dict[str, Any], limits: AdapterLimits) -> tuple[int, f
         if field in _NEUTRAL:
             _require(any(type(value) is type(v) and value == v for v in _NEUTRAL[field]), field, value)
         elif field in _LABELS:
-            _require(value is None or (isinstance(value, str) and len(value) <= 256), field, value)
+            _require(value is None or (isinstance(value, str) and bool(_LABELS[field].fullmatch(value))), field, value)
         elif field == "lora_dropout":
             _require(_is_number(value) and 0 <= value < 1, field, value)
         elif field not in _REQUIRED:
-            _refuse(Refusal.FORBIDDEN_FIELD, f"{field!r:.80} in {CONFIG}")
+            _refuse(Refusal.FORBIDDEN_FIELD, f"{_shown(field)} in {CONFIG}")
     rank, alpha, targets = config["r"], config["lora_alpha"], config["target_modules"]
     _require(type(rank) is int and rank >= 1, "r", rank)
     if rank > limits.max_rank:
-        _refuse(Refusal.RANK_TOO_HIGH, f"rank {rank}, the task allows {limits.max_rank}")
+        _refuse(Refusal.RANK_TOO_HIGH, f"rank {_shown(rank)}, the task allows {limits.max_rank}")
     _require(_is_number(alpha) and 0 < alpha / rank <= MAX_SCALING, "lora_alpha", alpha)
     _require(
         isinstance(targets, list)
@@ -266,19 +308,24 @@ def _check_config(config: dict[str, Any], limits: AdapterLimits) -> tuple[int, f
     )
     for target in targets:
         if target not in limits.target_modules:
-            _refuse(Refusal.FORBIDDEN_TARGET, f"target module {target!r:.80}")
+            _refuse(Refusal.FORBIDDEN_TARGET, f"target module {_shown(target)}")
     return rank, float(alpha), frozenset(targets)
 
 
-def _parse_header(blob: bytes) -> tuple[dict[str, Any], int]:
-    if len(blob) < 8:
-        _refuse(Refusal.BAD_HEADER, "the weights file is shorter than its header length")
-    length = int.from_bytes(blob[:8], "little")
+def _parse_header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
+    """(tensor entries, where the data part begins): 8 bytes of length, little-endian, then JSON beginning with {."""
+    head = file.read(9)
+    if len(head) < 9:
+        _refuse(Refusal.BAD_HEADER, f"the weights file of {len(head)} bytes ends before its header")
+    if head[8:] != b"{":
+        kind = next((name for magic, name in _FORMATS.items() if head.startswith(magic)), "something else")
+        _refuse(Refusal.NOT_SAFETENSORS, f"the weights file looks like {kind}")
+    length = int.from_bytes(head[:8], "little")
     if length > MAX_HEADER_BYTES:
         _refuse(Refusal.HEADER_TOO_LARGE, f"the header claims {length:,} bytes, the limit is {MAX_HEADER_BYTES:,}")
-    if len(blob) < 8 + length:
-        _refuse(Refusal.BAD_HEADER, "the weights file ends inside its header")
-    header = strict_json(blob[8 : 8 + length], "the safetensors header")
+    if not 2 <= length <= size - 8:
+        _refuse(Refusal.BAD_HEADER, f"the header claims {length:,} bytes of a file of {size:,}")
+    header = strict_json(b"{" + file.read(length - 1), "the safetensors header")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         _refuse(Refusal.BAD_HEADER, "__metadata__ is not a map of strings")
@@ -289,7 +336,7 @@ def _check_tensors(
     entries: dict[str, Any], expected: dict[str, tuple[int, int]], data_bytes: int
 ) -> dict[str, tuple[str, tuple[int, int], int, int]]:
     for name in sorted(entries.keys() - expected.keys()):
-        _refuse(Refusal.UNEXPECTED_TENSOR, f"{name!r:.120}")
+        _refuse(Refusal.UNEXPECTED_TENSOR, _shown(name))
     for name in sorted(expected.keys() - entries.keys()):
         _refuse(Refusal.MISSING_TENSOR, name)
     tensors: dict[str, tuple[str, tuple[int, int], int, int]] = {}
@@ -298,11 +345,11 @@ def _check_tensors(
             _refuse(Refusal.BAD_HEADER, f"the entry of {name}")
         dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
         if not isinstance(dtype, str) or dtype not in _ITEM_BYTES:
-            _refuse(Refusal.BAD_DTYPE, f"{name} is {dtype!r:.40}, allowed are {', '.join(_ITEM_BYTES)}")
+            _refuse(Refusal.BAD_DTYPE, f"{name} is {_shown(dtype)}, allowed are {', '.join(_ITEM_BYTES)}")
         if not _is_pair(shape) or tuple(shape) != expected[name]:
-            _refuse(Refusal.BAD_SHAPE, f"{name} is {shape!r:.60}, the base needs {list(expected[name])}")
+            _refuse(Refusal.BAD_SHAPE, f"{name} is {_shown(shape)}, the base needs {list(expected[name])}")
         if not _is_pair(offsets) or offsets[1] - offsets[0] != shape[0] * shape[1] * _ITEM_BYTES[dtype]:
-            _refuse(Refusal.BAD_OFFSETS, f"{name} at {offsets!r:.60}")
+            _refuse(Refusal.BAD_OFFSETS, f"{name} at {_shown(offsets)}")
         tensors[name] = (dtype, expected[name], offsets[0], offsets[1])
     position = 0
     for name, (_, _, begin, end) in sorted(tensors.items(), key=lambda item: item[1][2]):
@@ -322,7 +369,10 @@ def _widen(dtype: str, data: bytes) -> Array:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
 
 
 def _is_pair(value: object) -> bool:
@@ -331,8 +381,14 @@ def _is_pair(value: object) -> bool:
 
 def _require(condition: bool, field: str, value: object) -> None:
     if not condition:
-        _refuse(Refusal.BAD_CONFIG_VALUE, f"{field} is {value!r:.80}")
+        _refuse(Refusal.BAD_CONFIG_VALUE, f"{field} is {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    """A stranger's value on a short line of ASCII."""
+    return _SHORT.repr(value).encode("ascii", "backslashreplace").decode("ascii")
 
 
 def _refuse(reason: Refusal, detail: str) -> NoReturn:
-    raise UnsafeAdapterError(reason, detail)
+    text = detail if len(detail) <= 300 else f"{detail[:300]}…"
+    raise UnsafeAdapterError(reason, "".join(sign if sign.isprintable() else "?" for sign in text))

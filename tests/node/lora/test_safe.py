@@ -131,7 +131,7 @@ CASES: list[tuple[str, Change, Refusal]] = [
     ("no config", lambda f: (f / CONFIG).unlink(), Refusal.MISSING_FILE),
     ("a pickle beside", raw("adapter_model.bin", pickle.dumps({})), Refusal.UNEXPECTED_FILE),
     ("code beside", raw("modeling.py", b"raise SystemExit"), Refusal.UNEXPECTED_FILE),
-    ("weights are a pickle", raw(WEIGHTS, pickle.dumps({"a": 1})), Refusal.HEADER_TOO_LARGE),
+    ("weights are a pickle", raw(WEIGHTS, pickle.dumps({"a": 1})), Refusal.NOT_SAFETENSORS),
     ("a link", link, Refusal.NOT_A_REGULAR_FILE),
     ("a pipe", pipe, Refusal.NOT_A_REGULAR_FILE),
     ("too many bytes", raw(WEIGHTS, bytes(LIMITS.max_bytes + 1)), Refusal.TOO_LARGE),
