@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.nodes import CVY, WINDOWS, Network, Node, network, tiny_spec
 
 from covey.daemon.state import Committee, Task
-from covey.ipfs import Cid, GatewaySource, open_fetcher
+from covey.ipfs import BlockStore, Cid, GatewaySource, open_fetcher
 from covey.protocol.scores import unpack
 from covey.protocol.sheet import SHEET_NAME, ScoreSheet
 from covey.protocol.types import Outcome
@@ -85,6 +85,7 @@ def test_a_task_is_earned_through_kills_a_vanished_entry_and_a_broken_machine(ne
         assert all(score >= 1 for other, score in enumerate(scores) if other != lane)
     _check_claims(net, task_id, [*validators, broken], vanished)
     _check_sheets(net, task, validators)
+    _check_alarm(net, task, validators[1])
     _stop_all(net)
 
 
@@ -172,6 +173,28 @@ def _check_sheets(net: Network, task: Task, validators: list[Node]) -> None:
         net.wait("the promise to keep it", partial(_promises_one, node))
         assert sheet.scores() == unpack(row.words, 3)
         assert [entry.verdict for entry in sheet.entries].count("unavailable") == 1
+
+
+def _check_alarm(net: Network, task: Task, node: Node) -> None:
+    """Evidence that the disk has lost turns the node red, and its return ends that."""
+    row = next(row for row in committee_of(task).revealed if row.operator == node.operator)
+    sheet = Cid.directory(row.evidence)
+    with BlockStore(node.settings.parent / "data" / "blocks") as store:
+        block = store.get_local(sheet)
+        node.kill()
+        store.delete_block(sheet)
+        node.start()
+        net.wait("the alarm", lambda: any(str(sheet) in lapse for lapse in node.report().get("lapses", [])))
+        report = node.report()
+        assert report["status"] == "red"
+        assert f"lapsed: {report['lapses'][0]}" in report["problems"]
+        assert "promised content lapsed" in node.log.read_text(encoding="utf-8")
+        node.kill()
+        store.put_block(sheet, block)
+        node.start()
+    net.wait("the next check", lambda: node.report().get("stored_bytes") is not None)
+    net.wait("the alarm's end", lambda: node.report().get("status") == "ok")
+    assert (node.report()["promised"], node.report()["lapses"]) == (1, [])
 
 
 def _promises_one(node: Node) -> bool:
