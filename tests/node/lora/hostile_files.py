@@ -22,6 +22,7 @@ from tests.node.lora.hostile_base import (
     VALID_MANIFEST,
     VALID_WEIGHTS,
     Rows,
+    Write,
     file,
     instead,
     moved,
@@ -109,6 +110,9 @@ def nodes() -> Rows:
     def outside(path: Path) -> Path:
         return path.parent.parent / f"{path.parent.name}-outside"
 
+    def inside(make: Callable[[Path], object]) -> Write:
+        return lambda folder: make(folder / "extra")
+
     kinds: dict[str, Callable[[Path], object]] = {
         "a link to the same bytes": lambda p: p.symlink_to(outside(p)),
         "a relative link out": lambda p: p.symlink_to(f"../{outside(p).name}"),
@@ -126,13 +130,19 @@ def nodes() -> Rows:
         for what, make in kinds.items():
             yield f"{name} is {what}", instead(name, make), Refusal.NOT_A_REGULAR_FILE
     for what, make in kinds.items():
-        yield f"beside: {what}", lambda f, m=make: m(f / "extra"), Refusal.UNEXPECTED_FILE  # type: ignore[misc]
+        yield f"beside: {what}", inside(make), Refusal.UNEXPECTED_FILE
+
+
+def many_files(folder: Path) -> None:
+    """Three thousand empty files."""
+    for number in range(3000):
+        (folder / f"{number}").touch()
 
 
 def names() -> Rows:
     for name in (WEIGHTS, CONFIG, MANIFEST):
         yield f"no {name}", lambda f, n=name: (f / n).unlink(), Refusal.MISSING_FILE  # type: ignore[misc]
-    twins = {
+    twins: dict[str, Callable[[str], str]] = {
         "upper case": str.upper,
         "a space after": lambda n: n + " ",
         "a space before": lambda n: " " + n,
@@ -198,7 +208,7 @@ def names() -> Rows:
         lambda f: Path(os.fsdecode(os.fsencode(f) + b"/\xff\xfe")).touch(),
         Refusal.UNEXPECTED_FILE,
     )
-    yield "beside: 3,000 files", lambda f: [(f / f"{n}").touch() for n in range(3000)], Refusal.UNEXPECTED_FILE
+    yield "beside: 3,000 files", many_files, Refusal.UNEXPECTED_FILE
 
 
 def sizes() -> Rows:
