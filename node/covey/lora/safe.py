@@ -8,67 +8,45 @@ is raised as it is and must never become somebody's zero.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
-import reprlib
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from covey.lora.errors import LoraError
+from covey.lora.refusal import Refusal, UnsafeAdapterError, refuse, shown, strict_json
 from covey.lora.shapes import TARGET_MODULES, adapter_shapes
 from covey.protocol.canonical import DocumentError
 from covey.protocol.entry import Manifest, TaskReference
 
+__all__ = [
+    "CONFIG",
+    "MANIFEST",
+    "WEIGHTS",
+    "Adapter",
+    "AdapterHeader",
+    "AdapterLimits",
+    "Array",
+    "Refusal",
+    "UnsafeAdapterError",
+    "check_header",
+    "check_manifest",
+    "load_adapter",
+]
 WEIGHTS, CONFIG, MANIFEST = "adapter_model.safetensors", "adapter_config.json", "manifest.json"
 MAX_HEADER_BYTES = 1 << 20
 MAX_JSON_BYTES = 1 << 16
-MAX_JSON_DEPTH = 8
 MAX_SCALING = 64.0
 _ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
 Array = npt.NDArray[np.float32]
-
-
-class Refusal(StrEnum):
-    """Why an adapter was refused."""
-
-    MISSING_FILE = "missing_file"
-    UNEXPECTED_FILE = "unexpected_file"
-    NOT_A_REGULAR_FILE = "not_a_regular_file"
-    TOO_LARGE = "too_large"
-    HEADER_TOO_LARGE = "header_too_large"
-    NOT_SAFETENSORS = "not_safetensors"
-    BAD_HEADER = "bad_header"
-    BAD_JSON = "bad_json"
-    FORBIDDEN_FIELD = "forbidden_field"
-    BAD_CONFIG_VALUE = "bad_config_value"
-    RANK_TOO_HIGH = "rank_too_high"
-    FORBIDDEN_TARGET = "forbidden_target"
-    MISSING_TENSOR = "missing_tensor"
-    UNEXPECTED_TENSOR = "unexpected_tensor"
-    BAD_SHAPE = "bad_shape"
-    BAD_DTYPE = "bad_dtype"
-    BAD_OFFSETS = "bad_offsets"
-    NOT_FINITE = "not_finite"
-    WRONG_MANIFEST = "wrong_manifest"
-
-
-class UnsafeAdapterError(LoraError):
-    """A stranger's adapter is not acceptable; ``reason`` says why in one word."""
-
-    def __init__(self, reason: Refusal, detail: str) -> None:
-        super().__init__(f"{reason.value}: {detail}")
-        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -149,8 +127,6 @@ _LABELS = {
     "peft_version": re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+@-]{0,63}"),
 }
 _FORMATS = {b"\x80": "a pickle", b"PK": "a zip archive, as torch.save writes", b"\x1f\x8b": "gzip"}
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 80
 
 
 def check_header(folder: Path, base_config: dict[str, Any], limits: AdapterLimits) -> AdapterHeader:
@@ -173,7 +149,7 @@ def load_adapter(folder: Path, base_config: dict[str, Any], limits: AdapterLimit
                 raise OSError(f"{folder / WEIGHTS} was changed while it was read: fetch the entry again")
             array = _widen(dtype, data).reshape(shape)
             if not np.isfinite(array).all():
-                _refuse(Refusal.NOT_FINITE, f"{name} holds NaN or infinity")
+                refuse(Refusal.NOT_FINITE, f"{name} holds NaN or infinity")
             arrays[name] = array
     return Adapter(header, arrays)
 
@@ -184,58 +160,20 @@ def check_manifest(folder: Path, task: TaskReference, base_digest: str, operator
     Raises UnsafeAdapterError.
     """
     if not os.path.lexists(folder / MANIFEST):
-        _refuse(Refusal.MISSING_FILE, MANIFEST)
+        refuse(Refusal.MISSING_FILE, MANIFEST)
     data = _read(folder / MANIFEST)
     strict_json(data, MANIFEST)
     try:
         manifest = Manifest.from_bytes(data)
     except DocumentError as error:
-        _refuse(Refusal.WRONG_MANIFEST, str(error))
+        refuse(Refusal.WRONG_MANIFEST, str(error))
     for what, found, wanted in (
         ("task", manifest.task, task),
         ("base", manifest.base_digest, base_digest),
         ("operator", manifest.operator, operator or manifest.operator),
     ):
         if found != wanted:
-            _refuse(Refusal.WRONG_MANIFEST, f"it names another {what}")
-
-
-def strict_json(data: bytes, what: str) -> dict[str, Any]:
-    """Parse one JSON object in UTF-8: no duplicate keys, no NaN, no lone surrogates, no deep nesting.
-
-    Raises UnsafeAdapterError.
-    """
-
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        value = dict(items)
-        if len(value) != len(items):
-            raise ValueError("duplicate key")
-        return value
-
-    def constant(name: str) -> NoReturn:
-        raise ValueError(f"{name} is not JSON")
-
-    try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=pairs, parse_constant=constant)
-        _check_plain(value)
-    except (ValueError, RecursionError) as error:
-        _refuse(Refusal.BAD_JSON, f"{what}: {error}")
-    if not isinstance(value, dict):
-        _refuse(Refusal.BAD_JSON, f"{what} is not an object")
-    return value
-
-
-def _check_plain(value: object, depth: int = 1) -> None:
-    """Raise ValueError at text that is no Unicode, or more levels than any file of an adapter has."""
-    if isinstance(value, str):
-        value.encode()  # a UnicodeEncodeError is a ValueError
-    elif isinstance(value, (dict, list)):
-        if depth > MAX_JSON_DEPTH:
-            raise ValueError(f"nested deeper than {MAX_JSON_DEPTH} levels")
-        for item in value:
-            _check_plain(item, depth + 1)
-        for item in value.values() if isinstance(value, dict) else ():
-            _check_plain(item, depth + 1)
+            refuse(Refusal.WRONG_MANIFEST, f"it names another {what}")
 
 
 @contextmanager
@@ -247,9 +185,9 @@ def _checked(
         names = {entry.name for entry in islice(entries, 1000)}
     for name in (WEIGHTS, CONFIG):
         if name not in names and not os.path.lexists(folder / name):
-            _refuse(Refusal.MISSING_FILE, name)
+            refuse(Refusal.MISSING_FILE, name)
     for name in sorted(names - {WEIGHTS, CONFIG, MANIFEST}):
-        _refuse(Refusal.UNEXPECTED_FILE, _shown(name))
+        refuse(Refusal.UNEXPECTED_FILE, shown(name))
     rank, alpha, targets = _check_config(strict_json(_read(folder / CONFIG), CONFIG), limits)
     if os.path.lexists(folder / MANIFEST):
         strict_json(_read(folder / MANIFEST), MANIFEST)
@@ -263,14 +201,14 @@ def _checked(
 def _opened(path: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
     """A regular file of at most ``limit`` bytes, and its size. Links are not followed, devices and pipes not opened."""
     if not stat.S_ISREG(os.lstat(path).st_mode):
-        _refuse(Refusal.NOT_A_REGULAR_FILE, path.name)
+        refuse(Refusal.NOT_A_REGULAR_FILE, path.name)
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            _refuse(Refusal.NOT_A_REGULAR_FILE, path.name)
+            refuse(Refusal.NOT_A_REGULAR_FILE, path.name)
         if status.st_size > limit:
-            _refuse(Refusal.TOO_LARGE, f"{path.name} has {status.st_size:,} bytes, the limit is {limit:,}")
+            refuse(Refusal.TOO_LARGE, f"{path.name} has {status.st_size:,} bytes, the limit is {limit:,}")
         yield file, status.st_size
 
 
@@ -283,7 +221,7 @@ def _read(path: Path) -> bytes:
 def _check_config(config: dict[str, Any], limits: AdapterLimits) -> tuple[int, float, frozenset[str]]:
     for field in _REQUIRED:
         if field not in config:
-            _refuse(Refusal.BAD_CONFIG_VALUE, f"{CONFIG} lacks {field}")
+            refuse(Refusal.BAD_CONFIG_VALUE, f"{CONFIG} lacks {field}")
     for field, value in config.items():
         if field in _NEUTRAL:
             _require(any(type(value) is type(v) and value == v for v in _NEUTRAL[field]), field, value)
@@ -292,11 +230,11 @@ def _check_config(config: dict[str, Any], limits: AdapterLimits) -> tuple[int, f
         elif field == "lora_dropout":
             _require(_is_number(value) and 0 <= value < 1, field, value)
         elif field not in _REQUIRED:
-            _refuse(Refusal.FORBIDDEN_FIELD, f"{_shown(field)} in {CONFIG}")
+            refuse(Refusal.FORBIDDEN_FIELD, f"{shown(field)} in {CONFIG}")
     rank, alpha, targets = config["r"], config["lora_alpha"], config["target_modules"]
     _require(type(rank) is int and rank >= 1, "r", rank)
     if rank > limits.max_rank:
-        _refuse(Refusal.RANK_TOO_HIGH, f"rank {_shown(rank)}, the task allows {limits.max_rank}")
+        refuse(Refusal.RANK_TOO_HIGH, f"rank {shown(rank)}, the task allows {limits.max_rank}")
     _require(_is_number(alpha) and 0 < alpha / rank <= MAX_SCALING, "lora_alpha", alpha)
     _require(
         isinstance(targets, list)
@@ -308,7 +246,7 @@ def _check_config(config: dict[str, Any], limits: AdapterLimits) -> tuple[int, f
     )
     for target in targets:
         if target not in limits.target_modules:
-            _refuse(Refusal.FORBIDDEN_TARGET, f"target module {_shown(target)}")
+            refuse(Refusal.FORBIDDEN_TARGET, f"target module {shown(target)}")
     return rank, float(alpha), frozenset(targets)
 
 
@@ -316,19 +254,19 @@ def _parse_header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
     """(tensor entries, where the data part begins): 8 bytes of length, little-endian, then JSON beginning with {."""
     head = file.read(9)
     if len(head) < 9:
-        _refuse(Refusal.BAD_HEADER, f"the weights file of {len(head)} bytes ends before its header")
+        refuse(Refusal.BAD_HEADER, f"the weights file of {len(head)} bytes ends before its header")
     if head[8:] != b"{":
         kind = next((name for magic, name in _FORMATS.items() if head.startswith(magic)), "something else")
-        _refuse(Refusal.NOT_SAFETENSORS, f"the weights file looks like {kind}")
+        refuse(Refusal.NOT_SAFETENSORS, f"the weights file looks like {kind}")
     length = int.from_bytes(head[:8], "little")
     if length > MAX_HEADER_BYTES:
-        _refuse(Refusal.HEADER_TOO_LARGE, f"the header claims {length:,} bytes, the limit is {MAX_HEADER_BYTES:,}")
+        refuse(Refusal.HEADER_TOO_LARGE, f"the header claims {length:,} bytes, the limit is {MAX_HEADER_BYTES:,}")
     if not 2 <= length <= size - 8:
-        _refuse(Refusal.BAD_HEADER, f"the header claims {length:,} bytes of a file of {size:,}")
+        refuse(Refusal.BAD_HEADER, f"the header claims {length:,} bytes of a file of {size:,}")
     header = strict_json(b"{" + file.read(length - 1), "the safetensors header")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        _refuse(Refusal.BAD_HEADER, "__metadata__ is not a map of strings")
+        refuse(Refusal.BAD_HEADER, "__metadata__ is not a map of strings")
     return header, 8 + length
 
 
@@ -336,28 +274,28 @@ def _check_tensors(
     entries: dict[str, Any], expected: dict[str, tuple[int, int]], data_bytes: int
 ) -> dict[str, tuple[str, tuple[int, int], int, int]]:
     for name in sorted(entries.keys() - expected.keys()):
-        _refuse(Refusal.UNEXPECTED_TENSOR, _shown(name))
+        refuse(Refusal.UNEXPECTED_TENSOR, shown(name))
     for name in sorted(expected.keys() - entries.keys()):
-        _refuse(Refusal.MISSING_TENSOR, name)
+        refuse(Refusal.MISSING_TENSOR, name)
     tensors: dict[str, tuple[str, tuple[int, int], int, int]] = {}
     for name, entry in entries.items():
         if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-            _refuse(Refusal.BAD_HEADER, f"the entry of {name}")
+            refuse(Refusal.BAD_HEADER, f"the entry of {name}")
         dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
         if not isinstance(dtype, str) or dtype not in _ITEM_BYTES:
-            _refuse(Refusal.BAD_DTYPE, f"{name} is {_shown(dtype)}, allowed are {', '.join(_ITEM_BYTES)}")
+            refuse(Refusal.BAD_DTYPE, f"{name} is {shown(dtype)}, allowed are {', '.join(_ITEM_BYTES)}")
         if not _is_pair(shape) or tuple(shape) != expected[name]:
-            _refuse(Refusal.BAD_SHAPE, f"{name} is {_shown(shape)}, the base needs {list(expected[name])}")
+            refuse(Refusal.BAD_SHAPE, f"{name} is {shown(shape)}, the base needs {list(expected[name])}")
         if not _is_pair(offsets) or offsets[1] - offsets[0] != shape[0] * shape[1] * _ITEM_BYTES[dtype]:
-            _refuse(Refusal.BAD_OFFSETS, f"{name} at {_shown(offsets)}")
+            refuse(Refusal.BAD_OFFSETS, f"{name} at {shown(offsets)}")
         tensors[name] = (dtype, expected[name], offsets[0], offsets[1])
     position = 0
     for name, (_, _, begin, end) in sorted(tensors.items(), key=lambda item: item[1][2]):
         if begin != position:
-            _refuse(Refusal.BAD_OFFSETS, f"{name} leaves a gap or overlaps another tensor")
+            refuse(Refusal.BAD_OFFSETS, f"{name} leaves a gap or overlaps another tensor")
         position = end
     if position != data_bytes:
-        _refuse(Refusal.BAD_OFFSETS, f"the tensors cover {position:,} of {data_bytes:,} bytes")
+        refuse(Refusal.BAD_OFFSETS, f"the tensors cover {position:,} of {data_bytes:,} bytes")
     return tensors
 
 
@@ -381,14 +319,4 @@ def _is_pair(value: object) -> bool:
 
 def _require(condition: bool, field: str, value: object) -> None:
     if not condition:
-        _refuse(Refusal.BAD_CONFIG_VALUE, f"{field} is {_shown(value)}")
-
-
-def _shown(value: object) -> str:
-    """A stranger's value on a short line of ASCII."""
-    return _SHORT.repr(value).encode("ascii", "backslashreplace").decode("ascii")
-
-
-def _refuse(reason: Refusal, detail: str) -> NoReturn:
-    text = detail if len(detail) <= 300 else f"{detail[:300]}…"
-    raise UnsafeAdapterError(reason, "".join(sign if sign.isprintable() else "?" for sign in text))
+        refuse(Refusal.BAD_CONFIG_VALUE, f"{field} is {shown(value)}")
