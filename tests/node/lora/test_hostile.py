@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +40,11 @@ def fingerprint(folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
     """The folder of each case by its name, in order."""
     root = tmp_path_factory.mktemp("hostile")
-    return {case.name: case.make(root / f"{number:04}") for number, case in enumerate(CASES)}
+    yield {case.name: case.make(root / f"{number:04}") for number, case in enumerate(CASES)}
+    shutil.rmtree(root)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
