@@ -93,7 +93,7 @@ contract LoopTest is CoveyFixture {
         params.tau = uint16(1 + draw(4095));
         params.power = uint8(1 + draw(3));
         params.floorScore = uint16(1 + draw(3000));
-        params.bounty = uint128(10e18 + draw(1000e18));
+        params.bounty = uint128(10e18 + draw(990e18));
         uint256 taskId = post(params);
         fill(taskId, trainers, validators);
         if (params.evaluation == ITaskRegistry.Evaluation.Sealed) {
