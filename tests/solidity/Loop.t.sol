@@ -105,7 +105,7 @@ contract LoopTest is CoveyFixture {
         // Those with a seat score; one of them may abstain, another may never reveal.
         address[] memory seated = withSeats(taskId);
         uint256[][] memory rows = drawRows(trainers.length, seated.length);
-        uint256 missing = draw(3) == 0 ? draw(seated.length) : type(uint256).max;
+        uint256 missing = seated.length != 0 && draw(3) == 0 ? draw(seated.length) : type(uint256).max;
         bool abstains = draw(2) == 0;
         for (uint256 j = 0; j < seated.length; ++j) {
             if (j == missing && abstains) {
