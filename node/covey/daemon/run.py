@@ -44,8 +44,9 @@ def run(config: NodeConfig, *, strategy: Strategy | None = None, stop: threading
                 server = HealthServer(config.health_listen, vitals)
                 stack.callback(server.close)
                 log.info("health served", extra={"url": server.url})
-            threading.Thread(target=import_module, args=("web3",), name="imports", daemon=True).start()
-            key = unlock(config)  # takes about as long as the imports, without the interpreter's lock
+            # Here, while nothing else runs: two threads that import parts of web3 at once can end in a deadlock error.
+            import_module("web3")
+            key = unlock(config)
             parts = _assemble_patiently(config, strategy or Strategy(), key, stop)
             if parts is None:
                 return STOPPED
