@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.nodes import CVY, WINDOWS, Network, Node, network, tiny_spec
 
 from covey.daemon.state import Committee, Task
-from covey.ipfs import BlockStore, Cid, GatewaySource, open_fetcher
+from covey.ipfs import BlockStore, Cid, GatewaySource, NotFound, SourceError, open_fetcher
 from covey.protocol.scores import unpack
 from covey.protocol.sheet import SHEET_NAME, ScoreSheet
 from covey.protocol.types import Outcome
@@ -24,9 +24,19 @@ pytestmark = [pytest.mark.daemon, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     with network(tmp_path_factory.mktemp("net")) as running:
         yield running
+
+
+@pytest.fixture
+def net(shared: Network) -> Iterator[Network]:
+    """The network, without the nodes of the test before: those of a failed one would enter this one's tasks."""
+    yield shared
+    for node in shared.nodes:
+        if node.process is not None and node.process.poll() is None:
+            node.kill()
+    shared.nodes.clear()
 
 
 def restart(*nodes: Node) -> None:
@@ -205,7 +215,7 @@ def _served(node: Node, evidence: bytes) -> bool:
     source = GatewaySource(node.gateway)
     try:
         return bool(source.get_block(Cid.directory(evidence), 5))
-    except LookupError:
+    except (NotFound, SourceError):  # not there yet, or the node that was just restarted is not
         return False
     finally:
         source.close()
