@@ -1,5 +1,5 @@
 # Covey. `make` lists what can be made; `make demo` and `make test` set themselves up.
-# Needs Python 3.11, Node.js 20 with npm, and the package registries; Go only for the tests against real Kubo.
+# Needs Python 3.11, Node.js 20 with npm, and the package registries; Go only for the tests against real Kubo and geth.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -50,17 +50,17 @@ test: setup ## Run the whole suite
 	@$(MAKE) --no-print-directory test-node
 	@$(MAKE) --no-print-directory test-e2e
 
-# What the suite needs compiled, side by side: forge's and ape's compilations, and Kubo where there is Go.
+# What the suite needs compiled, side by side: forge's and ape's compilations, and Kubo and geth where there is Go.
 .PHONY: build
-build: build-solidity $(TOOLS)/compile.stamp $(if $(shell command -v go),$(TOOLS)/kubo.stamp,no-kubo)
+build: build-solidity $(TOOLS)/compile.stamp $(if $(shell command -v go),$(TOOLS)/kubo.stamp $(TOOLS)/geth.stamp,no-go)
 
 .PHONY: build-solidity
 build-solidity: $(TOOLS)/node.stamp $(SOLC)
 	forge build
 
-.PHONY: no-kubo
-no-kubo:
-	@echo "Go is not installed: the tests against a real Kubo will be skipped, all others run"
+.PHONY: no-go
+no-go:
+	@echo "Go is not installed: the tests against a real Kubo and a real geth will be skipped, all others run"
 
 .PHONY: test-solidity
 test-solidity: $(TOOLS)/node.stamp $(SOLC) ## Run the forge tests
@@ -136,6 +136,13 @@ kubo: $(TOOLS)/kubo.stamp ## Build the Kubo that the storage tests run against (
 
 $(TOOLS)/kubo.stamp: scripts/build_kubo.sh tests/kubo/go.mod tests/kubo/go.sum
 	bash scripts/build_kubo.sh
+	@mkdir -p $(TOOLS) && touch $@
+
+.PHONY: geth
+geth: $(TOOLS)/geth.stamp ## Build the geth that the chain tests run against (needs Go)
+
+$(TOOLS)/geth.stamp: scripts/build_geth.sh tests/geth/go.mod tests/geth/go.sum
+	bash scripts/build_geth.sh
 	@mkdir -p $(TOOLS) && touch $@
 
 .PHONY: clean

@@ -1,0 +1,138 @@
+"""A throw-away geth on loopback that is its own beacon chain: a block a second, whatever happens."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from covey.chain.errors import ChainError
+from covey.chain.keys import LocalSigner
+from covey.chain.rpc import Rpc
+from covey.devnet.anvil import free_port, last_line
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = "github.com/ethereum/go-ethereum"
+CHAIN_ID = 1337
+"""What geth calls its development network."""
+
+
+class GethMissing(Exception):
+    """geth is neither built nor installed; the message says how to get it."""
+
+
+def pinned_version() -> str:
+    """The release in go.mod, without its v."""
+    for line in (ROOT / "tests/geth/go.mod").read_text().splitlines():
+        words = line.replace("require", "").split()
+        if words[:1] == [MODULE]:
+            return words[1].removeprefix("v")
+    raise AssertionError(f"tests/geth/go.mod does not require {MODULE}")
+
+
+def find_geth() -> str:
+    """The path of the built binary, or of an installed one of the same release. Raises `GethMissing`."""
+    version = pinned_version()
+    built = ROOT / ".cache/geth" / f"v{version}" / "geth"
+    if built.exists():
+        return str(built)
+    installed = shutil.which("geth")
+    if installed:
+        told = subprocess.run([installed, "version"], capture_output=True, text=True, check=False).stdout
+        if f"Version: {version}-" in told:
+            return installed
+        raise GethMissing(f"{installed} is not geth {version}: build that with `make geth`")
+    if shutil.which("go"):
+        raise GethMissing(f"geth {version} is not built: run `make geth` (once, about 3 minutes)")
+    raise GethMissing(f"neither geth {version} nor Go to build it is installed: install Go and run `make geth`")
+
+
+class Geth:
+    """A development network of one node, reachable over http, ws and ipc between `start` and `stop`.
+
+    Blocks come each second and their time moves by at least one second a block: on a machine under load, chain time
+    runs ahead of the clock. Nothing can make it jump; `set_head` alone takes blocks back.
+    """
+
+    def __init__(self, folder: Path, *, period_s: int = 1) -> None:
+        self.folder = folder
+        self.http, self.ws = (f"{scheme}://127.0.0.1:{free_port()}" for scheme in ("http", "ws"))
+        # A path in a test's folder can be longer than a socket's name may be.
+        self.ipc = str(folder / "geth.ipc") if len(str(folder)) < 90 else f"/tmp/covey-geth-{free_port()}.ipc"
+        self._period_s = period_s
+        self._binary = find_geth()
+        self._log = folder / "geth.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Its addresses by transport."""
+        return {"http": self.http, "ws": self.ws, "ipc": self.ipc}
+
+    @property
+    def rpc(self) -> Rpc:
+        """A fresh pool of its http endpoint."""
+        return Rpc(self.http, CHAIN_ID, timeout=60)
+
+    def start(self, timeout_s: float = 120.0) -> Self:
+        """Start it and wait until it answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [self._binary, "--dev", "--dev.period", str(self._period_s), "--dev.gaslimit", "30000000"]
+        command += ["--datadir", str(self.folder / "data"), "--ipcpath", self.ipc, "--nodiscover", "--maxpeers", "0"]
+        command += ["--http", "--http.port", self.http.rsplit(":", 1)[1], "--http.api", "eth,net,debug,txpool"]
+        command += ["--ws", "--ws.port", self.ws.rsplit(":", 1)[1], "--ws.api", "eth,net", "--verbosity", "2"]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                self.rpc.block_number()
+                return self
+            except ChainError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    self.stop()
+                    raise RuntimeError(f"geth did not start: {last_line(self._log)}") from None
+                time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Stop it, if it runs."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+        Path(self.ipc).unlink(missing_ok=True)
+
+    def ask(self, method: str, *params: Any) -> Any:
+        """One call of its own interface."""
+        return self.rpc.request(method, list(params))
+
+    def fund(self, *addresses: str, ether: int = 1_000) -> None:
+        """Send coin for gas from the development account, which geth signs for."""
+        (bank,) = self.ask("eth_accounts")
+        fields = {"from": bank, "value": hex(ether * 10**18)}
+        hashes = [self.ask("eth_sendTransaction", {**fields, "to": address}) for address in addresses]
+        while any(self.rpc.receipt(tx_hash) is None for tx_hash in hashes):
+            time.sleep(0.2)
+
+    def account(self, number: int) -> LocalSigner:
+        """A signer, always the same for a number; `fund` it."""
+        return LocalSigner.from_key(number.to_bytes(32, "big"))
+
+    def set_head(self, block: int) -> None:
+        """Take back all blocks above ``block``: others will follow it."""
+        self.ask("debug_setHead", hex(block))
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
