@@ -45,6 +45,7 @@ class BlockFiles:
         self.root = root
         self._blocks = root / "blocks"
         self._tmp = root / "tmp"
+        self._own = os.urandom(8).hex()  # process ids repeat: after a restart, and in containers over one folder
         self._serial = itertools.count()
         try:
             self._tmp.mkdir(parents=True, exist_ok=True)
@@ -103,7 +104,7 @@ class BlockFiles:
 
     def write_temporary(self, data: bytes) -> str:
         """Write a new file beside the blocks and return its path. Raises `StoreFull` where the disk is."""
-        path = f"{self._tmp}/{os.getpid()}-{id(self):x}-{next(self._serial)}"
+        path = f"{self._tmp}/{os.getpid()}-{self._own}-{next(self._serial)}"
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             try:

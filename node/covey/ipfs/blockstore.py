@@ -3,17 +3,17 @@
     <root>/blocks, <root>/tmp   see `covey.ipfs.blockfiles`
     <root>/pins/bafy….pin       content to keep; the file holds the name that its owner gave it
     <root>/pins/bafy….partial   content that is being fetched, spared for a while
-    <root>/lock                 shared while content is added, exclusive while garbage is collected
+    <root>/lock, <root>/gate    see `covey.ipfs.lock`
 
-Several processes may use one store at a time. A crash at any instruction leaves only whole blocks, and strays that the
-next collection removes.
+Several processes may use one store at a time: they see the same blocks and the same pins, one a CID, and while one
+collects garbage the others wait to add. Each makes room for what it adds itself, so two that add at the same moment can
+pass the quota by what the other one adds; the next addition or collection makes up for it. A crash at any instruction
+leaves only whole blocks, and strays that the next collection removes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,12 +26,12 @@ from covey.ipfs.cid import DAG_PB, Cid
 from covey.ipfs.dag import DEFAULT_LIMITS, Limits, plan
 from covey.ipfs.dagpb import decode_node
 from covey.ipfs.disk import sync_folder
-from covey.ipfs.errors import CorruptBlock, InvalidCid, InvalidContent, LimitExceeded, NotFound, StoreBusy, StoreFull
+from covey.ipfs.errors import CorruptBlock, InvalidCid, InvalidContent, LimitExceeded, NotFound, StoreFull
+from covey.ipfs.lock import LOCK_WAIT_S, StoreLock
 from covey.ipfs.store import Pin, Store
 from covey.ipfs.unixfs import Content, build, content_bytes
 
 _WRITERS: Final = 2  # threads that hash and write the chunks of a large file
-_LOCK_WAIT_S: Final = 30.0
 _PARTIAL_AGE_S: Final = 86400.0
 
 
@@ -42,6 +42,7 @@ class BlockStore(Store):
         self.root = Path(root)
         self.quota_bytes = quota_bytes
         self._files = BlockFiles(self.root)
+        self._lock = StoreLock(self.root)
         self._pins = self.root / "pins"
         self._pins.mkdir(exist_ok=True)
 
@@ -70,7 +71,7 @@ class BlockStore(Store):
         It appears whole or not at all, but survives a power cut only once it is below a pin, and without one (or a
         `pin_partial`) it may be collected at any moment; so store parents first.
         """
-        with self._lock(fcntl.LOCK_SH):
+        with self._lock.shared():
             self._files.write(cid, block)
 
     def delete_block(self, cid: Cid) -> None:
@@ -89,7 +90,7 @@ class BlockStore(Store):
         if self.quota_bytes is not None:
             self.reserve(sum(map(content_bytes, contents)))
         batch = self._files.batch()
-        with self._lock(fcntl.LOCK_SH), ThreadPoolExecutor(_WRITERS) as pool:
+        with self._lock.shared(), ThreadPoolExecutor(_WRITERS) as pool:
             try:
                 cids = [build(content, batch.put, pool).cid for content in contents]
                 batch.commit(self._new_pins(cids, name) if pin else ())
@@ -100,12 +101,16 @@ class BlockStore(Store):
     def import_car(self, stream: BinaryIO, limits: Limits = DEFAULT_LIMITS, *, pin: bool = True, name: str = "") -> Cid:
         """Store the one directory or file that a CAR holds completely, and return its CID.
 
-        Raises `InvalidContent` or `LimitExceeded` for a CAR that is malformed, incomplete, or larger than ``limits``.
+        Collects garbage first where the quota asks for it: room for all that is left of a stream that can be sought,
+        else for ``limits.max_bytes``. Raises `InvalidContent` or `LimitExceeded` for a CAR that is malformed,
+        incomplete, or larger than ``limits``, and `StoreFull`.
         """
+        if self.quota_bytes is not None:
+            self.reserve(min(car.bytes_left(stream, limits.max_bytes), limits.max_bytes))
         root, sections = car.read(stream)
         batch = self._files.batch()
         received = 0
-        with self._lock(fcntl.LOCK_SH):
+        with self._lock.shared():
             try:
                 for count, (cid, block) in enumerate(sections, 1):
                     received += len(block)
@@ -128,7 +133,7 @@ class BlockStore(Store):
 
     def pin(self, cid: Cid, name: str = "") -> None:
         """See `Store.pin`. Durable on return."""
-        with self._lock(fcntl.LOCK_SH):
+        with self._lock.shared():
             if not self.has(cid):
                 raise NotFound(f"{cid} is not completely in {self.root}: fetch it before pinning it")
             self._files.batch().commit(self._new_pins([cid], name))
@@ -189,12 +194,12 @@ class BlockStore(Store):
                 f"raise the quota or unpin something to store {wanted} more"
             )
 
-    def collect(self, target_bytes: int = 0, wait_s: float = _LOCK_WAIT_S) -> int:
+    def collect(self, target_bytes: int = 0, wait_s: float = LOCK_WAIT_S) -> int:
         """Delete unpinned blocks, oldest first, until at most ``target_bytes`` are used; returns the bytes freed.
 
         Waits up to ``wait_s`` seconds for content being added. Raises `StoreBusy` after that.
         """
-        with self._lock(fcntl.LOCK_EX, wait_s):
+        with self._lock.exclusive(wait_s):
             keep = self._reachable()
             blocks = sorted(self._files.scan(), key=lambda found: found.stored_at)
             used = sum(found.size for found in blocks)
@@ -230,21 +235,3 @@ class BlockStore(Store):
                 with contextlib.suppress(NotFound, CorruptBlock, InvalidContent):
                     pending += [link.cid for link in decode_node(self.get_local(cid)).links]
         return {cid.digest for cid in reached}
-
-    @contextlib.contextmanager
-    def _lock(self, kind: int, wait_s: float = _LOCK_WAIT_S) -> Iterator[None]:
-        """Hold the store's lock. Not to be nested with an exclusive one inside."""
-        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            deadline = time.monotonic() + wait_s
-            while True:
-                try:
-                    fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        raise StoreBusy(f"{self.root} is in use by another process: try again later") from None
-                    time.sleep(0.02)
-            yield
-        finally:
-            os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Final
 
@@ -65,6 +66,16 @@ def _sections(stream: BinaryIO) -> Iterator[tuple[Cid, bytes]]:
         if not cid.matches(block):
             raise InvalidContent(f"the CAR's block {cid} has other bytes than its CID says")
         yield cid, block
+
+
+def bytes_left(stream: BinaryIO, unknown: int) -> int:
+    """Bytes from where the stream stands to its end, or ``unknown`` if it cannot be sought."""
+    if not stream.seekable():
+        return unknown
+    here = stream.tell()
+    end = stream.seek(0, io.SEEK_END)
+    stream.seek(here)
+    return end - here
 
 
 def _read_length(stream: BinaryIO) -> int | None:
