@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TaskArgument = Annotated[int, typer.Argument(min=1, help="task id")]
 
 
-@with_settings(*ACCESS, "data_dir", "store", "store_token_file", "peers")
+@with_settings(*ACCESS, "data_dir", "store", "store_token_file", "store_token_in_clear", "peers")
 def explain(task: TaskArgument, *, settings: Settings, json: JsonOption = False) -> None:
     """Recompute a task's seats, medians, gains and pay from its events: why each operator was paid what it was."""
     from covey.audit import explain as audit

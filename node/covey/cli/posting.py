@@ -132,7 +132,7 @@ def open_own_store(settings: Settings) -> Store:
         raise InputError("no block store for the spec: give --store (a folder or a Kubo RPC address) or --data-dir")
     try:
         token = token_of("store_token_file", settings.store_token_file)
-        return open_store(location, token=token)
+        return open_store(location, token=token, token_in_clear=settings.store_token_in_clear)
     except ConfigError as error:
         raise InputError(str(error)) from None
     except (IpfsError, OSError) as error:

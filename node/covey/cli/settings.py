@@ -101,6 +101,7 @@ class Settings(_Table):
         None, description="block store: a folder, or a Kubo RPC address; not set: <data_dir>/blocks"
     )
     store_token_file: Path | None = Field(None, description="file with the bearer token of Kubo's RPC")
+    store_token_in_clear: bool = Field(False, description="send that token over plain http to another machine too")
     store_quota: Size = Field(ByteSize(20 << 30), description="most bytes in a store that is a folder, as in 20GiB")
     peers: tuple[str, ...] = Field((), description="gateways of other nodes, to fetch specs and entries from")
     demo: DemoSettings = Field(default_factory=DemoSettings)

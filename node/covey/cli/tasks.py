@@ -17,7 +17,7 @@ TaskArgument = Annotated[int, typer.Argument(min=1, help="task id")]
 
 
 @group.command()
-@with_settings(*WALLET, "data_dir", "store", "store_token_file", table="task")
+@with_settings(*WALLET, "data_dir", "store", "store_token_file", "store_token_in_clear", table="task")
 def create(
     spec: Annotated[Path, typer.Argument(help="task spec, JSON")],
     *,
@@ -81,7 +81,7 @@ def list_tasks(
 
 
 @group.command()
-@with_settings(*ACCESS, "data_dir", "store", "store_token_file", "peers")
+@with_settings(*ACCESS, "data_dir", "store", "store_token_file", "store_token_in_clear", "peers")
 def show(task: TaskArgument, *, settings: Settings, json: JsonOption = False) -> None:
     """Show a task: its parameters, windows, spec, entries and validators."""
     from covey.cli.access import connect

@@ -118,7 +118,12 @@ def _context(
     stack: ExitStack,
 ) -> Context:
     token = token_of("store_token_file", config.store_token_file)
-    store = open_store(config.store_location, quota_bytes=config.store_quota, token=token)
+    store = open_store(
+        config.store_location,
+        quota_bytes=config.store_quota,
+        token=token,
+        token_in_clear=config.store_token_in_clear,
+    )
     stack.callback(store.close)
     fetcher = open_fetcher(
         store,

@@ -111,6 +111,7 @@ class NodeConfig(BaseModel):
     bases: tuple[str, ...] = Field(("tiny",), description="base models here: tiny, a folder, or a hub name")
     store: str | None = Field(None, description="block store: a folder, or the address of Kubo's RPC")
     store_token_file: Path | None = Field(None, description="file with the bearer token of Kubo's RPC")
+    store_token_in_clear: bool = Field(False, description="send that token over plain http to another machine too")
     store_quota: Size = Field(ByteSize(20 << 30), description="most bytes in a store that is a folder, as in 20GiB")
     cache_quota: Size = Field(ByteSize(8 << 30), description="most bytes of what is fetched beside a Kubo store")
     keep_days: float = Field(30.0, ge=0, le=36500, description="days to keep own results after their task has ended")

@@ -6,6 +6,7 @@ refuses a block that is not its CID's; what is read is checked block by block.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tempfile
 from collections.abc import Mapping
@@ -49,11 +50,33 @@ def multiaddr_of(address: str) -> str:
     return f"/{kind}/{host}/tcp/{port}/{parts.scheme}"
 
 
-class KuboStore(Store):
-    """The Kubo node whose RPC answers at ``address``; ``token`` is a bearer token of its API.Authorizations."""
+def in_the_clear(multiaddr: str) -> bool:
+    """Whether what is sent to an RPC leaves this machine unencrypted: plain http to anything but loopback."""
+    kind, host, *rest = [*multiaddr.strip("/").split("/"), "", ""]
+    if kind == "unix" or "https" in rest:
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
 
-    def __init__(self, address: str, *, token: str | None = None, timeout_s: float = _DEFAULT_S) -> None:
+
+class KuboStore(Store):
+    """The Kubo node whose RPC answers at ``address``; ``token`` is a bearer token of its API.Authorizations.
+
+    A token is not sent over plain http to another machine, where anyone on the way could read it and take the node
+    over, unless ``token_in_clear`` says that this is meant. Raises `IpfsError`.
+    """
+
+    def __init__(
+        self, address: str, *, token: str | None = None, token_in_clear: bool = False, timeout_s: float = _DEFAULT_S
+    ) -> None:
         self._address = multiaddr_of(address)
+        if token and not token_in_clear and in_the_clear(self._address):
+            raise IpfsError(
+                f"{address} would get the bearer token over plain http, readable on the way: "
+                "use https or a tunnel to 127.0.0.1, or allow it with store_token_in_clear"
+            )
         self._timeout_s = timeout_s
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:

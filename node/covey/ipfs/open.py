@@ -20,17 +20,19 @@ def is_rpc(location: str | Path) -> bool:
     return isinstance(location, str) and location.startswith(_RPC_PREFIXES)
 
 
-def open_store(location: str | Path, *, quota_bytes: int | None = None, token: str | None = None) -> Store:
+def open_store(
+    location: str | Path, *, quota_bytes: int | None = None, token: str | None = None, token_in_clear: bool = False
+) -> Store:
     """The store at ``location``: a folder for the embedded one, ``http(s)://host:port`` or a multiaddr for Kubo's RPC.
 
-    ``quota_bytes`` is the embedded store's, ``token`` Kubo's bearer token. A daemon is not contacted yet. Raises
-    `IpfsError` if the location cannot be used.
+    ``quota_bytes`` is the embedded store's, ``token`` Kubo's bearer token, sent over plain http to another machine only
+    with ``token_in_clear``. A daemon is not contacted yet. Raises `IpfsError` if the location cannot be used.
     """
     if is_rpc(location):
         # Its client brings an HTTP stack along that a node with the embedded store does without.
         from covey.ipfs.kubo import KuboStore
 
-        return KuboStore(str(location), token=token)
+        return KuboStore(str(location), token=token, token_in_clear=token_in_clear)
     if isinstance(location, str) and ("://" in location or not location):
         raise IpfsError(f"{location!r} is neither a folder nor a Kubo RPC address (http://host:port)")
     return BlockStore(Path(location).expanduser(), quota_bytes=quota_bytes)

@@ -26,7 +26,7 @@ from covey.ipfs import (
     open_fetcher,
     open_store,
 )
-from covey.ipfs.kubo import KuboStore, multiaddr_of
+from covey.ipfs.kubo import KuboStore, in_the_clear, multiaddr_of
 from covey.ipfs.unixfs import build_file
 
 pytestmark = pytest.mark.daemon
@@ -169,6 +169,39 @@ def test_a_bearer_token(tmp_path: Path) -> None:
                 pytest.raises(SourceError, match="bearer token"),
             ):
                 store.add_directory({"f": b"x"})
+
+
+@pytest.mark.parametrize(
+    ("address", "clear"),
+    [
+        ("http://127.0.0.1:5001", False),
+        ("http://127.9.8.7:5001", False),
+        ("http://localhost:5001", False),
+        ("http://[::1]:5001", False),
+        ("/ip4/127.0.0.1/tcp/5001", False),
+        ("/unix/run/kubo.sock", False),
+        ("https://kubo.example", False),
+        ("/dns/kubo.example/tcp/443/https", False),
+        ("http://kubo.example:5001", True),
+        ("http://localhost.example:5001", True),
+        ("http://192.168.1.7:5001", True),
+        ("http://[fe80::1]:5001", True),
+        ("/ip4/10.0.0.7/tcp/5001", True),
+        ("/dns4/kubo.example/tcp/5001/http", True),
+    ],
+)
+def test_a_token_does_not_leave_the_machine_in_the_clear(address: str, clear: bool) -> None:
+    assert in_the_clear(multiaddr_of(address)) == clear
+    if address.startswith("/unix"):
+        return
+    open_store(address).close()
+    open_store(address, token="secret", token_in_clear=True).close()
+    if clear:
+        with pytest.raises(IpfsError, match=r"over plain http.*use https or a tunnel") as refused:
+            open_store(address, token="secret")
+        assert "secret" not in str(refused.value)
+    else:
+        open_store(address, token="secret").close()
 
 
 def test_a_daemon_that_is_gone_is_named(tmp_path: Path) -> None:
