@@ -17,12 +17,15 @@ from covey.chain.rpc import Rpc
 from covey.chain.sender import Sender
 from covey.chain.tx_store import SqliteTxStore
 from covey.daemon.background import Background
+from covey.daemon.bases import BaseDigests
 from covey.daemon.chainlog import ChainLog, HeadView
 from covey.daemon.config import ConfigError, NodeConfig
 from covey.daemon.context import Context
 from covey.daemon.journal import Journal
 from covey.daemon.keeping import open_keeper
+from covey.daemon.ledger import Ledger
 from covey.daemon.plan import Me
+from covey.daemon.room import BASES
 from covey.daemon.secrets import SecretFile, derive_key
 from covey.daemon.strategy import Strategy
 from covey.daemon.unlock import token_of
@@ -38,6 +41,7 @@ class Parts:
 
     context: Context
     log: ChainLog
+    ledger: Ledger
     follower: Follower
     head: HeadView
     closing: ExitStack
@@ -95,9 +99,10 @@ def assemble(config: NodeConfig, strategy: Strategy, signer: LocalSigner) -> Par
         journal = _open_journal(config, signer, me, contracts)
         stack.callback(journal.close)
         context = _context(config, strategy, signer, me, contracts, journal, stack)
-        log = ChainLog(journal)
+        ledger = Ledger(me.operator, (me.signer, *me.accounts))
+        log = ChainLog(journal, me.operator, ledger)
         follower = Follower(rpc, deployment, log, Finality(config.confirmations))
-        return Parts(context, log, follower, HeadView(rpc, deployment), stack.pop_all())
+        return Parts(context, log, ledger, follower, HeadView(rpc, deployment), stack.pop_all())
 
 
 def _open_journal(config: NodeConfig, signer: LocalSigner, me: Me, contracts: Contracts) -> Journal:
@@ -139,11 +144,18 @@ def _context(
         stack.callback(Gateway(store, host, int(port)).close)
     background = Background()
     stack.callback(background.close)
-    limits = Limits(config.worker_memory_mb << 20, config.worker_seconds, config.threads)
+    # Downloaded bases count towards the node's own quota, unless the machine has a place for them already.
+    if not os.environ.get("HF_HOME"):
+        os.environ.setdefault("HF_HUB_CACHE", str((config.data_dir / BASES).resolve()))
+    memory, seconds, silent = config.worker_memory_mb << 20, config.worker_seconds, config.worker_silent_seconds
+    limits = Limits(memory, seconds, config.threads, silent)
     executor = ProcessExecutor(config.executor, limits, config.data_dir / "work" / "logs")
     stack.callback(executor.close)
     transactions = SqliteTxStore(journal.db)
     sender = Sender(contracts.rpc, signer, transactions, finality=Finality(config.confirmations))
-    context = Context(config, me, contracts, sender, journal, executor, store, fetcher, keeper, background, strategy)
+    bases = BaseDigests(config.data_dir / "base-digests.json")
+    context = Context(
+        config, me, contracts, sender, journal, executor, store, fetcher, keeper, background, strategy, bases
+    )
     context.open_transactions.update(request.key for request in transactions.open_requests(signer.address))
     return context

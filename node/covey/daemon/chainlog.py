@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from covey.chain.deployment import Deployment
 from covey.chain.errors import TooManyResults
@@ -11,6 +12,8 @@ from covey.chain.follower import Checkpoint
 from covey.chain.rpc import Rpc
 from covey.daemon.context import log
 from covey.daemon.journal import Journal
+from covey.daemon.ledger import Ledger
+from covey.daemon.past import has_part, prune
 from covey.daemon.state import World
 
 
@@ -34,11 +37,19 @@ class HeadView:
         return settled.branch(events) if events else settled
 
 
-class ChainLog:
-    """See `covey.chain.follower.Sink`. `world` is what the journal's events say, before each look at the chain."""
+_PRUNE_EVERY = 2_000  # events folded between two prunings while all are read again
 
-    def __init__(self, journal: Journal) -> None:
+
+class ChainLog:
+    """See `covey.chain.follower.Sink`. `world` is what the journal's events say, before each look at the chain.
+
+    With an operator, tasks that it has no part in leave `world.tasks` when they end; `ledger` counts its money.
+    """
+
+    def __init__(self, journal: Journal, operator: str | None = None, ledger: Ledger | None = None) -> None:
         self._journal = journal
+        self._operator = operator
+        self._ledger = ledger
         self._stale = True
         self.world = World()
         self._catch_up()
@@ -47,11 +58,11 @@ class ChainLog:
         self._catch_up()
         return self._journal.checkpoints()
 
-    def commit(self, events: Sequence[Event], checkpoint: Checkpoint) -> None:
-        self._journal.commit(events, checkpoint)
+    def commit(self, events: Sequence[Event], checkpoint: Checkpoint, headers: Sequence[Checkpoint] = ()) -> None:
+        self._journal.commit(events, checkpoint, headers)
         self._stale = True  # until all are folded: an error on the way must not lose the rest
         for event in events:
-            self.world.apply(event)
+            self._fold(event)
         self._stale = False
 
     def rewind(self, block: int) -> None:
@@ -62,6 +73,15 @@ class ChainLog:
     def _catch_up(self) -> None:
         if self._stale:
             self.world = World()
-            for event in self._journal.events():
-                self.world.apply(event)
+            if self._ledger is not None:
+                self._ledger.clear()
+            for number, event in enumerate(self._journal.events(), 1):
+                self._fold(event)
+                if self._operator is not None and number % _PRUNE_EVERY == 0:
+                    prune(self.world, partial(has_part, operator=self._operator))
             self._stale = False
+
+    def _fold(self, event: Event) -> None:
+        self.world.apply(event)
+        if self._ledger is not None:
+            self._ledger.apply(event)

@@ -206,9 +206,14 @@ def _hello(line: bytes) -> int | None:
 
 
 def resident_bytes(pid: int) -> int:
-    """Resident memory of a process without its children, bytes; 0 where it cannot be told."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    """Resident memory of a process and its descendants, bytes; 0 where it cannot be told (not Linux, or gone)."""
+    total, waiting, page = 0, [pid], os.sysconf("SC_PAGE_SIZE")
+    while waiting:
+        folder = Path(f"/proc/{waiting.pop()}")
+        try:
+            total += int((folder / "statm").read_text(encoding="ascii").split()[1]) * page
+            for thread in (folder / "task").iterdir():
+                waiting += map(int, (thread / "children").read_text(encoding="ascii").split())
+        except (OSError, ValueError, IndexError):  # it ended meanwhile
+            continue
+    return total

@@ -114,6 +114,9 @@ class NodeConfig(BaseModel):
     store_token_in_clear: bool = Field(False, description="send that token over plain http to another machine too")
     store_quota: Size = Field(ByteSize(20 << 30), description="most bytes in a store that is a folder, as in 20GiB")
     cache_quota: Size = Field(ByteSize(8 << 30), description="most bytes of what is fetched beside a Kubo store")
+    disk_quota: Size = Field(
+        ByteSize(50 << 30), description="most bytes of old entries, work files and downloaded bases"
+    )
     keep_days: float = Field(30.0, ge=0, le=36500, description="days to keep own results after their task has ended")
     check_seconds: float = Field(3600.0, ge=1, description="pause between two checks of what must be kept")
     check_gateways: tuple[str, ...] = Field((), description="gateways that must deliver what this node keeps")
@@ -132,11 +135,15 @@ class NodeConfig(BaseModel):
     threads: int = Field(2, ge=1, description="threads a worker may use")
     worker_memory_mb: int = Field(8192, ge=256, description="resident memory at which a worker is ended")
     worker_seconds: int = Field(6 * 3600, ge=1, description="run time at which a worker is ended")
+    worker_silent_seconds: int = Field(1800, ge=1, description="time without a word after which a worker is ended")
     worker_attempts: int = Field(3, ge=1, description="times a job is tried before it is given up")
     fetch_seconds: float = Field(20.0, gt=0, description="longest wait for one answer of a peer")
     health_listen: Listen | None = Field("127.0.0.1:9464", description="where /health and /metrics answer")
     stale_seconds: float = Field(180.0, gt=0, description="without a new block for this long, /health is red")
     min_balance: int = Field(10**16, ge=0, description="native coin of the signer below which /health is red, wei")
+    webhook_file: Path | None = Field(None, description="file with the address that notices are posted to")
+    webhook_token_file: Path | None = Field(None, description="file with a bearer token for the webhook")
+    webhook_steady_seconds: float = Field(30.0, ge=0, description="how long health is red before a notice says so")
     log_json: bool = Field(False, description="one JSON object a log line")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
     policy: Policy = Policy()
@@ -153,6 +160,8 @@ class NodeConfig(BaseModel):
     def _tokens_where_they_belong(self) -> Self:
         if (self.pinning_service is None) != (self.pinning_token_file is None):
             raise ValueError("pinning_service and pinning_token_file go together: give both or neither")
+        if self.webhook_token_file is not None and self.webhook_file is None:
+            raise ValueError("webhook_token_file is for a webhook: give webhook_file too")
         if self.store_token_file is not None:
             from covey.ipfs.open import is_rpc  # not for every command: it brings an HTTP stack along
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from covey.chain.contracts import Contracts
 from covey.chain.sender import Sender
 from covey.daemon.background import Background
+from covey.daemon.bases import BaseDigests
 from covey.daemon.config import NodeConfig
 from covey.daemon.journal import DutyStatus, Journal
 from covey.daemon.pauses import Pauses
@@ -70,6 +71,7 @@ class Context:
     keeper: Keeper
     background: Background
     strategy: Strategy
+    bases: BaseDigests
     now: int = 0
     world: World = field(default_factory=World)
     pauses: Pauses = field(default_factory=Pauses)

@@ -1,8 +1,8 @@
 """Whether the node still earns: `/health` for a supervisor, `/metrics` for Prometheus, both on a local port.
 
-Red means that money may be lost: a duty missed or late, a stale head, a low balance, transactions that do not move,
-promised content that cannot be had.
-A process that merely runs is not healthy.
+Red means that money may be lost: a duty missed, or due for long without an accepted transaction, a stale head, a low
+balance, transactions that do not move, promised content that cannot be had, a loop that is stuck. A process that merely
+runs is not healthy.
 """
 
 from __future__ import annotations
@@ -12,13 +12,17 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from covey.daemon.metrics import DueDuty, Metrics, Snapshot, plain
+
+__all__ = ["DueDuty", "HealthError", "HealthServer", "Lateness", "Snapshot", "Vitals"]
 
 log = logging.getLogger("covey.daemon")
 
@@ -27,103 +31,40 @@ class HealthError(Exception):
     """The health port cannot be opened."""
 
 
-@dataclass(frozen=True, slots=True)
-class DueDuty:
-    """A duty that is due and what it waits for."""
+class Vitals(Metrics):
+    """The newest snapshot beside the metrics. A snapshot that nobody replaces turns red by itself.
 
-    key: str
-    deadline: int
-    waits_for: str
+    Args:
+        patience_s: seconds on this machine's clock that a look at the chain may take before the node counts as stuck.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What the node knows of itself after a look at the chain. Times are chain time unless they say otherwise."""
-
-    operator: str = ""
-    signer: str = ""
-    roles: tuple[str, ...] = ()
-    head_block: int = 0
-    head_time: int = 0
-    settled_block: int = 0
-    running_tasks: int = 0
-    balance: int | None = None
-    due: tuple[DueDuty, ...] = ()
-    jobs: dict[str, str] = field(default_factory=dict)
-    transactions: dict[str, int] = field(default_factory=dict)
-    last_accepted_block: int | None = None
-    missed: tuple[str, ...] = ()
-    promised: int = 0
-    lapses: tuple[str, ...] = ()
-    stored_bytes: int | None = None
-    store_quota_bytes: int | None = None
-    problems: tuple[str, ...] = ("starting",)
+    def __init__(self, patience_s: float = 300.0) -> None:
+        super().__init__()
+        self._patience_s = patience_s
+        self._snapshot = Snapshot()
+        self._shown_at = time.monotonic()
+        self.healthy.set_function(lambda: float(self.snapshot.healthy))
+        self.look_age.set_function(self.age)
 
     @property
-    def healthy(self) -> bool:
-        return not self.problems
+    def snapshot(self) -> Snapshot:
+        """What is served: the newest snapshot, with one more problem where it is too old."""
+        newest, age = self._snapshot, self.age()
+        if age <= self._patience_s:
+            return newest
+        return replace(newest, problems=(f"stuck: no look at the chain has ended for {age:.0f} s", *newest.problems))
 
-
-class Vitals:
-    """The newest snapshot and the counters behind `/metrics`. One a node: nothing here is global."""
-
-    def __init__(self) -> None:
-        self.snapshot = Snapshot()
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        gauge = self._gauge
-        self._healthy = gauge("healthy", "1 while the node earns, 0 while it does not")
-        self._head_block = gauge("head_block", "Newest block seen")
-        self._head_time = gauge("head_timestamp_seconds", "Chain time of the newest block")
-        self._settled = gauge("settled_block", "Newest block whose events were read")
-        self._tasks = gauge("tasks_running", "Tasks that have not ended")
-        self._balance = gauge("signer_balance_wei", "Native coin of the signer")
-        self._due = gauge("duties_due", "Duties that are due now")
-        self._missed = gauge("duties_missed", "Duties of known tasks whose time ran out")
-        self._jobs = gauge("jobs_running", "Training and scoring jobs queued or running")
-        self._promised = gauge("promises", "Published directories that this node has promised to keep")
-        self._lapsed = gauge("promises_lapsed", "Places where promised content could not be had at the last check")
-        self._stored = gauge("store_bytes", "Blocks in the store that fetched content goes to")
-        self._quota = gauge("store_quota_bytes", "Most bytes that store may hold")
-        self._transactions = Gauge(
-            "covey_transactions", "Transactions that are not final", ["status"], registry=self.registry
-        )
-        self.events = self._counter("events", "Contract events read")
-        self.job_failures = self._counter("job_failures", "Worker jobs that failed")
-        self.duty_errors = self._counter("duty_errors", "Errors while a duty was advanced")
-        self.looks = self._counter("looks", "Looks at the chain")
-        self.failed_looks = self._counter("failed_looks", "Looks at the chain that an error ended")
-
-    def _gauge(self, name: str, told: str) -> Gauge:
-        return Gauge(f"covey_{name}", told, registry=self.registry)
-
-    def _counter(self, name: str, told: str) -> Counter:
-        return Counter(f"covey_{name}", told, registry=self.registry)
+    def age(self) -> float:
+        """Seconds on this machine's clock since a look at the chain ended, or failed."""
+        return time.monotonic() - self._shown_at
 
     def show(self, snapshot: Snapshot) -> None:
         """Make a snapshot the one that is served."""
-        before, self.snapshot = self.snapshot, snapshot
+        before, self._snapshot, self._shown_at = self._snapshot, snapshot, time.monotonic()
         if before.problems != snapshot.problems:
             level = logging.INFO if snapshot.healthy else logging.WARNING
             log.log(level, "health changed", extra={"problems": list(snapshot.problems)})
-        self._healthy.set(snapshot.healthy)
-        self._head_block.set(snapshot.head_block)
-        self._head_time.set(snapshot.head_time)
-        self._settled.set(snapshot.settled_block)
-        self._tasks.set(snapshot.running_tasks)
-        if snapshot.balance is not None:
-            self._balance.set(snapshot.balance)
-        self._due.set(len(snapshot.due))
-        self._missed.set(len(snapshot.missed))
-        self._jobs.set(len(snapshot.jobs))
-        self._promised.set(snapshot.promised)
-        self._lapsed.set(len(snapshot.lapses))
-        if snapshot.stored_bytes is not None:
-            self._stored.set(snapshot.stored_bytes)
-        if snapshot.store_quota_bytes is not None:
-            self._quota.set(snapshot.store_quota_bytes)
-        for status, count in snapshot.transactions.items():
-            self._transactions.labels(status).set(count)
+        self.measure(snapshot)
 
 
 class Lateness:
@@ -163,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
         vitals = cast(_Server, self.server).vitals
         if self.path == "/health":
             snapshot = vitals.snapshot
-            body = {"status": "ok" if snapshot.healthy else "red", **asdict(snapshot)}
+            body = plain({"status": "ok" if snapshot.healthy else "red", **asdict(snapshot)})
             status = HTTPStatus.OK if snapshot.healthy else HTTPStatus.SERVICE_UNAVAILABLE
             self._answer(status, "application/json", json.dumps(body).encode() + b"\n")
         elif self.path == "/metrics":

@@ -25,7 +25,7 @@ from covey.daemon.secrets import SecretError, SecretFile
 
 SCHEMA = 1
 KEPT_CHECKPOINTS = 256
-"""Blocks back to which a reorganisation is undone exactly; a deeper one reads everything again."""
+"""Headers kept: a reorganisation is undone exactly while these reach below it; a deeper one reads everything again."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -112,6 +112,15 @@ class Journal:
                 elif row[0] != value:
                     raise JournalError(f"{self.path} belongs to {key} {row[0]}, not {value}; use another data_dir")
 
+    def note(self, name: str, value: str) -> None:
+        """Keep a small fact; a later one takes its place."""
+        with self.transaction():
+            self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"note {name}", value))
+
+    def noted(self, name: str) -> str | None:
+        row = self.db.execute("SELECT value FROM meta WHERE key = ?", (f"note {name}",)).fetchone()
+        return None if row is None else str(row[0])
+
     # ------------------------------------------------------------------ events (covey.chain.follower.Sink)
 
     def checkpoints(self) -> Sequence[Checkpoint]:
@@ -119,8 +128,11 @@ class Journal:
         rows = self.db.execute("SELECT block, hash FROM checkpoints ORDER BY block DESC")
         return [Checkpoint(block, block_hash) for block, block_hash in rows]
 
-    def commit(self, events: Sequence[Event], checkpoint: Checkpoint) -> None:
-        """Events and the checkpoint behind them, in one transaction. An event that is already here stays as it is."""
+    def commit(self, events: Sequence[Event], checkpoint: Checkpoint, headers: Sequence[Checkpoint] = ()) -> None:
+        """Events, the checkpoint behind them and headers before it, in one transaction.
+
+        An event that is already here stays as it is.
+        """
         with self.transaction():
             self.db.executemany(
                 "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -129,7 +141,10 @@ class Journal:
                     for e in events
                 ],
             )
-            self.db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?)", (checkpoint.block, checkpoint.hash))
+            self.db.executemany(
+                "INSERT OR REPLACE INTO checkpoints VALUES (?, ?)",
+                [(header.block, header.hash) for header in (*headers, checkpoint)],
+            )
             self.db.execute(
                 "DELETE FROM checkpoints WHERE block <= "
                 "(SELECT block FROM checkpoints ORDER BY block DESC LIMIT 1 OFFSET ?)",

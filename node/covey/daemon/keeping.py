@@ -13,9 +13,11 @@ import logging
 import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from covey.daemon.config import NodeConfig
+from covey.daemon.room import DataRoom, InUse
 from covey.daemon.state import World
 from covey.daemon.unlock import token_of
 from covey.ipfs import BlockStore, GatewaySource, IpfsError, NotFound, Store, StoreBusy
@@ -60,12 +62,25 @@ class Kept:
     problems: tuple[str, ...] = ()
     stored_bytes: int | None = None
     quota_bytes: int | None = None
+    data_bytes: int | None = None
+    """Entries, work files and bases in the data folder, see `covey.daemon.room`."""
 
 
 class Keeping:
-    """Looks after `keeper`'s promises, kept `days` after their task's end, and the room in `cache`."""
+    """Looks after `keeper`'s promises, kept `days` after their task's end, and the room in `cache` and `data`."""
 
-    def __init__(self, keeper: Keeper, cache: BlockStore, *, days: float, every_s: float) -> None:
+    def __init__(
+        self,
+        keeper: Keeper,
+        cache: BlockStore,
+        *,
+        days: float,
+        every_s: float,
+        data: DataRoom | None = None,
+        evicted: Callable[[int], object] = int,
+    ) -> None:
+        self._data = data
+        self._evicted = evicted
         self._keeper = keeper
         self._cache = cache
         self._days = days
@@ -92,15 +107,22 @@ class Keeping:
                     self._keeper.settle(promise.cid, now, self._days)
         running = self._thread is not None and self._thread.is_alive()
         if not running and time.monotonic() >= self._next_at:
-            self._thread = threading.Thread(target=self.round, args=(now,), name="keeping", daemon=True)
+            in_use = None if self._data is None else self._data.in_use(world, self._promised_tasks())
+            self._thread = threading.Thread(target=self.round, args=(now, in_use), name="keeping", daemon=True)
             self._thread.start()
 
-    def round(self, now: int) -> None:
+    def _promised_tasks(self) -> set[int]:
+        tasks = (task_of(promise.label) for promise in self._keeper.promises())
+        return {task for task in tasks if task is not None}
+
+    def round(self, now: int, in_use: InUse | None = None) -> None:
         """Release what is over, make room, check the rest. Tells what is wrong, and raises nothing."""
         problems: list[str] = []
         lapses: tuple[Lapse, ...] = ()
-        stored = self.kept.stored_bytes
+        stored, data = self.kept.stored_bytes, self.kept.data_bytes
         try:
+            if in_use is not None:
+                data = self._make_data_room(in_use, problems)
             for promise in self._keeper.release(now):
                 log.info("no longer kept", extra={"what": promise.label, "cid": str(promise.cid)})
             stored = self._make_room(problems)
@@ -114,7 +136,17 @@ class Keeping:
         told = tuple(_told(lapse) for lapse in lapses)
         pause = min(_RECHECK_S, self._every_s) if told or problems else self._every_s
         self._next_at = time.monotonic() + pause
-        self.kept = Kept(told, tuple(problems), stored, self._cache.quota_bytes)
+        self.kept = Kept(told, tuple(problems), stored, self._cache.quota_bytes, data)
+
+    def _make_data_room(self, in_use: InUse, problems: list[str]) -> int:
+        assert self._data is not None
+        total, freed = self._data.make(in_use)
+        self._evicted(freed)
+        if total > self._data.quota:
+            problems.append(
+                f"the data folder holds {total} bytes, all in use, and disk_quota is {self._data.quota}: raise it"
+            )
+        return total
 
     def _make_room(self, problems: list[str]) -> int:
         """Bytes stored after the oldest unpinned blocks made room; a store in use is left for the next round."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import replace
 from logging import ERROR, WARNING
 
@@ -15,13 +14,16 @@ from covey.daemon.context import Context, Ended, Step, log
 from covey.daemon.duties import ADVANCE, claims, jobs
 from covey.daemon.duties.fetching import drop_fetched
 from covey.daemon.duties.sending import log_ended
-from covey.daemon.health import DueDuty, Lateness, Snapshot, Vitals
+from covey.daemon.health import DueDuty, Snapshot, Vitals
 from covey.daemon.keeping import Keeping
-from covey.daemon.plan import ANYONE, NEVER, Duty, DutyKind, missed, plan, urgent
-from covey.daemon.state import World
+from covey.daemon.notices import Notices
+from covey.daemon.past import has_part, prune
+from covey.daemon.plan import Duty, DutyKind, plan, plan_task, urgent
+from covey.daemon.report import MISSED_FOR, Reporter, failing, last_deadline
+from covey.daemon.room import DataRoom
+from covey.daemon.state import Task, World
 from covey.protocol.types import Outcome
 
-_BALANCE_EVERY = 60.0  # seconds between two looks at the signer's balance
 _LOOKS_TO_WORRY = 3  # failed looks in a row that turn the health red
 _BUSY_PAUSE = 0.2  # seconds to the next look after one that changed something
 
@@ -29,20 +31,28 @@ _BUSY_PAUSE = 0.2  # seconds to the next look after one that changed something
 class Daemon:
     """A node at work. One thread calls `look` again and again; `stop` may be set from anywhere."""
 
-    def __init__(self, parts: Parts, vitals: Vitals, stop: threading.Event) -> None:
+    def __init__(self, parts: Parts, vitals: Vitals, stop: threading.Event, notices: Notices | None = None) -> None:
         self.parts = parts
         self.vitals = vitals
         self.stop = stop
+        self._notices = notices
         self._ended: dict[int, set[str]] = {}
-        self._lateness = Lateness()
-        self._balance: int | None = None
-        self._balance_at = -_BALANCE_EVERY
         self._failures = 0
         self._errors: dict[str, str] = {}
         self._cleaned: set[int] = set()
+        self._reporter = Reporter(parts)
         ctx = parts.context
-        days, every_s = ctx.config.keep_days, ctx.config.check_seconds
-        self._keeping = Keeping(ctx.keeper, ctx.fetcher.cache, days=days, every_s=every_s)
+        config = ctx.config
+        vitals.limits(config.min_balance, config.disk_quota)
+        room = DataRoom(config.data_dir, config.disk_quota, ctx.network, config.bases, ctx.bases, ctx.specs)
+        self._keeping = Keeping(
+            ctx.keeper,
+            ctx.fetcher.cache,
+            days=config.keep_days,
+            every_s=config.check_seconds,
+            data=room,
+            evicted=vitals.evicted.inc,
+        )
 
     @property
     def context(self) -> Context:
@@ -70,7 +80,7 @@ class Daemon:
         progress = self.parts.follower.poll()
         head = ctx.contracts.rpc.block("latest")
         ctx.now, ctx.world = head.timestamp, self.parts.log.world
-        jobs.collect(ctx)
+        self.vitals.job_failures.inc(jobs.collect(ctx))
         due: list[Duty] = []
         ahead = ctx.world
         if progress.caught_up:
@@ -78,10 +88,11 @@ class Daemon:
             due = self.due(ctx.now, ahead)
             self._drop_what_is_over(due)
         waits = [DueDuty(duty.key, duty.deadline, self._advance(duty, ahead)) for duty in due]
-        queued = ctx.sender.tick().queued
+        sending = ctx.sender.tick()
+        queued = 0 if sending.blocked or sending.waits else sending.queued
         ended = log_ended(ctx)
-        self._clean_up()
         self._keeping.look(ctx.world, ctx.now)
+        self._clean_up()
         self._tell(head, progress, due, waits)
         self.vitals.looks.inc()
         self.vitals.events.inc(progress.events)
@@ -140,10 +151,28 @@ class Daemon:
             self.context.executor.cancel(key)
 
     def _clean_up(self) -> None:
-        for task in self.parts.log.world.tasks.values():
+        """Free the disk and the memory of tasks that are over."""
+        ctx, world = self.context, self.parts.log.world
+        for task in world.tasks.values():
             if task.outcome != Outcome.RUNNING and task.id not in self._cleaned:
                 self._cleaned.add(task.id)
-                drop_fetched(self.context, task.id)
+                drop_fetched(ctx, task.id)
+        for number in prune(world, self._still_needed):
+            self._ended.pop(number, None)
+            self._cleaned.discard(number)
+            ctx.background.forget(f"spec/{number}")
+            if not world.past[number].entries:
+                ctx.specs.pop(number, None)
+
+    def _still_needed(self, task: Task) -> bool:
+        """Whether an ended task has anything left to do, or to tell, here."""
+        me, now = self.context.me, self.context.now
+        if not has_part(task, me.operator):
+            return False
+        if now - last_deadline(task) < MISSED_FOR:
+            return True
+        closed = self._ended.get(task.id, ())
+        return any(duty.key not in closed for duty in plan_task(task, replace(me, auto_claim=True), now))
 
     def _failed(self, error: Exception) -> None:
         self.vitals.failed_looks.inc()
@@ -152,53 +181,15 @@ class Daemon:
         else:
             log.exception("look failed")
         if self._failures >= _LOOKS_TO_WORRY:
-            before = self.vitals.snapshot
-            problem = f"the last {self._failures} looks at the chain failed: {error}"
-            self.vitals.show(replace(before, problems=(problem,)))
+            self._show(failing(self.vitals.snapshot, self._failures, error))
 
     def _tell(self, head: Block, progress: Progress, due: list[Duty], waits: list[DueDuty]) -> None:
-        ctx = self.context
-        status = ctx.sender.status
-        own = [(duty.key, duty.deadline) for duty in due if duty.deadline < NEVER and duty.kind not in ANYONE]
-        problems = []
-        if (age := self._lateness.head_age(head.number)) > ctx.config.stale_seconds:
-            problems.append(f"no new block for {age:.0f} s")
-        problems += [f"late: {key}" for key in self._lateness.late(own, ctx.now)]
-        problems += [f"{key}: {error}" for key, error in self._errors.items()]
-        problems += [text for text in (status.blocked, status.foreign) if text]
-        balance = self._signer_balance()
-        if balance is not None and balance < ctx.config.min_balance:
-            problems.append(f"{ctx.me.signer} holds {balance} wei, less than min_balance {ctx.config.min_balance}")
-        running = self.parts.log.world.running()
-        gone = tuple(key for task in running for key in missed(task, ctx.me, ctx.now))
-        problems += [f"missed: {key}" for key in gone]
-        kept = self._keeping.kept
-        problems += [*(f"lapsed: {lapse}" for lapse in kept.lapses), *kept.problems]
-        self.vitals.show(
-            Snapshot(
-                operator=ctx.me.operator,
-                signer=ctx.me.signer,
-                roles=tuple(role.value for role in ctx.me.roles),
-                head_block=head.number,
-                head_time=head.timestamp,
-                settled_block=progress.checkpoint.block,
-                running_tasks=len(running),
-                balance=balance,
-                due=tuple(waits),
-                jobs={key: f"{step.stage} {step.done}/{step.total}" for key, step in ctx.executor.progress().items()},
-                transactions={"queued": status.queued, "pending": status.pending, "mined": status.mined},
-                last_accepted_block=status.accepted_block,
-                missed=gone,
-                promised=self._keeping.promised,
-                lapses=kept.lapses,
-                stored_bytes=kept.stored_bytes,
-                store_quota_bytes=kept.quota_bytes,
-                problems=tuple(problems),
-            )
-        )
+        kept, promised = self._keeping.kept, self._keeping.promised
+        self._show(self._reporter.snapshot(head, progress, due, waits, self._errors, kept, promised))
+        if self._notices is not None and progress.caught_up:
+            self._notices.chain(progress.checkpoint.block)
 
-    def _signer_balance(self) -> int | None:
-        if time.monotonic() - self._balance_at >= _BALANCE_EVERY:
-            self._balance = self.context.contracts.rpc.balance(self.context.me.signer)
-            self._balance_at = time.monotonic()
-        return self._balance
+    def _show(self, snapshot: Snapshot) -> None:
+        self.vitals.show(snapshot)
+        if self._notices is not None:
+            self._notices.health(snapshot)

@@ -267,11 +267,8 @@ def _weight(task: Task, lane: int) -> int:
 
 
 def _withdrawals(world: World, me: Me, now: int) -> list[Duty]:
-    """Credits of the operator and of its signer, once nothing is running that may add to them."""
+    """Credits of the operator and of its signer, whenever there is enough of them to be worth the gas."""
     accounts = dict.fromkeys((me.signer, me.operator, *me.accounts))
-    busy = any(me.operator in task.entries or me.operator in task.enrolled for task in world.running())
-    if busy:
-        return []
     least = max(1, me.withdraw_min)
     return [
         Duty(NEVER, DutyKind.WITHDRAW, 0, account=account)

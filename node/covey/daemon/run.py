@@ -19,8 +19,10 @@ from covey.daemon.context import log
 from covey.daemon.health import HealthError, HealthServer, Vitals
 from covey.daemon.journal import JournalError
 from covey.daemon.loop import Daemon
+from covey.daemon.notices import Notices
 from covey.daemon.strategy import Strategy
-from covey.daemon.unlock import unlock
+from covey.daemon.unlock import token_of, unlock, webhook_of
+from covey.daemon.webhook import Webhook
 from covey.ipfs import IpfsError
 
 STOPPED = 0
@@ -38,7 +40,7 @@ def run(config: NodeConfig, *, strategy: Strategy | None = None, stop: threading
     started = time.monotonic()
     with ExitStack() as stack:
         stack.enter_context(_stop_on_signals(stop))
-        vitals = Vitals()
+        vitals = Vitals(patience_s=max(300.0, config.stale_seconds))
         try:
             if config.health_listen is not None:
                 server = HealthServer(config.health_listen, vitals)
@@ -54,7 +56,7 @@ def run(config: NodeConfig, *, strategy: Strategy | None = None, stop: threading
             me = parts.context.me
             told = {"operator": me.operator, "signer": me.signer, "roles": ",".join(config.roles)}
             log.info("started", extra={**told, "seconds": round(time.monotonic() - started, 2)})
-            Daemon(parts, vitals, stop).run()
+            Daemon(parts, vitals, stop, _notices(config, parts, vitals, stack)).run()
         except (ConfigError, HealthError, JournalError, IpfsError) as error:
             log.error(str(error))
             return MISCONFIGURED
@@ -63,6 +65,17 @@ def run(config: NodeConfig, *, strategy: Strategy | None = None, stop: threading
             return FAILED
         log.info("stopped")
     return STOPPED
+
+
+def _notices(config: NodeConfig, parts: Parts, vitals: Vitals, stack: ExitStack) -> Notices | None:
+    """What the operator is told by webhook; None without one."""
+    address = webhook_of(config.webhook_file)
+    if address is None:
+        return None
+    webhook = Webhook(address, token_of("webhook_token_file", config.webhook_token_file), vitals.notices)
+    stack.callback(webhook.close)
+    me = parts.context.me
+    return Notices(webhook, parts.context.journal, me.operator, me.chain_id, steady_s=config.webhook_steady_seconds)
 
 
 def _assemble_patiently(

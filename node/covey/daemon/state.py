@@ -172,21 +172,26 @@ class Task:
 
 
 class World:
-    """All tasks, and what accounts are owed. `apply` folds one event; the order must be the chain's."""
+    """All tasks, and what accounts are owed. `apply` folds one event; the order must be the chain's.
+
+    `past` holds what is left of tasks that ended and that nobody here has anything to do with any more, see
+    `covey.daemon.past`; events about them change nothing.
+    """
 
     def __init__(self) -> None:
         self.tasks: dict[int, Task] = {}
+        self.past: dict[int, Task] = {}
         self.owed: dict[str, int] = {}
 
     def apply(self, event: EventLike) -> None:
         fold = _FOLDS.get((event.contract, event.name))
-        if fold is not None:
+        if fold is not None and event.args.get("taskId") not in self.past:
             fold(self, event.args)
 
     def branch(self, events: Iterable[EventLike]) -> World:
         """This world with some more events on top. It shares what they do not touch, and stays as it is itself."""
         ahead = World()
-        ahead.tasks, ahead.owed = dict(self.tasks), dict(self.owed)
+        ahead.tasks, ahead.past, ahead.owed = dict(self.tasks), self.past, dict(self.owed)
         own: set[int] = set()
         for event in events:
             task = event.args.get("taskId")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -45,6 +46,14 @@ def token_of(setting: str, file: Path | None) -> str | None:
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise ConfigError(f"{setting} {file}: it must hold one token, a single word of ASCII")
     return token
+
+
+def webhook_of(file: Path | None) -> str | None:
+    """The address in the webhook's file; None where none is named. Raises ConfigError, without the address."""
+    address = token_of("webhook_file", file)
+    if address is not None and not re.match(r"https?://[^/]+", address):
+        raise ConfigError(f"webhook_file {file}: it must hold an address, http(s)://…")
+    return address
 
 
 def unlock(config: NodeConfig) -> LocalSigner:

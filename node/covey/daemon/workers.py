@@ -27,11 +27,12 @@ _LOOK_SECONDS = 0.25  # between two looks at a worker's memory
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one worker may use."""
+    """What one worker may use. `silent_seconds`: how long it may say nothing before it counts as hung."""
 
     memory_bytes: int
     seconds: float
     threads: int
+    silent_seconds: float = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a running job is: `done` of `total` steps of `stage`."""
+    """How far a job with a worker is: `done` of `total` steps of `stage`."""
 
     stage: str
     done: int
@@ -66,6 +67,7 @@ class Executor(Protocol):
     def poll(self) -> list[Finished]: ...
     def active(self, key: str) -> bool: ...
     def keys(self) -> set[str]: ...
+    def queued(self) -> int: ...
     def progress(self) -> dict[str, Progress]: ...
     def cancel(self, key: str) -> None: ...
     def close(self) -> None: ...
@@ -94,7 +96,9 @@ class ProcessExecutor:
         self._serial = itertools.count()
         self._queue: list[_Queued] = []
         self._channels: dict[str, Channel | None] = {}
+        self._running: dict[str, _Queued] = {}
         self._cancelled: set[str] = set()
+        self._set_aside: set[str] = set()
         self._progress: dict[str, Progress] = {}
         self._finished: list[Finished] = []
         self._closed = False
@@ -104,6 +108,7 @@ class ProcessExecutor:
             if self._closed or key in self._channels or any(one.key == key for one in self._queue):
                 return
             heapq.heappush(self._queue, _Queued(deadline, next(self._serial), key, job))
+            self._make_way()
             self._fill()
 
     def poll(self) -> list[Finished]:
@@ -124,6 +129,11 @@ class ProcessExecutor:
         """Jobs that are queued or running."""
         with self._lock:
             return {*self._channels, *(one.key for one in self._queue)}
+
+    def queued(self) -> int:
+        """How many jobs wait for a worker."""
+        with self._lock:
+            return len(self._queue)
 
     def progress(self) -> dict[str, Progress]:
         with self._lock:
@@ -149,10 +159,26 @@ class ProcessExecutor:
         for key in keys:
             self.cancel(key)
 
+    def _make_way(self) -> None:
+        """Set aside the running job with the latest deadline, to begin anew later, where a queued one is due before it.
+
+        Scores not committed in time can be slashed; a long training run that stands before them cannot.
+        """
+        if len(self._channels) < self._slots or not self._running:
+            return
+        last = max(self._running.values())
+        if self._queue[0].deadline < last.deadline and last.key not in self._set_aside:
+            log.info("job set aside: another is due before it", extra={"duty": last.key, "other": self._queue[0].key})
+            self._set_aside.add(last.key)
+            channel = self._channels[last.key]
+            if channel is not None:
+                channel.kill()
+
     def _fill(self) -> None:
         while self._queue and len(self._channels) < self._slots and not self._closed:
             one = heapq.heappop(self._queue)
             self._channels[one.key] = None
+            self._running[one.key] = one
             self._progress[one.key] = Progress("starting", 0, 0, time.monotonic())
             threading.Thread(target=self._run, args=(one,), name=f"job {one.key}", daemon=True).start()
 
@@ -166,7 +192,14 @@ class ProcessExecutor:
             outcome = Finished(one.key, None, Failure(f"{type(error).__name__}: {error}", retry=True))
         with self._lock:
             self._channels.pop(one.key, None)
+            self._running.pop(one.key, None)
             self._progress.pop(one.key, None)
+            if one.key in self._set_aside:
+                self._set_aside.discard(one.key)
+                if outcome.result is None and one.key not in self._cancelled and not self._closed:
+                    heapq.heappush(self._queue, one)
+                    self._fill()
+                    return
             if one.key in self._cancelled:
                 self._cancelled.discard(one.key)
             else:
@@ -177,7 +210,7 @@ class ProcessExecutor:
         channel = self._open(one.key)
         with self._lock:
             self._channels[one.key] = channel
-            if one.key in self._cancelled or self._closed:
+            if one.key in self._cancelled or one.key in self._set_aside or self._closed:
                 channel.kill()
         try:
             return self._talk(channel, one)
@@ -193,13 +226,16 @@ class ProcessExecutor:
         return SubprocessChannel(self._log_folder / f"{key.replace('/', '-')}.log", self._limits.threads, self._argv)
 
     def _talk(self, channel: Channel, one: _Queued) -> Finished:
-        started = time.monotonic()
+        started = heard = looked = time.monotonic()
         channel.send({"id": one.key, **one.job})
         while True:
-            line = channel.receive(_LOOK_SECONDS)
+            line, now = channel.receive(_LOOK_SECONDS), time.monotonic()
+            if now - looked >= _LOOK_SECONDS:  # however much it talks
+                looked = now
+                self._keep_limits(channel, now - started, now - heard)
             if line is None:
-                self._keep_limits(channel, started)
                 continue
+            heard = now
             match _parse(line):
                 case {"type": "progress", "stage": str(stage), "done": int(done), "total": int(total)}:
                     with self._lock:
@@ -213,14 +249,19 @@ class ProcessExecutor:
                 case _:
                     log.debug("job %s: not understood: %s", one.key, line[:200])
 
-    def _keep_limits(self, channel: Channel, started: float) -> None:
-        if time.monotonic() - started > self._limits.seconds:
+    def _keep_limits(self, channel: Channel, ran: float, silent: float) -> None:
+        """End a worker that takes too long, says nothing any more, or uses too much memory."""
+        limits = self._limits
+        if ran > limits.seconds:
             channel.kill()
-            raise WorkerDied(f"no result within {self._limits.seconds:g} s")
+            raise WorkerDied(f"no result within {limits.seconds:g} s")
+        if silent > limits.silent_seconds:
+            channel.kill()
+            raise WorkerDied(f"not a word for {limits.silent_seconds:g} s")
         pid = channel.pid
-        if pid is not None and (used := resident_bytes(pid)) > self._limits.memory_bytes:
+        if pid is not None and (used := resident_bytes(pid)) > limits.memory_bytes:
             channel.kill()
-            raise WorkerDied(f"{used >> 20} MiB resident, more than the limit of {self._limits.memory_bytes >> 20} MiB")
+            raise WorkerDied(f"{used >> 20} MiB resident, more than the limit of {limits.memory_bytes >> 20} MiB")
 
 
 def _parse(line: bytes) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from tests.node.daemon.stories import COMMIT_END, Story, address, me
 
 from covey.daemon.background import Background
+from covey.daemon.bases import BaseDigests
 from covey.daemon.config import NodeConfig
 from covey.daemon.context import Context
 from covey.daemon.duties.fetching import Fetched, drop_fetched, fetch_entries
@@ -51,7 +52,20 @@ def ctx(tmp_path: Path) -> Iterator[Context]:
     background = Background(retry_seconds=0.05)
     none: Any = cast(Any, None)  # fetching needs neither the chain nor a worker
     with open_fetcher(store) as fetcher:
-        yield Context(config, me(), none, none, none, none, store, fetcher, keeper, background, Strategy())
+        yield Context(
+            config,
+            me(),
+            none,
+            none,
+            none,
+            none,
+            store,
+            fetcher,
+            keeper,
+            background,
+            Strategy(),
+            BaseDigests(tmp_path / "bases.json"),
+        )
     background.close()
 
 

@@ -17,6 +17,7 @@ from tests.node.ipfs.pinning_service import TOKEN, Service
 
 from covey.daemon import keeping
 from covey.daemon.background import Background
+from covey.daemon.bases import BaseDigests
 from covey.daemon.config import NodeConfig
 from covey.daemon.context import Context, Ended, Step
 from covey.daemon.duties import enter, publish, score
@@ -56,7 +57,20 @@ def ctx(tmp_path: Path) -> Iterator[Context]:
     none: Any = cast(Any, None)  # publishing needs neither the chain nor a worker
     with open_fetcher(store) as fetcher:
         keeper = open_keeper(config, store)
-        yield Context(config, me(), none, none, journal, none, store, fetcher, keeper, background, Strategy())
+        yield Context(
+            config,
+            me(),
+            none,
+            none,
+            journal,
+            none,
+            store,
+            fetcher,
+            keeper,
+            background,
+            Strategy(),
+            BaseDigests(tmp_path / "bases.json"),
+        )
     background.close()
     journal.close()
 

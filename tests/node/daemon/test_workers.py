@@ -32,10 +32,23 @@ for line in sys.stdin:
     elif do == "hang":
         say(type="progress", stage="train", done=1, total=100)
         time.sleep(600)
-    elif do == "eat":
+    elif do in ("eat", "eat_and_talk"):
         hoard = bytearray(300 << 20)
         for at in range(0, len(hoard), 4096): hoard[at] = 1
+        while do == "eat_and_talk": say(type="progress", stage="train", done=1, total=2); time.sleep(0.01)
         time.sleep(600)
+    elif do == "eat_in_a_child":
+        if os.fork() == 0:
+            hoard = bytearray(300 << 20)
+            for at in range(0, len(hoard), 4096): hoard[at] = 1
+        time.sleep(600)
+    elif do == "limited":
+        import resource
+        resource.setrlimit(resource.RLIMIT_DATA, (64 << 20, 64 << 20))
+        try: bytearray(256 << 20)
+        except MemoryError: say(type="error", kind="oom", message="out of memory", retry=True)
+    elif do == "vanish": os._exit(0)
+    elif do == "abort": os.abort()
 """
 ARGV = (sys.executable, "-c", _WORKER)
 
@@ -73,7 +86,12 @@ def test_a_result_comes_back(executor: ProcessExecutor) -> None:
         ({"do": "stumble"}, True, "out of memory"),
         ({"do": "crash"}, True, "SIGSEGV: CUDA error: device-side assert"),
         ({"do": "leave"}, True, "exit code 3"),
+        ({"do": "vanish"}, True, "exit code 0"),
+        ({"do": "abort"}, True, "SIGABRT"),
+        ({"do": "limited"}, True, "out of memory"),
         ({"do": "eat"}, True, "MiB resident, more than the limit of 200 MiB"),
+        ({"do": "eat_and_talk"}, True, "MiB resident, more than the limit of 200 MiB"),
+        ({"do": "eat_in_a_child"}, True, "MiB resident, more than the limit of 200 MiB"),
     ],
 )
 def test_a_failure_says_whose_it_is(executor: ProcessExecutor, job: dict[str, Any], retry: bool, says: str) -> None:
@@ -94,11 +112,36 @@ def test_a_hang_is_ended(tmp_path: Path) -> None:
     executor.close()
 
 
+def test_a_worker_that_says_nothing_any_more_is_ended_before_its_time(tmp_path: Path) -> None:
+    executor = ProcessExecutor("subprocess", Limits(1 << 30, 600, 1, silent_seconds=1.0), tmp_path, argv=ARGV)
+    executor.submit("a", {"do": "hang"}, deadline=1)
+    [finished] = finish(executor)
+    assert finished.failure is not None
+    assert (finished.failure.message, finished.failure.retry) == ("not a word for 1 s", True)
+    executor.close()
+
+
+def test_a_job_makes_way_for_one_that_is_due_before_it(executor: ProcessExecutor) -> None:
+    executor.submit("training", {"do": "hang"}, deadline=9)
+    end = time.monotonic() + 30
+    while executor.progress()["training"].done != 1:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    executor.submit("later", {"do": "answer", "value": 2}, deadline=10)
+    executor.submit("score", {"do": "answer", "value": 1}, deadline=2)
+    assert [one.key for one in finish(executor)] == ["score"]
+    while executor.progress().get("training") is None or executor.progress()["training"].done != 1:
+        assert time.monotonic() < end + 30, "set aside, not forgotten"
+        time.sleep(0.01)
+    assert executor.queued() == 1, "what is due after it waits"
+    assert executor.poll() == [], "to be set aside is no failure"
+
+
 def test_the_earliest_deadline_goes_first(executor: ProcessExecutor) -> None:
     executor.submit("first", {"do": "answer", "value": 0}, deadline=9)
     executor.submit("late", {"do": "answer", "value": 1}, deadline=8)
     executor.submit("soon", {"do": "answer", "value": 2}, deadline=2)
-    assert [one.key for one in finish(executor, 3)] == ["first", "soon", "late"]
+    assert [one.key for one in finish(executor, 3)] == ["soon", "late", "first"]
 
 
 def test_a_job_is_not_started_twice(executor: ProcessExecutor) -> None:

@@ -35,13 +35,16 @@ def result_of(ctx: Context, duty: Duty, job: dict[str, Any]) -> dict[str, Any] |
     return Waiting("given to a worker")
 
 
-def collect(ctx: Context) -> None:
-    """Write what workers have finished into the journal."""
+def collect(ctx: Context) -> int:
+    """Write what workers have finished into the journal; how many of them failed."""
+    failed = 0
     for finished in ctx.executor.poll():
         if finished.result is not None:
             ctx.journal.finish_job(finished.key, finished.result)
             log.info("job done", extra={"duty": finished.key})
         elif finished.failure is not None:
+            failed += 1
             ctx.journal.fail_job(finished.key, finished.failure.message, final=not finished.failure.retry)
             ctx.pauses.lengthen(f"job {finished.key}", _FIRST_PAUSE)
             log.warning("job failed", extra={"duty": finished.key, "reason": finished.failure.message})
+    return failed

@@ -13,11 +13,9 @@ from pathlib import Path
 from covey.daemon.context import Context, Waiting
 from covey.daemon.duties.fetching import fetch_entry, limits_of
 from covey.daemon.duties.specs import spec_of
+from covey.daemon.past import LOOK_BACK
 from covey.daemon.state import Task
 from covey.protocol.spec import TaskSpec
-
-LOOK_BACK = 64
-"""Entries that are looked back at, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,8 @@ def fetch_earlier(ctx: Context, task: Task, spec: TaskSpec) -> Earlier:
 
 
 def _candidates(ctx: Context, task: Task) -> Iterator[Task]:
-    for number in sorted(ctx.world.tasks, reverse=True):
-        other = ctx.world.tasks[number]
+    known = {**ctx.world.past, **ctx.world.tasks}
+    for number in sorted(known, reverse=True):
+        other = known[number]
         if number != task.id and other.schedule.entry_reveal_end <= task.schedule.entry_commit_end:
             yield other

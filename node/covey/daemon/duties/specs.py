@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from covey.daemon.background import Pending
@@ -9,7 +10,6 @@ from covey.daemon.context import Context, Ended, Waiting, declined
 from covey.daemon.policy import contradiction
 from covey.daemon.state import Task
 from covey.ipfs import Cid, InvalidContent, IpfsError
-from covey.lora.bases import resolve
 from covey.lora.errors import LoraError
 from covey.protocol.canonical import DocumentError
 from covey.protocol.spec import TaskSpec
@@ -45,7 +45,7 @@ def base_of(ctx: Context, spec: TaskSpec) -> str | Waiting | Ended:
     problems = []
     for name in ctx.config.bases:
         try:
-            digest = ctx.background.get(f"base/{name}", lambda name=name: resolve(name).digest)  # type: ignore[misc]
+            digest = ctx.background.get(f"base/{name}", partial(ctx.bases.digest, name))
         except Pending:
             return Waiting(f"hashing base {name}")
         except LoraError as error:
