@@ -105,8 +105,12 @@ _TOO_MANY = re.compile(
     r"response size|limited to|exceeds? (the )?(max|limit).*(range|block|result)|logs matched",
     re.IGNORECASE,
 )
+_LATE = re.compile(r"timed? ?out|deadline exceeded|took too long", re.IGNORECASE)
+_BUSY = re.compile(
+    r"rate.?limit|too many requests|capacity|compute units|requests? (count|limit) exceeded", re.IGNORECASE
+)
 _OWN = re.compile(
-    r"rate.?limit|too many requests|capacity|internal error|server error|timed? ?out|missing trie node|"
+    r"internal error|server error|timed? ?out|missing trie node|"
     r"header not found|unknown block|not synced|syncing|unavailable|unauthori[sz]ed|forbidden|"
     r"method .*not (found|supported|available)",
     re.IGNORECASE,
@@ -121,9 +125,21 @@ _KNOWN = re.compile(
 
 def is_endpoints_own(error: Refused) -> bool:
     """True for an error that another endpoint may not give: limits, missing methods, missing state."""
-    if is_revert(error) or _TOO_MANY.search(error.message):
+    if is_revert(error) or is_too_many(error):
         return False
-    return error.code in _OWN_CODES or bool(_OWN.search(error.message))
+    return error.code in _OWN_CODES or is_busy(error) or bool(_OWN.search(error.message))
+
+
+def is_busy(error: Refused) -> bool:
+    """True when an endpoint only wants to be asked less often."""
+    return error.code == 429 or bool(_BUSY.search(error.message))
+
+
+def is_too_many(error: Refused) -> bool:
+    """True when a log query was refused for its size, or took the node too long."""
+    if error.method != "eth_getLogs" or is_busy(error):
+        return False
+    return error.code == -32005 or bool(_TOO_MANY.search(error.message) or _LATE.search(error.message))
 
 
 def is_revert(error: Refused) -> bool:
@@ -145,6 +161,6 @@ def specific(error: Refused) -> ChainError:
         if isinstance(data, str) and re.fullmatch(r"0x([0-9a-fA-F]{2})+", data):
             return Reverted(decode_revert(bytes.fromhex(data[2:])))
         return Reverted(RevertReason("", text=error.message))
-    if error.method == "eth_getLogs" and (_TOO_MANY.search(error.message) or error.code == -32005):
+    if is_too_many(error):
         return TooManyResults(error.message)
     return error

@@ -1,31 +1,46 @@
-"""One JSON-RPC endpoint: http(s), ws(s) or an ipc socket, with a deadline for the whole of every call.
+"""One JSON-RPC endpoint over HTTP, with a deadline for the whole of every call; `open_endpoint` for any transport.
 
 HTTP is spoken with urllib3 directly: web3's provider bounds each socket operation, not the call, so that a server
-which sends a byte a second holds it for ever. WebSocket and IPC go through web3's providers.
+which sends a byte a second holds it for ever.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-import threading
 import time
 from typing import Any, Protocol
 
 import urllib3
 
-from covey.chain.errors import ChainError, Fatal, Recoverable, Refused
+from covey.chain.errors import Fatal, Recoverable, Refused
 
-MAX_ANSWER_BYTES = 256 << 20
+MAX_ANSWER_BYTES = 64 << 20
+"""A larger answer is cut off: whoever asked for it must ask for less."""
 _CHUNK_BYTES = 1 << 18
+_BUSY = (429, 500, 502, 503, 504, 520, 522, 524)
+_LARGE_OR_SLOW = (408, 413, 504, 524)
+_MAX_PAUSE_S = 60.0
 
 
 class EndpointFault(Recoverable):
-    """This endpoint gave no usable answer; another one may."""
+    """This endpoint gave no usable answer; another one may.
+
+    Attributes:
+        slow: it took too long or broke off within the answer, so that asking for less may help.
+        passing: it said, or broke off as if, it were busy: the same again soon may work.
+        pause: seconds that it asked to be left alone.
+    """
+
+    def __init__(self, message: str, *, slow: bool = False, passing: bool = False, pause: float = 0.0) -> None:
+        super().__init__(message)
+        self.slow = slow
+        self.passing = passing
+        self.pause = pause
 
 
 class Endpoint(Protocol):
-    """Something that answers JSON-RPC calls."""
+    """Something that answers JSON-RPC calls, from any thread."""
 
     url: str
 
@@ -44,11 +59,15 @@ def open_endpoint(url: str) -> Endpoint:
     Raises:
         Fatal: none of these.
     """
+    from covey.chain.streams import IpcEndpoint, WebSocketEndpoint
+
     scheme = url.partition("://")[0] if "://" in url else ""
     if scheme in ("http", "https"):
         return HttpEndpoint(url)
-    if scheme in ("ws", "wss") or (not scheme and url):
-        return ProviderEndpoint(url)
+    if scheme in ("ws", "wss"):
+        return WebSocketEndpoint(url)
+    if not scheme and url:
+        return IpcEndpoint(url)
     raise Fatal(f"not an RPC address: {url!r}; use http(s)://…, ws(s)://… or the path of an ipc socket")
 
 
@@ -60,8 +79,13 @@ def printable(url: str) -> str:
     return f"{parsed.scheme}://{parsed.host}" + (f":{parsed.port}" if parsed.port else "")
 
 
+def encode(call_id: int, method: str, params: list[Any]) -> bytes:
+    """The body of a call."""
+    return json.dumps({"jsonrpc": "2.0", "id": call_id, "method": method, "params": params}).encode()
+
+
 class HttpEndpoint:
-    """JSON-RPC over HTTP with kept-alive connections; safe to use from several threads."""
+    """JSON-RPC over HTTP with kept-alive connections."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -72,20 +96,27 @@ class HttpEndpoint:
         """See `Endpoint.request`."""
         end = time.monotonic() + timeout
         call_id = next(self._ids)
-        body = json.dumps({"jsonrpc": "2.0", "id": call_id, "method": method, "params": params}).encode()
         try:
-            status, answer = self._post(body, end)
+            status, headers, answer = self._post(encode(call_id, method, params), end)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise EndpointFault(f"{method}: {_short(error)}") from None
+            raise fault_of(method, error) from None
         try:
             document = json.loads(answer)
         except ValueError:
-            raise EndpointFault(f"{method}: HTTP {status}, not JSON") from None
-        if status == 429 or (status >= 500 and not (isinstance(document, dict) and "error" in document)):
-            raise EndpointFault(f"{method}: HTTP {status}")
+            document = None
+        answered = isinstance(document, dict) and "error" in document and status not in (401, 403, 404, 407, 429)
+        if status >= 400 and not answered:
+            raise EndpointFault(
+                f"{method}: HTTP {status}",
+                slow=status in _LARGE_OR_SLOW,
+                passing=status in _BUSY,
+                pause=_pause(headers.get("Retry-After")),
+            )
+        if document is None:
+            raise EndpointFault(f"{method}: HTTP {status}, not JSON")
         return result_of(document, method, call_id)
 
-    def _post(self, body: bytes, end: float) -> tuple[int, bytes]:
+    def _post(self, body: bytes, end: float) -> tuple[int, Any, bytes]:
         left = max(0.001, end - time.monotonic())
         response = self._pool.request(
             "POST",
@@ -98,53 +129,33 @@ class HttpEndpoint:
         )
         answer = bytearray()
         try:
-            while chunk := response.read1(_CHUNK_BYTES):
+            while True:
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError("deadline passed within the answer")
+                sock = getattr(response.connection, "sock", None)
+                if sock is not None:
+                    sock.settimeout(left)
+                chunk = response.read1(_CHUNK_BYTES)
+                if not chunk:
+                    break
                 answer += chunk
-                if len(answer) > MAX_ANSWER_BYTES:
-                    raise urllib3.exceptions.HTTPError(f"answer above {MAX_ANSWER_BYTES} bytes")
-                if time.monotonic() > end:
-                    raise urllib3.exceptions.HTTPError("deadline passed within the answer")
+                check_size(len(answer))
         except BaseException:
             response.close()
             raise
         response.release_conn()
-        return response.status, bytes(answer)
+        return response.status, response.headers, bytes(answer)
 
 
-class ProviderEndpoint:
-    """JSON-RPC over WebSocket or IPC through web3's providers, one call at a time."""
+class AnswerTooLarge(OSError):
+    """The answer was cut off at `MAX_ANSWER_BYTES`."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._lock = threading.Lock()
-        self._provider: Any = None
 
-    def request(self, method: str, params: list[Any], timeout: float) -> Any:
-        """See `Endpoint.request`."""
-        with self._lock:
-            try:
-                provider = self._provider or self._connect()
-                for attribute in ("timeout", "websocket_timeout"):
-                    if hasattr(provider, attribute):
-                        setattr(provider, attribute, timeout)
-                document = provider.make_request(method, params)
-            except ChainError:
-                raise
-            except Exception as error:  # the providers let sockets', codecs' and their own errors through
-                self._provider = None
-                raise EndpointFault(f"{method}: {_short(error)}") from None
-        return result_of(document, method, document.get("id") if isinstance(document, dict) else None)
-
-    def _connect(self) -> Any:
-        if "://" in self.url:
-            from web3 import LegacyWebSocketProvider
-
-            self._provider = LegacyWebSocketProvider(self.url, websocket_kwargs={"max_size": MAX_ANSWER_BYTES})
-        else:
-            from web3 import IPCProvider
-
-            self._provider = IPCProvider(self.url)
-        return self._provider
+def check_size(received: int) -> None:
+    """Raises AnswerTooLarge."""
+    if received > MAX_ANSWER_BYTES:
+        raise AnswerTooLarge(f"answer above {MAX_ANSWER_BYTES} bytes")
 
 
 def result_of(document: Any, method: str, call_id: Any) -> Any:
@@ -167,12 +178,23 @@ def result_of(document: Any, method: str, call_id: Any) -> Any:
     return document["result"]
 
 
-def _short(error: BaseException) -> str:
-    """A transport fault in a few words."""
+def fault_of(method: str, error: BaseException) -> EndpointFault:
+    """A transport's error as a fault, in a few words."""
+    refused = (ConnectionRefusedError, FileNotFoundError, urllib3.exceptions.NewConnectionError)
+    if isinstance(error, refused):
+        return EndpointFault(f"{method}: cannot connect")
+    if isinstance(error, AnswerTooLarge):
+        return EndpointFault(f"{method}: {error}", slow=True)
     text = str(error) or type(error).__name__
-    refused = isinstance(error, (ConnectionRefusedError, urllib3.exceptions.NewConnectionError))
-    if refused or (isinstance(error, FileNotFoundError)):
-        return "cannot connect"
-    if isinstance(error, (TimeoutError, urllib3.exceptions.TimeoutError)) or "timed out" in text.lower():
-        return "no answer in time"
-    return text.splitlines()[0][:200]
+    late = isinstance(error, (TimeoutError, urllib3.exceptions.TimeoutError)) or "timed out" in text.lower()
+    if late:
+        return EndpointFault(f"{method}: no answer in time", slow=True)
+    broke_off = isinstance(error, (urllib3.exceptions.ProtocolError, ConnectionError, EOFError))
+    return EndpointFault(f"{method}: {text.splitlines()[0][:200]}", slow=broke_off, passing=broke_off)
+
+
+def _pause(retry_after: str | None) -> float:
+    """Seconds in a Retry-After header; 0 where there is none or it names a date."""
+    if retry_after is None or not retry_after.strip().isdecimal():
+        return 0.0
+    return min(float(retry_after), _MAX_PAUSE_S)

@@ -24,8 +24,16 @@ class Unreachable(Recoverable):
     """No endpoint gave a usable answer in time; the message names each and its fault."""
 
 
+class TooSlow(Unreachable):
+    """No endpoint answered before the deadline, or an answer broke off; asking for less may help."""
+
+
 class TooManyResults(Recoverable):
     """A log query was refused for its size; ask for a smaller range."""
+
+
+class Disagreement(Recoverable):
+    """Too few endpoints gave the same answer; the message says who gave which."""
 
 
 class Timeout(Recoverable):
@@ -42,6 +50,14 @@ class WrongChain(Fatal):
 
 class WrongDeployment(Fatal):
     """The deployment records do not agree with the chain."""
+
+
+class SigningFailed(ChainError):
+    """The signer gave no signature that may be broadcast: it refused, or what it gave is not what was asked for."""
+
+
+class SignerUnreachable(SigningFailed, Recoverable):
+    """A remote signer did not answer."""
 
 
 class Refused(ChainError):

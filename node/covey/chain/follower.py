@@ -1,4 +1,11 @@
-"""Following the chain: finalised events into a sink, in order, once, across restarts and reorganisations."""
+"""Following the chain: settled events into a sink, in order, once, across restarts and reorganisations.
+
+Two ways of reading. Blocks that can no more be undone come in ranges, as many at once as the node bears. Blocks near
+the head come one by one: each header must name the one before it as its parent, and its logs are asked for by its hash,
+so that what is stored for a block is of that very block even if the chain changes meanwhile. All those headers are
+kept. When the chain turns out to have changed, the newest kept header that is still on it is where both chains part:
+what lies above is forgotten, no more and no less.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +14,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from covey.chain.answers import Block
-from covey.chain.errors import TooManyResults, Unreachable
+from covey.chain.errors import TooManyResults, TooSlow, Unreachable
 from covey.chain.events import Event, EventReader
+from covey.chain.ranges import WANTED_EVENTS, AdaptiveRange
 
 if TYPE_CHECKING:
     from covey.chain.deployment import Deployment
     from covey.chain.rpc import Rpc
+
+UNFINAL_BLOCKS = 96
+"""Blocks below the head that count as undoable where confirmations stand for finality: three epochs of Ethereum."""
+_BLOCKS_A_COMMIT = 32
+_LOOKS_FOR_AN_ANCESTOR = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +40,10 @@ class Sink(Protocol):
     """Where events go. Each method is one transaction: it happens wholly or not at all."""
 
     def checkpoints(self) -> Sequence[Checkpoint]:
-        """The newest checkpoints, newest first; empty before the first `commit`."""
+        """The newest checkpoints, newest first, at least `UNFINAL_BLOCKS` of them; empty before the first `commit`."""
 
-    def commit(self, events: Sequence[Event], checkpoint: Checkpoint) -> None:
-        """Store events and the checkpoint behind them."""
+    def commit(self, events: Sequence[Event], checkpoint: Checkpoint, headers: Sequence[Checkpoint] = ()) -> None:
+        """Store events, the checkpoint behind them, and checkpoints between the last one and it, oldest first."""
 
     def rewind(self, block: int) -> None:
         """Forget all events and checkpoints above ``block``."""
@@ -45,6 +58,11 @@ class Finality:
     """
 
     confirmations: int | None = None
+
+    @property
+    def undoable(self) -> int:
+        """Settled blocks, from the newest down, that may still be undone."""
+        return 0 if self.confirmations is None else UNFINAL_BLOCKS
 
     def block(self, rpc: Rpc) -> Block:
         """The newest settled block.
@@ -75,10 +93,14 @@ class Progress:
         return self.checkpoint.block >= self.target.number
 
 
+class ChainMoved(Unreachable):
+    """The chain changed while it was read; reading on means looking for the common ancestor again."""
+
+
 class Follower:
     """Reads a deployment's events into a sink.
 
-    Ranges of blocks adapt: halved when a node finds one too large or too slow, grown back after successes.
+    Memory holds one range at a time, however many events there are.
 
     Args:
         first_range: blocks asked for at first.
@@ -100,72 +122,134 @@ class Follower:
         self._start = deployment.start_block
         self._sink = sink
         self._finality = finality or Finality()
-        self._range = first_range
-        self._max_range = max_range
+        self._range = AdaptiveRange(first_range, max_range)
 
     def poll(self, max_ranges: int = 16) -> Progress:
         """Read what is new, at most ``max_ranges`` ranges, so that a long catch-up leaves room for duties.
 
         Raises:
-            Unreachable: no endpoint gave a usable answer; nothing of the failed range was stored.
+            Unreachable: no endpoint gave a usable answer; nothing of the failed range was stored. TooSlow, where the
+                next poll asks for less.
+            TooManyResults: a single block has more logs than the node gives.
         """
         target = self._finality.block(self._rpc)
-        known, rewound_to = self._common_ancestor()
+        lowest: int | None = None
         total = 0
-        for _ in range(max_ranges):
-            start = self._start if known is None else known.block + 1
-            if start > target.number:
+        for attempt in range(1, _LOOKS_FOR_AN_ANCESTOR + 1):
+            known, rewound_to = self._common_ancestor()
+            if rewound_to is not None:
+                lowest = rewound_to if lowest is None else min(lowest, rewound_to)
+            try:
+                for _ in range(max_ranges):
+                    start = self._start if known is None else known.block + 1
+                    if start > target.number:
+                        break
+                    read, known = self._read_on(start, target.number, known)
+                    total += read
                 break
-            events, known = self._range_from(start, target)
-            total += len(events)
+            except ChainMoved:
+                if attempt == _LOOKS_FOR_AN_ANCESTOR:
+                    raise
         if known is None:  # the chain has not reached the deployment yet
             known = Checkpoint(target.number, target.hash)
-        return Progress(target, known, total, rewound_to)
+        return Progress(target, known, total, lowest)
+
+    # ------------------------------------------------------------------ where we are
 
     def _common_ancestor(self) -> tuple[Checkpoint | None, int | None]:
-        """The newest checkpoint still on the chain, and the block rewound to if the newest was not."""
+        """The newest checkpoint still on the chain, and the block rewound to if the newest was not.
+
+        If a block is on the chain, so is every block below it: the place is bracketed in growing steps, then bisected.
+        """
         checkpoints = self._sink.checkpoints()
-        for position, checkpoint in enumerate(checkpoints):
-            if self._still_there(checkpoint):
-                if position == 0:
-                    return checkpoint, None
-                self._sink.rewind(checkpoint.block)
-                return checkpoint, checkpoint.block
         if not checkpoints:
             return None, None
+        if self._newest_is_there(checkpoints):
+            return checkpoints[0], None
+        gone, step = 0, 1  # checkpoints[gone] is not on the chain
+        there = len(checkpoints)  # checkpoints[there] is, or there are no more
+        while gone + step < there:
+            if self._is_there(checkpoints[gone + step]):
+                there = gone + step
+                break
+            gone, step = gone + step, 2 * step
+        while there - gone > 1:
+            middle = (gone + there) // 2
+            if self._is_there(checkpoints[middle]):
+                there = middle
+            else:
+                gone = middle
+        if there < len(checkpoints):
+            ancestor = checkpoints[there]
+            self._sink.rewind(ancestor.block)
+            return ancestor, ancestor.block
         self._sink.rewind(self._start - 1)
         return None, self._start - 1
 
-    def _still_there(self, checkpoint: Checkpoint) -> bool:
-        if checkpoint.block > self._rpc.block_number():
-            # A lagging node is no reorganisation: only a chain that has the block may contradict it.
-            raise Unreachable(f"the endpoint's head is behind block {checkpoint.block}, which was already read")
-        return self._rpc.block(checkpoint.block).hash == checkpoint.hash
+    def _newest_is_there(self, checkpoints: Sequence[Checkpoint]) -> bool:
+        newest = checkpoints[0]
+        found = self._rpc.find_block(newest.block)
+        if found is not None:
+            return found.hash == newest.hash
+        # A lagging node is no reorganisation: only a block that the chain has in place of one of ours may say so.
+        head = self._rpc.block("latest")
+        below = next((checkpoint for checkpoint in checkpoints if checkpoint.block <= head.number), None)
+        if below is None or self._is_there(below):
+            raise Unreachable(f"the endpoint's head is behind block {newest.block}, which was already read")
+        return False
 
-    def _range_from(self, start: int, target: Block) -> tuple[list[Event], Checkpoint]:
+    def _is_there(self, checkpoint: Checkpoint) -> bool:
+        found = self._rpc.find_block(checkpoint.block)
+        return found is not None and found.hash == checkpoint.hash
+
+    # ------------------------------------------------------------------ reading
+
+    def _read_on(self, start: int, target: int, known: Checkpoint | None) -> tuple[int, Checkpoint]:
+        """Read and store one range, or some single blocks near the head; the number of events, the new checkpoint."""
+        settled = target - self._finality.undoable
+        if start <= settled:
+            return self._read_range(start, settled)
+        return self._read_blocks(start, target, known)
+
+    def _read_range(self, start: int, limit: int) -> tuple[int, Checkpoint]:
         while True:
-            end = min(start + self._range - 1, target.number)
+            end = min(start + self._range.size - 1, limit)
+            last = self._rpc.block(end)  # before the logs: if the chain changes in between, its hash will not be there
             try:
                 logs = self._rpc.logs(self._reader.addresses, start, end)
                 break
             except TooManyResults:
                 if end == start:
                     raise
-            except Unreachable:
-                if end == start:
-                    raise
-                self._shrink()
+                self._range.failed(end - start + 1)
+            except TooSlow:  # told at once: a deadline has passed, and duties may be waiting
+                self._range.failed(end - start + 1)
                 raise
-            self._shrink()
         events = self._reader.read_all(logs)
-        last = target if end == target.number else self._rpc.block(end)
         _check_order(events, start, last)
-        self._sink.commit(events, Checkpoint(last.number, last.hash))
-        self._range = min(self._max_range, self._range + max(1, self._range // 4))
-        return events, Checkpoint(last.number, last.hash)
+        checkpoint = Checkpoint(last.number, last.hash)
+        self._sink.commit(events, checkpoint)
+        self._range.read(end - start + 1, len(logs))
+        return len(events), checkpoint
 
-    def _shrink(self) -> None:
-        self._range = max(1, self._range // 2)
+    def _read_blocks(self, start: int, target: int, known: Checkpoint | None) -> tuple[int, Checkpoint]:
+        events: list[Event] = []
+        headers: list[Checkpoint] = []
+        parent = known.hash if known is not None and known.block == start - 1 else None
+        for number in range(start, min(start + _BLOCKS_A_COMMIT - 1, target) + 1):
+            block = self._rpc.block(number)
+            if parent is not None and block.parent_hash != parent:
+                raise ChainMoved(f"block {number} does not follow the block {number - 1} that was read")
+            found = self._reader.read_all(self._rpc.logs_of(self._reader.addresses, block.hash))
+            _check_block(found, block)
+            events += found
+            headers.append(Checkpoint(number, block.hash))
+            parent = block.hash
+            if len(events) >= WANTED_EVENTS:
+                break
+        *between, last = headers
+        self._sink.commit(events, last, between)
+        return len(events), last
 
 
 def _check_order(events: Sequence[Event], start: int, last: Block) -> None:
@@ -176,5 +260,14 @@ def _check_order(events: Sequence[Event], start: int, last: Block) -> None:
         if place <= previous or event.block > last.number:
             raise Unreachable(f"a node answered logs out of order or range at block {event.block}")
         if event.block == last.number and event.block_hash != last.hash:
-            raise Unreachable(f"block {last.number} changed while its logs were read")
+            raise ChainMoved(f"block {last.number} changed while its logs were read")
         previous = place
+
+
+def _check_block(events: Sequence[Event], block: Block) -> None:
+    """All of this very block, in its order."""
+    previous = -1
+    for event in events:
+        if event.block_hash != block.hash or event.block != block.number or event.log_index <= previous:
+            raise Unreachable(f"a node answered logs out of order or of another block than {block.number}")
+        previous = event.log_index

@@ -1,16 +1,15 @@
-"""A pool of RPC endpoints that answers as one: fail-over, a deadline on every call, the chain id checked."""
+"""The JSON-RPC calls that a node makes, typed, over a pool of endpoints."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from covey.chain import answers
 from covey.chain.answers import Block, Receipt
-from covey.chain.endpoint import Endpoint, EndpointFault, open_endpoint, printable
-from covey.chain.errors import Fatal, Refused, Unreachable, WrongChain
+from covey.chain.endpoint import Endpoint
+from covey.chain.errors import Refused, Unreachable
+from covey.chain.pool import Pool
 
 if TYPE_CHECKING:
     from web3 import Web3
@@ -19,29 +18,14 @@ BlockId = int | str
 """A block number, or ``latest``, ``safe``, ``finalized``, ``pending``, ``earliest``."""
 
 
-@dataclass(slots=True)
-class EndpointHealth:
-    """What the pool knows of one endpoint. Times are `time.monotonic` seconds."""
-
-    endpoint: Endpoint
-    checked: bool = False
-    faults: int = 0
-    """In a row."""
-    retry_at: float = 0.0
-    latency: float = 0.0
-    last_fault: str = ""
+T = TypeVar("T")
 
 
-class Rpc:
-    """Typed JSON-RPC calls over one or more endpoints of the same chain.
-
-    Calls go to the first endpoint that is not resting; one that fails rests for a growing while and the next is asked,
-    until ``timeout`` seconds are over.
+class Rpc(Pool):
+    """Typed calls over a `Pool` of endpoints.
 
     Args:
-        urls: endpoints in order of preference; see `open_endpoint`.
-        chain_id: the chain they must serve; None takes the first endpoint's answer.
-        timeout: deadline of a call over all endpoints, seconds.
+        quorum: endpoints that must say the same of what costs money, as far as there are so many; see `agreed`.
     """
 
     def __init__(
@@ -51,25 +35,11 @@ class Rpc:
         timeout: float = 10.0,
         *,
         endpoints: Sequence[Endpoint] | None = None,
+        quorum: int = 2,
     ) -> None:
-        addresses = [urls] if isinstance(urls, str) else list(urls)
-        opened = [open_endpoint(url) for url in addresses] if endpoints is None else list(endpoints)
-        if not opened:
-            raise Fatal("no RPC endpoint given")
-        self.timeout = timeout
-        self.health = [EndpointHealth(endpoint) for endpoint in opened]
-        self._chain_id = chain_id
+        super().__init__(urls, chain_id, timeout, endpoints=endpoints)
+        self.quorum = quorum
         self._web3: Web3 | None = None
-
-    # ------------------------------------------------------------------ the pool
-
-    @property
-    def chain_id(self) -> int:
-        """The chain's id, from the first endpoint that answers unless it was given."""
-        if self._chain_id is None:
-            self.request("eth_chainId", [])
-        assert self._chain_id is not None
-        return self._chain_id
 
     @property
     def web3(self) -> Web3:
@@ -80,89 +50,26 @@ class Rpc:
             self._web3 = web3_over(self)
         return self._web3
 
-    def request(self, method: str, params: list[Any], timeout: float | None = None) -> Any:
-        """The result of a JSON-RPC call.
+    def agreed(self, read: Callable[[Rpc], T], *, quorum: int | None = None) -> T:
+        """What ``quorum`` endpoints give for the same read as of the same block; see `covey.chain.quorum`.
+
+        For what costs money: a seat, a fault about to be reported. With fewer endpoints than ``quorum``, all of them.
+
+            rpc.agreed(lambda one: Contracts(one, deployment).scoring.seats_of(task, operator))
+
+        Args:
+            read: called in other threads, each time with an `Rpc` of one endpoint whose ``latest`` is that block.
+            quorum: None takes the pool's.
 
         Raises:
-            Unreachable: no endpoint gave a usable answer before the deadline.
+            Disagreement: they answered, but too few the same.
+            Unreachable: too few answered.
+            Reverted: as many as that reverted alike.
             WrongChain: an endpoint serves another chain.
-            TooManyResults: a log query was refused for its size.
-            Reverted: the call reverted.
-            Refused: the node answered with an error.
         """
-        end = time.monotonic() + (self.timeout if timeout is None else timeout)
-        faults: dict[str, str] = {}
-        refusal: Refused | None = None
-        for health in self._in_order():
-            left = end - time.monotonic()
-            if left <= 0:
-                break
-            try:
-                return self._ask(health, method, params, left)
-            except EndpointFault as fault:
-                self._rest(health, str(fault))
-                faults[printable(health.endpoint.url)] = str(fault)
-            except Refused as error:
-                if not answers.is_endpoints_own(error):
-                    raise answers.specific(error) from None
-                self._rest(health, error.message)
-                refusal = error
-        if refusal is not None:
-            told = answers.specific(refusal)
-            if not isinstance(told, Refused) or refusal.code == answers.NO_SUCH_METHOD:
-                raise told from None
-            faults["last answer"] = refusal.message
-        each = "; ".join(f"{url}: {fault}" for url, fault in faults.items())
-        raise Unreachable(f"no RPC endpoint answered {method}: {each or 'deadline passed'}")
+        from covey.chain.quorum import agreed
 
-    def check(self) -> None:
-        """Ask every endpoint for its chain once, so that a wrong one is found at the start and not at a fail-over.
-
-        Raises:
-            WrongChain: one serves another chain.
-            Unreachable: none answers.
-        """
-        for health in self.health:
-            try:
-                self._check(health, self.timeout)
-            except (EndpointFault, Refused) as fault:
-                self._rest(health, str(fault))
-        if not any(health.checked for health in self.health):
-            told = "; ".join(f"{printable(health.endpoint.url)}: {health.last_fault}" for health in self.health)
-            raise Unreachable(f"no RPC endpoint answers: {told}")
-
-    def _in_order(self) -> list[EndpointHealth]:
-        now = time.monotonic()
-        ready = [health for health in self.health if health.retry_at <= now]
-        resting = sorted((health for health in self.health if health.retry_at > now), key=lambda h: h.retry_at)
-        return ready + resting
-
-    def _ask(self, health: EndpointHealth, method: str, params: list[Any], timeout: float) -> Any:
-        started = time.monotonic()
-        share = timeout if len(self.health) == 1 else max(timeout / 2, 0.5)
-        if not health.checked:
-            self._check(health, share)
-        result = health.endpoint.request(method, params, share)
-        health.latency = time.monotonic() - started
-        health.faults = 0
-        health.retry_at = 0.0
-        return result
-
-    def _check(self, health: EndpointHealth, timeout: float) -> None:
-        served = answers.quantity(health.endpoint.request("eth_chainId", [], timeout))
-        if self._chain_id is None:
-            self._chain_id = served
-        elif served != self._chain_id:
-            where = printable(health.endpoint.url)
-            raise WrongChain(f"{where} serves chain {served}, not {self._chain_id}: check rpc_urls and chain_id")
-        health.checked = True
-
-    @staticmethod
-    def _rest(health: EndpointHealth, fault: str) -> None:
-        health.faults += 1
-        health.checked = False  # whoever answers at this address next may serve another chain
-        health.last_fault = fault
-        health.retry_at = time.monotonic() + min(30.0, 0.25 * 2.0 ** min(health.faults, 8))
+        return agreed(self, read, min(self.quorum if quorum is None else quorum, len(self.health)))
 
     # ------------------------------------------------------------------ typed calls
 
@@ -176,10 +83,20 @@ class Rpc:
 
     def block_json(self, block: BlockId) -> dict[str, Any]:
         """A block as the node gives it, transactions by hash."""
-        found = self.request("eth_getBlockByNumber", [answers.block_id(block), False])
-        if not isinstance(found, dict):
+        found = self._block_json(block)
+        if found is None:
             raise Unreachable(f"the node has no block {block}")
         return found
+
+    def find_block(self, number: int) -> Block | None:
+        """A block's head by number; None where no endpoint has it (yet, or any more)."""
+        found = self._block_json(number)
+        return None if found is None else answers.block(found)
+
+    def _block_json(self, block: BlockId) -> dict[str, Any] | None:
+        params = [answers.block_id(block), False]
+        found = self.request("eth_getBlockByNumber", params, usable=lambda answer: isinstance(answer, dict))
+        return found if isinstance(found, dict) else None
 
     def block_number(self) -> int:
         """Number of the newest block."""
@@ -215,9 +132,20 @@ class Rpc:
         Raises:
             TooManyResults: ask for fewer blocks.
         """
-        query = {"address": list(addresses), "fromBlock": hex(from_block), "toBlock": hex(to_block)}
+        query: dict[str, Any] = {"address": list(addresses), "fromBlock": hex(from_block), "toBlock": hex(to_block)}
         if topics:
             query["topics"] = list(topics)
+        return self._logs(query)
+
+    def logs_of(self, addresses: Sequence[str], block_hash: str) -> list[dict[str, Any]]:
+        """Raw logs of the block with that very hash (EIP-234), in its order.
+
+        Raises:
+            Unreachable: no endpoint has such a block (any more).
+        """
+        return self._logs({"address": list(addresses), "blockHash": block_hash})
+
+    def _logs(self, query: dict[str, Any]) -> list[dict[str, Any]]:
         found = self.request("eth_getLogs", [query])
         if not isinstance(found, list):
             raise Unreachable("eth_getLogs: the answer is not a list")

@@ -1,0 +1,162 @@
+"""Reads that several endpoints must agree on, because believing a single one could cost money.
+
+Each endpoint is asked for its head; the block to read at is the newest that enough of them have. Each then gives the
+hash of that block and the answer as of it, so endpoints that are a block apart do not differ, and one on another fork
+does not count as agreeing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FuturesTimeout
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from covey.chain.endpoint import EndpointFault, printable
+from covey.chain.errors import ChainError, Disagreement, Recoverable, Reverted, Unreachable, WrongChain
+from covey.chain.health import EndpointHealth
+from covey.chain.rpc import Rpc
+
+T = TypeVar("T")
+
+_AT_BLOCK = {
+    "eth_call": 1,
+    "eth_estimateGas": 1,
+    "eth_getBalance": 1,
+    "eth_getCode": 1,
+    "eth_getTransactionCount": 1,
+    "eth_getStorageAt": 2,
+    "eth_getBlockByNumber": 0,
+}
+"""Position of the block among the parameters of methods that take one."""
+
+
+class OneEndpoint(Rpc):
+    """A pool of one endpoint of another pool, with which it shares what is known of it; ``latest`` may be pinned."""
+
+    def __init__(self, pool: Rpc, health: EndpointHealth, timeout: float) -> None:
+        super().__init__([], pool.chain_id, timeout, endpoints=[health.endpoint], quorum=1)
+        self.health = [health]
+        self._heads = pool._heads
+        self.pinned: int | None = None
+
+    def request(
+        self,
+        method: str,
+        params: list[Any],
+        timeout: float | None = None,
+        *,
+        usable: Callable[[Any], bool] | None = None,
+    ) -> Any:
+        """See `Pool.request`."""
+        place = _AT_BLOCK.get(method)
+        if self.pinned is not None and place is not None and params[place : place + 1] == ["latest"]:
+            params = [*params[:place], hex(self.pinned), *params[place + 1 :]]
+        return super().request(method, params, timeout, usable=usable)
+
+
+@dataclass(slots=True)
+class _Vote:
+    """One answer and who gave it: the hash of the block it is as of, and the value or the revert."""
+
+    block_hash: str
+    value: Any
+    revert: Reverted | None
+    voters: list[EndpointHealth] = field(default_factory=list)
+
+    def same(self, other: _Vote) -> bool:
+        mine, others = self.revert, other.revert
+        if self.block_hash != other.block_hash or (mine is None) != (others is None):
+            return False
+        if mine is not None and others is not None:
+            return mine.reason.data == others.reason.data
+        return bool(self.value == other.value)
+
+    def __str__(self) -> str:
+        told = f"reverts ({self.revert})" if self.revert is not None else f"{self.value!r:.80}"
+        return f"{', '.join(printable(voter.endpoint.url) for voter in self.voters)}: {told}"
+
+
+def agreed(pool: Rpc, read: Callable[[Rpc], T], quorum: int) -> T:
+    """See `Rpc.agreed`."""
+    _ = pool.web3  # imported here: threads that import parts of it at once can block each other
+    return _Poll(pool, quorum).run(read)
+
+
+class _Poll:
+    def __init__(self, pool: Rpc, quorum: int) -> None:
+        self._pool = pool
+        self._quorum = max(1, quorum)
+        self._end = time.monotonic() + pool.timeout
+        self._faults: dict[str, str] = {}
+
+    def run(self, read: Callable[[Rpc], T]) -> T:
+        views = [OneEndpoint(self._pool, health, self._pool.timeout) for health in self._pool.in_order()]
+        heads = self._from_all(views, lambda view: view.block_number())
+        if len(heads) < self._quorum:
+            raise self._too_few(len(heads))
+        block = sorted((head for _, head in heads), reverse=True)[self._quorum - 1]
+        able = [view for view, head in heads if head >= block]
+        votes = self._from_all(able, lambda view: _vote(view, block, read))
+        if len(votes) < self._quorum:
+            raise self._too_few(len(votes))
+        value: T = self._count([vote for _, vote in votes])
+        return value
+
+    def _from_all(self, views: list[OneEndpoint], ask: Callable[[OneEndpoint], Any]) -> list[tuple[OneEndpoint, Any]]:
+        """What each endpoint that answers in time gives."""
+        threads = ThreadPoolExecutor(len(views), thread_name_prefix="quorum")
+        try:
+            asked: list[tuple[OneEndpoint, Future[Any]]] = [(view, threads.submit(ask, view)) for view in views]
+            found = []
+            for view, future in asked:
+                where = printable(view.health[0].endpoint.url)
+                try:
+                    found.append((view, future.result(max(0.0, self._end - time.monotonic()))))
+                except FuturesTimeout:
+                    self._faults[where] = "no answer in time"
+                except WrongChain:
+                    raise
+                except ChainError as error:
+                    if not isinstance(error, Recoverable):
+                        raise
+                    self._faults[where] = str(error)
+            return found
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def _count(self, votes: list[_Vote]) -> Any:
+        groups: list[_Vote] = []
+        for vote in votes:
+            known = next((group for group in groups if group.same(vote)), None)
+            if known is None:
+                groups.append(vote)
+            else:
+                known.voters += vote.voters
+        groups.sort(key=lambda group: -len(group.voters))
+        winner, losers = groups[0], groups[1:]
+        tied = bool(losers) and len(losers[0].voters) == len(winner.voters)
+        if len(winner.voters) < self._quorum or tied:
+            told = "; ".join(map(str, groups))
+            raise Disagreement(f"RPC endpoints disagree, {self._quorum} must say the same: {told}")
+        for voter in (voter for group in losers for voter in group.voters):
+            voter.disagreed += 1
+            self._pool.rest(voter, EndpointFault("was outvoted"))
+        if winner.revert is not None:
+            raise winner.revert
+        return winner.value
+
+    def _too_few(self, answered: int) -> Unreachable:
+        told = "; ".join(f"{url}: {fault}" for url, fault in self._faults.items())
+        return Unreachable(f"{answered} RPC endpoints answered, {self._quorum} must: {told}")
+
+
+def _vote(view: OneEndpoint, block: int, read: Callable[[Rpc], Any]) -> _Vote:
+    block_hash = view.block(block).hash
+    view.pinned = block
+    try:
+        return _Vote(block_hash, read(view), None, list(view.health))
+    except Reverted as revert:
+        return _Vote(block_hash, None, revert, list(view.health))
