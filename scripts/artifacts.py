@@ -10,6 +10,9 @@ An artifact holds:
     sourceName           source unit, as in the compiler input
     compilerVersion      full version of the compiler
     inputHash            sha256 of the compiler input (`compiler_input`; `compile` writes it to .toolchain/inputs)
+    settings             the settings of that input
+    sources              names of its sources; the files lie below the repository and below node_modules
+    restricted           names of the functions that the access manager guards
     abi                  JSON ABI
     bytecode             creation code without constructor arguments, 0x-prefixed hex
     runtimeBytecode      deployed code with the immutables zero, 0x-prefixed hex
@@ -112,6 +115,24 @@ def declarations(node: Any) -> Iterator[tuple[str, str]]:
             yield from declarations(child)
 
 
+def restricted(output: Json, unit: str, name: str) -> list[str]:
+    """Names of the functions of a contract, its bases included, with the modifier `restricted` of AccessManaged."""
+    nodes = {
+        node["id"]: node
+        for source in output["sources"].values()
+        for node in source["ast"]["nodes"]
+        if node["nodeType"] == "ContractDefinition"
+    }
+    [contract] = [node for node in output["sources"][unit]["ast"]["nodes"] if node.get("name") == name]
+    return sorted(
+        member["name"]
+        for base in contract["linearizedBaseContracts"]
+        for member in nodes[base]["nodes"]
+        if member["nodeType"] == "FunctionDefinition"
+        and any(modifier["modifierName"]["name"] == "restricted" for modifier in member["modifiers"])
+    )
+
+
 def artifacts(run: Json, output: Json) -> Iterator[tuple[Json, bytes]]:
     """Yield the artifact and the canonical compiler input of each deployable contract of a compiler run."""
     names = dict(pair for source in output["sources"].values() for pair in declarations(source["ast"]))
@@ -128,12 +149,16 @@ def artifacts(run: Json, output: Json) -> Iterator[tuple[Json, bytes]]:
                 sys.exit(f"error: {unit}: {name} has {len(runtime) // 2} bytes of code; the limit is {CODE_LIMIT}")
             metadata = json.loads(contract["metadata"])
             references = contract["evm"]["deployedBytecode"].get("immutableReferences", {})
-            source = canonical_bytes(compiler_input(run, metadata))
+            given = compiler_input(run, metadata)
+            source = canonical_bytes(given)
             artifact = {
                 "contractName": name,
                 "sourceName": canonical_name(unit),
                 "compilerVersion": metadata["compiler"]["version"],
                 "inputHash": "0x" + hashlib.sha256(source).hexdigest(),
+                "settings": given["settings"],
+                "sources": list(given["sources"]),
+                "restricted": restricted(output, unit, name),
                 "abi": contract["abi"],
                 "bytecode": "0x" + code,
                 "runtimeBytecode": "0x" + runtime,

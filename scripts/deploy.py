@@ -63,11 +63,11 @@ class ApeSigner:
 
 @click.command(cls=ConnectedProviderCommand)
 @account_option()
-@click.option("--governance", help="Who governs from now on; without it the deploying account does.")
+@click.option("--governance", help="Who governs from now on; needed on a public network. Else: the deploying account.")
 @click.option("--governance-delay", type=click.IntRange(0), help="Delay of what governance does, seconds.")
-@click.option("--guardian", help="Who may pause entry at once.")
-@click.option("--treasury", help="Who is credited forfeits; without it the deploying account.")
-@click.option("--receiver", help="Who gets the tokens; without it the deploying account.")
+@click.option("--guardian", help="Who may pause entry at once; needed on a public network.")
+@click.option("--treasury", help="Who is credited forfeits; without it who governs.")
+@click.option("--receiver", help="Who gets the tokens; without it who governs.")
 @click.option("--windows", type=click.Choice(["public", "devnet"]), help="Default: devnet on chain 31337, else public.")
 @click.option("--out", type=click.Path(path_type=Path), default=DEPLOYMENTS, show_default=True, help="For the records.")
 def cli(

@@ -15,9 +15,10 @@ from eth_utils.address import to_checksum_address
 
 from covey.chain import artifacts
 from covey.chain.contracts import Call, Contracts, RegistryConfig, StakingConfig
-from covey.chain.contracts.manager import ADMIN_ROLE, GUARDIAN_ROLE, Manager
+from covey.chain.contracts.manager import Manager
 from covey.chain.deployment import ContractRecord, Deployment
 from covey.chain.errors import WrongDeployment
+from covey.chain.governance import GOVERNED, Governors, verify_roles, wiring
 from covey.chain.send import send
 from covey.chain.units import CVY
 from covey.protocol.abi import address_bytes
@@ -42,13 +43,14 @@ class DeployConfig:
 
     Attributes:
         supply: tokens minted to ``receiver``.
-        receiver: who gets them; None: the deployer.
-        treasury: who is credited forfeits; None: the deployer.
+        receiver: who gets them; None: who governs.
+        treasury: who is credited forfeits; None: who governs.
         tip: what a step of a task pays its caller out of the creator's bond.
         seed_distance: blocks between a seed's request and its block; two epochs on Ethereum.
-        governance: who governs once the deployer is done; None: the deployer keeps the role.
+        governance: who governs once the deployer is done; None: the deployer keeps its role.
         governance_delay: delay of everything governance does, seconds.
         guardian: who may pause entry at once; None: nobody but governance.
+        must_hand_over: refuse to deploy without governance that is not the deployer, its delay, and a guardian.
     """
 
     staking: StakingConfig
@@ -61,6 +63,11 @@ class DeployConfig:
     governance: str | None = None
     governance_delay: int = 0
     guardian: str | None = None
+    must_hand_over: bool = False
+
+    def governors(self, deployer: str) -> Governors:
+        """Who governs what ``deployer`` has deployed."""
+        return Governors(self.governance or deployer, self.governance_delay, self.guardian)
 
     @classmethod
     def public(cls) -> DeployConfig:
@@ -87,6 +94,7 @@ class DeployConfig:
                 max_tau=4_095,
             ),
             governance_delay=2 * DAY,
+            must_hand_over=True,
         )
 
     @classmethod
@@ -135,7 +143,7 @@ def deploy(rpc: Rpc, account: Signer, config: DeployConfig, *, progress: Progres
     The account must send nothing else meanwhile: the addresses depend on its nonce.
 
     Raises:
-        ValueError: an address of the configuration is none; nothing was sent.
+        ValueError: an address of the configuration is none, or nobody would govern; nothing was sent.
         Reverted: a constructor or a wiring call refused its arguments, and why.
         WrongDeployment: what stands on the chain is not what was meant.
     """
@@ -143,7 +151,21 @@ def deploy(rpc: Rpc, account: Signer, config: DeployConfig, *, progress: Progres
     given: dict[str, Any] = {
         name: str(to_checksum_address(address_bytes(who))) for name, who in people.items() if who is not None
     }
-    return _Run(rpc, account, replace(config, **given), progress or (lambda _line: None)).deploy()
+    config = replace(config, **given)
+    _check_hand_over(config, account.address)
+    return _Run(rpc, account, config, progress or (lambda _line: None)).deploy()
+
+
+def _check_hand_over(config: DeployConfig, deployer: str) -> None:
+    """Refuse to leave a public network to the key that deployed it."""
+    if not config.must_hand_over:
+        return
+    if config.governance is None or config.governance.lower() == deployer.lower():
+        raise ValueError("name who governs: on a public network it is an address (--governance), not the deployer")
+    if config.guardian is None or config.guardian.lower() == deployer.lower():
+        raise ValueError("name who may pause: on a public network it is an address (--guardian), not the deployer")
+    if config.governance_delay <= 0:
+        raise ValueError("on a public network what governance does takes a delay (--governance-delay)")
 
 
 @dataclass(slots=True)
@@ -163,18 +185,22 @@ class _Run:
         contracts = Contracts(self.rpc, deployment)
         for duty in DUTIES:
             self._send(contracts.staking.set_duty(deployment.address(duty), True))
-        self._hand_over(Manager(self.rpc, deployment.address("AccessManager")), deployment)
-        verify_wiring(contracts, self.config)
+        deployer = self.account.address
+        manager = Manager(self.rpc, deployment.address("AccessManager"))
+        for call in wiring(manager, deployment, self.config.governors(deployer), deployer):
+            self._send(call)
+        verify_wiring(contracts, self.config, deployer)
         return deployment
 
     def _arguments(self, at: dict[str, str]) -> dict[str, list[Any]]:
         config, deployer = self.config, self.account.address
-        treasury = config.treasury or deployer
+        governance = config.governance or deployer
+        treasury = config.treasury or governance
         manager, token, staking = at["AccessManager"], at["CoveyToken"], at["Staking"]
         registry, scoring, rewards = at["TaskRegistry"], at["Scoring"], at["Rewards"]
         return {
             "AccessManager": [deployer],
-            "CoveyToken": [manager, config.receiver or deployer, config.supply],
+            "CoveyToken": [manager, config.receiver or governance, config.supply],
             "Staking": [manager, token, treasury, config.staking],
             "BeaconRandomness": [config.seed_distance],
             "TaskRegistry": [manager, staking, scoring, rewards, config.registry],
@@ -202,17 +228,6 @@ class _Run:
         )
         self.tell(f"{name} at {address}")
 
-    def _hand_over(self, manager: Manager, deployment: Deployment) -> None:
-        config, deployer = self.config, self.account.address
-        if config.guardian is not None:
-            for name in ("Staking", "TaskRegistry"):
-                self._send(manager.set_function_role(deployment.address(name), "setPaused(bool)", GUARDIAN_ROLE))
-            self._send(manager.grant_role(GUARDIAN_ROLE, config.guardian, 0))
-        governance = config.governance or deployer
-        if governance.lower() != deployer.lower():
-            self._send(manager.grant_role(ADMIN_ROLE, governance, config.governance_delay))
-            self._send(manager.renounce_role(ADMIN_ROLE, deployer))
-
     def _send(self, call: Call) -> Receipt:
         receipt = send(self.rpc, self.account, call)
         if call.to is not None:
@@ -220,11 +235,12 @@ class _Run:
         return receipt
 
 
-def verify_wiring(contracts: Contracts, config: DeployConfig | None = None) -> None:
-    """Check that every contract of a deployment knows the others, and that its code is what this package ships.
+def verify_wiring(contracts: Contracts, config: DeployConfig | None = None, deployer: str | None = None) -> None:
+    """Check that every contract of a deployment knows the others, that its code is what this package ships, and that
+    every governed function has its role.
 
     Args:
-        config: also check the tip against it.
+        config: also check the tip and, given the ``deployer``, who holds the roles against it.
 
     Raises:
         WrongDeployment: the first thing that is not as it should be.
@@ -253,12 +269,14 @@ def verify_wiring(contracts: Contracts, config: DeployConfig | None = None) -> N
         for immutable, other in known.items():
             if values[immutable] != int(at[other], 16):
                 raise WrongDeployment(f"{name} at {at[name]} knows another {other} than {at[other]}")
-    for governed in (contracts.token, contracts.staking, contracts.registry):
-        if (authority := governed.authority()).lower() != at["AccessManager"].lower():
-            raise WrongDeployment(f"{governed.artifact} is governed by {authority}, not {at['AccessManager']}")
+    manager = Manager(rpc, at["AccessManager"])
+    for name in GOVERNED:
+        if (authority := manager.authority_of(name, at[name])).lower() != manager.address.lower():
+            raise WrongDeployment(f"{name} is governed by {authority}, not {manager.address}")
     for duty in DUTIES:
         if not contracts.staking.is_duty(at[duty]):
             raise WrongDeployment(f"Staking does not admit {duty} as a duty contract")
+    verify_roles(manager, deployment, config.governors(deployer) if config is not None and deployer else None)
     if config is not None and contracts.rewards.tip_amount() != config.tip:
         raise WrongDeployment("Rewards pays another tip than configured")
 

@@ -48,7 +48,24 @@ def run_of(code: str = "6000", unit: str = "contracts/A.sol", immutables: Any = 
         "evm": {"bytecode": {"object": code}, "deployedBytecode": deployed},
     }
     variables = [{"nodeType": "VariableDeclaration", "stateVariable": True, "id": i, "name": f"v{i}"} for i in (7, 8)]
-    return given, {"sources": {unit: {"ast": {"nodes": variables}}}, "contracts": {unit: {"A": contract}}}
+    # The contract and one that it inherits from, with a function each.
+    inherited = {"nodeType": "ContractDefinition", "id": 2, "name": "B", "linearizedBaseContracts": [2]}
+    inherited["nodes"] = [function("g", "restricted"), function("f", "other")]
+    own = {"nodeType": "ContractDefinition", "id": 1, "name": "A", "linearizedBaseContracts": [1, 2]}
+    own["nodes"] = [function("h", "other", "restricted"), function("i")]
+    nodes = [*variables, own, inherited]
+    return given, {"sources": {unit: {"ast": {"nodes": nodes}}}, "contracts": {unit: {"A": contract}}}
+
+
+def function(name: str, *modifiers: str) -> dict[str, Any]:
+    """The syntax tree of a function, as far as it is read."""
+    named = [{"modifierName": {"name": modifier}} for modifier in modifiers]
+    return {"nodeType": "FunctionDefinition", "name": name, "modifiers": named}
+
+
+def test_restricted_functions_are_found_in_bases_too(script: ModuleType) -> None:
+    [(artifact, _)] = script.artifacts(*run_of())
+    assert artifact["restricted"] == ["g", "h"]
 
 
 def test_immutables_are_named_and_in_order(script: ModuleType) -> None:

@@ -29,6 +29,15 @@ class Artifact:
     input_hash: str
     """0x-prefixed sha256 of the compiler input."""
     compiler: str
+    """Full version of the compiler."""
+    source_name: str
+    """Source unit of the contract in the compiler input."""
+    settings: dict[str, Any]
+    """Settings of the compiler input."""
+    sources: tuple[str, ...]
+    """Names of the sources of the compiler input."""
+    restricted: tuple[str, ...]
+    """Names of the functions that the access manager guards."""
 
 
 @cache
@@ -51,6 +60,10 @@ def load(name: str) -> Artifact:
         immutables=tuple((place["name"], place["start"], place["length"]) for place in fields["immutableReferences"]),
         input_hash=fields["inputHash"],
         compiler=fields["compilerVersion"],
+        source_name=fields["sourceName"],
+        settings=fields["settings"],
+        sources=tuple(fields["sources"]),
+        restricted=tuple(fields["restricted"]),
     )
 
 
