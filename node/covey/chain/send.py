@@ -69,7 +69,7 @@ def _one(rpc: Rpc, sender: Sender, store: SqliteTxStore, key: str, call: Call, t
             break
         if time.monotonic() > end:
             hashes = ", ".join(attempt.hash for attempt in store.attempts(request.id)) or "nothing was broadcast"
-            raise Timeout(f"{call.describe}: not mined in {timeout:g} s; {status.blocked or hashes}")
+            raise Timeout(f"{call.describe}: not mined in {timeout:g} s; {status.blocked or status.foreign or hashes}")
         if status.blocked and request.status == TxStatus.QUEUED:
             raise ChainError(status.blocked)
         time.sleep(pause)

@@ -8,15 +8,16 @@ the next one: it says that something was mined, and the receipts say what.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from covey.chain.answers import Block, Receipt
-from covey.chain.errors import Recoverable, Refused, Reverted
-from covey.chain.fees import FeePolicy, Fees
+from covey.chain.attempts import TRANSFER_GAS, Attempts, Verdict, lacks_funds
+from covey.chain.errors import Refused, Reverted, SigningFailed
+from covey.chain.fees import FeePolicy
 from covey.chain.follower import Finality
-from covey.chain.tx_store import TxAttempt, TxRequest, TxStatus, TxStore
+from covey.chain.foreign import KeyWatch
+from covey.chain.tracker import Tracker, View
+from covey.chain.tx_records import TxRequest, TxStatus, TxStore, TxWish
 
 if TYPE_CHECKING:
     from covey.chain.contracts.base import Call
@@ -26,23 +27,19 @@ if TYPE_CHECKING:
 MAX_GAS = 1 << 24
 """Most gas of one transaction (EIP-7825)."""
 
-_NONCE_TOO_LOW = re.compile(r"nonce (is )?too low|nonce.*already (been )?used|invalid nonce|old nonce", re.IGNORECASE)
-_UNDERPRICED = re.compile(r"underpriced|less than block base fee|fee (cap )?too low|gas price too low", re.IGNORECASE)
-_NO_FUNDS = re.compile(r"insufficient funds|insufficient balance", re.IGNORECASE)
-_NEVER = re.compile(
-    r"oversized|size (limit )?exceed|exceeds block gas limit|gas limit.*(too high|reached|cap)|initcode", re.IGNORECASE
-)
-
 
 @dataclass(slots=True)
 class SenderStatus:
-    """What the sender is doing; ``blocked`` says in one line why nothing moves, empty while all is well."""
+    """What the sender is doing."""
 
     address: str
     queued: int = 0
     pending: int = 0
     mined: int = 0
     blocked: str = ""
+    """Why nothing moves and what to do about it, in one line; empty while all is well."""
+    waits: str = ""
+    """What the queue waits for without anything being wrong."""
     foreign: str = ""
     """Signs of somebody else using this key."""
     accepted_block: int | None = None
@@ -50,16 +47,12 @@ class SenderStatus:
 
 
 @dataclass(slots=True)
-class _View:
-    """The chain during one tick."""
+class _Stall:
+    """A request that could not be sent at a head, and why; the next head may change it."""
 
-    head: Block
-    final: Block
-    nonce: int
-    """As of the head."""
-    priority: int
-    in_flight: int = 0
-    launched: list[int] = field(default_factory=list)
+    head: int = -1
+    request: int = -1
+    told: str = ""
 
 
 class Sender:
@@ -82,15 +75,16 @@ class Sender:
         max_in_flight: int = 8,
     ) -> None:
         self._rpc = rpc
-        self._signer = signer
+        self._address = signer.address
         self._store = store
         self._fees = fees or FeePolicy()
         self._finality = finality or Finality()
         self._max_in_flight = max_in_flight
-        self._broadcast_at: dict[str, int] = {}  # attempt hash -> head when it was last sent
-        self._raise: set[int] = set()  # requests whose newest attempt a node found too cheap
-        self._missing_since: dict[int, int] = {}  # request -> head when its nonce was first seen used by no attempt
-        self.status = SenderStatus(signer.address)
+        self._attempts = Attempts(rpc, signer, store)
+        self._watch = KeyWatch(rpc, store, self._address)
+        self._tracker = Tracker(rpc, store, self._attempts, self._watch, self._fees)
+        self._stall = _Stall()
+        self.status = SenderStatus(self._address)
 
     # ------------------------------------------------------------------ asking
 
@@ -101,12 +95,13 @@ class Sender:
             key: names the request for ever; a second submit with it changes nothing, unless it waits for another
                 signer, which it then leaves: nothing was signed for it yet.
             not_after: chain time after which sending it first would be pointless.
-            again: queue it once more if it is over without success, with this call. Safe: it has had no effect.
+            again: queue it once more if it failed or reverted, with this call. Safe: it has had no effect. What was
+                cancelled stays cancelled: somebody wanted that.
         """
-        request = self._store.add(key, self._signer.address, call, not_after)
-        rotated = request.sender != self._signer.address and request.status == TxStatus.QUEUED
+        request = self._store.add(key, self._address, call, not_after)
+        rotated = request.sender != self._address and request.status == TxStatus.QUEUED
         if rotated or (again and request.status in (TxStatus.FAILED, TxStatus.REVERTED)):
-            self._store.requeue(request.id, self._signer.address, call, not_after)
+            self._store.requeue(request.id, self._address, call, not_after)
             request = self._store.get(key) or request
         return request
 
@@ -117,216 +112,136 @@ class Sender:
     # ------------------------------------------------------------------ working
 
     def tick(self) -> SenderStatus:
-        """Look after everything that is open: receipts, rebroadcasts, replacements, then the queue.
+        """Look after everything that is open: receipts, rebroadcasts, replacements, wishes, then the queue.
 
-        Call it every few seconds. What an endpoint fails to answer is tried again in the next tick.
+        Call it every few seconds. What an endpoint or the signer fails to answer is tried again in a later tick.
 
         Raises:
             Unreachable: no endpoint answered; nothing was lost.
             WrongChain: an endpoint serves another chain.
         """
-        open_requests = self._store.open_requests(self._signer.address)
-        status = self.status = SenderStatus(self._signer.address, accepted_block=self.status.accepted_block)
-        if not open_requests:
+        status = self.status = SenderStatus(self._address, accepted_block=self.status.accepted_block)
+        others = self._store.signed_by_others(self._address)
+        if not others and not self._store.open_requests(self._address):
+            self._watch.idle()
+            status.foreign = self._watch.told()
             return status
-        view = self._view()
-        for request in open_requests:
-            if request.status != TxStatus.QUEUED:
-                self._track(request, view)
-        for request in self._store.open_requests(self._signer.address):
-            if request.status != TxStatus.QUEUED:
-                continue
-            if view.in_flight >= self._max_in_flight or not self._launch(request, view):
-                break
-        if view.launched:
-            self._look_again(view)
-        for request in self._store.open_requests(self._signer.address):
+        view = self._view(self._address)
+        self._watch.look(view.nonce, view.head)
+        for request in others:
+            self._tracker.look_after_former(request, self._view(request.sender))
+        self._track(view)
+        launched = self._work_queue(view)
+        if launched:  # networks that mine at once have the receipt by now
+            self._track(self._view(self._address), only=launched)
+        for request in self._store.open_requests(self._address):
             counter = request.status.value
             setattr(status, counter, getattr(status, counter) + 1)
+        status.foreign = self._watch.told()
+        status.accepted_block = max(
+            (block for block in (status.accepted_block, self._tracker.accepted_block) if block is not None),
+            default=None,
+        )
         return status
 
-    def _view(self) -> _View:
-        head = self._rpc.block("latest")
-        return _View(
-            head=head,
+    def _view(self, sender: str) -> View:
+        return View(
+            head=self._rpc.block("latest"),
             final=self._finality.block(self._rpc),
-            nonce=self._rpc.nonce(self._signer.address, "latest"),
+            nonce=self._rpc.nonce(sender, "latest"),
             priority=self._rpc.priority_fee(),
         )
 
-    def _look_again(self, view: _View) -> None:
-        """Networks that mine at once have the receipt by now."""
-        fresh = self._view()
-        for request in self._store.open_requests(self._signer.address):
-            if request.id in view.launched and request.status == TxStatus.PENDING:
-                self._track(request, fresh)
-
-    # ------------------------------------------------------------------ what is with the network
-
-    def _track(self, request: TxRequest, view: _View) -> None:
-        attempts = [a for a in self._store.attempts(request.id) if a.nonce == request.nonce]
-        for attempt in reversed(attempts):
-            receipt = self._rpc.receipt(attempt.hash)
-            if receipt is not None:
-                self._mined(request, receipt, view)
-                return
-        if request.status == TxStatus.MINED:  # its block was undone
-            self._store.update(request.id, TxStatus.PENDING, outcome="its block was undone")
-        assert request.nonce is not None
-        if view.nonce > request.nonce:
-            self._nonce_used(request, view)
-            return
-        self._missing_since.pop(request.id, None)
-        view.in_flight += 1
-        newest = attempts[-1]
-        due = view.head.number - newest.block >= self._fees.patience and view.nonce == request.nonce
-        if (due or request.id in self._raise) and self._replace(request, newest, view):
-            return
-        if self._broadcast_at.get(newest.hash) != view.head.number and self._rpc.transaction(newest.hash) is None:
-            self._broadcast(request, newest, view)
-
-    def _mined(self, request: TxRequest, receipt: Receipt, view: _View) -> None:
-        self._missing_since.pop(request.id, None)
-        self._raise.discard(request.id)
-        if receipt.succeeded:
-            self.status.accepted_block = max(self.status.accepted_block or 0, receipt.block)
-        if receipt.block > view.final.number:
-            if (request.status, request.tx_hash, request.block) != (TxStatus.MINED, receipt.tx_hash, receipt.block):
-                self._store.update(request.id, TxStatus.MINED, tx_hash=receipt.tx_hash, block=receipt.block)
-            return
-        status = TxStatus.DONE if receipt.succeeded else TxStatus.REVERTED
-        outcome = "" if receipt.succeeded else self._why_reverted(request, receipt)
-        self._store.update(request.id, status, tx_hash=receipt.tx_hash, block=receipt.block, outcome=outcome)
-
-    def _why_reverted(self, request: TxRequest, receipt: Receipt) -> str:
-        """Best effort: the same call on the state before its block."""
-        call = request.call
-        try:
-            self._rpc.call(call.to, call.data, sender=request.sender, value=call.value, block=receipt.block - 1)
-        except Reverted as error:
-            return str(error.reason)
-        except (Recoverable, Refused):
-            pass
-        return f"reverted in block {receipt.block} after {receipt.gas_used} gas"
-
-    def _nonce_used(self, request: TxRequest, view: _View) -> None:
-        """Something used the nonce and none of our attempts has a receipt."""
-        assert request.nonce is not None
-        view.in_flight += 1
-        self.status.foreign = f"nonce {request.nonce} was used by a transaction that this node did not send"
-        settled = self._rpc.nonce(request.sender, view.final.number) > request.nonce
-        since = self._missing_since.setdefault(request.id, view.head.number)
-        if settled and view.head.number - since >= self._fees.patience:
-            del self._missing_since[request.id]
-            view.in_flight -= 1
-            self._store.update(request.id, TxStatus.QUEUED, outcome=self.status.foreign)
-
-    def _replace(self, request: TxRequest, newest: TxAttempt, view: _View) -> bool:
-        old = Fees(newest.max_fee, newest.priority_fee)
-        fees = self._fees.replacement(old, view.head.base_fee, view.priority)
-        if fees is None:
-            self.status.blocked = f"{request.call.describe}: waits, a higher offer would be above the fee cap"
-            return False
-        self._raise.discard(request.id)
-        self._attempt(request, newest.nonce, newest.gas, fees, view)
-        return True
+    def _track(self, view: View, only: list[int] | None = None) -> None:
+        for request in self._store.open_requests(self._address):
+            if request.status != TxStatus.QUEUED and (only is None or request.id in only):
+                self._tracker.look_after(request, view)
+        self.status.blocked = self.status.blocked or view.blocked
 
     # ------------------------------------------------------------------ the queue
 
-    def _launch(self, request: TxRequest, view: _View) -> bool:
+    def _work_queue(self, view: View) -> list[int]:
+        """Send what waits, in order; the requests that were sent."""
+        waiting = [one for one in self._store.open_requests(self._address) if one.status == TxStatus.QUEUED]
+        launched: list[int] = []
+        for request in waiting:
+            if request.wish == TxWish.CANCEL:
+                self._store.update(request.id, TxStatus.CANCELLED, outcome="cancelled before anything was signed")
+        for request in waiting:
+            if request.wish == TxWish.CANCEL:
+                continue
+            if view.in_flight >= self._max_in_flight or not self._launch(request, view, launched):
+                break
+        return launched
+
+    def _launch(self, request: TxRequest, view: View, launched: list[int]) -> bool:
         """Send a request for the first time; False when the queue has to wait."""
         call = request.call
         if request.not_after is not None and view.head.timestamp > request.not_after:
             self._store.update(request.id, TxStatus.FAILED, outcome="too late: its window is over")
             return True
+        if (self._stall.head, self._stall.request) == (view.head.number, request.id):
+            self.status.blocked = self._stall.told
+            return False
         try:
             gas = self._rpc.estimate_gas(call.to, call.data, sender=request.sender, value=call.value)
         except Reverted as error:
             if view.in_flight:  # perhaps it needs what is still on its way
-                self.status.blocked = f"{call.describe}: waits for earlier transactions ({error.reason})"
+                self.status.waits = f"{call.describe}: waits for earlier transactions ({error.reason})"
                 return False
             self._store.update(request.id, TxStatus.FAILED, outcome=str(error.reason))
             return True
         except Refused as error:
-            if not _NO_FUNDS.search(error.message):
+            if not lacks_funds(error):
                 self._store.update(request.id, TxStatus.FAILED, outcome=error.message)
                 return True
-            gas = 21_000
+            gas = TRANSFER_GAS
+        return self._sign_first(request, max(gas, min(gas * 6 // 5, MAX_GAS)), view, launched)
+
+    def _sign_first(self, request: TxRequest, gas: int, view: View, launched: list[int]) -> bool:
+        call, status = request.call, self.status
         if not self._fees.affordable(view.head.base_fee):
-            self.status.blocked = f"the base fee is above the cap of {self._fees.cap} wei a unit of gas"
+            status.blocked = f"the base fee is above the cap of {self._fees.cap} wei a unit of gas"
             return False
-        gas = max(gas, min(gas * 6 // 5, MAX_GAS))
         fees = self._fees.first(view.head.base_fee, view.priority)
         balance = self._rpc.balance(request.sender)
-        if balance < gas * fees.max_fee + call.value:
-            wanted = gas * fees.max_fee + call.value
-            self.status.blocked = (
-                f"{request.sender} holds {balance} wei; {call.describe} needs up to {wanted}: add funds"
-            )
+        wanted = view.reserved + gas * fees.max_fee + call.value
+        if balance < wanted:
+            status.blocked = f"{request.sender} holds {balance} wei; {call.describe} needs up to {wanted}: add funds"
+            self._stall = _Stall(view.head.number, request.id, status.blocked)
             return False
-        self._attempt(request, self._next_nonce(view), gas, fees, view)
+        nonce = self._next_nonce(view)
+        if nonce is None:
+            status.waits = f"{call.describe}: waits until the transaction of somebody else is mined"
+            return False
+        try:
+            attempt = self._attempts.make(request, nonce, gas, fees, view.head.number, cancels=False)
+        except SigningFailed as error:
+            status.blocked = str(error)
+            return False
         view.in_flight += 1
-        view.launched.append(request.id)
+        view.reserved += attempt.cost
+        launched.append(request.id)
+        reply = self._attempts.broadcast(attempt, view.head.number)
+        if reply.verdict == Verdict.NEVER:  # it never left this machine, so its nonce is free again
+            self._store.update(request.id, TxStatus.FAILED, outcome=reply.message)
+            view.in_flight -= 1
+            return True
+        if reply.verdict != Verdict.TAKEN:
+            self._tracker.heed(request, [attempt], reply, view)
+        status.blocked = status.blocked or view.blocked
         return True
 
-    def _next_nonce(self, view: _View) -> int:
-        """The lowest nonce that neither the chain nor a request has used; gaps would hold up everything above them."""
-        ours = self._store.nonces(self._signer.address)
-        waiting = self._rpc.nonce(self._signer.address, "pending")
-        nonce = _first_free(view.nonce, ours)
-        if waiting > nonce:
-            self.status.foreign = f"nonces up to {waiting - 1} are taken by transactions that this node did not send"
-            nonce = _first_free(waiting, ours)
+    def _next_nonce(self, view: View) -> int | None:
+        """The lowest nonce that neither the chain nor a request has used; gaps would hold up everything above them.
+
+        None while somebody else's transaction waits there: going past it would mix two queues of one key.
+        """
+        nonce = view.nonce
+        ours = self._store.nonces(self._address)
+        while nonce in ours:
+            nonce += 1
+        if self._rpc.nonce(self._address, "pending") > nonce:
+            self._watch.waits(self._address, nonce)
+            return None
         return nonce
-
-    # ------------------------------------------------------------------ attempts
-
-    def _attempt(self, request: TxRequest, nonce: int, gas: int, fees: Fees, view: _View) -> None:
-        fields: dict[str, Any] = {
-            "type": 2,
-            "chainId": self._rpc.chain_id,
-            "nonce": nonce,
-            "data": request.call.data,
-            "value": request.call.value,
-            "gas": gas,
-            "maxFeePerGas": fees.max_fee,
-            "maxPriorityFeePerGas": fees.priority_fee,
-        }
-        if request.call.to is not None:
-            fields["to"] = request.call.to
-        signed = self._signer.sign_transaction(fields)
-        attempt = TxAttempt(
-            signed.hash, request.id, nonce, signed.raw, gas, fees.max_fee, fees.priority_fee, view.head.number
-        )
-        self._store.add_attempt(attempt)
-        self._broadcast(replace(request, nonce=nonce, status=TxStatus.PENDING), attempt, view)
-
-    def _broadcast(self, request: TxRequest, attempt: TxAttempt, view: _View) -> None:
-        """Send an attempt; every outcome but success leaves it on disk for the next tick to look after."""
-        self._broadcast_at[attempt.hash] = view.head.number
-        try:
-            self._rpc.send_raw(attempt.raw)
-        except Refused as error:
-            self._refused(request, attempt, error)
-        except Reverted as error:  # some nodes run it first
-            self._store.update(request.id, TxStatus.PENDING, outcome=str(error.reason))
-
-    def _refused(self, request: TxRequest, attempt: TxAttempt, error: Refused) -> None:
-        message = error.message
-        if _UNDERPRICED.search(message):
-            self._raise.add(request.id)
-        elif _NO_FUNDS.search(message):
-            self.status.blocked = f"{request.sender} cannot pay for {request.call.describe}: add funds"
-        elif _NEVER.search(message) and len(self._store.attempts(request.id)) == 1:
-            # No node will ever take it, so its nonce is free again.
-            self._store.update(request.id, TxStatus.FAILED, outcome=message)
-            return
-        elif not _NONCE_TOO_LOW.search(message):
-            self.status.blocked = f"{request.call.describe}: {message}"
-        self._store.update(request.id, TxStatus.PENDING, outcome=message)
-
-
-def _first_free(start: int, taken: set[int]) -> int:
-    while start in taken:
-        start += 1
-    return start

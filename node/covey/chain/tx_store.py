@@ -1,7 +1,8 @@
-"""Where the sender keeps what it was asked to send and every signed attempt: two tables of one SQLite database.
+"""Where the sender keeps what it was asked to send and every signed attempt: tables of one SQLite database.
 
 The daemon's journal hosts them in its own file, so that a request can be stored in the same transaction as the duty it
 belongs to. An attempt is on disk before it is broadcast; a nonce, once given to a request, is in every attempt of it.
+Other processes may read the tables and leave wishes in them while a daemon runs.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Protocol
 
 from covey.chain.contracts.base import Call
+from covey.chain.tx_records import ForeignUse, TxAttempt, TxRequest, TxStatus, TxStore, TxWish
+
+__all__ = ["ForeignUse", "SqliteTxStore", "TxAttempt", "TxRequest", "TxStatus", "TxStore", "TxWish"]
 
 _TABLES = (
     """
@@ -30,7 +31,8 @@ _TABLES = (
         nonce INTEGER,
         tx_hash TEXT,
         block INTEGER,
-        outcome TEXT NOT NULL DEFAULT ''
+        outcome TEXT NOT NULL DEFAULT '',
+        wish TEXT
     )
     """,
     "CREATE INDEX IF NOT EXISTS tx_request_by_status ON tx_request (sender, status, id)",
@@ -43,93 +45,28 @@ _TABLES = (
         gas INTEGER NOT NULL,
         max_fee TEXT NOT NULL,
         priority_fee TEXT NOT NULL,
-        block INTEGER NOT NULL
+        block INTEGER NOT NULL,
+        sender TEXT NOT NULL DEFAULT '',
+        cancels INTEGER NOT NULL DEFAULT 0,
+        value TEXT NOT NULL DEFAULT '0'
     ) WITHOUT ROWID
     """,
     "CREATE INDEX IF NOT EXISTS tx_attempt_by_request ON tx_attempt (request)",
+    "CREATE TABLE IF NOT EXISTS tx_key (sender TEXT PRIMARY KEY, nonce INTEGER NOT NULL) WITHOUT ROWID",
+    """
+    CREATE TABLE IF NOT EXISTS tx_foreign (
+        sender TEXT NOT NULL, nonce INTEGER NOT NULL, hash TEXT, block INTEGER, noticed INTEGER NOT NULL,
+        PRIMARY KEY (sender, nonce)
+    ) WITHOUT ROWID
+    """,
 )
-
-
-class TxStatus(StrEnum):
-    """How far a request has come."""
-
-    QUEUED = "queued"
-    """No nonce yet: nothing was ever signed for it, or all that was can no longer be mined."""
-    PENDING = "pending"
-    """A signed attempt is on disk and perhaps with the network."""
-    MINED = "mined"
-    """In a block that may still be undone."""
-    DONE = "done"
-    """Succeeded in a settled block."""
-    REVERTED = "reverted"
-    """Mined and failed in a settled block; ``outcome`` says why."""
-    FAILED = "failed"
-    """Never sent, and sending it could not help; ``outcome`` says why."""
-
-    @property
-    def over(self) -> bool:
-        """True when nothing more will happen."""
-        return self in (TxStatus.DONE, TxStatus.REVERTED, TxStatus.FAILED)
-
-
-@dataclass(frozen=True, slots=True)
-class TxRequest:
-    """One thing to be sent once. ``outcome`` explains a failure or a wait in one line."""
-
-    id: int
-    key: str
-    sender: str
-    call: Call
-    not_after: int | None
-    status: TxStatus
-    nonce: int | None
-    tx_hash: str | None
-    block: int | None
-    outcome: str
-
-
-@dataclass(frozen=True, slots=True)
-class TxAttempt:
-    """One signed transaction of a request. Fees are wei a unit of gas; ``block`` is the head when it was signed."""
-
-    hash: str
-    request: int
-    nonce: int
-    raw: bytes
-    gas: int
-    max_fee: int
-    priority_fee: int
-    block: int
-
-
-class TxStore(Protocol):
-    """What the sender needs to remember."""
-
-    def add(self, key: str, sender: str, call: Call, not_after: int | None) -> TxRequest:
-        """A new request, or the one that already has this key."""
-
-    def requeue(self, request: int, sender: str, call: Call, not_after: int | None) -> None:
-        """Queue a request anew, for this sender and with this call; its attempts so far can have no effect."""
-
-    def get(self, key: str) -> TxRequest | None:
-        """The request with this key."""
-
-    def open_requests(self, sender: str) -> Sequence[TxRequest]:
-        """Requests that are not over, oldest first."""
-
-    def attempts(self, request: int) -> Sequence[TxAttempt]:
-        """All attempts of a request, oldest first."""
-
-    def add_attempt(self, attempt: TxAttempt) -> None:
-        """Keep an attempt and make its request pending at its nonce; on disk when this returns."""
-
-    def update(
-        self, request: int, status: TxStatus, *, tx_hash: str | None = None, block: int | None = None, outcome: str = ""
-    ) -> None:
-        """How far a request has come. ``QUEUED`` takes its nonce away."""
-
-    def nonces(self, sender: str) -> set[int]:
-        """The nonces of requests that are pending or mined."""
+_ADDED = (
+    ("tx_request", "wish", "TEXT"),
+    ("tx_attempt", "sender", "TEXT NOT NULL DEFAULT ''"),
+    ("tx_attempt", "cancels", "INTEGER NOT NULL DEFAULT 0"),
+    ("tx_attempt", "value", "TEXT NOT NULL DEFAULT '0'"),
+)
+"""Columns that databases of earlier versions lack."""
 
 
 class SqliteTxStore:
@@ -145,6 +82,12 @@ class SqliteTxStore:
         with self._transaction():
             for statement in _TABLES:
                 db.execute(statement)
+            for table, column, kind in _ADDED:
+                if column not in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:
+                    db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+            db.execute(
+                "UPDATE tx_attempt SET sender = (SELECT sender FROM tx_request WHERE id = request) WHERE sender = ''"
+            )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -176,7 +119,7 @@ class SqliteTxStore:
         with self._transaction():
             self._db.execute(
                 "UPDATE tx_request SET sender = ?, target = ?, data = ?, value = ?, describe = ?, not_after = ?,"
-                " status = ?, nonce = NULL, tx_hash = NULL, block = NULL, outcome = '' WHERE id = ?",
+                " status = ?, nonce = NULL, tx_hash = NULL, block = NULL, outcome = '', wish = NULL WHERE id = ?",
                 (
                     sender,
                     call.to,
@@ -202,41 +145,46 @@ class SqliteTxStore:
         )
         return [_request(row) for row in rows]
 
-    def recent(self, limit: int = 50) -> list[TxRequest]:
-        """The newest requests of all senders, newest first."""
-        rows = self._db.execute(f"SELECT {_COLUMNS} FROM tx_request ORDER BY id DESC LIMIT ?", (limit,))
+    def signed_by_others(self, sender: str) -> list[TxRequest]:
+        """See `TxStore.signed_by_others`."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM tx_request WHERE sender != ? AND status IN (?, ?) ORDER BY id",
+            (sender, TxStatus.PENDING.value, TxStatus.MINED.value),
+        )
         return [_request(row) for row in rows]
+
+    def find(self, request: int) -> TxRequest | None:
+        """The request with this number."""
+        row = self._db.execute(f"SELECT {_COLUMNS} FROM tx_request WHERE id = ?", (request,)).fetchone()
+        return None if row is None else _request(row)
+
+    def recent(self, limit: int = 50, *, only_open: bool = False) -> list[TxRequest]:
+        """The newest requests of all senders, newest first."""
+        states = [one.value for one in TxStatus if not (only_open and one.over)]
+        chosen = ", ".join("?" for _ in states)
+        query = f"SELECT {_COLUMNS} FROM tx_request WHERE status IN ({chosen}) ORDER BY id DESC LIMIT ?"
+        return [_request(row) for row in self._db.execute(query, (*states, limit))]
 
     def attempts(self, request: int) -> list[TxAttempt]:
         """See `TxStore.attempts`."""
-        rows = self._db.execute(
-            "SELECT hash, request, nonce, raw, gas, max_fee, priority_fee, block FROM tx_attempt WHERE request = ?",
-            (request,),
-        )
-        found = [TxAttempt(r[0], r[1], r[2], bytes(r[3]), r[4], int(r[5]), int(r[6]), r[7]) for r in rows]
-        return sorted(found, key=lambda attempt: (attempt.nonce, attempt.max_fee))
+        rows = self._db.execute(f"SELECT {_ATTEMPT} FROM tx_attempt WHERE request = ?", (request,))
+        return sorted((_attempt(row) for row in rows), key=lambda one: (one.nonce, one.max_fee))
 
     def add_attempt(self, attempt: TxAttempt) -> None:
         """See `TxStore.add_attempt`."""
         if self._db.in_transaction:
             raise RuntimeError("an attempt must be on disk before it is broadcast, not part of an open transaction")
+        one = attempt
+        fees = (str(one.max_fee), str(one.priority_fee))
         with self._transaction():
             self._db.execute(
-                "INSERT INTO tx_attempt (hash, request, nonce, raw, gas, max_fee, priority_fee, block)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING",
-                (
-                    attempt.hash,
-                    attempt.request,
-                    attempt.nonce,
-                    attempt.raw,
-                    attempt.gas,
-                    str(attempt.max_fee),
-                    str(attempt.priority_fee),
-                    attempt.block,
-                ),
-            )
+                f"INSERT INTO tx_attempt ({_ATTEMPT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (hash) DO NOTHING",
+                (one.hash, one.request, one.sender, one.nonce, one.raw, one.gas, *fees, one.block, one.cancels,
+                 str(one.value)),
+            )  # fmt: skip
             self._db.execute(
-                "UPDATE tx_request SET status = ?, nonce = ?, outcome = '' WHERE id = ?",
+                "UPDATE tx_request SET status = ?, nonce = ?, wish = NULL WHERE id = ?",
                 (TxStatus.PENDING.value, attempt.nonce, attempt.request),
             )
 
@@ -251,6 +199,15 @@ class SqliteTxStore:
             )
             if status == TxStatus.QUEUED:
                 self._db.execute("UPDATE tx_request SET nonce = NULL WHERE id = ?", (request,))
+            if status.over:
+                self._db.execute("UPDATE tx_request SET wish = NULL WHERE id = ?", (request,))
+
+    def wish(self, request: int, wish: TxWish | None) -> None:
+        """See `TxStore.wish`."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE tx_request SET wish = ? WHERE id = ?", (None if wish is None else wish.value, request)
+            )
 
     def nonces(self, sender: str) -> set[int]:
         """See `TxStore.nonces`."""
@@ -260,12 +217,59 @@ class SqliteTxStore:
         )
         return {int(row[0]) for row in rows}
 
+    def expected_nonce(self, sender: str, seen: int) -> int:
+        """See `TxStore.expected_nonce`."""
+        if self._db.execute("SELECT 1 FROM tx_key WHERE sender = ?", (sender,)).fetchone() is None:
+            with self._transaction():
+                self._db.execute("INSERT INTO tx_key VALUES (?, ?) ON CONFLICT (sender) DO NOTHING", (sender, seen))
+        row = self._db.execute(
+            "SELECT max(n) FROM (SELECT nonce AS n FROM tx_key WHERE sender = :key"
+            " UNION ALL SELECT max(nonce) + 1 FROM tx_attempt WHERE sender = :key"
+            " UNION ALL SELECT max(nonce) + 1 FROM tx_foreign WHERE sender = :key)",
+            {"key": sender},
+        ).fetchone()
+        return int(row[0])
 
-_COLUMNS = "id, key, sender, target, data, value, describe, not_after, status, nonce, tx_hash, block, outcome"
+    def add_foreign(self, use: ForeignUse) -> None:
+        """See `TxStore.add_foreign`."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO tx_foreign VALUES (?, ?, ?, ?, ?) ON CONFLICT (sender, nonce) DO NOTHING",
+                (use.sender, use.nonce, use.tx_hash, use.block, use.noticed),
+            )
+
+    def last_foreign(self, sender: str) -> ForeignUse | None:
+        """See `TxStore.last_foreign`."""
+        row = self._db.execute(
+            "SELECT sender, nonce, hash, block, noticed FROM tx_foreign WHERE sender = ? ORDER BY nonce DESC LIMIT 1",
+            (sender,),
+        ).fetchone()
+        return None if row is None else ForeignUse(*row)
+
+
+_COLUMNS = "id, key, sender, target, data, value, describe, not_after, status, nonce, tx_hash, block, outcome, wish"
+_ATTEMPT = "hash, request, sender, nonce, raw, gas, max_fee, priority_fee, block, cancels, value"
+
+
+def _attempt(row: Sequence[object]) -> TxAttempt:
+    tx_hash, request, sender, nonce, raw, gas, max_fee, priority_fee, block, cancels, value = row
+    return TxAttempt(
+        hash=str(tx_hash),
+        request=_number(request) or 0,
+        sender=str(sender),
+        nonce=_number(nonce) or 0,
+        raw=bytes(raw),  # type: ignore[call-overload]
+        gas=_number(gas) or 0,
+        max_fee=int(str(max_fee)),
+        priority_fee=int(str(priority_fee)),
+        block=_number(block) or 0,
+        cancels=bool(cancels),
+        value=int(str(value)),
+    )
 
 
 def _request(row: Sequence[object]) -> TxRequest:
-    number, key, sender, target, data, value, describe, not_after, status, nonce, tx_hash, block, outcome = row
+    number, key, sender, target, data, value, describe, not_after, status, nonce, tx_hash, block, outcome, wish = row
     call = Call(_text(target), bytes(data), str(describe), int(str(value)))  # type: ignore[call-overload]
     return TxRequest(
         id=_number(number) or 0,
@@ -278,6 +282,7 @@ def _request(row: Sequence[object]) -> TxRequest:
         tx_hash=_text(tx_hash),
         block=_number(block),
         outcome=str(outcome),
+        wish=None if wish is None else TxWish(str(wish)),
     )
 
 

@@ -10,36 +10,18 @@ from typing import Any
 
 import pytest
 from tests.node.chain.conftest import CHAIN_ID, Chain
+from tests.node.chain.sending import PATIENCE, TO, finish, new_sender, open_store, plain, status_of
 
 from covey.chain.contracts import Call, Contracts
 from covey.chain.endpoint import EndpointFault, HttpEndpoint
 from covey.chain.errors import ChainError, Refused, Reverted, Timeout, Unreachable
 from covey.chain.fees import GWEI, FeePolicy, Fees
-from covey.chain.follower import Finality
 from covey.chain.keys import LocalSigner
 from covey.chain.rpc import Rpc
 from covey.chain.send import send, send_all
-from covey.chain.sender import Sender
 from covey.chain.tx_store import SqliteTxStore, TxStatus
 
 pytestmark = pytest.mark.daemon
-
-TO = "0x" + "77" * 20
-PATIENCE = 3
-
-
-def plain(value: int = 5, to: str = TO) -> Call:
-    return Call(to, b"", f"send {value} wei", value)
-
-
-def open_store(path: Path | str = ":memory:") -> SqliteTxStore:
-    return SqliteTxStore(sqlite3.connect(path, isolation_level=None))
-
-
-def new_sender(rpc: Rpc, signer: LocalSigner, store: SqliteTxStore | None = None, **options: Any) -> Sender:
-    fees = options.pop("fees", FeePolicy(patience=PATIENCE))
-    confirmations = options.pop("confirmations", 0)
-    return Sender(rpc, signer, store or open_store(), fees=fees, finality=Finality(confirmations), **options)
 
 
 class Tampered(HttpEndpoint):
@@ -55,20 +37,6 @@ class Tampered(HttpEndpoint):
         if method == self.after:
             raise EndpointFault(f"{method}: answer lost")
         return result
-
-
-def status_of(sender: Sender, key: str) -> TxStatus:
-    request = sender.request(key)
-    assert request is not None
-    return request.status
-
-
-def finish(sender: Sender, *keys: str) -> None:
-    """Tick until the requests are over: anvil mines a moment after it takes a transaction."""
-    end = time.monotonic() + 20
-    while not all(status_of(sender, key).over for key in keys):
-        assert time.monotonic() < end, sender.status
-        sender.tick()
 
 
 # ---------------------------------------------------------------------- the straight path
@@ -114,11 +82,12 @@ def test_a_call_that_needs_an_earlier_one_waits_for_it(
     sender.submit("bond", staking.delegate(deployer.address, 10**20))
     status = sender.tick()
     assert (status.pending, status.queued) == (2, 1)
-    assert "waits for earlier transactions" in status.blocked
+    assert "waits for earlier transactions" in status.waits
+    assert status.blocked == ""  # nothing is wrong
     chain.mine()
     sender.tick()
     chain.mine()
-    assert sender.tick().blocked == ""
+    assert sender.tick().waits == ""
     assert status_of(sender, "bond") == TxStatus.DONE
     assert staking.pool_of(deployer.address).self_bond == 10**20
 
@@ -264,11 +233,18 @@ def test_a_waiting_transaction_of_somebody_else_keeps_its_nonce(chain: Chain) ->
     other.submit("other", plain(1, "0x" + "55" * 20))
     other.tick()
     ours.submit("a", plain())
-    assert "nonces up to 0 are taken" in ours.tick().foreign
+    for _ in range(3):
+        status = ours.tick()
+        assert "waits at nonce 0 of" in status.foreign
+        assert "another program signs with this key" in status.foreign
+        assert (status.queued, status.pending) == (1, 0)  # it does not go past it
     chain.mine()
     other.tick()
     ours.tick()
+    chain.mine()
+    ours.tick()
     assert status_of(other, "other") == status_of(ours, "a") == TxStatus.DONE
+    assert [sender.request(key).nonce for sender, key in ((other, "other"), (ours, "a"))] == [0, 1]  # type: ignore[union-attr]
 
 
 def test_a_block_undone_puts_its_transactions_back(chain: Chain) -> None:
@@ -395,7 +371,7 @@ def test_a_transaction_that_reverts_in_its_block_is_told_from_one_that_was_lost(
     assert request is not None
     assert request.status == TxStatus.REVERTED
     assert chain.rpc.nonce(slow.address) == 1
-    assert request.outcome.startswith("reverted in block")  # on the state before the block it would have succeeded
+    assert "StakingSignerTaken(" in request.outcome  # on the state before the block it would have succeeded
 
 
 def test_a_lack_of_funds_blocks_the_queue_until_they_come(chain: Chain) -> None:
@@ -409,6 +385,7 @@ def test_a_lack_of_funds_blocks_the_queue_until_they_come(chain: Chain) -> None:
         assert status.queued == 1
     assert store.attempts(1) == []
     chain.account(1)
+    chain.ask("evm_mine")
     assert sender.tick().blocked == ""
     finish(sender, "a")
     assert status_of(sender, "a") == TxStatus.DONE
