@@ -6,6 +6,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
+import {ICommittee} from "./interfaces/ICommittee.sol";
 import {IRewards} from "./interfaces/IRewards.sol";
 import {IScoring} from "./interfaces/IScoring.sol";
 import {IStaking} from "./interfaces/IStaking.sol";
@@ -13,7 +14,7 @@ import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
 
 /// @title Rewards: escrow of bounties, bonds and entry fees; entitlements; claims
 /// @notice See IRewards for what each call does, docs/protocol.md for the table of endings.
-/// @dev At any time the balance is at least, over all tasks, bounty + bond + fees of the open ones and `remaining` of the closed ones,
+/// @dev At any time the balance is at least, over all tasks, bounty + bond + fees + extra - appealCost of the open ones and `remaining` of the closed ones,
 /// plus what is owed. A claim comes out of its own task's `remaining`, so no task can pay with another's tokens.
 contract Rewards is IRewards {
     using SafeERC20 for IERC20;
@@ -33,12 +34,16 @@ contract Rewards is IRewards {
         uint8 power;
         bool flat;
         ITaskRegistry.Outcome outcome;
+        uint128 extra;
+        uint128 appealCost;
     }
 
     uint256 private constant BPS = 10_000;
 
     ITaskRegistry private immutable REGISTRY;
     IScoring private immutable SCORING;
+    address private immutable APPEALS;
+    address private immutable APPEAL_COMMITTEE;
     IStaking private immutable STAKING;
     IERC20 private immutable TOKEN;
     /// @inheritdoc IRewards
@@ -65,17 +70,21 @@ contract Rewards is IRewards {
     constructor(
         address registry,
         address scoring,
+        address appeals,
+        address appealCommittee,
         address staking,
         address token,
         address treasury_,
         uint256 tipAmount_
     ) {
         if (
-            registry == address(0) || scoring == address(0) || staking == address(0) || token == address(0)
-                || treasury_ == address(0)
+            registry == address(0) || scoring == address(0) || appeals == address(0) || appealCommittee == address(0)
+                || staking == address(0) || token == address(0) || treasury_ == address(0)
         ) revert RewardsZeroAddress();
         REGISTRY = ITaskRegistry(registry);
         SCORING = IScoring(scoring);
+        APPEALS = appeals;
+        APPEAL_COMMITTEE = appealCommittee;
         STAKING = IStaking(staking);
         TOKEN = IERC20(token);
         treasury = treasury_;
@@ -101,8 +110,45 @@ contract Rewards is IRewards {
     }
 
     /// @inheritdoc IRewards
+    function topUp(uint256 taskId, uint256 amount) external {
+        Stored storage escrow = _escrows[taskId];
+        if (REGISTRY.outcomeOf(taskId) != ITaskRegistry.Outcome.Running || SCORING.isSettled(taskId)) {
+            revert RewardsAlreadyClosed(taskId);
+        }
+        if (amount == 0) revert RewardsZeroAmount();
+        uint256 extra = uint256(escrow.extra) + amount;
+        uint256 limit = REGISTRY.bountyLimitOf(taskId);
+        if (extra + escrow.bounty > limit) revert RewardsBountyTooLarge(extra + escrow.bounty, limit);
+        escrow.extra = extra.toUint128();
+        emit ToppedUp(taskId, msg.sender, amount, extra);
+        TOKEN.safeTransferFrom(msg.sender, address(this), amount);
+    }
+
+    /// @inheritdoc IRewards
+    function chargeAppeal(uint256 taskId, uint256 cost, uint256 premium)
+        external
+        returns (uint256 costTaken, uint256 premiumTaken)
+    {
+        if (msg.sender != APPEALS) revert RewardsNotDuty(msg.sender);
+        Stored storage escrow = _escrows[taskId];
+        if (escrow.outcome != ITaskRegistry.Outcome.Running) revert RewardsAlreadyClosed(taskId);
+        uint256 charged = escrow.appealCost;
+        uint256 pool = uint256(escrow.bounty) * REGISTRY.payTermsOf(taskId).validatorBps / BPS;
+        costTaken = Math.min(cost, pool - charged); // never more than the pool was charged
+        premiumTaken = Math.min(premium, escrow.bond);
+        // Parts of the bounty and of the bond: both fit.
+        escrow.appealCost = uint128(charged + costTaken);
+        escrow.bond -= uint128(premiumTaken);
+        emit AppealCharged(taskId, costTaken, premiumTaken);
+        TOKEN.safeTransfer(APPEALS, costTaken + premiumTaken);
+    }
+
+    /// @inheritdoc IRewards
     function tip(uint256 taskId, address to) external {
-        if (msg.sender != address(REGISTRY) && msg.sender != address(SCORING)) revert RewardsNotDuty(msg.sender);
+        if (
+            msg.sender != address(REGISTRY) && msg.sender != address(SCORING) && msg.sender != APPEALS
+                && msg.sender != APPEAL_COMMITTEE
+        ) revert RewardsNotDuty(msg.sender);
         Stored storage escrow = _escrows[taskId];
         uint256 bond = escrow.bond;
         uint256 amount = Math.min(tipAmount, bond);
@@ -125,10 +171,11 @@ contract Rewards is IRewards {
             (toCreator, toTreasury) = _divide(taskId, escrow, terms);
         } else if (outcome == ITaskRegistry.Outcome.Refunded) {
             toCreator = uint256(escrow.bounty) + escrow.bond;
+            toTreasury = escrow.extra;
             escrow.remaining = escrow.fees;
         } else {
             toCreator = escrow.bounty / 2;
-            toTreasury = escrow.bounty - toCreator + escrow.bond;
+            toTreasury = escrow.bounty - toCreator + escrow.bond + escrow.extra;
             escrow.remaining = escrow.fees;
         }
         escrow.bond = 0; // no more tips
@@ -214,6 +261,8 @@ contract Rewards is IRewards {
             bounty: escrow.bounty,
             bond: escrow.bond,
             fees: escrow.fees,
+            extra: escrow.extra,
+            appealCost: escrow.appealCost,
             trainersPool: escrow.trainersPool,
             validatorsPool: escrow.validatorsPool,
             remaining: escrow.remaining,
@@ -255,9 +304,10 @@ contract Rewards is IRewards {
         escrow.power = terms.power;
         escrow.weights = totals.weights.toUint64();
 
-        uint256 validatorsPool = uint256(escrow.bounty) * terms.validatorBps / BPS;
-        uint256 trainersPool = escrow.bounty - validatorsPool;
-        validatorsPool += escrow.fees;
+        uint256 bounty = uint256(escrow.bounty) + escrow.extra;
+        uint256 validatorsPool = bounty * terms.validatorBps / BPS;
+        uint256 trainersPool = bounty - validatorsPool;
+        validatorsPool = validatorsPool - escrow.appealCost + escrow.fees; // appeals cost at most the bounty's part
         toCreator = escrow.bond;
         if (totals.weights == 0) {
             toCreator += trainersPool;
@@ -291,8 +341,8 @@ contract Rewards is IRewards {
     {
         uint256 units = escrow.scoringUnits;
         if (units == 0) return (0, 0, 0);
-        IScoring.Row memory row = SCORING.rowOf(taskId, operator);
-        if (row.status != IScoring.RowStatus.Revealed) return (0, 0, 0);
+        ICommittee.Row memory row = SCORING.rowOf(taskId, operator);
+        if (row.status != ICommittee.RowStatus.Revealed) return (0, 0, 0);
         seats = row.seats;
         gain = SCORING.gainOf(taskId, operator);
         amount = uint256(escrow.validatorsPool) * seats * (escrow.flat ? 1 : gain) / units;

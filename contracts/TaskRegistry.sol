@@ -3,14 +3,16 @@ pragma solidity ^0.8.28;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 
+import {IAppeals} from "./interfaces/IAppeals.sol";
 import {IRewards} from "./interfaces/IRewards.sol";
 import {IScoring} from "./interfaces/IScoring.sol";
 import {IStaking} from "./interfaces/IStaking.sol";
+import {ITaskBounds} from "./interfaces/ITaskBounds.sol";
 import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
 
 /// @title TaskRegistry: tasks, their windows, entries by commit-reveal, validators' enrolment, endings
 contract TaskRegistry is ITaskRegistry, AccessManaged {
-    /// @dev Windows are kept in 24 bits (194 days), amounts in 88; `createTask` checks that they fit.
+    /// @dev Windows are kept in 24 bits (194 days), amounts in 88; TaskBounds checks that they fit.
     struct Task {
         // What commitEntry, enrol, revealEntry and the endings read and write: one slot.
         uint40 entryCommitEnd;
@@ -45,6 +47,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         // One slot.
         address creator;
         uint88 bond;
+        bool extended; // a second committee is drawn
         bytes32 specDigest;
         bytes32 sealedCommitment;
         bytes32 sealedDigest;
@@ -57,21 +60,22 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         uint16 place; // lane + 1; 0: not revealed
     }
 
-    uint256 private constant MAX_ENTRIES = 32_768;
-    uint256 private constant MAX_TARGET_SEATS = 1023;
-    uint256 private constant MAX_H = 0x3fff;
-    uint256 private constant MAX_TAU = 0x0fff;
-    /// @dev Bounds the pages of a task, and with them the gas of a reveal: about entries * seats / 61,440.
-    uint256 private constant MAX_SCORES = 1 << 22;
+    /// @dev One slot.
+    struct Earmark {
+        uint88 amount; // by which the operator is drawn
+        uint88 taken; // by slashes
+        bool released;
+    }
+
     uint256 private constant BPS = 10_000;
 
     IStaking public immutable staking;
     IScoring public immutable scoring;
     IRewards public immutable rewards;
-    /// @inheritdoc ITaskRegistry
-    uint40 public immutable maxTaskLife;
+    IAppeals public immutable appeals;
+    address public immutable appealCommittee;
+    ITaskBounds public immutable bounds;
 
-    RegistryConfig private _config;
     uint64 private _taskCount;
     /// @inheritdoc ITaskRegistry
     bool public paused;
@@ -79,34 +83,44 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
     mapping(uint256 taskId => Task) private _tasks;
     mapping(uint256 taskId => mapping(address operator => Entry)) private _entries;
     mapping(uint256 taskId => mapping(uint256 lane => address)) private _entrants;
-    mapping(uint256 taskId => mapping(address operator => uint256)) private _earmarks;
+    mapping(uint256 taskId => mapping(address operator => Earmark)) private _earmarks;
 
     modifier whenNotPaused() {
         if (paused) revert RegistryPaused();
         _;
     }
 
-    /// @param authority AccessManager that says who may pause and configure
-    /// @param staking_ must be deployed already: its maxTaskLife is read here
-    constructor(address authority, address staking_, address scoring_, address rewards_, RegistryConfig memory config_)
-        AccessManaged(authority)
-    {
+    /// @param authority AccessManager that says who may pause
+    constructor(
+        address authority,
+        address staking_,
+        address scoring_,
+        address rewards_,
+        address appeals_,
+        address appealCommittee_,
+        address bounds_
+    ) AccessManaged(authority) {
+        if (
+            staking_ == address(0) || scoring_ == address(0) || rewards_ == address(0) || appeals_ == address(0)
+                || appealCommittee_ == address(0) || bounds_ == address(0)
+        ) revert RegistryZeroAddress();
         staking = IStaking(staking_);
         scoring = IScoring(scoring_);
         rewards = IRewards(rewards_);
-        maxTaskLife = IStaking(staking_).maxTaskLife();
-        _setConfig(config_);
+        appeals = IAppeals(appeals_);
+        appealCommittee = appealCommittee_;
+        bounds = ITaskBounds(bounds_);
     }
 
     // ------------------------------------------------------------------ creators
 
     /// @inheritdoc ITaskRegistry
     function createTask(TaskParams calldata params) external whenNotPaused returns (uint256 taskId) {
-        _checkParams(params);
+        bounds.check(params);
         taskId = ++_taskCount;
         Windows calldata w = params.windows;
         Task storage task = _tasks[taskId];
-        // All of these fit: _checkParams has bounded them.
+        // All of these fit: TaskBounds has bounded them.
         task.entryCommitEnd = uint40(block.timestamp + w.entryCommit);
         task.entryCommit = uint24(w.entryCommit);
         task.enrol = uint24(w.enrol);
@@ -219,13 +233,13 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         _checkSigner(operator);
         if (amount == 0) revert RegistryZeroAmount();
         if (_entries[taskId][operator].commitment != 0) revert RegistryIsEntrant(taskId, operator);
-        if (_earmarks[taskId][operator] != 0) revert RegistryAlreadyEnrolled(taskId, operator);
+        if (_earmarks[taskId][operator].amount != 0) revert RegistryAlreadyEnrolled(taskId, operator);
         // Staking refuses an amount that the operator does not have, so the sum fits what all tokens fit.
         uint256 total = task.totalEarmarked + amount;
         if (total > type(uint88).max) revert RegistryBadParam("amount");
         task.totalEarmarked = uint88(total);
         if (!task.staked && total >= task.minStake) task.staked = true;
-        _earmarks[taskId][operator] = amount;
+        _earmarks[taskId][operator].amount = uint88(amount); // at most the total, which fits
         emit ValidatorEnrolled(taskId, operator, amount, total);
         staking.earmark(operator, amount, uint48(commitEnd - task.entryCommit));
     }
@@ -265,11 +279,41 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
     /// @inheritdoc ITaskRegistry
     function releaseEarmark(uint256 taskId, address operator) external {
         if (_known(taskId).outcome == Outcome.Running) revert RegistryNotEnded(taskId);
-        uint256 amount = _earmarks[taskId][operator];
-        if (amount == 0) revert RegistryNothingToRelease(taskId, operator);
-        _earmarks[taskId][operator] = 0;
+        Earmark storage earmark = _earmarks[taskId][operator];
+        if (earmark.amount == 0 || earmark.released) revert RegistryNothingToRelease(taskId, operator);
+        if (scoring.owesFault(taskId, operator) || appeals.holds(taskId, operator)) {
+            revert RegistryFaultOpen(taskId, operator);
+        }
+        earmark.released = true;
+        uint256 amount = earmark.amount - earmark.taken;
         emit EarmarkFreed(taskId, operator, amount);
         staking.releaseEarmark(operator, amount);
+    }
+
+    // ------------------------------------------------------------------ committees
+
+    /// @inheritdoc ITaskRegistry
+    function extend(uint256 taskId) external {
+        if (msg.sender != address(scoring)) revert RegistryNotScoring(msg.sender);
+        Task storage task = _running(taskId);
+        task.extended = true;
+        emit TaskExtended(taskId, uint40(_expiresAt(task)));
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function slashEarmark(uint256 taskId, address operator, uint256 bps, address reporter, bool capped)
+        external
+        returns (uint256 taken)
+    {
+        if (msg.sender != address(scoring) && msg.sender != address(appeals)) {
+            revert RegistryNotScoring(msg.sender);
+        }
+        Earmark storage earmark = _earmarks[taskId][operator];
+        uint256 amount = earmark.amount;
+        if (amount == 0 || earmark.released) revert RegistryNothingToRelease(taskId, operator);
+        // One fault a row and round: all together take less than the earmark.
+        taken = staking.slash(operator, amount - earmark.taken, amount * bps / BPS, reporter, capped);
+        earmark.taken += uint88(taken); // at most the earmark: it fits
     }
 
     // ------------------------------------------------------------------ governance
@@ -280,21 +324,11 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         emit PausedSet(value);
     }
 
-    /// @inheritdoc ITaskRegistry
-    function setConfig(RegistryConfig calldata value) external restricted {
-        _setConfig(value);
-    }
-
     // ------------------------------------------------------------------ views
 
     /// @inheritdoc ITaskRegistry
     function taskCount() external view returns (uint256) {
         return _taskCount;
-    }
-
-    /// @inheritdoc ITaskRegistry
-    function config() external view returns (RegistryConfig memory) {
-        return _config;
     }
 
     /// @inheritdoc ITaskRegistry
@@ -376,7 +410,19 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
 
     /// @inheritdoc ITaskRegistry
     function earmarkOf(uint256 taskId, address operator) external view returns (uint256) {
-        return _earmarks[taskId][operator];
+        return _earmarks[taskId][operator].amount;
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function heldOf(uint256 taskId, address operator) external view returns (uint256) {
+        Earmark memory earmark = _earmarks[taskId][operator];
+        return earmark.released ? 0 : earmark.amount - earmark.taken;
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function bountyLimitOf(uint256 taskId) external view returns (uint256) {
+        Task storage task = _known(taskId);
+        return bounds.bountyLimit(task.totalEarmarked > task.minStake ? task.totalEarmarked : task.minStake);
     }
 
     /// @inheritdoc ITaskRegistry
@@ -433,69 +479,6 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         if (staking.signerOf(operator) != msg.sender) revert RegistryNotSigner(msg.sender, operator);
     }
 
-    function _checkParams(TaskParams calldata p) private view {
-        RegistryConfig storage c = _config;
-        if (p.specDigest == 0) revert RegistryBadParam("specDigest");
-        // Nothing aggregates a federated round yet.
-        if (p.kind != Kind.Arena) revert RegistryBadParam("kind");
-        bool isSealed = p.evaluation == Evaluation.Sealed;
-        if (isSealed == (p.sealedCommitment == 0)) revert RegistryBadParam("sealedCommitment");
-        if (p.validatorBps == 0 || p.validatorBps >= BPS) revert RegistryBadParam("validatorBps");
-        if (p.targetSeats == 0 || p.targetSeats > c.maxTargetSeats) revert RegistryBadParam("targetSeats");
-        if (p.floorScore == 0 || p.floorScore >= 0x7fff) revert RegistryBadParam("floorScore");
-        if (p.h > c.maxH) revert RegistryBadParam("h");
-        if (p.tau == 0 || p.tau > c.maxTau) revert RegistryBadParam("tau");
-        if (p.power == 0 || p.power > 3) revert RegistryBadParam("power");
-        if (p.maxEntries == 0 || p.maxEntries > c.maxEntries || uint256(p.maxEntries) * p.targetSeats > MAX_SCORES) {
-            revert RegistryBadParam("maxEntries");
-        }
-        if (p.bounty < c.minBounty || p.bounty > type(uint88).max) revert RegistryBadParam("bounty");
-        if (p.bond < c.minBond || p.bond > type(uint88).max) revert RegistryBadParam("bond");
-        // Four times the fee, the most an entry pays, fits too.
-        if (p.entryFee > type(uint88).max / 4) revert RegistryBadParam("entryFee");
-        if (p.minStake == 0 || p.minStake > type(uint88).max) revert RegistryBadParam("minStake");
-        uint256 least = (uint256(p.bounty) * c.stakeMultipleBps + BPS - 1) / BPS;
-        if (p.minStake < least) revert RegistryStakeMultipleTooLow(p.minStake, least);
-        _checkWindows(p.windows, c.minWindows, isSealed);
-    }
-
-    function _checkWindows(Windows calldata w, Windows memory least, bool isSealed) private view {
-        _checkWindow("entryCommit", w.entryCommit, least.entryCommit);
-        _checkWindow("enrol", w.enrol, least.enrol);
-        _checkWindow("entryReveal", w.entryReveal, least.entryReveal);
-        _checkWindow("scoreCommit", w.scoreCommit, least.scoreCommit);
-        _checkWindow("scoreReveal", w.scoreReveal, least.scoreReveal);
-        _checkWindow("settle", w.settle, least.settle);
-        if (isSealed) {
-            _checkWindow("open", w.open, least.open);
-            _checkWindow("appeal", w.appeal, least.appeal);
-        } else {
-            // There is nothing to open, and no right answer to appeal to.
-            if (w.open != 0) revert RegistryBadParam("open");
-            if (w.appeal != 0) revert RegistryBadParam("appeal");
-        }
-        uint256 life = uint256(w.entryCommit) + w.enrol + w.entryReveal + w.open + w.scoreCommit + w.scoreReveal
-            + w.settle + w.appeal;
-        if (life > maxTaskLife) revert RegistryTaskTooLong(life, maxTaskLife);
-    }
-
-    function _checkWindow(bytes32 name, uint32 given, uint32 least) private pure {
-        // A window of no length would let two steps race.
-        if (given < least || given == 0) revert RegistryWindowTooShort(name, given, least == 0 ? 1 : least);
-        if (given > type(uint24).max) revert RegistryBadParam(name);
-    }
-
-    function _setConfig(RegistryConfig memory c) private {
-        if (c.minBounty == 0 || c.minBounty > type(uint88).max) revert RegistryBadParam("minBounty");
-        if (c.minBond > type(uint88).max) revert RegistryBadParam("minBond");
-        if (c.maxEntries == 0 || c.maxEntries > MAX_ENTRIES) revert RegistryBadParam("maxEntries");
-        if (c.maxTargetSeats == 0 || c.maxTargetSeats > MAX_TARGET_SEATS) revert RegistryBadParam("maxTargetSeats");
-        if (c.maxH > MAX_H) revert RegistryBadParam("maxH");
-        if (c.maxTau == 0 || c.maxTau > MAX_TAU) revert RegistryBadParam("maxTau");
-        _config = c;
-        emit ConfigSet(c);
-    }
-
     // ------------------------------------------------------------------ private: endings
 
     /// @dev The ending that is due before any seed, or Running.
@@ -538,7 +521,8 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
     }
 
     function _expiresAt(Task storage task) private view returns (uint256) {
-        return _entryRevealEnd(task) + task.open + task.scoreCommit + task.scoreReveal + task.settle + task.appeal;
+        uint256 scoring_ = uint256(task.scoreCommit) + task.scoreReveal + task.settle;
+        return _entryRevealEnd(task) + task.open + (task.extended ? 2 : 1) * scoring_ + task.appeal;
     }
 
     function _schedule(Task storage task) private view returns (Schedule memory schedule) {

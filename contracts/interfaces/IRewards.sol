@@ -10,6 +10,8 @@ interface IRewards {
         uint128 bounty;
         uint128 bond; // what is left of the creator's bond after tips
         uint128 fees;
+        uint128 extra; // what was added to the bounty after the task was posted
+        uint128 appealCost; // what appeals have cost the validators' pool
         uint128 trainersPool; // set when the task ends as paid
         uint128 validatorsPool;
         uint128 remaining; // of a closed task: pools and fees that are not claimed yet
@@ -34,9 +36,14 @@ interface IRewards {
     error RewardsNothingToClaim(uint256 taskId, address operator);
     error RewardsZeroAddress();
     error RewardsBadOutcome(uint256 taskId);
+    error RewardsZeroAmount();
+    error RewardsBountyTooLarge(uint256 bounty, uint256 limit);
 
     event TaskFunded(uint256 indexed taskId, address indexed creator, uint256 bounty, uint256 bond);
     event FeePaid(uint256 indexed taskId, address indexed operator, address payer, uint256 amount);
+    /// @param extra all that was added so far
+    event ToppedUp(uint256 indexed taskId, address indexed from, uint256 amount, uint256 extra);
+    event AppealCharged(uint256 indexed taskId, uint256 cost, uint256 premium);
     event TipPaid(uint256 indexed taskId, address indexed to, uint256 amount);
     event EscrowClosed(
         uint256 indexed taskId,
@@ -62,10 +69,21 @@ interface IRewards {
     function fund(uint256 taskId, address creator, uint256 bounty, uint256 bond) external;
     /// @notice Pull an entry fee from its payer (approved to Rewards). Registry only.
     function payFee(uint256 taskId, address operator, address payer, uint256 amount) external;
-    /// @notice Credit a step's tip out of what is left of the creator's bond. Registry and Scoring only.
+    /// @notice A contested median moved: take what the appeal's round is paid out of the validators' pool and the appellant's premium
+    /// out of what is left of the creator's bond, and send both to the caller. Appeals only.
+    function chargeAppeal(uint256 taskId, uint256 cost, uint256 premium)
+        external
+        returns (uint256 costTaken, uint256 premiumTaken);
+    /// @notice Credit a step's tip out of what is left of the creator's bond. Registry, Scoring, Appeals and AppealCommittee only.
     function tip(uint256 taskId, address to) external;
     /// @notice The task ended: split its escrow. Registry only.
     function close(uint256 taskId, ITaskRegistry.Outcome outcome) external;
+
+    // ------------------------------------------------------------------ anyone
+
+    /// @notice Add to the bounty of a task that runs and is not settled; pulled from the caller. Refused above
+    /// ITaskRegistry.bountyLimitOf. Goes to the treasury unless the task is paid: nobody gets out what others put in by cancelling.
+    function topUp(uint256 taskId, uint256 amount) external;
 
     // ------------------------------------------------------------------ claims (anyone; paid to whom it belongs)
 

@@ -65,7 +65,7 @@ interface ITaskRegistry {
         uint40 expiresAt; // from here on `expire` forces an ending
     }
 
-    /// @notice Bounds on what a task may ask for. Governed.
+    /// @notice Bounds on what a task may ask for; TaskBounds keeps them.
     struct RegistryConfig {
         Windows minWindows; // `open` and `appeal` bind sealed tasks only
         uint128 minBounty; // >= 1
@@ -143,6 +143,8 @@ interface ITaskRegistry {
     error RegistryZeroAmount();
     error RegistryTooLittleStake(uint256 taskId, uint256 enrolled, uint256 minimum);
     error RegistrySettled(uint256 taskId);
+    error RegistryFaultOpen(uint256 taskId, address operator); // a duty is open, or a fault that is not reported yet
+    error RegistryZeroAddress();
 
     // ------------------------------------------------------------------ events
 
@@ -166,8 +168,9 @@ interface ITaskRegistry {
     event SealedSetOpened(uint256 indexed taskId, bytes32 digest);
     event TaskEnded(uint256 indexed taskId, Outcome outcome, bytes32 reason);
     event EarmarkFreed(uint256 indexed taskId, address indexed operator, uint256 amount);
+    /// @notice A second committee is drawn: the task has longer.
+    event TaskExtended(uint256 indexed taskId, uint40 expiresAt);
     event PausedSet(bool paused);
-    event ConfigSet(RegistryConfig config);
 
     // ------------------------------------------------------------------ creators
 
@@ -207,8 +210,22 @@ interface ITaskRegistry {
     /// @notice Scoring reports how the task went.
     function endTask(uint256 taskId, Outcome outcome, bytes32 reason) external;
 
-    /// @notice Free a validator's earmark of an ended task. Anyone.
+    /// @notice Free what faults have left of a validator's earmark of an ended task. Anyone. Refused while a fault of it can still be
+    /// reported, so that none is outrun.
     function releaseEarmark(uint256 taskId, address operator) external;
+
+    // ------------------------------------------------------------------ committees
+
+    /// @notice A second committee is drawn: the task expires later by its score windows and the slack. Scoring only.
+    function extend(uint256 taskId) external;
+
+    /// @notice Slash a share of an operator's earmark behind a task. Scoring, AppealCommittee and Appeals only.
+    /// @param bps 1/10000 of the earmark
+    /// @param reporter gets its share of what is taken
+    /// @param capped whether the cap on absences applies
+    function slashEarmark(uint256 taskId, address operator, uint256 bps, address reporter, bool capped)
+        external
+        returns (uint256 taken);
 
     // ------------------------------------------------------------------ views
 
@@ -230,19 +247,20 @@ interface ITaskRegistry {
         returns (bytes32 commitment, uint32 sequence, bool revealed, uint32 lane, uint256 fee);
     /// @notice The operator of a lane, or zero.
     function entrantOf(uint256 taskId, uint32 lane) external view returns (address);
+    /// @notice The stake by which an operator is drawn: what it enrolled with.
     function earmarkOf(uint256 taskId, address operator) external view returns (uint256);
+    /// @notice What of it is still earmarked: less what faults took, nothing once released.
+    function heldOf(uint256 taskId, address operator) external view returns (uint256);
+    /// @notice The largest bounty that this task may decide on, top-ups included.
+    function bountyLimitOf(uint256 taskId) external view returns (uint256);
     /// @notice True once everything before the seed is done and the task can be scored.
     function readyForSeed(uint256 taskId) external view returns (bool);
     function scoringTermsOf(uint256 taskId) external view returns (ScoringTerms memory);
     function payTermsOf(uint256 taskId) external view returns (PayTerms memory);
-    function config() external view returns (RegistryConfig memory);
     function paused() external view returns (bool);
-    /// @notice The longest a task may take from creation to `expiresAt`, as Staking had it at deployment.
-    function maxTaskLife() external view returns (uint40);
 
     // ------------------------------------------------------------------ governance (restricted)
 
     /// @notice Stop or resume createTask, commitEntry and enrol. Duties, claims and endings are never paused.
     function setPaused(bool value) external;
-    function setConfig(RegistryConfig calldata value) external;
 }

@@ -224,4 +224,12 @@ library PackedScores {
             spread := add(spread, distance(first, last, free, tau))
         }
     }
+
+    /// @notice Weight of one median word: what `weigh` adds to the weights for it.
+    function weightOf(uint256 word, uint256 floorScore, uint256 power) internal pure returns (uint256 weight) {
+        for (; word != 0; word <<= 16) {
+            uint256 median = word >> 240;
+            if (median > floorScore) weight += (median - floorScore) ** power;
+        }
+    }
 }

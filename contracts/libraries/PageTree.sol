@@ -38,13 +38,16 @@ library PageTree {
         pure
         returns (bool)
     {
-        if (index >= LEAVES) return false;
-        bytes32 node = keccak256(abi.encode(word));
+        return index < LEAVES && climb(index, word, proof) == pageRoot;
+    }
+
+    /// @notice The root of the page in which `word` is word `index` < 64 and `proof` its siblings, leaf level first.
+    function climb(uint256 index, uint256 word, bytes32[6] calldata proof) internal pure returns (bytes32 node) {
+        node = keccak256(abi.encode(word));
         for (uint256 level = 0; level < DEPTH; ++level) {
             node = (index >> level) & 1 == 0
                 ? keccak256(abi.encode(node, proof[level]))
                 : keccak256(abi.encode(proof[level], node));
         }
-        return node == pageRoot;
     }
 }

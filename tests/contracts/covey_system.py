@@ -53,9 +53,12 @@ class System:
     token: Any
     staking: Any
     randomness: Any
+    bounds: Any
     registry: Any
     scoring: Any
     rewards: Any
+    appeals: Any
+    committee: Any
 
     def give(self, account: Any, amount: int, spender: Any) -> None:
         """Send `amount` of CVY to `account`, which lets `spender` take it."""
@@ -96,12 +99,34 @@ def deploy(accounts: Any, project: Any) -> System:
     token = governor.deploy(project.CoveyToken, manager, governor, SUPPLY)
     staking = governor.deploy(project.Staking, manager, token, treasury, STAKING_CONFIG)
     randomness = governor.deploy(project.BeaconRandomness, DISTANCE)
-    # The three know one another: their addresses follow from the deployer's nonce.
-    registry_at, scoring_at, rewards_at = (governor.get_deployment_address(governor.nonce + i) for i in range(3))
-    registry = governor.deploy(project.TaskRegistry, manager, staking, scoring_at, rewards_at, REGISTRY_CONFIG)
-    scoring = governor.deploy(project.Scoring, registry_at, staking, rewards_at, randomness)
-    rewards = governor.deploy(project.Rewards, registry_at, scoring_at, staking, token, treasury, TIP)
-    assert (registry.address, scoring.address, rewards.address) == (registry_at, scoring_at, rewards_at)
-    for duty in (registry, scoring, rewards):
+    bounds = governor.deploy(project.TaskBounds, manager, staking, REGISTRY_CONFIG)
+    # The five know one another: their addresses follow from the deployer's nonce.
+    at = [governor.get_deployment_address(governor.nonce + i) for i in range(5)]
+    registry_at, scoring_at, rewards_at, appeals_at, committee_at = at
+    registry = governor.deploy(
+        project.TaskRegistry, manager, staking, scoring_at, rewards_at, appeals_at, committee_at, bounds
+    )
+    scoring = governor.deploy(project.Scoring, registry_at, staking, rewards_at, randomness, appeals_at)
+    rewards = governor.deploy(
+        project.Rewards, registry_at, scoring_at, appeals_at, committee_at, staking, token, treasury, TIP
+    )
+    appeals = governor.deploy(project.Appeals, registry_at, staking, scoring_at, rewards_at, committee_at, token)
+    committee = governor.deploy(project.AppealCommittee, registry_at, staking, rewards_at, randomness, appeals_at)
+    assert [one.address for one in (registry, scoring, rewards, appeals, committee)] == at
+    for duty in (registry, rewards, appeals, committee):
         staking.setDuty(duty, True, sender=governor)
-    return System(governor, treasury, creator, manager, token, staking, randomness, registry, scoring, rewards)
+    return System(
+        governor=governor,
+        treasury=treasury,
+        creator=creator,
+        manager=manager,
+        token=token,
+        staking=staking,
+        randomness=randomness,
+        bounds=bounds,
+        registry=registry,
+        scoring=scoring,
+        rewards=rewards,
+        appeals=appeals,
+        committee=committee,
+    )

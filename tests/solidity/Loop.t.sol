@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {ICommittee} from "../../contracts/interfaces/ICommittee.sol";
 import {IScoring} from "../../contracts/interfaces/IScoring.sol";
 import {ITaskRegistry} from "../../contracts/interfaces/ITaskRegistry.sol";
 import {CoveyFixture} from "./utils/CoveyFixture.sol";
@@ -45,11 +46,13 @@ contract LoopTest is CoveyFixture {
     /// no token was made or lost.
     function settleAccounts(uint256 taskId, uint256 dust) private {
         bool paid = registry.outcomeOf(taskId) == ITaskRegistry.Outcome.Paid;
+        if (staking.owedTo(treasury) != 0) staking.payOwed(treasury); // what faults took
         for (uint256 i = 0; i < operators.length; ++i) {
             address operator = operators[i];
             (bytes32 commitment,,,,) = registry.commitmentOf(taskId, operator);
             if (!paid && commitment != 0) rewards.claimFee(taskId, operator);
             if (paid && rewards.scoringReward(taskId, operator) != 0) rewards.claimScoring(taskId, operator);
+            reportFaults(taskId, operator);
             if (registry.earmarkOf(taskId, operator) != 0) registry.releaseEarmark(taskId, operator);
             assertEq(staking.poolOf(operator).earmarked, 0, "stake left earmarked");
             withdraw(operator);
@@ -60,6 +63,31 @@ contract LoopTest is CoveyFixture {
         withdraw(address(this)); // tips of steps that this contract sent
         assertLe(token.balanceOf(address(rewards)), dust, "tokens left behind");
         assertEq(token.totalSupply(), SUPPLY);
+    }
+
+    /// @dev An earmark stays until the faults of its operator are reported.
+    function reportFaults(uint256 taskId, address operator) private {
+        uint8 current = scoring.roundOf(taskId).number;
+        for (uint8 number = 0; number <= current; ++number) {
+            if (scoring.roundAt(taskId, number).scoreCommitEnd == 0) continue;
+            ICommittee.RowStatus status = scoring.rowAt(taskId, number, operator).status;
+            if (status == ICommittee.RowStatus.Committed) {
+                scoring.reportUnrevealed(taskId, number, operator);
+            } else if (status == ICommittee.RowStatus.None && scoring.seatsAt(taskId, number, operator) != 0) {
+                scoring.reportAbsent(taskId, number, operator);
+            }
+        }
+        assertFalse(scoring.owesFault(taskId, operator));
+    }
+
+    /// @dev A second committee does nothing at all, if one is drawn.
+    function failAgain(uint256 taskId) private {
+        if (outcomeOf(taskId) != uint256(ITaskRegistry.Outcome.Running)) return;
+        assertEq(scoring.roundOf(taskId).number, 1);
+        drawSeed(taskId, keccak256("second seed"));
+        vm.warp(scoring.roundOf(taskId).scoreCommitEnd);
+        scoring.failRound(taskId);
+        vm.warp(scoring.roundOf(taskId).scoreRevealEnd);
     }
 
     function withdraw(address account) private {
@@ -89,7 +117,7 @@ contract LoopTest is CoveyFixture {
         joinAll(1 + draw(20), 3 + draw(5));
         ITaskRegistry.TaskParams memory params = draw(2) == 0 ? localParams() : sealedParams();
         params.targetSeats = uint16(1 + draw(60));
-        params.h = uint16(draw(800));
+        params.h = uint16(8 + draw(800)); // less than 8 a sealed task may not have
         params.tau = uint16(1 + draw(4095));
         params.power = uint8(1 + draw(3));
         params.floorScore = uint16(1 + draw(3000));
@@ -122,10 +150,11 @@ contract LoopTest is CoveyFixture {
         (seated, rows) = reversedWithout(seated, rows, missing);
         vm.warp(scoring.roundOf(taskId).scoreRevealEnd);
 
-        IScoring.Round memory round = scoring.roundOf(taskId);
+        ICommittee.Round memory round = scoring.roundOf(taskId);
         bool quorum = 2 * round.revealedSeats > round.committedSeats && 2 * round.revealedSeats > params.targetSeats;
         if (!quorum) {
             scoring.failRound(taskId);
+            failAgain(taskId);
             assertEq(outcomeOf(taskId), uint256(ITaskRegistry.Outcome.Failed));
             settleAccounts(taskId, 0);
             return;
@@ -212,11 +241,11 @@ contract LoopTest is CoveyFixture {
         uint256[][] memory rows = drawRows(500, 130);
         score(taskId, validators, rows);
         // (3840 - 130) / 131 = 28 of 32 words: the second page has four.
-        IScoring.Round memory round = scoring.roundOf(taskId);
+        ICommittee.Round memory round = scoring.roundOf(taskId);
         assertEq(round.pageWords, 28);
         assertEq(round.pages, 2);
         PageCall memory second = pageCall(taskId, 1, validators, rows);
-        vm.expectRevert(abi.encodeWithSelector(IScoring.ScoringBadPage.selector, taskId, 1));
+        vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringBadPage.selector, taskId, 1));
         settle(taskId, 1, second);
         assertNotEq(scoring.accumulatorOf(taskId, 1), bytes32(0));
         settle(taskId, 0, pageCall(taskId, 0, validators, rows));
@@ -224,7 +253,7 @@ contract LoopTest is CoveyFixture {
         scoring.finalise(taskId);
         // A page's rows do not pass for another's.
         second.words[0] ^= 1;
-        vm.expectRevert(abi.encodeWithSelector(IScoring.ScoringBadRows.selector, taskId, 1));
+        vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringBadRows.selector, taskId, 1));
         settle(taskId, 1, second);
         second.words[0] ^= 1;
         settle(taskId, 1, second);
@@ -317,7 +346,7 @@ contract LoopTest is CoveyFixture {
         fill(taskId, trainers, validators);
         vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.RegistryNotClosable.selector, taskId));
         registry.closeTask(taskId);
-        vm.expectRevert(abi.encodeWithSelector(IScoring.ScoringNotReady.selector, taskId));
+        vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringNotReady.selector, taskId));
         scoring.requestSeed(taskId);
         vm.warp(registry.scheduleOf(taskId).openEnd);
         registry.closeTask(taskId);
@@ -328,7 +357,7 @@ contract LoopTest is CoveyFixture {
         assertEq(token.balanceOf(treasury), 500e18 + 100e18 - TIP);
     }
 
-    function test_MissedQuorumFailsTheTask() external {
+    function test_QuorumMissedTwiceFailsTheTask() external {
         joinAll(2, 3);
         uint256 taskId = post(localParams());
         fill(taskId, trainers, validators);
@@ -339,9 +368,10 @@ contract LoopTest is CoveyFixture {
         vm.warp(scoring.roundOf(taskId).scoreCommitEnd);
         revealScores(taskId, validators[0], rows[0].pack());
         vm.warp(scoring.roundOf(taskId).scoreRevealEnd);
-        vm.expectPartialRevert(IScoring.ScoringQuorum.selector);
+        vm.expectPartialRevert(ICommittee.ScoringQuorum.selector);
         scoring.settlePage(taskId, 0, new uint256[](0), new uint256[](0), new uint256[](0));
         scoring.failRound(taskId);
+        failAgain(taskId);
         assertEq(outcomeOf(taskId), uint256(ITaskRegistry.Outcome.Failed));
         settleAccounts(taskId, 0);
     }
@@ -412,7 +442,7 @@ contract LoopTest is CoveyFixture {
         scoring.requestSeed(taskId);
         uint64 target = scoring.roundOf(taskId).target;
         assertEq(target, block.number + DISTANCE);
-        vm.expectRevert(abi.encodeWithSelector(IScoring.ScoringSeedPending.selector, taskId, target));
+        vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringSeedPending.selector, taskId, target));
         scoring.requestSeed(taskId);
         // No history contract here: 256 blocks later nothing proves the target any more.
         vm.roll(target + 257);
@@ -421,9 +451,9 @@ contract LoopTest is CoveyFixture {
         bytes memory header = mine(scoring.roundOf(taskId).target, keccak256("prevrandao"));
         scoring.fixSeed(taskId, header);
         assertEq(scoring.roundOf(taskId).seed, keccak256("prevrandao"));
-        vm.expectRevert(abi.encodeWithSelector(IScoring.ScoringSeedFixed.selector, taskId));
+        vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringSeedFixed.selector, taskId));
         scoring.requestSeed(taskId);
-        vm.expectRevert(abi.encodeWithSelector(IScoring.ScoringSeedFixed.selector, taskId));
+        vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringSeedFixed.selector, taskId));
         scoring.fixSeed(taskId, header);
     }
 
@@ -438,7 +468,7 @@ contract LoopTest is CoveyFixture {
         scoring.requestSeed(taskId);
         bytes memory header = mine(scoring.roundOf(taskId).target, keccak256("prevrandao"));
         vm.warp(last + 1);
-        vm.expectRevert(abi.encodeWithSelector(IScoring.ScoringWindowClosed.selector, taskId, bytes32("seed")));
+        vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringWindowClosed.selector, taskId, bytes32("seed")));
         scoring.fixSeed(taskId, header);
         vm.warp(last);
         scoring.fixSeed(taskId, header);
@@ -500,14 +530,14 @@ contract LoopTest is CoveyFixture {
         vm.store(address(scoring), slot, bytes32(tally | (1919 << 120)));
         assertEq(scoring.roundOf(taskId).committedRows, 1919);
         vm.prank(signerOf(validators[0]));
-        vm.expectRevert(abi.encodeWithSelector(IScoring.ScoringFull.selector, taskId));
+        vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringFull.selector, taskId));
         scoring.commitScores(taskId, validators[0], commitment);
 
         // Seven seats more would be 32,768.
         vm.store(address(scoring), slot, bytes32(tally | (1 << 120) | (32_761 << 136)));
         assertEq(scoring.roundOf(taskId).committedSeats, 32_761);
         vm.prank(signerOf(validators[0]));
-        vm.expectRevert(abi.encodeWithSelector(IScoring.ScoringFull.selector, taskId));
+        vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringFull.selector, taskId));
         scoring.commitScores(taskId, validators[0], commitment);
 
         vm.store(address(scoring), slot, bytes32(tally | (1918 << 120) | (32_760 << 136)));

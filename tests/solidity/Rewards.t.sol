@@ -389,12 +389,11 @@ contract RewardsTest is CoveyFixture {
     }
 
     function testAZeroAddressIsRefusedAtDeployment() public {
-        address[5] memory all = [address(1), address(2), address(3), address(4), address(5)];
-        for (uint256 i; i < 5; ++i) {
-            address[5] memory a = [all[0], all[1], all[2], all[3], all[4]];
+        for (uint256 i; i < 7; ++i) {
+            address[7] memory a = [address(1), address(2), address(3), address(4), address(5), address(6), address(7)];
             a[i] = address(0);
             vm.expectRevert(IRewards.RewardsZeroAddress.selector);
-            new Rewards(a[0], a[1], a[2], a[3], a[4], 1);
+            new Rewards(a[0], a[1], a[2], a[3], a[4], a[5], a[6], 1);
         }
     }
 }

@@ -33,7 +33,7 @@ MINUTE = 60
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
-DUTIES = ("TaskRegistry", "Scoring", "Rewards")
+DUTIES = ("TaskRegistry", "Rewards", "Appeals", "AppealCommittee")
 """Contracts that may earmark, slash and reward."""
 
 
@@ -103,8 +103,8 @@ class DeployConfig:
         return cls(
             staking=StakingConfig(
                 min_self_bond=100 * CVY,
-                unbonding_period=2 * HOUR,
-                max_task_life=HOUR,
+                unbonding_period=4 * HOUR,
+                max_task_life=4 * HOUR,
                 drip_period=HOUR,
                 commission_notice=HOUR,
                 max_commission_bps=5_000,
@@ -198,14 +198,18 @@ class _Run:
         treasury = config.treasury or governance
         manager, token, staking = at["AccessManager"], at["CoveyToken"], at["Staking"]
         registry, scoring, rewards = at["TaskRegistry"], at["Scoring"], at["Rewards"]
+        randomness, appeals, jury = at["BeaconRandomness"], at["Appeals"], at["AppealCommittee"]
         return {
             "AccessManager": [deployer],
             "CoveyToken": [manager, config.receiver or governance, config.supply],
             "Staking": [manager, token, treasury, config.staking],
             "BeaconRandomness": [config.seed_distance],
-            "TaskRegistry": [manager, staking, scoring, rewards, config.registry],
-            "Scoring": [registry, staking, rewards, at["BeaconRandomness"]],
-            "Rewards": [registry, scoring, staking, token, treasury, config.tip],
+            "TaskBounds": [manager, staking, config.registry],
+            "TaskRegistry": [manager, staking, scoring, rewards, appeals, jury, at["TaskBounds"]],
+            "Scoring": [registry, staking, rewards, randomness, appeals],
+            "Rewards": [registry, scoring, appeals, jury, staking, token, treasury, config.tip],
+            "Appeals": [registry, staking, scoring, rewards, jury, token],
+            "AppealCommittee": [registry, staking, rewards, randomness, appeals],
         }
 
     def _create(self, name: str, arguments: list[Any], planned: str) -> None:
@@ -235,6 +239,14 @@ class _Run:
         return receipt
 
 
+_COMMITTEE = {
+    "registry": "TaskRegistry",
+    "staking": "Staking",
+    "rewards": "Rewards",
+    "randomness": "BeaconRandomness",
+}
+
+
 def verify_wiring(contracts: Contracts, config: DeployConfig | None = None, deployer: str | None = None) -> None:
     """Check that every contract of a deployment knows the others, that its code is what this package ships, and that
     every governed function has its role.
@@ -253,14 +265,33 @@ def verify_wiring(contracts: Contracts, config: DeployConfig | None = None, depl
         "CoveyToken": {},
         "Staking": {"TOKEN": "CoveyToken"},
         "BeaconRandomness": {},
-        "TaskRegistry": {"staking": "Staking", "scoring": "Scoring", "rewards": "Rewards"},
-        "Scoring": {
+        "TaskBounds": {},
+        "TaskRegistry": {
+            "staking": "Staking",
+            "scoring": "Scoring",
+            "rewards": "Rewards",
+            "appeals": "Appeals",
+            "appealCommittee": "AppealCommittee",
+            "bounds": "TaskBounds",
+        },
+        "Scoring": {**_COMMITTEE, "appeals": "Appeals"},
+        "Rewards": {
+            "REGISTRY": "TaskRegistry",
+            "SCORING": "Scoring",
+            "APPEALS": "Appeals",
+            "APPEAL_COMMITTEE": "AppealCommittee",
+            "STAKING": "Staking",
+            "TOKEN": "CoveyToken",
+        },
+        "Appeals": {
             "registry": "TaskRegistry",
             "staking": "Staking",
+            "scoring": "Scoring",
             "rewards": "Rewards",
-            "randomness": "BeaconRandomness",
+            "committee": "AppealCommittee",
+            "TOKEN": "CoveyToken",
         },
-        "Rewards": {"REGISTRY": "TaskRegistry", "SCORING": "Scoring", "STAKING": "Staking", "TOKEN": "CoveyToken"},
+        "AppealCommittee": {**_COMMITTEE, "appeals": "Appeals"},
     }
     for name, known in wiring.items():
         values = artifacts.immutable_values(name, rpc.code(at[name]))

@@ -51,7 +51,7 @@ def params_of(network: Network, chosen: TaskSettings, spec: TaskSpec) -> TaskPar
 
     if spec.evaluation.source != "local":
         raise InputError("only specs with local evaluation can be posted so far: set evaluation.source to local")
-    bounds = network.contracts.registry.config()
+    bounds = network.contracts.bounds.config()
     least = bounds.min_windows
     windows = Windows(
         entry_commit=chosen.entry_commit or least.entry_commit,
@@ -86,7 +86,7 @@ def params_of(network: Network, chosen: TaskSettings, spec: TaskSpec) -> TaskPar
 
 def check_params(network: Network, params: TaskParams) -> None:
     """Refuse what the registry would refuse. Raises InputError that names the option."""
-    bounds = network.contracts.registry.config()
+    bounds = network.contracts.bounds.config()
     for option, least in (
         ("entry_commit", bounds.min_windows.entry_commit),
         ("enrol", bounds.min_windows.enrol),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from covey.chain.events import task_params, task_schedule
@@ -111,6 +111,7 @@ class Task:
     entries: dict[str, Entry] = field(default_factory=dict)
     enrolled: dict[str, int] = field(default_factory=dict)  # operator -> earmark, wei
     committee: Committee | None = None
+    earlier: Committee | None = None  # the first committee, once a second is to be drawn
     pools: tuple[int, int] = (0, 0)  # trainers', validators'; set when the escrow closes
     claimed_lanes: set[int] = field(default_factory=set)
     claimed_scoring: set[str] = field(default_factory=set)
@@ -246,6 +247,18 @@ def _earmark_freed(world: World, a: Args) -> None:
     world.tasks[a["taskId"]].freed.add(a["operator"])
 
 
+def _task_extended(world: World, a: Args) -> None:
+    task = world.tasks[a["taskId"]]
+    task.schedule = replace(task.schedule, expires_at=a["expiresAt"])
+
+
+def _reseated(world: World, a: Args) -> None:
+    """The quorum was missed: what follows is a new seed request."""
+    task = world.tasks[a["taskId"]]
+    assert task.committee is not None, "a second committee before the first"
+    task.earlier, task.committee = task.committee, None
+
+
 def _seed_requested(world: World, a: Args) -> None:
     world.tasks[a["taskId"]].committee = Committee(a["round"], a["target"], a["totalEarmarked"])
 
@@ -318,7 +331,9 @@ _FOLDS: dict[tuple[str, str], Callable[[World, Args], None]] = {
     ("TaskRegistry", "SealedSetOpened"): _sealed_opened,
     ("TaskRegistry", "TaskEnded"): _task_ended,
     ("TaskRegistry", "EarmarkFreed"): _earmark_freed,
+    ("TaskRegistry", "TaskExtended"): _task_extended,
     ("Scoring", "SeedRequested"): _seed_requested,
+    ("Scoring", "Reseated"): _reseated,
     ("Scoring", "SeedFixed"): _seed_fixed,
     ("Scoring", "ScoresCommitted"): _scores_committed,
     ("Scoring", "Abstained"): _abstained,

@@ -173,7 +173,7 @@ def _post(network: LocalNetwork, spec: TaskSpec, out: Path, stack: ExitStack) ->
     cid = store.add_directory({"spec.json": spec.canonical_bytes()}, name="task spec")
     gateway = stack.enter_context(Gateway(store, "127.0.0.1", 0))
     contracts = network.chain.contracts
-    multiple = contracts.registry.config().stake_multiple_bps
+    multiple = contracts.bounds.config().stake_multiple_bps
     params = scenario.task_params(spec, cid.word, scenario.BOUNTY * multiple // 10_000)
     approve = contracts.token.approve(contracts.rewards.address, scenario.BOUNTY + scenario.BOND)
     network.send(creator.signer, [approve, contracts.registry.create_task(params)])

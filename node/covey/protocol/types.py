@@ -39,6 +39,8 @@ class RowStatus(IntEnum):
     COMMITTED = 1
     ABSTAINED = 2
     REVEALED = 3
+    ABSENT = 4
+    UNREVEALED = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ def test_the_public_configuration_deploys(chain: Chain) -> None:
     config = replace(DeployConfig.public(), governance=chain.account(2).address, guardian=chain.account(3).address)
     contracts = Contracts(chain.rpc, deploy(chain.rpc, chain.account(1), config))
     assert contracts.staking.unbonding_period() == 21 * DAY
-    assert contracts.registry.config() == DeployConfig.public().registry
+    assert contracts.bounds.config() == DeployConfig.public().registry
     assert contracts.staking.min_self_bond() == 1_000 * CVY
 
 

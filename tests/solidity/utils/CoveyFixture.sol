@@ -4,11 +4,14 @@ pragma solidity ^0.8.28;
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {RLP} from "@openzeppelin/contracts/utils/RLP.sol";
 
+import {AppealCommittee} from "../../../contracts/AppealCommittee.sol";
+import {Appeals} from "../../../contracts/Appeals.sol";
 import {BeaconRandomness} from "../../../contracts/BeaconRandomness.sol";
 import {CoveyToken} from "../../../contracts/CoveyToken.sol";
 import {Rewards} from "../../../contracts/Rewards.sol";
 import {Scoring} from "../../../contracts/Scoring.sol";
 import {Staking} from "../../../contracts/Staking.sol";
+import {TaskBounds} from "../../../contracts/TaskBounds.sol";
 import {TaskRegistry} from "../../../contracts/TaskRegistry.sol";
 import {IStaking} from "../../../contracts/interfaces/IStaking.sol";
 import {ITaskRegistry} from "../../../contracts/interfaces/ITaskRegistry.sol";
@@ -30,7 +33,10 @@ abstract contract CoveyFixture is Test {
     Staking internal staking;
     BeaconRandomness internal randomness;
     TaskRegistry internal registry;
+    TaskBounds internal bounds;
     Scoring internal scoring;
+    Appeals internal appeals;
+    AppealCommittee internal committee;
     Rewards internal rewards;
     address internal treasury = makeAddr("treasury");
     address internal creator = makeAddr("creator");
@@ -43,16 +49,23 @@ abstract contract CoveyFixture is Test {
         staking = new Staking(address(manager), address(token), treasury, stakingConfig());
         randomness = new BeaconRandomness(DISTANCE);
         uint64 nonce = vm.getNonce(address(this));
-        address registryAt = vm.computeCreateAddress(address(this), nonce);
-        address scoringAt = vm.computeCreateAddress(address(this), nonce + 1);
-        address rewardsAt = vm.computeCreateAddress(address(this), nonce + 2);
-        registry = new TaskRegistry(address(manager), address(staking), scoringAt, rewardsAt, registryConfig());
-        scoring = new Scoring(registryAt, address(staking), rewardsAt, address(randomness));
-        rewards = new Rewards(registryAt, scoringAt, address(staking), address(token), treasury, TIP);
-        require(address(registry) == registryAt && address(scoring) == scoringAt && address(rewards) == rewardsAt);
+        address[5] memory next; // registry, scoring, rewards, appeals, their committee
+        for (uint256 i = 0; i < 5; ++i) {
+            next[i] = vm.computeCreateAddress(address(this), nonce + 1 + i);
+        }
+        address stake = address(staking);
+        bounds = new TaskBounds(address(manager), stake, registryConfig());
+        registry = new TaskRegistry(address(manager), stake, next[1], next[2], next[3], next[4], address(bounds));
+        scoring = new Scoring(next[0], stake, next[2], address(randomness), next[3]);
+        rewards = new Rewards(next[0], next[1], next[3], next[4], stake, address(token), treasury, TIP);
+        appeals = new Appeals(next[0], stake, next[1], next[2], next[4], address(token));
+        committee = new AppealCommittee(next[0], stake, next[2], address(randomness), next[3]);
+        require(address(registry) == next[0] && address(scoring) == next[1] && address(rewards) == next[2]);
+        require(address(appeals) == next[3] && address(committee) == next[4]);
         staking.setDuty(address(registry), true);
-        staking.setDuty(address(scoring), true);
         staking.setDuty(address(rewards), true);
+        staking.setDuty(address(appeals), true);
+        staking.setDuty(address(committee), true);
         require(token.transfer(creator, 1_000_000e18));
         vm.prank(creator);
         token.approve(address(rewards), type(uint256).max);

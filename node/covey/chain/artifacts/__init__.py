@@ -10,7 +10,18 @@ from typing import Any
 
 from covey.chain.errors import Fatal
 
-CONTRACTS = ("AccessManager", "CoveyToken", "Staking", "BeaconRandomness", "TaskRegistry", "Scoring", "Rewards")
+CONTRACTS = (
+    "AccessManager",
+    "CoveyToken",
+    "Staking",
+    "BeaconRandomness",
+    "TaskBounds",
+    "TaskRegistry",
+    "Scoring",
+    "Rewards",
+    "Appeals",
+    "AppealCommittee",
+)
 """What a deployment consists of, in order of deployment."""
 
 

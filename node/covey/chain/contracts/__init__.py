@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from covey.chain.contracts.base import Binding, Call
+from covey.chain.contracts.bounds import Bounds, RegistryConfig
 from covey.chain.contracts.manager import Manager
-from covey.chain.contracts.registry import Entry, Registry, RegistryConfig
+from covey.chain.contracts.registry import Entry, Registry
 from covey.chain.contracts.rewards import Escrow, Rewards
 from covey.chain.contracts.scoring import Scoring
 from covey.chain.contracts.staking import Pool, Staking, StakingConfig, UnbondingEntry
@@ -13,6 +14,7 @@ from covey.chain.contracts.token import Token
 
 __all__ = [
     "Binding",
+    "Bounds",
     "Call",
     "Contracts",
     "Entry",

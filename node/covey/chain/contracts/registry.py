@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass
 
 from covey.chain.contracts.base import Binding, Call
 from covey.chain.units import cvy
-from covey.protocol.types import Outcome, Schedule, TaskParams, TaskState, Windows
+from covey.protocol.types import Outcome, Schedule, TaskParams, TaskState
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +27,6 @@ class Entry:
     def committed(self) -> bool:
         """True once a commitment stands."""
         return any(self.commitment)
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryConfig:
-    """Bounds on what a task may ask for; see ITaskRegistry.RegistryConfig."""
-
-    min_windows: Windows
-    min_bounty: int
-    min_bond: int
-    stake_multiple_bps: int
-    max_entries: int
-    max_target_seats: int
-    max_h: int
-    max_tau: int
 
 
 class Registry(Binding):
@@ -89,14 +75,6 @@ class Registry(Binding):
     def ready_for_seed(self, task_id: int) -> bool:
         """True once everything before the seed is done."""
         return bool(self._read("readyForSeed", task_id))
-
-    def config(self) -> RegistryConfig:
-        """The governed bounds."""
-        return self._read_struct(RegistryConfig, "config")
-
-    def max_task_life(self) -> int:
-        """The longest a task may take, seconds."""
-        return int(self._read("maxTaskLife"))
 
     def paused(self) -> bool:
         """True while creating, entering and enrolling are paused."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from covey.chain.contracts.bounds import Bounds
 from covey.chain.contracts.registry import Registry
 from covey.chain.contracts.rewards import Rewards
 from covey.chain.contracts.scoring import Scoring
@@ -23,6 +24,7 @@ class Contracts:
         self.deployment = deployment
         self.token = Token(rpc, deployment.address("CoveyToken"), block)
         self.staking = Staking(rpc, deployment.address("Staking"), block)
+        self.bounds = Bounds(rpc, deployment.address("TaskBounds"), block)
         self.registry = Registry(rpc, deployment.address("TaskRegistry"), block)
         self.scoring = Scoring(rpc, deployment.address("Scoring"), block)
         self.rewards = Rewards(rpc, deployment.address("Rewards"), block)

@@ -1,0 +1,521 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+
+import {ICommittee} from "./interfaces/ICommittee.sol";
+import {IRandomness} from "./interfaces/IRandomness.sol";
+import {IRewards} from "./interfaces/IRewards.sol";
+import {IStaking} from "./interfaces/IStaking.sol";
+import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
+import {PackedScores} from "./libraries/PackedScores.sol";
+import {Sortition} from "./libraries/Sortition.sol";
+
+/// @title Seed, seats, commit-reveal of packed scores, and the faults that can be proven of them
+/// @dev Nothing is stored per score. A row takes one slot, a page one: the fold of its rows, until it is settled. What the committee
+/// scores, which stake is behind it and what is slashed is the deriving contract's.
+abstract contract Committee is ICommittee {
+    /// @dev One slot: all that a reveal reads and writes.
+    struct Tally {
+        uint40 scoreCommitEnd; // 0: no seed yet
+        uint40 scoreRevealEnd;
+        uint8 number;
+        uint16 entries;
+        uint16 targetSeats; // K
+        uint16 committedRows;
+        uint16 committedSeats;
+        uint16 revealedRows;
+        uint16 revealedSeats;
+        uint16 settledPages;
+        uint40 settledAt;
+    }
+
+    /// @dev One slot: the rest of the terms, and when the seed comes and came.
+    struct Terms {
+        uint48 target;
+        uint40 seedAt;
+        uint88 totalEarmarked; // S
+        uint16 h;
+        uint16 tau;
+        uint16 floorScore;
+        uint8 power;
+        uint24 appeal;
+    }
+
+    struct RoundData {
+        Tally tally;
+        Terms terms;
+        bytes32 seed;
+    }
+
+    /// @dev One slot. 28 bytes of a hash bind: a second preimage costs 2^224 hashes, a collision of one's own 2^112.
+    struct RowData {
+        bytes28 commitment; // once revealed: of the words alone, by which they can be shown again
+        uint16 seats;
+        uint16 mark; // NONE, COMMITTED, ABSTAINED, FIRST_REVEALED + index of reveal, UNREVEALED or ABSENT
+    }
+
+    uint16 internal constant NONE = 0;
+    uint16 internal constant COMMITTED = 1;
+    uint16 internal constant ABSTAINED = 2;
+    uint16 internal constant FIRST_REVEALED = 3;
+    uint16 internal constant UNREVEALED = 0xfffe; // reported; no index of reveal comes near
+    uint16 internal constant ABSENT = 0xffff;
+
+    uint256 internal constant BPS = 10_000;
+    /// @notice What a fault costs, 1/10000 of the earmark.
+    uint256 public constant ABSENT_BPS = 100;
+    uint256 public constant UNREVEALED_BPS = 500;
+
+    ITaskRegistry public immutable registry;
+    IStaking public immutable staking;
+    IRewards public immutable rewards;
+    IRandomness public immutable randomness;
+
+    /// @dev The round that is running, or was the last.
+    mapping(uint256 taskId => RoundData) internal _rounds;
+    /// @dev The rounds before it, by key.
+    mapping(uint256 key => RoundData) internal _past;
+    // Rows, pages and losses are filed by task and round number, so that a second committee shares nothing with the one before.
+    mapping(uint256 key => mapping(address operator => RowData)) internal _rows;
+    /// @dev The fold of a page's rows until it is settled; the deriving contract's from then on.
+    mapping(uint256 key => mapping(uint256 page => bytes32)) internal _pages;
+    /// @dev Losses, eight to a word: the row revealed i-th at bits 32·(i mod 8) of word i / 8. A sum is below 2^15 · 2^12.
+    mapping(uint256 key => mapping(uint256 slot => uint256)) internal _losses;
+
+    constructor(address registry_, address staking_, address rewards_, address randomness_) {
+        if (registry_ == address(0) || staking_ == address(0) || rewards_ == address(0) || randomness_ == address(0)) {
+            revert ScoringZeroAddress();
+        }
+        registry = ITaskRegistry(registry_);
+        staking = IStaking(staking_);
+        rewards = IRewards(rewards_);
+        randomness = IRandomness(randomness_);
+    }
+
+    // ------------------------------------------------------------------ seed
+
+    /// @inheritdoc ICommittee
+    function requestSeed(uint256 taskId) external {
+        RoundData storage round = _rounds[taskId];
+        Terms memory terms = round.terms;
+        ITaskRegistry.ScoringTerms memory given = _given(taskId);
+        if (terms.target == 0) {
+            if (given.totalEarmarked == 0 || !_isReady(taskId)) revert ScoringNotReady(taskId);
+            terms.totalEarmarked = uint88(given.totalEarmarked); // the registry keeps 88 bits
+            terms.h = given.h;
+            terms.tau = given.tau;
+            terms.floorScore = given.floorScore;
+            terms.power = given.power;
+            terms.appeal = uint24(given.appeal); // the registry keeps 24 bits
+            round.tally.entries = given.entries;
+            round.tally.targetSeats = given.targetSeats;
+        } else {
+            if (terms.seedAt != 0) revert ScoringSeedFixed(taskId);
+            _checkOpen(taskId);
+            if (!randomness.isLost(terms.target)) revert ScoringSeedPending(taskId, terms.target);
+        }
+        _scoreWindows(taskId, given);
+        terms.target = SafeCast.toUint48(randomness.request());
+        round.terms = terms;
+        emit SeedRequested(taskId, round.tally.number, terms.target, terms.totalEarmarked);
+        rewards.tip(taskId, msg.sender);
+    }
+
+    /// @inheritdoc ICommittee
+    function fixSeed(uint256 taskId, bytes calldata proof) external {
+        RoundData storage round = _rounds[taskId];
+        Terms memory terms = round.terms;
+        if (terms.target == 0) revert ScoringNoSeed(taskId);
+        if (terms.seedAt != 0) revert ScoringSeedFixed(taskId);
+        _checkOpen(taskId);
+        (uint40 commitEnd, uint40 revealEnd) = _scoreWindows(taskId, _given(taskId));
+        bytes32 seed = randomness.reveal(terms.target, proof);
+        round.seed = seed;
+        round.terms.seedAt = uint40(block.timestamp);
+        round.tally.scoreCommitEnd = commitEnd;
+        round.tally.scoreRevealEnd = revealEnd;
+        emit SeedFixed(taskId, round.tally.number, seed, commitEnd, revealEnd);
+        rewards.tip(taskId, msg.sender);
+    }
+
+    // ------------------------------------------------------------------ validators
+
+    /// @inheritdoc ICommittee
+    function commitScores(uint256 taskId, address operator, bytes32 commitment) external {
+        RoundData storage round = _rounds[taskId];
+        Tally memory tally = round.tally;
+        (RowData storage row, uint16 seats,) = _takeSeat(taskId, round, tally, operator);
+        if (_isFull(tally, seats)) revert ScoringFull(taskId);
+        // Not full: both sums fit.
+        unchecked {
+            round.tally.committedRows = tally.committedRows + 1;
+            round.tally.committedSeats = tally.committedSeats + seats;
+        }
+        row.commitment = bytes28(commitment);
+        row.seats = seats;
+        row.mark = COMMITTED;
+        emit ScoresCommitted(taskId, tally.number, operator, seats, commitment);
+    }
+
+    /// @inheritdoc ICommittee
+    function abstain(uint256 taskId, address operator) external {
+        RoundData storage round = _rounds[taskId];
+        Tally memory tally = round.tally;
+        (RowData storage row, uint16 seats, uint256 stake) = _takeSeat(taskId, round, tally, operator);
+        row.seats = seats;
+        row.mark = ABSTAINED;
+        _leave(taskId, tally.number, stake);
+        emit Abstained(taskId, tally.number, operator, seats);
+    }
+
+    /// @inheritdoc ICommittee
+    function revealScores(
+        uint256 taskId,
+        address operator,
+        uint256[] calldata words,
+        bytes32 evidenceDigest,
+        bytes32 salt
+    ) external {
+        Tally storage tally = _rounds[taskId].tally;
+        if (block.timestamp < tally.scoreCommitEnd || block.timestamp >= tally.scoreRevealEnd) {
+            revert ScoringWindowClosed(taskId, "scoreReveal");
+        }
+        uint8 number = tally.number;
+        uint256 key = _key(taskId, number);
+        RowData storage row = _rows[key][operator];
+        if (row.mark != COMMITTED) revert ScoringNotCommitted(taskId, operator);
+        uint256 count = PackedScores.wordCount(tally.entries);
+        if (words.length != count) revert ScoringBadLength(words.length, count);
+        bytes32 wordsHash = PackedScores.hashWords(words, 0, count);
+        bytes32 commitment = keccak256(
+            abi.encode(block.chainid, address(this), taskId, uint256(number), operator, wordsHash, evidenceDigest, salt)
+        );
+        if (bytes28(commitment) != row.commitment) revert ScoringBadReveal(taskId, operator);
+        uint256 bad = _firstBadWord(taskId, words, tally.entries);
+        if (bad != count) revert ScoringBadWord(bad);
+
+        uint16 seats = row.seats;
+        uint16 index = tally.revealedRows;
+        uint256 width = PackedScores.pageWords(tally.committedRows);
+        // Revealed rows and seats are among the committed, which fit.
+        unchecked {
+            (tally.revealedRows, tally.revealedSeats) = (index + 1, tally.revealedSeats + seats);
+            (row.commitment, row.mark) = (bytes28(wordsHash), FIRST_REVEALED + index);
+        }
+        _foldPages(_pages[key], width, PackedScores.head(operator, seats), words, wordsHash);
+        emit ScoresRevealed(taskId, number, operator, seats, index, evidenceDigest, words);
+    }
+
+    // ------------------------------------------------------------------ faults
+
+    /// @inheritdoc ICommittee
+    function reportAbsent(uint256 taskId, uint8 number, address operator) external {
+        RoundData storage round = _round(taskId, number);
+        Tally memory tally = round.tally;
+        if (tally.scoreCommitEnd == 0) revert ScoringNoSeed(taskId);
+        if (block.timestamp < tally.scoreCommitEnd) revert ScoringWindowOpen(taskId, tally.scoreCommitEnd);
+        RowData storage row = _rows[_key(taskId, number)][operator];
+        if (row.mark != NONE) revert ScoringNoFault(taskId, operator);
+        (uint16 seats, uint256 stake) = _draw(taskId, round, number, tally.targetSeats, operator);
+        if (seats == 0) revert ScoringNoSeat(taskId, operator);
+        // A full committee may have refused it.
+        if (_isFull(tally, seats)) revert ScoringFull(taskId);
+        row.seats = seats;
+        row.mark = ABSENT;
+        _leave(taskId, number, stake);
+        uint256 taken = _slash(taskId, operator, ABSENT_BPS);
+        emit FaultReported(taskId, number, operator, Fault.Absent, msg.sender, taken);
+    }
+
+    /// @inheritdoc ICommittee
+    function reportUnrevealed(uint256 taskId, uint8 number, address operator) external {
+        Tally memory tally = _round(taskId, number).tally;
+        RowData storage row = _rows[_key(taskId, number)][operator];
+        if (row.mark != COMMITTED) revert ScoringNoFault(taskId, operator);
+        if (block.timestamp < tally.scoreRevealEnd) revert ScoringWindowOpen(taskId, tally.scoreRevealEnd);
+        row.mark = UNREVEALED;
+        _leave(taskId, number, _stakeOf(taskId, number, operator));
+        uint256 taken = _slash(taskId, operator, UNREVEALED_BPS);
+        emit FaultReported(taskId, number, operator, Fault.Unrevealed, msg.sender, taken);
+    }
+
+    // ------------------------------------------------------------------ views
+
+    /// @inheritdoc ICommittee
+    function roundOf(uint256 taskId) external view returns (Round memory) {
+        return _view(_rounds[taskId]);
+    }
+
+    /// @inheritdoc ICommittee
+    function roundAt(uint256 taskId, uint8 number) external view returns (Round memory) {
+        return _view(_round(taskId, number));
+    }
+
+    /// @inheritdoc ICommittee
+    function rowOf(uint256 taskId, address operator) external view returns (Row memory) {
+        return _row(_currentKey(taskId), operator);
+    }
+
+    /// @inheritdoc ICommittee
+    function rowAt(uint256 taskId, uint8 number, address operator) external view returns (Row memory) {
+        return _row(_key(taskId, number), operator);
+    }
+
+    /// @inheritdoc ICommittee
+    function seatsOf(uint256 taskId, address operator) external view returns (uint16) {
+        return seatsAt(taskId, _rounds[taskId].tally.number, operator);
+    }
+
+    /// @inheritdoc ICommittee
+    function seatsAt(uint256 taskId, uint8 number, address operator) public view returns (uint16 seats) {
+        RoundData storage round = _round(taskId, number);
+        if (round.tally.scoreCommitEnd == 0) revert ScoringNoSeed(taskId);
+        (seats,) = _draw(taskId, round, number, round.tally.targetSeats, operator);
+    }
+
+    /// @inheritdoc ICommittee
+    function accumulatorOf(uint256 taskId, uint256 page) external view returns (bytes32) {
+        if (page < _rounds[taskId].tally.settledPages) return 0;
+        return _pages[_currentKey(taskId)][page];
+    }
+
+    /// @inheritdoc ICommittee
+    function lossOf(uint256 taskId, uint32 index) public view returns (uint32) {
+        return uint32(_losses[_currentKey(taskId)][index / 8] >> (32 * (index % 8)));
+    }
+
+    /// @inheritdoc ICommittee
+    function owesFault(uint256 taskId, address operator) public view returns (bool) {
+        uint8 current = _rounds[taskId].tally.number; // 0 or 1
+        for (uint8 number = 0; number <= current; ++number) {
+            RoundData storage round = _round(taskId, number);
+            Tally memory tally = round.tally;
+            if (tally.scoreCommitEnd == 0) continue;
+            uint16 mark = _rows[_key(taskId, number)][operator].mark;
+            if (mark == COMMITTED) return true;
+            if (mark != NONE) continue;
+            (uint16 seats,) = _draw(taskId, round, number, tally.targetSeats, operator);
+            if (seats != 0 && !_isFull(tally, seats)) return true;
+        }
+        return false;
+    }
+
+    // ------------------------------------------------------------------ what deriving contracts say
+
+    /// @dev Terms of the round that is to be seeded.
+    function _given(uint256 taskId) internal view virtual returns (ITaskRegistry.ScoringTerms memory);
+
+    /// @dev Whether everything before the seed is done.
+    function _isReady(uint256 taskId) internal view virtual returns (bool);
+
+    /// @dev Reverts once the committee's work is over.
+    function _checkOpen(uint256 taskId) internal view virtual;
+
+    /// @dev The stake by which an operator is drawn in a round; 0: not at all.
+    function _stakeOf(uint256 taskId, uint8 number, address operator) internal view virtual returns (uint256);
+
+    /// @dev Index of a row's first malformed word, or the number of words.
+    function _firstBadWord(uint256 taskId, uint256[] calldata words, uint256 entries)
+        internal
+        view
+        virtual
+        returns (uint256);
+
+    /// @dev An operator abstained, or is found to have failed: a next committee is drawn without it.
+    function _leave(uint256 taskId, uint8 number, uint256 stake) internal virtual;
+
+    /// @dev Slash a share of the operator's stake behind the committee, within the cap on absences; the caller is the reporter.
+    function _slash(uint256 taskId, address operator, uint256 bps) internal virtual returns (uint256 taken);
+
+    // ------------------------------------------------------------------ keys and checks
+
+    function _key(uint256 taskId, uint8 number) internal pure returns (uint256) {
+        return (taskId << 8) | number;
+    }
+
+    function _currentKey(uint256 taskId) internal view returns (uint256) {
+        return _key(taskId, _rounds[taskId].tally.number);
+    }
+
+    /// @dev A round that never was is empty: it has no seed.
+    function _round(uint256 taskId, uint8 number) private view returns (RoundData storage) {
+        return number == _rounds[taskId].tally.number ? _rounds[taskId] : _past[_key(taskId, number)];
+    }
+
+    /// @dev Ends of the score windows were the seed fixed now.
+    function _scoreWindows(uint256 taskId, ITaskRegistry.ScoringTerms memory terms)
+        private
+        view
+        returns (uint40 commitEnd, uint40 revealEnd)
+    {
+        commitEnd = uint40(block.timestamp) + terms.scoreCommit;
+        revealEnd = commitEnd + terms.scoreReveal;
+        // Validators shall not work on what would expire before it could be paid.
+        if (uint256(revealEnd) + terms.appeal > terms.expiresAt) revert ScoringWindowClosed(taskId, "seed");
+    }
+
+    /// @dev Checks seed, window, signer, seat, and that the operator has done nothing in this round yet. Returns its row, seats, stake.
+    function _takeSeat(uint256 taskId, RoundData storage round, Tally memory tally, address operator)
+        private
+        view
+        returns (RowData storage row, uint16 seats, uint256 stake)
+    {
+        if (tally.scoreCommitEnd == 0) revert ScoringNoSeed(taskId);
+        if (block.timestamp >= tally.scoreCommitEnd) revert ScoringWindowClosed(taskId, "scoreCommit");
+        if (staking.signerOf(operator) != msg.sender) revert ScoringNotSigner(msg.sender, operator);
+        row = _rows[_key(taskId, tally.number)][operator];
+        if (row.mark != NONE) revert ScoringAlreadyCommitted(taskId, operator);
+        (seats, stake) = _draw(taskId, round, tally.number, tally.targetSeats, operator);
+        if (seats == 0) revert ScoringNoSeat(taskId, operator);
+    }
+
+    function _draw(uint256 taskId, RoundData storage round, uint8 number, uint16 targetSeats, address operator)
+        private
+        view
+        returns (uint16 seats, uint256 stake)
+    {
+        stake = _stakeOf(taskId, number, operator);
+        if (stake == 0) return (0, 0);
+        bytes32 draw =
+            keccak256(abi.encode(block.chainid, address(this), taskId, uint256(number), round.seed, operator));
+        // At most K + 1.
+        seats = uint16(Sortition.seats(draw, stake, round.terms.totalEarmarked, targetSeats));
+    }
+
+    /// @dev Whether a row with these seats has no place. With at most 1,023 seats expected neither bound is ever met; were it, the
+    /// settlement's lanes would overflow.
+    function _isFull(Tally memory tally, uint16 seats) private pure returns (bool) {
+        return
+            tally.committedRows >= PackedScores.MAX_ROWS
+                || uint256(tally.committedSeats) + seats > PackedScores.MAX_SEATS;
+    }
+
+    /// @dev No reveal can come any more: the window is over, or commits are closed and all committed rows are revealed.
+    function _checkRevealsOver(uint256 taskId, Tally memory tally) internal view {
+        if (tally.scoreCommitEnd == 0) revert ScoringNoSeed(taskId);
+        uint40 until = tally.committedRows == tally.revealedRows ? tally.scoreCommitEnd : tally.scoreRevealEnd;
+        if (block.timestamp < until) revert ScoringWindowOpen(taskId, until);
+    }
+
+    function _quorum(Tally memory tally) internal pure returns (bool) {
+        uint256 doubled = 2 * uint256(tally.revealedSeats);
+        return doubled > tally.committedSeats && doubled > tally.targetSeats;
+    }
+
+    function _pageCount(Tally memory tally) internal pure returns (uint256) {
+        uint256 width = PackedScores.pageWords(tally.committedRows);
+        return (PackedScores.wordCount(tally.entries) + width - 1) / width;
+    }
+
+    function _view(RoundData storage round) private view returns (Round memory) {
+        Terms memory terms = round.terms;
+        Tally memory tally = round.tally;
+        bool committed = tally.committedRows != 0;
+        return Round({
+            number: tally.number,
+            target: terms.target,
+            seed: round.seed,
+            seedAt: terms.seedAt,
+            scoreCommitEnd: tally.scoreCommitEnd,
+            scoreRevealEnd: tally.scoreRevealEnd,
+            committedRows: tally.committedRows,
+            committedSeats: tally.committedSeats,
+            revealedRows: tally.revealedRows,
+            revealedSeats: tally.revealedSeats,
+            pageWords: committed ? uint16(PackedScores.pageWords(tally.committedRows)) : 0,
+            pages: committed ? uint16(_pageCount(tally)) : 0,
+            settledPages: tally.settledPages,
+            settledAt: tally.settledAt
+        });
+    }
+
+    function _row(uint256 key, address operator) private view returns (Row memory row) {
+        RowData memory data = _rows[key][operator];
+        row.commitment = data.commitment;
+        row.seats = data.seats;
+        if (data.mark == ABSENT) {
+            row.status = RowStatus.Absent;
+        } else if (data.mark == UNREVEALED) {
+            row.status = RowStatus.Unrevealed;
+        } else if (data.mark >= FIRST_REVEALED) {
+            row.status = RowStatus.Revealed;
+            row.index = data.mark - FIRST_REVEALED;
+        } else {
+            row.status = RowStatus(data.mark);
+        }
+    }
+
+    function _isRevealed(uint16 mark) internal pure returns (bool) {
+        return mark >= FIRST_REVEALED && mark < UNREVEALED;
+    }
+
+    // ------------------------------------------------------------------ rows and pages
+
+    function _foldPages(
+        mapping(uint256 => bytes32) storage pages,
+        uint256 width,
+        uint256 head,
+        uint256[] calldata words,
+        bytes32 wordsHash
+    ) private {
+        uint256 count = words.length;
+        if (count <= width) {
+            // One page: its hash is the row's, which the commitment check has computed.
+            pages[0] = PackedScores.fold(pages[0], head, wordsHash);
+            return;
+        }
+        uint256 page = 0;
+        for (uint256 from = 0; from < count; from += width) {
+            uint256 size = count - from < width ? count - from : width;
+            pages[page] = PackedScores.fold(pages[page], head, PackedScores.hashWords(words, from, size));
+            ++page;
+        }
+    }
+
+    /// @dev Check a page's rows and medians. Returns two words a row: its seats, its loss in this page.
+    function _checkPage(
+        uint256 taskId,
+        uint256 key,
+        Tally memory tally,
+        Terms memory terms,
+        uint256 page,
+        uint256[] calldata rows,
+        uint256[] calldata medians,
+        uint256[] calldata words
+    ) internal view returns (uint256[] memory table) {
+        if (page < tally.settledPages) revert ScoringPageSettled(taskId, page);
+        uint256 width = PackedScores.pageWords(tally.committedRows);
+        uint256 all = PackedScores.wordCount(tally.entries);
+        if (page > tally.settledPages || page * width >= all) revert ScoringBadPage(taskId, page);
+        if (width > all - page * width) width = all - page * width;
+        if (medians.length != width) revert ScoringBadLength(medians.length, width);
+        if (rows.length != tally.revealedRows) revert ScoringBadLength(rows.length, tally.revealedRows);
+        if (words.length != rows.length * width) revert ScoringBadLength(words.length, rows.length * width);
+        if (PackedScores.foldRows(rows, words, width) != _pages[key][page]) revert ScoringBadRows(taskId, page);
+        uint256 bad;
+        (table, bad) = PackedScores.measure(rows, medians, words, terms.h, terms.tau, tally.revealedSeats);
+        if (bad != width) revert ScoringBadMedian(taskId, page * width + bad);
+    }
+
+    /// @dev Add a page's losses to those of the pages before, and return the sums as stored.
+    function _addLosses(mapping(uint256 => uint256) storage stored, uint256[] memory table, bool more)
+        internal
+        returns (uint256[] memory losses)
+    {
+        uint256 rows = table.length / 2;
+        losses = new uint256[]((rows + 7) / 8);
+        for (uint256 i = 0; i < rows; ++i) {
+            losses[i / 8] |= table[2 * i + 1] << (32 * (i % 8));
+        }
+        for (uint256 slot = 0; slot < losses.length; ++slot) {
+            if (more) losses[slot] += stored[slot]; // lane-wise: no sum reaches 2^32
+            stored[slot] = losses[slot];
+        }
+    }
+
+    /// @dev Loss of the i-th row.
+    function _loss(uint256[] memory losses, uint256 i) internal pure returns (uint256) {
+        return uint32(losses[i / 8] >> (32 * (i % 8)));
+    }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+
+import {IStaking} from "./interfaces/IStaking.sol";
+import {ITaskBounds} from "./interfaces/ITaskBounds.sol";
+import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
+
+/// @title TaskBounds: what a task may ask for
+contract TaskBounds is ITaskBounds, AccessManaged {
+    uint256 private constant MAX_ENTRIES = 32_768;
+    uint256 private constant MAX_TARGET_SEATS = 1023;
+    uint256 private constant MAX_H = 0x3fff;
+    uint256 private constant MAX_TAU = 0x0fff;
+    /// @dev Of a sealed task: scores are slashed beyond 8h, and honest ones differ by rounding alone.
+    uint256 private constant MIN_SEALED_H = 8;
+    /// @dev Bounds the pages of a task, and with them the gas of a reveal: about entries * seats / 61,440.
+    uint256 private constant MAX_SCORES = 1 << 22;
+    uint256 private constant BPS = 10_000;
+
+    /// @inheritdoc ITaskBounds
+    uint40 public immutable maxTaskLife;
+
+    ITaskRegistry.RegistryConfig private _config;
+
+    /// @param authority AccessManager that says who may set bounds
+    /// @param staking must be deployed already: its maxTaskLife is read here
+    constructor(address authority, address staking, ITaskRegistry.RegistryConfig memory config_)
+        AccessManaged(authority)
+    {
+        maxTaskLife = IStaking(staking).maxTaskLife();
+        _setConfig(config_);
+    }
+
+    /// @inheritdoc ITaskBounds
+    function setConfig(ITaskRegistry.RegistryConfig calldata value) external restricted {
+        _setConfig(value);
+    }
+
+    /// @inheritdoc ITaskBounds
+    function config() external view returns (ITaskRegistry.RegistryConfig memory) {
+        return _config;
+    }
+
+    /// @inheritdoc ITaskBounds
+    function bountyLimit(uint256 stake) external view returns (uint256) {
+        uint256 multiple = _config.stakeMultipleBps;
+        return multiple == 0 ? type(uint256).max : stake * BPS / multiple;
+    }
+
+    /// @inheritdoc ITaskBounds
+    function check(ITaskRegistry.TaskParams calldata p) external view {
+        ITaskRegistry.RegistryConfig storage c = _config;
+        if (p.specDigest == 0) revert ITaskRegistry.RegistryBadParam("specDigest");
+        // Nothing aggregates a federated round yet.
+        if (p.kind != ITaskRegistry.Kind.Arena) revert ITaskRegistry.RegistryBadParam("kind");
+        bool isSealed = p.evaluation == ITaskRegistry.Evaluation.Sealed;
+        if (isSealed == (p.sealedCommitment == 0)) revert ITaskRegistry.RegistryBadParam("sealedCommitment");
+        if (p.validatorBps == 0 || p.validatorBps >= BPS) revert ITaskRegistry.RegistryBadParam("validatorBps");
+        if (p.targetSeats == 0 || p.targetSeats > c.maxTargetSeats) {
+            revert ITaskRegistry.RegistryBadParam("targetSeats");
+        }
+        if (p.floorScore == 0 || p.floorScore >= 0x7fff) revert ITaskRegistry.RegistryBadParam("floorScore");
+        if (p.h > c.maxH || (isSealed && p.h < MIN_SEALED_H)) revert ITaskRegistry.RegistryBadParam("h");
+        if (p.tau == 0 || p.tau > c.maxTau) revert ITaskRegistry.RegistryBadParam("tau");
+        if (p.power == 0 || p.power > 3) revert ITaskRegistry.RegistryBadParam("power");
+        if (p.maxEntries == 0 || p.maxEntries > c.maxEntries || uint256(p.maxEntries) * p.targetSeats > MAX_SCORES) {
+            revert ITaskRegistry.RegistryBadParam("maxEntries");
+        }
+        if (p.bounty < c.minBounty || p.bounty > type(uint88).max) revert ITaskRegistry.RegistryBadParam("bounty");
+        if (p.bond < c.minBond || p.bond > type(uint88).max) revert ITaskRegistry.RegistryBadParam("bond");
+        // Four times the fee, the most an entry pays, fits too.
+        if (p.entryFee > type(uint88).max / 4) revert ITaskRegistry.RegistryBadParam("entryFee");
+        if (p.minStake == 0 || p.minStake > type(uint88).max) revert ITaskRegistry.RegistryBadParam("minStake");
+        uint256 least = (uint256(p.bounty) * c.stakeMultipleBps + BPS - 1) / BPS;
+        if (p.minStake < least) revert ITaskRegistry.RegistryStakeMultipleTooLow(p.minStake, least);
+        _checkWindows(p.windows, c.minWindows, isSealed);
+    }
+
+    function _checkWindows(ITaskRegistry.Windows calldata w, ITaskRegistry.Windows memory least, bool isSealed)
+        private
+        view
+    {
+        _checkWindow("entryCommit", w.entryCommit, least.entryCommit);
+        _checkWindow("enrol", w.enrol, least.enrol);
+        _checkWindow("entryReveal", w.entryReveal, least.entryReveal);
+        _checkWindow("scoreCommit", w.scoreCommit, least.scoreCommit);
+        _checkWindow("scoreReveal", w.scoreReveal, least.scoreReveal);
+        _checkWindow("settle", w.settle, least.settle);
+        if (isSealed) {
+            _checkWindow("open", w.open, least.open);
+            _checkWindow("appeal", w.appeal, least.appeal);
+        } else {
+            // There is nothing to open, and no right answer to appeal to.
+            if (w.open != 0) revert ITaskRegistry.RegistryBadParam("open");
+            if (w.appeal != 0) revert ITaskRegistry.RegistryBadParam("appeal");
+        }
+        uint256 scoring = uint256(w.scoreCommit) + w.scoreReveal + w.settle;
+        // A second committee takes as long as the first; an appeal its window, enrolment, as long again, and a time for reports.
+        uint256 life = uint256(w.entryCommit) + w.enrol + w.entryReveal + w.open + 2 * scoring;
+        if (isSealed) life += 2 * uint256(w.appeal) + w.enrol + scoring;
+        if (life > maxTaskLife) revert ITaskRegistry.RegistryTaskTooLong(life, maxTaskLife);
+    }
+
+    function _checkWindow(bytes32 name, uint32 given, uint32 least) private pure {
+        // A window of no length would let two steps race.
+        if (given < least || given == 0) {
+            revert ITaskRegistry.RegistryWindowTooShort(name, given, least == 0 ? 1 : least);
+        }
+        if (given > type(uint24).max) revert ITaskRegistry.RegistryBadParam(name);
+    }
+
+    function _setConfig(ITaskRegistry.RegistryConfig memory c) private {
+        if (c.minBounty == 0 || c.minBounty > type(uint88).max) revert ITaskRegistry.RegistryBadParam("minBounty");
+        if (c.minBond > type(uint88).max) revert ITaskRegistry.RegistryBadParam("minBond");
+        if (c.maxEntries == 0 || c.maxEntries > MAX_ENTRIES) revert ITaskRegistry.RegistryBadParam("maxEntries");
+        if (c.maxTargetSeats == 0 || c.maxTargetSeats > MAX_TARGET_SEATS) {
+            revert ITaskRegistry.RegistryBadParam("maxTargetSeats");
+        }
+        if (c.maxH > MAX_H) revert ITaskRegistry.RegistryBadParam("maxH");
+        if (c.maxTau == 0 || c.maxTau > MAX_TAU) revert ITaskRegistry.RegistryBadParam("maxTau");
+        _config = c;
+        emit ConfigSet(c);
+    }
+}
