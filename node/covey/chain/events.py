@@ -11,7 +11,7 @@ from eth_hash.auto import keccak
 from covey.chain import artifacts
 from covey.chain.contracts.base import struct
 from covey.chain.errors import Unreachable
-from covey.chain.layout import Layout
+from covey.chain.layout import Decoder, layout_of
 from covey.chain.reverts import signature
 from covey.protocol.types import Schedule, TaskParams
 
@@ -34,8 +34,8 @@ class Event(NamedTuple):
 
 class _Decoder(NamedTuple):
     name: str
-    topics: Layout
-    data: Layout
+    topics: Decoder
+    data: Decoder
 
 
 @cache
@@ -45,14 +45,28 @@ def _decoders(contract: str) -> dict[str, _Decoder]:
     for item in artifacts.load(contract).abi:
         if item["type"] != "event" or item["anonymous"]:
             continue
-        indexed = [c for c in item["inputs"] if c["indexed"]]
+        indexed = [_as_topic(c) for c in item["inputs"] if c["indexed"]]
         plain = [c for c in item["inputs"] if not c["indexed"]]
-        try:
-            decoder = _Decoder(item["name"], Layout(indexed), Layout(plain))
-        except NotImplementedError:
-            continue  # of a contract that is deployed as it is and whose events nobody here reads
-        found["0x" + keccak(signature(item).encode()).hex()] = decoder
+        topic = "0x" + keccak(signature(item).encode()).hex()
+        found[topic] = _Decoder(item["name"], layout_of(indexed), layout_of(plain))
     return found
+
+
+def _as_topic(component: dict[str, Any]) -> dict[str, Any]:
+    """What does not fit into a word is its hash in a topic."""
+    kind: str = component["type"]
+    fits = not kind.endswith("]") and kind not in ("tuple", "bytes", "string")
+    return component if fits else {"name": component["name"], "type": "bytes32"}
+
+
+NOT_FOLLOWED = ("AccessManager", "CoveyToken")
+"""Contracts whose events say nothing about tasks and pools."""
+
+
+@cache
+def followed() -> tuple[str, ...]:
+    """Contracts whose events rebuild the state of tasks and pools: all that ship and emit any, but `NOT_FOLLOWED`."""
+    return tuple(name for name in artifacts.CONTRACTS if name not in NOT_FOLLOWED and _decoders(name))
 
 
 def topic_of(contract: str, name: str) -> str:
@@ -74,9 +88,6 @@ class EventReader:
         contracts: artifact name to address; only these are decoded.
     """
 
-    FOLLOWED = ("Staking", "TaskRegistry", "Scoring", "Rewards")
-    """Contracts whose events rebuild the state of tasks and pools."""
-
     def __init__(self, contracts: Mapping[str, str]) -> None:
         self.addresses = sorted(address.lower() for address in contracts.values())
         self._by_address = {address.lower(): (name, _decoders(name)) for name, address in contracts.items()}
@@ -84,7 +95,7 @@ class EventReader:
     @classmethod
     def of(cls, deployment: Deployment) -> EventReader:
         """A reader of what a node follows."""
-        return cls({name: deployment.address(name) for name in cls.FOLLOWED})
+        return cls({name: deployment.address(name) for name in followed()})
 
     def read(self, log: dict[str, Any]) -> Event | None:
         """The event in a raw JSON-RPC log; None where it is none of ours.

@@ -1,17 +1,19 @@
-"""Decoders for the static parts of event data, compiled once an event from its ABI.
+"""Decoders for event data, compiled once an event from its ABI.
 
-Our events hold static values, structs of static values and ``uint256[]``; each static value is one 32-byte word, so
-`struct` unpacks the whole head in one call (ABI specification, "Formal Specification of the Encoding"). eth_abi walks
-the same bytes value by value in Python and is an order of magnitude slower; tests hold the two against each other.
+Nearly all of our events hold static values, structs of static values, and arrays or bytes beside them. Each static
+value is one 32-byte word, so `struct` unpacks the whole head in one call (ABI specification, "Formal Specification of
+the Encoding"). eth_abi walks the same bytes value by value in Python and is an order of magnitude slower; tests hold
+the two against each other, and what has no fast layout here goes through eth_abi.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from enum import Enum
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from eth_utils.address import to_checksum_address
 
@@ -25,6 +27,15 @@ def address_of(raw: bytes) -> str:
     return str(to_checksum_address(raw))
 
 
+def canonical_type(component: dict[str, Any]) -> str:
+    """The canonical ABI type of a parameter, structs as tuples."""
+    kind: str = component["type"]
+    if kind.startswith("tuple"):
+        inner = ",".join(canonical_type(inner) for inner in component["components"])
+        return f"({inner}){kind[len('tuple') :]}"
+    return kind
+
+
 def _hex(raw: bytes) -> str:
     return "0x" + raw.hex()
 
@@ -33,86 +44,173 @@ def _unsigned(raw: bytes) -> int:
     return int.from_bytes(raw, "big")
 
 
-class _Array(Enum):
-    """Marks a ``uint256[]``: the head holds its offset."""
-
-    OF_WORDS = "uint256[]"
+def _signed(raw: bytes) -> int:
+    return int.from_bytes(raw, "big", signed=True)
 
 
-Convert = Callable[[Any], Any] | _Array | None
+Read = Callable[[Any], Any] | None
 """From what `struct` unpacks to the value; None leaves it as it is."""
 
 
-def _static(kind: str) -> tuple[str, Convert]:
-    """`struct` format and conversion of one static type."""
+def _static(kind: str) -> tuple[str, Read] | None:
+    """`struct` format and conversion of one static type; None where it has none."""
     if kind == "address":
         return "12x20s", address_of
     if kind == "bool":
         return "31x?", None
-    if kind == "bytes32":
-        return "32s", _hex
-    if kind.startswith("uint"):
-        return ("24xQ", None) if int(kind[4:]) <= _NATIVE_BITS else ("32s", _unsigned)
-    raise NotImplementedError(f"no decoder for {kind} in an event")
+    matched = re.fullmatch(r"(bytes|uint|int)(\d+)", kind)
+    if matched is None:
+        return None
+    size = int(matched[2])
+    if matched[1] == "bytes":
+        return f"{size}s{_WORD - size}x", _hex
+    if size <= _NATIVE_BITS:
+        return ("24xQ" if matched[1] == "uint" else "24xq"), None
+    return "32s", _unsigned if matched[1] == "uint" else _signed
+
+
+@dataclass(frozen=True, slots=True)
+class _Tail:
+    """A value behind the head, which holds its offset."""
+
+    read: Callable[[bytes, int], Any]
+
+
+def _tail(kind: str) -> _Tail | None:
+    """A reader of ``bytes``, ``string`` or an array of a static type."""
+    if kind == "bytes":
+        return _Tail(lambda data, offset: _hex(_blob(data, offset)))
+    if kind == "string":
+        return _Tail(lambda data, offset: _blob(data, offset).decode(errors="replace"))
+    if kind.endswith("[]"):
+        static = _static(kind[:-2])
+        if static is not None:
+            item, read = struct.Struct(">" + static[0]), static[1]
+            return _Tail(lambda data, offset: _array(data, offset, item, read))
+    return None
+
+
+class Decoder(Protocol):
+    """Decodes a sequence of ABI parameters."""
+
+    def decode(self, data: bytes) -> dict[str, Any]:
+        """The values by name; structs as dicts, arrays as lists, bytes as 0x hex, addresses checksummed, so that the
+        result goes into JSON as it is.
+
+        Raises:
+            ValueError: the data do not hold such values.
+        """
 
 
 class Layout:
-    """Decodes a sequence of ABI parameters to a dict by name; structs become dicts, ``uint256[]`` lists.
+    """A `Decoder` for parameters whose head `struct` can unpack.
 
-    bytes32 become 0x-prefixed hex, addresses checksummed hex, so that the result goes into JSON as it is.
+    Raises:
+        NotImplementedError: there is one that it cannot.
     """
 
     def __init__(self, components: Sequence[dict[str, Any]]) -> None:
         formats: list[str] = []
-        self._converts: list[Convert] = []
-        self._shape = tuple(self._add(component, formats) for component in components)
+        self._reads: list[Read | _Tail] = []
+        self._shape = tuple(self._add(component, formats, inside=False) for component in components)
         self._struct = struct.Struct(">" + "".join(formats))
 
-    def _add(self, component: dict[str, Any], formats: list[str]) -> tuple[str, Any]:
+    def _add(self, component: dict[str, Any], formats: list[str], *, inside: bool) -> tuple[str, Any]:
         """(name, index of the value) or (name, shape of the struct)."""
         kind, name = component["type"], component["name"]
         if kind == "tuple":
-            return name, tuple(self._add(inner, formats) for inner in component["components"])
-        if kind == "uint256[]":
+            return name, tuple(self._add(inner, formats, inside=True) for inner in component["components"])
+        static = _static(kind)
+        tail = _tail(kind) if static is None and not inside else None  # a struct that holds one lies behind the head
+        if static is not None:
+            formats.append(static[0])
+            self._reads.append(static[1])
+        elif tail is not None:
             formats.append("24xQ")
-            self._converts.append(_Array.OF_WORDS)
+            self._reads.append(tail)
         else:
-            layout, convert = _static(kind)
-            formats.append(layout)
-            self._converts.append(convert)
-        return name, len(self._converts) - 1
+            raise NotImplementedError(f"no layout for {kind}")
+        return name, len(self._reads) - 1
 
     def decode(self, data: bytes) -> dict[str, Any]:
-        """The values by name.
-
-        Raises:
-            ValueError: the data are too short.
-        """
+        """See `Decoder.decode`."""
         if len(data) < self._struct.size:
             raise ValueError(f"{len(data)} bytes of event data, at least {self._struct.size} wanted")
-        values = self._struct.unpack_from(data)
-        return dict(self._build(self._shape, values, data))
+        return dict(self._build(self._shape, self._struct.unpack_from(data), data))
 
     def _build(self, shape: Any, values: Sequence[Any], data: bytes) -> Iterator[tuple[str, Any]]:
-        converts = self._converts
+        reads = self._reads
         for name, place in shape:
             if isinstance(place, tuple):
                 yield name, dict(self._build(place, values, data))
                 continue
-            convert = converts[place]
+            read = reads[place]
             value = values[place]
-            if convert is None:
+            if read is None:
                 yield name, value
-            elif convert is _Array.OF_WORDS:
-                yield name, _array(data, value)
+            elif isinstance(read, _Tail):
+                yield name, read.read(data, value)
             else:
-                yield name, convert(value)
+                yield name, read(value)
 
 
-def _array(data: bytes, offset: int) -> list[int]:
-    """A ``uint256[]`` at ``offset``: its length, then its elements."""
+class GeneralLayout:
+    """A `Decoder` for any parameters, through eth_abi."""
+
+    def __init__(self, components: Sequence[dict[str, Any]]) -> None:
+        self._components = list(components)
+        self._types = [canonical_type(component) for component in components]
+
+    def decode(self, data: bytes) -> dict[str, Any]:
+        """See `Decoder.decode`."""
+        from eth_abi.abi import decode
+        from eth_abi.exceptions import DecodingError
+
+        try:
+            values = decode(self._types, data)
+        except (DecodingError, OverflowError) as error:
+            raise ValueError(str(error)) from None
+        return {c["name"]: _plain(c, c["type"], v) for c, v in zip(self._components, values, strict=True)}
+
+
+def layout_of(components: Sequence[dict[str, Any]]) -> Decoder:
+    """The fastest decoder for ABI parameters."""
+    try:
+        return Layout(components)
+    except NotImplementedError:
+        return GeneralLayout(components)
+
+
+def _plain(component: dict[str, Any], kind: str, value: Any) -> Any:
+    """eth_abi's value in the form that `Decoder.decode` gives."""
+    if kind.endswith("]"):
+        return [_plain(component, kind[: kind.rindex("[")], item) for item in value]
+    if kind == "tuple":
+        return {c["name"]: _plain(c, c["type"], v) for c, v in zip(component["components"], value, strict=True)}
+    if kind == "address":
+        return str(to_checksum_address(value))
+    return _hex(value) if isinstance(value, bytes) else value
+
+
+def _length(data: bytes, offset: int) -> tuple[int, int]:
+    """(start, length) of the value at ``offset``."""
     start = offset + _WORD
-    length = int.from_bytes(data[offset:start], "big")
-    if start > len(data) or start + length * _WORD > len(data):
+    if start > len(data):
+        raise ValueError("an offset of the event reaches past its data")
+    return start, int.from_bytes(data[offset:start], "big")
+
+
+def _blob(data: bytes, offset: int) -> bytes:
+    start, length = _length(data, offset)
+    if start + length > len(data):
+        raise ValueError("bytes of the event reach past its data")
+    return data[start : start + length]
+
+
+def _array(data: bytes, offset: int, item: struct.Struct, read: Read) -> list[Any]:
+    """An array of static values: its length, then its elements."""
+    start, length = _length(data, offset)
+    if start + length * _WORD > len(data):
         raise ValueError("an array of the event reaches past its data")
-    return [int.from_bytes(data[i : i + _WORD], "big") for i in range(start, start + length * _WORD, _WORD)]
+    values = item.iter_unpack(data[start : start + length * _WORD])
+    return [value for (value,) in values] if read is None else [read(value) for (value,) in values]

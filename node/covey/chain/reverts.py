@@ -11,6 +11,7 @@ from eth_hash.auto import keccak
 
 from covey.chain import artifacts
 from covey.chain.errors import RevertReason
+from covey.chain.layout import canonical_type
 
 _PANICS = {
     0x01: "an assertion failed",
@@ -46,15 +47,6 @@ _MEANING = {
     "ERC20InsufficientAllowance": "the token allowance is too low; approve first",
     "AccessManagedUnauthorized": "the caller does not hold the role for this",
 }
-
-
-def canonical_type(component: dict[str, Any]) -> str:
-    """The canonical ABI type of a parameter, structs as tuples."""
-    kind: str = component["type"]
-    if kind.startswith("tuple"):
-        inner = ",".join(canonical_type(inner) for inner in component["components"])
-        return f"({inner}){kind[len('tuple') :]}"
-    return kind
 
 
 def signature(item: dict[str, Any]) -> str:
