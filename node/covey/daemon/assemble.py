@@ -138,7 +138,7 @@ def _context(
         timeout_s=config.fetch_seconds,
     )
     stack.callback(fetcher.close)
-    keeper = open_keeper(config, store)
+    keeper = open_keeper(config, store, fetcher)
     if config.gateway_listen is not None:
         host, _, port = config.gateway_listen.rpartition(":")
         stack.callback(Gateway(store, host, int(port)).close)

@@ -20,7 +20,7 @@ from covey.daemon.config import NodeConfig
 from covey.daemon.room import DataRoom, InUse
 from covey.daemon.state import World
 from covey.daemon.unlock import token_of
-from covey.ipfs import BlockStore, GatewaySource, IpfsError, NotFound, Store, StoreBusy
+from covey.ipfs import BlockStore, Fetcher, GatewaySource, IpfsError, NotFound, Store, StoreBusy
 from covey.ipfs.keeper import Keeper, Lapse
 from covey.ipfs.pinning import PinningService
 from covey.protocol.types import Outcome
@@ -44,14 +44,15 @@ def task_of(label: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def open_keeper(config: NodeConfig, store: Store) -> Keeper:
+def open_keeper(config: NodeConfig, store: Store, fetcher: Fetcher) -> Keeper:
     """The keeper of the node's promises. Raises ConfigError or IpfsError for what the operator must mend."""
     token = token_of("pinning_token_file", config.pinning_token_file)
     services = []
     if config.pinning_service is not None and token is not None:
         services.append(PinningService(config.pinning_service, token))
     gateways = [GatewaySource(url) for url in config.check_gateways]
-    return Keeper(store, config.data_dir / "promises.json", services=services, gateways=gateways)
+    path = config.data_dir / "promises.json"
+    return Keeper(store, path, services=services, gateways=gateways, fetch=fetcher.get_block)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,10 @@ class BlockStore(Store):
         with self._lock.shared():
             self._files.write(cid, block)
 
+    def restore_block(self, cid: Cid, block: bytes, root: Cid) -> None:
+        """See `Store.restore_block`; no pin is touched."""
+        self.put_block(cid, block)
+
     def delete_block(self, cid: Cid) -> None:
         """Forget a block, for example a corrupt one; nothing happens if it is not there."""
         self._files.delete(cid.digest)

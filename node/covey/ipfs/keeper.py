@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Final
 
 from covey.ipfs.cid import Cid
-from covey.ipfs.dag import Plan
+from covey.ipfs.dag import GetBlock, Plan, plan
 from covey.ipfs.disk import sync_folder
-from covey.ipfs.errors import IpfsError, NotFound
+from covey.ipfs.errors import CorruptBlock, IpfsError, NotFound, SourceError
 from covey.ipfs.pinning import PinningService
-from covey.ipfs.store import Source, Store
+from covey.ipfs.store import UNLIMITED, Source, Store
 
 DAY_S: Final = 86400
 
@@ -46,7 +46,10 @@ class Lapse:
 
 
 class Keeper:
-    """Keeps promises in ``store``, at ``services``, and looks for them at ``gateways``. Safe in many threads."""
+    """Keeps promises in ``store``, at ``services``, and looks for them at ``gateways``. Safe in many threads.
+
+    What the store has lost is fetched again through ``fetch`` (a fetcher's ``get_block``), and else from ``gateways``.
+    """
 
     def __init__(
         self,
@@ -55,11 +58,13 @@ class Keeper:
         *,
         services: Sequence[PinningService] = (),
         gateways: Sequence[Source] = (),
+        fetch: GetBlock | None = None,
     ) -> None:
         self._store = store
         self._path = Path(path)
         self._services = tuple(services)
         self._gateways = tuple(gateways)
+        self._fetch = fetch
         self._lock = threading.Lock()
         self._promises = self._load()
 
@@ -114,7 +119,8 @@ class Keeper:
     def check(self) -> tuple[Lapse, ...]:
         """Read every promised block back, ask every service, and try each gateway with a block drawn at random.
 
-        A pin that is missing where the content is still there is put back; it is reported all the same.
+        A block that the store has damaged or lost is fetched again and put in its place, where another source has it,
+        and a pin that is missing is put back; that is reported all the same, once.
         """
         lapses: list[Lapse] = []
         promises = self.promises()  # before the pins: what is promised is pinned by then
@@ -127,17 +133,45 @@ class Keeper:
         return tuple(lapses)
 
     def _check_store(self, promise: Promise, pinned: bool, lapses: list[Lapse]) -> Plan | None:
+        lost: dict[Cid, None] = {}
+
+        def get(cid: Cid) -> bytes:
+            try:
+                return self._store.get_local(cid)
+            except (CorruptBlock, NotFound) as error:
+                block = self._from_elsewhere(cid, error)
+                lost[cid] = None
+                return block
+
         try:
-            contents = self._store.local_plan(promise.cid)
+            contents = plan(promise.cid, get, UNLIMITED)
             for block in contents.blocks():
-                self._store.get_local(block)
-            if not pinned:
+                get(block)
+            for cid in lost:  # only now: what cannot be made whole is left as it is
+                self._store.restore_block(cid, get(cid), promise.cid)
+            if lost or not pinned:
                 self._store.pin(promise.cid, promise.label)
+            if lost:
+                reason = f"damaged or lost blocks fetched again: {len(lost)}"
+                lapses.append(Lapse(promise, self._store.name, reason))
+            elif not pinned:
                 lapses.append(Lapse(promise, self._store.name, "was not pinned any more: pinned again"))
             return contents
         except IpfsError as error:
             lapses.append(Lapse(promise, self._store.name, str(error)))
             return None
+
+    def _from_elsewhere(self, cid: Cid, found: IpfsError) -> bytes:
+        """A block that the store cannot give for the reason ``found``. Raises `SourceError` if nobody has it."""
+        if self._fetch is not None:
+            with contextlib.suppress(IpfsError):
+                return self._fetch(cid)
+        for gateway in self._gateways:
+            with contextlib.suppress(IpfsError):
+                block = gateway.get_block(cid)
+                if cid.matches(block):
+                    return block
+        raise SourceError(f"{found} (no other source has it now)")
 
     def _check_services(self, promise: Promise, lapses: list[Lapse]) -> None:
         for service in self._services:

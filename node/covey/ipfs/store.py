@@ -83,6 +83,13 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def restore_block(self, cid: Cid, block: bytes, root: Cid) -> None:
+        """Put a block that has been checked in the place of a damaged or lost one below ``root``.
+
+        ``root`` may lose its pin over it and the block need not be durable yet, so `pin` it again afterwards.
+        """
+
+    @abstractmethod
     def pin(self, cid: Cid, name: str = "") -> None:
         """Keep a directory that is completely held. Raises `NotFound` if a block is missing. Pinning twice renames."""
 

@@ -27,7 +27,7 @@ from covey.daemon.keeping import Keeping, label_of, open_keeper, task_of
 from covey.daemon.plan import Duty, DutyKind
 from covey.daemon.secrets import SecretFile
 from covey.daemon.strategy import Strategy
-from covey.ipfs import BlockStore, Cid, IpfsError, directory_cid, open_fetcher, open_store
+from covey.ipfs import BlockStore, Cid, Gateway, IpfsError, directory_cid, open_fetcher, open_store
 from covey.ipfs.keeper import DAY_S, Keeper
 from covey.protocol.sheet import SHEET_NAME
 from covey.protocol.types import Outcome
@@ -56,7 +56,7 @@ def ctx(tmp_path: Path) -> Iterator[Context]:
     background = Background(retry_seconds=0.05)
     none: Any = cast(Any, None)  # publishing needs neither the chain nor a worker
     with open_fetcher(store) as fetcher:
-        keeper = open_keeper(config, store)
+        keeper = open_keeper(config, store, fetcher)
         yield Context(
             config,
             me(),
@@ -76,7 +76,7 @@ def ctx(tmp_path: Path) -> Iterator[Context]:
 
 
 def wait_for(look: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 100
     while not (found := look()):
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -115,7 +115,7 @@ def rounds(watch: Keeping, story: Story, now: int) -> None:
     watch._next_at = 0.0
     watch.look(story.world, now)
     assert watch._thread is not None
-    watch._thread.join(10)
+    watch._thread.join(100)
     assert watch.kept is not before
 
 
@@ -140,7 +140,7 @@ def test_what_is_published_is_kept_until_its_task_has_ended_and_some_days_more(c
     assert [promise.keep_until for promise in ctx.keeper.promises()] == [None, None], "its task still runs"
     story.end(Outcome.PAID)
     rounds(watch, story, now=NOW)
-    keeper = open_keeper(ctx.config, ctx.store)  # as after a restart
+    keeper = open_keeper(ctx.config, ctx.store, ctx.fetcher)  # as after a restart
     watch = watch_over(ctx, keeper)
     rounds(watch, story, now=NOW + 2 * DAY_S - 1)
     assert {promise.keep_until for promise in keeper.promises()} == {NOW + 2 * DAY_S}, "the first look's word stays"
@@ -261,7 +261,7 @@ def test_a_pinning_service_keeps_what_the_node_keeps(ctx: Context, tmp_path: Pat
     with Service() as service:
         settings = {"pinning_service": service.endpoint, "pinning_token_file": str(token)}
         config = config_of(ctx.config.data_dir, **settings)
-        ctx.keeper = open_keeper(config, ctx.store)
+        ctx.keeper = open_keeper(config, ctx.store, ctx.fetcher)
         story = Story()
         cids = publish_both(ctx, story)
         assert {pin["pin"]["cid"] for pin in service.pins.values()} == {str(cid) for cid in cids}
@@ -269,7 +269,7 @@ def test_a_pinning_service_keeps_what_the_node_keeps(ctx: Context, tmp_path: Pat
         rounds(watch, story, NOW)
         assert watch.kept.lapses == ()
         token.write_text("stale", encoding="utf-8")
-        refused = watch_over(ctx, open_keeper(config, ctx.store))
+        refused = watch_over(ctx, open_keeper(config, ctx.store, ctx.fetcher))
         rounds(refused, story, NOW)
         assert len(refused.kept.lapses) == 2
         assert all("refuses the access token" in lapse for lapse in refused.kept.lapses)
@@ -284,13 +284,36 @@ def test_a_gateway_that_must_deliver_and_does_not_is_told(ctx: Context) -> None:
     story = Story()
     publish_both(ctx, story)
     config = config_of(ctx.config.data_dir, check_gateways=["http://127.0.0.1:1"])
-    watch = watch_over(ctx, open_keeper(config, ctx.store))
+    watch = watch_over(ctx, open_keeper(config, ctx.store, ctx.fetcher))
     watch.round(NOW)
     assert len(watch.kept.lapses) == 2
     assert all(" at http://127.0.0.1:1: " in lapse for lapse in watch.kept.lapses)
 
 
+@pytest.mark.daemon
+def test_a_block_lost_here_is_fetched_again_from_a_peer(ctx: Context, tmp_path: Path) -> None:
+    story = Story()
+    entry, _ = publish_both(ctx, story)
+    (lost,) = (file.cid for file in ctx.store.list_directory(entry))
+    peer = BlockStore(tmp_path / "peer")
+    with Gateway(peer) as gateway, open_fetcher(ctx.store, [gateway.url]) as fetcher:
+        watch = watch_over(ctx, open_keeper(ctx.config, ctx.store, fetcher))
+        cast(BlockStore, ctx.store).delete_block(lost)
+        for _ in range(2):
+            rounds(watch, story, NOW)
+            (lapse,) = watch.kept.lapses
+            assert f"{lost} is not in" in lapse
+            assert "no other source has it now" in lapse
+        peer.add_directory({"adapter": b"weights"})
+        rounds(watch, story, NOW)
+        (lapse,) = watch.kept.lapses
+        assert lapse.endswith("damaged or lost blocks fetched again: 1")
+        rounds(watch, story, NOW)
+        assert watch.kept.lapses == ()
+    assert ctx.store.has(entry)
+
+
 def test_a_damaged_file_of_promises_stops_the_start(ctx: Context) -> None:
     (ctx.config.data_dir / "promises.json").write_text("{", encoding="utf-8")
     with pytest.raises(IpfsError, match="is damaged"):
-        open_keeper(ctx.config, ctx.store)
+        open_keeper(ctx.config, ctx.store, ctx.fetcher)

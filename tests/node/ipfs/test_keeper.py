@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import base64
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.kubo.daemon import Kubo
 from tests.node.ipfs.pinning_service import TOKEN, Service
+from tests.node.ipfs.samples import MIB
 
-from covey.ipfs import BlockStore, Cid, Gateway, GatewaySource, IpfsError, NotFound, SourceError
+from covey.ipfs import BlockStore, Cid, Fetcher, Gateway, GatewaySource, IpfsError, NotFound, SourceError, open_store
 from covey.ipfs.keeper import DAY_S, Keeper
 from covey.ipfs.pinning import PinningService
 
@@ -65,6 +68,108 @@ def test_a_lost_pin_and_a_lost_block_are_noticed(embedded: BlockStore, cid: Cid,
     (lapse,) = keeper.check()
     assert (lapse.promise.cid, lapse.where) == (cid, embedded.name)
     assert "not in" in lapse.reason
+
+
+def damage_all(store: BlockStore, cid: Cid) -> int:
+    """Spoil every second block, and remove the others; how many there were."""
+    blocks = list(store.local_plan(cid).blocks())
+    for number, block in enumerate(blocks):
+        path = store._files.path(block.digest)
+        if number % 2:
+            path.unlink()
+        else:
+            path.write_bytes(bytes(path.stat().st_size))
+    return len(blocks)
+
+
+class Lost:
+    """A source that has nothing, or lies."""
+
+    name = "elsewhere"
+
+    def __init__(self, answer: bytes | None = None) -> None:
+        self.answer = answer
+
+    def get_block(self, cid: Cid, timeout: float | None = None) -> bytes:
+        if self.answer is None:
+            raise NotFound(f"{self.name} has no {cid}")
+        return self.answer
+
+
+@pytest.mark.parametrize("where", ["a fetcher", "a gateway", "a gateway, after a fetcher has failed"])
+def test_what_another_source_has_is_fetched_again(embedded: BlockStore, tmp_path: Path, where: str) -> None:
+    files = {"f": os.urandom(3 * MIB + 1), "g": b"1"}
+    cid = embedded.add_directory(files)
+    other = BlockStore(tmp_path / "other")
+    with Fetcher(embedded, [other if where == "a fetcher" else Lost()], timeout_s=20) as fetcher:
+        keeper = Keeper(
+            embedded,
+            tmp_path / "promises.json",
+            gateways=[] if where == "a fetcher" else [Lost(b"rubbish"), other],
+            fetch=None if where == "a gateway" else fetcher.get_block,
+        )
+        keeper.promise(cid, "task 7")
+        count = damage_all(embedded, cid)
+        first = [lapse for lapse in keeper.check() if lapse.where == embedded.name]
+        assert len(first) == 1
+        assert first[0].reason.endswith("(no other source has it now)")
+        other.add_directory(files)
+        (lapse,) = [lapse for lapse in keeper.check() if lapse.where == embedded.name]
+        assert lapse.reason == f"damaged or lost blocks fetched again: {count}"
+        assert [lapse for lapse in keeper.check() if lapse.where == embedded.name] == []
+    assert embedded.has(cid)
+    assert all(embedded.read(cid, name, 1 << 30) == content for name, content in files.items())
+    assert [(pin.cid, pin.name) for pin in embedded.pins()] == [(cid, "task 7")]
+
+
+def kubo_file(kubo: Kubo, cid: Cid) -> Path:
+    """Where a Kubo node keeps a block: under the base32 of its multihash."""
+    name = base64.b32encode(b"\x12\x20" + cid.digest).decode().rstrip("=")
+    (path,) = (kubo.repo / "blocks").rglob(f"{name}.data")
+    return path
+
+
+@pytest.mark.daemon
+def test_a_block_damaged_in_kubo_is_replaced(kubo: Kubo, embedded: BlockStore, tmp_path: Path) -> None:
+    files = {"f": os.urandom(MIB + 1), "g": os.urandom(10)}
+    with open_store(kubo.rpc) as store, Fetcher(embedded) as fetcher:
+        keeper = Keeper(store, tmp_path / "promises.json", fetch=fetcher.get_block)
+        keeper.promise(store.add_directory(files), "task 7")
+        (promise,) = keeper.promises()
+        for file in store.list_directory(promise.cid):
+            path = kubo_file(kubo, file.leaves[0].cid)
+            path.chmod(0o644)
+            path.write_bytes(b"damage")
+        (lapse,) = keeper.check()
+        assert "6 bytes" in lapse.reason
+        assert lapse.reason.endswith("(no other source has it now)")
+        assert promise.cid in {pin.cid for pin in store.pins()}, "what cannot be mended is left as it is"
+        embedded.add_directory(files)
+        (lapse,) = keeper.check()
+        assert lapse.reason == "damaged or lost blocks fetched again: 2"
+        assert keeper.check() == ()
+        assert {pin.cid: pin.name for pin in store.pins()}[promise.cid] == "task 7"
+        assert store.read(promise.cid, "f", 1 << 30) == files["f"]
+
+
+@pytest.mark.daemon
+def test_a_block_that_another_pin_of_kubo_holds_stays_an_alarm(
+    kubo: Kubo, embedded: BlockStore, tmp_path: Path
+) -> None:
+    shared = os.urandom(100)
+    with open_store(kubo.rpc) as store, Fetcher(embedded) as fetcher:
+        keeper = Keeper(store, tmp_path / "promises.json", fetch=fetcher.get_block)
+        keeper.promise(store.add_directory({"f": shared}), "task 7")
+        other = store.add_directory({"other name": shared})
+        path = kubo_file(kubo, embedded.list_directory(embedded.add_directory({"f": shared}))[0].cid)
+        path.chmod(0o644)
+        path.write_bytes(b"damage")
+        (lapse,) = keeper.check()
+        assert "keeps its damaged block" in lapse.reason
+        assert str(other) in lapse.reason
+        store.unpin(other)
+        assert "fetched again: 1" in keeper.check()[0].reason
+        assert keeper.check() == ()
 
 
 def test_a_damaged_file_of_promises_is_named(embedded: BlockStore, tmp_path: Path) -> None:
