@@ -31,7 +31,8 @@ ROLES = {ADMIN_ROLE: "ADMIN", GUARDIAN_ROLE: "GUARDIAN", MINTER_ROLE: "MINTER", 
 GOVERNED: dict[str, dict[str, int]] = {
     "CoveyToken": {"mint": MINTER_ROLE},
     "Staking": {"setDuty": ADMIN_ROLE, "setPaused": GUARDIAN_ROLE},
-    "TaskRegistry": {"setConfig": GOVERNOR_ROLE, "setPaused": GUARDIAN_ROLE},
+    "TaskBounds": {"setConfig": GOVERNOR_ROLE},
+    "TaskRegistry": {"setPaused": GUARDIAN_ROLE},
 }
 """Contract, restricted function, and the role that may call it."""
 

@@ -77,9 +77,9 @@ def test_verification_sees_parts_of_two_deployments(chain: Chain, deployment: De
 def test_verification_sees_a_dismissed_duty_and_foreign_code(
     chain: Chain, contracts: Contracts, deployer: LocalSigner
 ) -> None:
-    scoring = contracts.deployment.address("Scoring")
-    send(chain.rpc, deployer, contracts.staking.set_duty(scoring, False))
-    with pytest.raises(WrongDeployment, match="does not admit Scoring"):
+    scoring, rewards = contracts.deployment.address("Scoring"), contracts.deployment.address("Rewards")
+    send(chain.rpc, deployer, contracts.staking.set_duty(rewards, False))
+    with pytest.raises(WrongDeployment, match="does not admit Rewards"):
         verify_wiring(contracts)
     chain.ask("anvil_setCode", scoring, "0x6001600101")
     record = replace(contracts.deployment.contracts["Scoring"], runtime_hash="0x" + keccak(b"\x60\1\x60\1\1").hex())
