@@ -50,9 +50,9 @@ test: setup ## Run the whole suite
 	@$(MAKE) --no-print-directory test-node
 	@$(MAKE) --no-print-directory test-e2e
 
-# What the suite needs compiled, side by side: forge's and ape's compilations, and Kubo and geth where there is Go.
+# What the suite needs, side by side: forge's and ape's compilations, Debian's prometheus, Kubo and geth where there is Go.
 .PHONY: build
-build: build-solidity $(TOOLS)/compile.stamp $(if $(shell command -v go),$(TOOLS)/kubo.stamp $(TOOLS)/geth.stamp,no-go)
+build: build-solidity $(TOOLS)/compile.stamp $(if $(shell command -v go),$(TOOLS)/kubo.stamp $(TOOLS)/geth.stamp,no-go) prometheus
 
 .PHONY: build-solidity
 build-solidity: $(TOOLS)/node.stamp $(SOLC)
@@ -144,6 +144,10 @@ geth: $(TOOLS)/geth.stamp ## Build the geth that the chain tests run against (ne
 $(TOOLS)/geth.stamp: scripts/build_geth.sh tests/geth/go.mod tests/geth/go.sum
 	bash scripts/build_geth.sh
 	@mkdir -p $(TOOLS) && touch $@
+
+.PHONY: prometheus
+prometheus: ## Get Debian's prometheus and promtool for the tests of alerts (no root needed)
+	@bash scripts/get_prometheus.sh >/dev/null || echo "no prometheus: the tests of alert rules and of a scrape will be skipped, all others run"
 
 .PHONY: clean
 clean: ## Remove what was built, not what was installed

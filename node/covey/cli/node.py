@@ -1,4 +1,4 @@
-"""covey init, check, run, status: one node from its settings file to its daily state."""
+"""covey init, check, run, status, ops: one node from its settings file to its daily state."""
 
 from __future__ import annotations
 
@@ -88,7 +88,26 @@ def status(*, settings: Settings, json: JsonOption = False) -> None:
         show_standing(standing)
 
 
+def ops(
+    folder: Annotated[Path, typer.Argument(help="folder to write them to")] = Path("covey-ops"),
+) -> None:
+    """Write the files to run and watch a node with: systemd unit, container file, Prometheus, Grafana."""
+    from covey import ops as files
+    from covey.cli.errors import InputError
+    from covey.cli.output import console
+
+    try:
+        written = files.copy(folder.expanduser())
+    except FileExistsError as error:
+        raise InputError(f"{error} exists; it is never overwritten: choose another folder") from None
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror}") from None
+    out = console()
+    for path in written:
+        out.print(str(path))
+
+
 def add_to(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (init, check, run, status):
+    for command in (init, check, run, status, ops):
         app.command()(command)

@@ -1,0 +1,289 @@
+"""What an operator runs and watches a node with fits the node that ships it: rules, dashboard, unit, container file.
+
+Rules and scrape settings are judged by promtool, the unit by systemd-analyze, the container file by hadolint, and the
+dashboard by Grafana's own model of a dashboard (grafana-foundation-sdk).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from tests.prometheus import find
+
+from covey import ops
+from covey.chain.tx_store import TxStatus
+from covey.daemon.config import NodeConfig
+from covey.daemon.ledger import KINDS
+from covey.daemon.metrics import AcceptedTransaction, DueDuty, Metrics, RunningJob, Snapshot
+
+FOLDER = ops.folder()
+ALERT_TESTS = Path(__file__).with_name("alerts_test.yml")
+FULL = Snapshot(
+    operator="0xaa",
+    head_block=9,
+    head_time=1_700_000_000,
+    settled_block=8,
+    running_tasks=2,
+    balance=10**17,
+    seats={4: 3},
+    due=(DueDuty("score/4/0/0", 1_700_000_500, "train 3/9"), DueDuty("score/4/1/0", 1_700_000_100, "")),
+    running=(RunningJob("score/4/0/0", "score", 3, 12, 1.5, 1),),
+    queued_jobs=1,
+    transactions={status.value: 1 for status in TxStatus},
+    last_accepted_block=7,
+    last_accepted=AcceptedTransaction("enrol/4/0/0", "enrol", "0x", 7, True),
+    missed=("score/3/0/0",),
+    earnings=dict.fromkeys(KINDS, 10**19),
+    credits=5,
+    stored_bytes=1,
+    store_quota_bytes=2,
+    data_bytes=3,
+    problems=(),
+)
+
+
+def exported() -> dict[str, dict[str, set[str]]]:
+    """Series that a node exports: name to label to values."""
+    metrics = Metrics()
+    metrics.limits(10**16, 1 << 30)
+    metrics.measure(FULL)
+    for outcome in ("delivered", "failed", "dropped"):
+        metrics.notices.labels(outcome).inc()
+    found: dict[str, dict[str, set[str]]] = {}
+    for family in text_string_to_metric_families(generate_latest(metrics.registry).decode()):
+        for sample in family.samples:
+            labels = found.setdefault(sample.name, {})
+            for name, value in sample.labels.items():
+                labels.setdefault(name, set()).add(value)
+    return found
+
+
+def dashboard() -> dict[str, Any]:
+    return dict(json.loads((FOLDER / "grafana-dashboard.json").read_text(encoding="utf-8")))
+
+
+def queries() -> list[tuple[str, str]]:
+    """(where, PromQL) of the dashboard and the alert rules."""
+    found = [(panel["title"], target["expr"]) for panel in dashboard()["panels"] for target in panel.get("targets", [])]
+    rules = yaml.safe_load((FOLDER / "alerts.yml").read_text(encoding="utf-8"))
+    return found + [(rule["alert"], rule["expr"]) for group in rules["groups"] for rule in group["rules"]]
+
+
+SERIES = re.compile(r"\b((?:covey|process)_\w+)(?:\{([^}]*)\})?")
+MATCHER = re.compile(r'(\w+)\s*(=~|=)\s*"([^"]*)"')
+SET_BY_PROMETHEUS = {"job", "instance"}
+
+
+@pytest.mark.parametrize(("where", "query"), queries(), ids=[where for where, _ in queries()])
+def test_every_query_names_what_the_node_exports(where: str, query: str) -> None:
+    known = exported()
+    used = SERIES.findall(query)
+    assert used or "up{" in query, f"{where} asks for nothing of ours"
+    for name, matchers in used:
+        assert name in known, f"{where}: no series {name}"
+        for label, _, value in MATCHER.findall(matchers):
+            if label in SET_BY_PROMETHEUS:
+                continue
+            assert label in known[name], f"{where}: {name} has no label {label}"
+            for one in value.split("|"):
+                assert one in known[name][label], f"{where}: {name} has no {label} {one}"
+    for label in re.findall(r"\{\{(\w+)\}\}", query):
+        assert label in SET_BY_PROMETHEUS
+
+
+def test_every_metric_is_on_the_dashboard_or_in_an_alert() -> None:
+    shown = {name for _, query in queries() for name, _ in SERIES.findall(query)}
+    ours = {name for name in exported() if name.startswith("covey_") and not name.endswith("_created")}
+    assert ours - shown == set()
+
+
+def test_legends_use_labels_that_their_series_have() -> None:
+    known = exported()
+    for panel in dashboard()["panels"]:
+        for target in panel.get("targets", []):
+            names = {name for name, _ in SERIES.findall(target["expr"])}
+            labels = SET_BY_PROMETHEUS.union(*(known[name] for name in names))
+            assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= labels, panel["title"]
+
+
+def test_of_two_deadlines_with_the_same_labels_the_first_is_exported() -> None:
+    metrics = Metrics()
+    metrics.measure(FULL)
+    value = metrics.registry.get_sample_value
+    assert value("covey_duty_deadline_timestamp_seconds", {"duty": "score", "task": "4"}) == 1_700_000_100
+    assert value("covey_job_progress_ratio", {"duty": "score", "task": "4"}) == 0.25
+    metrics.measure(Snapshot(problems=()))
+    assert value("covey_duty_deadline_timestamp_seconds", {"duty": "score", "task": "4"}) is None
+
+
+class TestDashboard:
+    def test_is_what_grafanas_own_model_reads_and_writes(self) -> None:
+        """Whatever that model does not know, or holds otherwise, would get lost on the way."""
+        plugins.register_default_plugins()
+        model = Dashboard.from_json(dashboard())
+        lost = list(differences(dashboard(), json.loads(JSONEncoder().encode(model))))
+        assert lost == []
+        assert list(wrongly_typed(model)) == []
+
+    def test_a_misspelt_field_would_be_seen(self) -> None:
+        plugins.register_default_plugins()
+        board = dashboard()
+        board["panels"][1]["fieldConfig"]["defaults"]["unitt"] = "s"
+        board["panels"][1]["options"]["colourMode"] = "background"
+        board["panels"][1]["gridPos"]["w"] = "wide"
+        model = Dashboard.from_json(board)
+        lost = list(differences(board, json.loads(JSONEncoder().encode(model))))
+        assert lost == ["/panels/1/fieldConfig/defaults/unitt", "/panels/1/options/colourMode"]
+        assert list(wrongly_typed(model)) == ["GridPos.w is 'wide'"]
+
+    def test_panels_have_distinct_numbers_and_do_not_overlap(self) -> None:
+        panels = dashboard()["panels"]
+        assert len({panel["id"] for panel in panels}) == len(panels)
+        taken: set[tuple[int, int]] = set()
+        for panel in panels:
+            at = panel["gridPos"]
+            cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+            assert not cells & taken, panel["title"]
+            assert at["x"] + at["w"] <= 24
+            taken |= cells
+
+
+def differences(ours: Any, theirs: Any, path: str = "") -> typing.Iterator[str]:
+    """Where `ours` is not in `theirs`; defaults that the model adds do not count."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key, value in ours.items():
+            if key in theirs:
+                yield from differences(value, theirs[key], f"{path}/{key}")
+            else:
+                yield f"{path}/{key}"
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        for number, (mine, other) in enumerate(zip(ours, theirs, strict=True)):
+            yield from differences(mine, other, f"{path}/{number}")
+    elif ours != theirs:
+        yield path
+
+
+def wrongly_typed(model: Any) -> typing.Iterator[str]:
+    """Fields of the model, at any depth, whose plain value is none of the types that its annotation names."""
+    if isinstance(model, list):
+        for one in model:
+            yield from wrongly_typed(one)
+    elif type(model).__module__.startswith("grafana_foundation_sdk"):
+        hints = typing.get_type_hints(type(model))
+        for name, value in getattr(model, "__dict__", {}).items():
+            plain = plain_types(hints.get(name))
+            if plain and type(value) in (str, int, float, bool) and type(value) not in plain:
+                yield f"{type(model).__name__}.{name} is {value!r}"
+            yield from wrongly_typed(value)
+
+
+def plain_types(hint: Any) -> set[type]:
+    """The types of a hint if all of them are plain, else nothing (no judgement)."""
+    parts = typing.get_args(hint) if typing.get_origin(hint) is not None else (hint,)
+    kinds = {part for part in parts if part is not type(None)}
+    if not kinds or not kinds <= {str, int, float, bool}:
+        return set()
+    return kinds | ({int} if float in kinds else set())
+
+
+class TestRules:
+    def promtool(self, *arguments: str, stdin: bytes = b"") -> None:
+        ran = subprocess.run([find("promtool"), *arguments], input=stdin, capture_output=True, check=False)
+        assert ran.returncode == 0, ran.stdout.decode() + ran.stderr.decode()
+
+    def test_promtool_accepts_rules_and_settings(self) -> None:
+        self.promtool("check", "rules", str(FOLDER / "alerts.yml"))
+        self.promtool("check", "config", str(FOLDER / "prometheus.yml"))
+
+    def test_each_alert_fires_when_it_should(self) -> None:
+        self.promtool("test", "rules", str(ALERT_TESTS))
+
+    def test_each_alert_is_tested(self) -> None:
+        rules = yaml.safe_load((FOLDER / "alerts.yml").read_text(encoding="utf-8"))
+        alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
+        tests = yaml.safe_load(ALERT_TESTS.read_text(encoding="utf-8"))["tests"]
+        fired = {one["alertname"] for test in tests for one in test.get("alert_rule_test", []) if one["exp_alerts"]}
+        assert fired == alerts
+
+    def test_a_rule_that_never_fires_fails_its_test(self, tmp_path: Path) -> None:
+        rules = (FOLDER / "alerts.yml").read_text(encoding="utf-8").replace("covey_healthy == 0", "covey_healthy == 7")
+        (tmp_path / "alerts.yml").write_text(rules, encoding="utf-8")
+        tests = ALERT_TESTS.read_text(encoding="utf-8").replace("../../../node/covey/ops/", "")
+        (tmp_path / "tests.yml").write_text(tests, encoding="utf-8")
+        test = [find("promtool"), "test", "rules", str(tmp_path / "tests.yml")]
+        ran = subprocess.run(test, capture_output=True, check=False)
+        assert ran.returncode != 0
+        assert "CoveyNotEarning" in (ran.stdout + ran.stderr).decode()
+
+    def test_names_and_help_of_metrics_follow_the_conventions(self) -> None:
+        metrics = Metrics()
+        metrics.measure(FULL)
+        self.promtool("check", "metrics", stdin=generate_latest(metrics.registry))
+
+
+class TestUnit:
+    @pytest.fixture
+    def unit(self, tmp_path: Path) -> Path:
+        """The unit, with a program that is here."""
+        if shutil.which("systemd-analyze") is None:
+            pytest.skip("systemd-analyze is not here")
+        text = (FOLDER / "covey.service").read_text(encoding="utf-8")
+        target = tmp_path / "covey.service"
+        target.write_text(text.replace("/opt/covey/bin/covey", sys.executable), encoding="utf-8")
+        return target
+
+    def test_systemd_understands_it(self, unit: Path) -> None:
+        ran = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+        assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
+
+    def test_it_is_hardened(self, unit: Path) -> None:
+        """systemd's own exposure level, 0.0 (none) to 10.0."""
+        check = ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", str(unit)]
+        ran = subprocess.run(check, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout[-300:] + ran.stderr
+
+    def test_its_environment_are_settings_that_there_are(self) -> None:
+        text = (FOLDER / "covey.service").read_text(encoding="utf-8")
+        known = {f"COVEY_{name}".upper() for name in NodeConfig.model_fields}
+        assert set(re.findall(r"^Environment=(COVEY_\w+)=", text, re.MULTILINE)) <= known
+
+
+class TestContainer:
+    def test_hadolint_finds_nothing(self) -> None:
+        hadolint = Path(sys.executable).with_name("hadolint")
+        ran = subprocess.run(
+            [str(hadolint), str(FOLDER / "Containerfile")], capture_output=True, text=True, check=False
+        )
+        assert (ran.returncode, ran.stdout) == (0, "")
+
+    def test_it_runs_as_nobody_special_and_tells_its_health(self) -> None:
+        text = (FOLDER / "Containerfile").read_text(encoding="utf-8")
+        [user] = re.findall(r"^USER (\d+):\d+$", text, re.MULTILINE)
+        assert int(user) > 0
+        assert text.count("\nHEALTHCHECK ") == 1
+        assert "127.0.0.1:9464/health" in text
+
+
+def test_the_files_are_copied_and_never_written_over(tmp_path: Path) -> None:
+    written = ops.copy(tmp_path / "ops")
+    assert {path.name for path in written} == set(ops.FILES)
+    assert all(path.read_bytes() == (FOLDER / path.name).read_bytes() for path in written)
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "alerts.yml").write_text("mine", encoding="utf-8")
+    with pytest.raises(FileExistsError, match=r"alerts\.yml"):
+        ops.copy(tmp_path / "two")
+    assert [path.name for path in (tmp_path / "two").iterdir()] == ["alerts.yml"]
