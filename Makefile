@@ -1,5 +1,5 @@
 # Covey. `make` lists what can be made; `make demo` and `make test` set themselves up.
-# Needs Python 3.11, Node.js 20 with npm, and the package registries; Go only for the tests against real Kubo and geth.
+# Needs Python 3.11, Node.js 20 with npm, and the package registries; Go only for the tests against real Kubo, geth and Clef.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -50,9 +50,9 @@ test: setup ## Run the whole suite
 	@$(MAKE) --no-print-directory test-node
 	@$(MAKE) --no-print-directory test-e2e
 
-# What the suite needs, side by side: forge's and ape's compilations, Debian's prometheus, Kubo and geth where there is Go.
+# What the suite needs, side by side: forge's and ape's compilations, Debian's prometheus; with Go Kubo, geth and Clef.
 .PHONY: build
-build: build-solidity $(TOOLS)/compile.stamp $(if $(shell command -v go),$(TOOLS)/kubo.stamp $(TOOLS)/geth.stamp,no-go) prometheus
+build: build-solidity $(TOOLS)/compile.stamp $(if $(shell command -v go),$(TOOLS)/kubo.stamp $(TOOLS)/geth.stamp $(TOOLS)/clef.stamp,no-go) prometheus
 
 .PHONY: build-solidity
 build-solidity: $(TOOLS)/node.stamp $(SOLC)
@@ -60,7 +60,7 @@ build-solidity: $(TOOLS)/node.stamp $(SOLC)
 
 .PHONY: no-go
 no-go:
-	@echo "Go is not installed: the tests against a real Kubo and a real geth will be skipped, all others run"
+	@echo "Go is not installed: the tests against real Kubo, geth and Clef will be skipped, all others run"
 
 .PHONY: test-solidity
 test-solidity: $(TOOLS)/node.stamp $(SOLC) ## Run the forge tests
@@ -143,6 +143,13 @@ geth: $(TOOLS)/geth.stamp ## Build the geth that the chain tests run against (ne
 
 $(TOOLS)/geth.stamp: scripts/build_geth.sh tests/geth/go.mod tests/geth/go.sum
 	bash scripts/build_geth.sh
+	@mkdir -p $(TOOLS) && touch $@
+
+.PHONY: clef
+clef: $(TOOLS)/clef.stamp ## Build the Clef that the remote signer is tested against (needs Go)
+
+$(TOOLS)/clef.stamp: scripts/build_clef.sh tests/clef/go.mod tests/clef/go.sum
+	bash scripts/build_clef.sh
 	@mkdir -p $(TOOLS) && touch $@
 
 .PHONY: prometheus
