@@ -3,7 +3,8 @@
     ape run deploy --network ethereum:sepolia:node --account NAME --governance 0x… --guardian 0x… --treasury 0x…
 
 The contracts are those that the package ships, the same bytes that `make contracts` compiles. Commit what it writes to
-deployments/<chainId>/ for a public network.
+deployments/<chainId>/ for a public network: a record a contract, and their sources in one compiler-input.json, the
+standard JSON input that Sourcify and Etherscan verify with and that `covey audit bytecode` compiles again.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ from ape.api import AccountAPI, ProviderAPI
 from ape.cli import ConnectedProviderCommand, account_option
 from eth_hash.auto import keccak
 
+from covey.audit.record import AuditError
+from covey.audit.sources import canonical, from_checkout, input_hash, part_of
 from covey.chain.deploy import DeployConfig, deploy
+from covey.chain.deployment import Deployment
 from covey.chain.endpoint import result_of
 from covey.chain.errors import ChainError
 from covey.chain.keys import SignedTransaction
 from covey.chain.rpc import Rpc
 
-DEPLOYMENTS = Path(__file__).resolve().parent.parent / "deployments"
+ROOT = Path(__file__).resolve().parent.parent
+DEPLOYMENTS = ROOT / "deployments"
 DEVNET_CHAIN = 31337
 
 
@@ -92,4 +97,18 @@ def cli(
         deployment = deploy(rpc, ApeSigner(account, provider), config, progress=click.echo)
     except (ChainError, ValueError) as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"records in {deployment.save(out)}")
+    click.echo(f"records in {deployment.save(out, compiler_input(deployment))}")
+
+
+def compiler_input(deployment: Deployment) -> bytes:
+    """The standard JSON input of all contracts out of this checkout, if it is what they were compiled from."""
+    records = list(deployment.contracts.values())
+    try:
+        whole = from_checkout(ROOT, records)
+        changed = [record.name for record in records if input_hash(part_of(whole, record)) != record.input_hash]
+    except AuditError as error:
+        raise click.ClickException(str(error)) from None
+    if changed:
+        deployed = f"deployed, but the sources of {', '.join(changed)} are not those of the shipped bytecode"
+        raise click.ClickException(f"{deployed}: run `make contracts`")
+    return canonical(whole)

@@ -229,6 +229,9 @@ class _Run:
             block=receipt.block,
             input_hash=artifact.input_hash,
             runtime_hash="0x" + keccak(self.rpc.code(str(address))).hex(),
+            compiler=artifact.compiler,
+            source_name=artifact.source_name,
+            sources=artifact.sources,
         )
         self.tell(f"{name} at {address}")
 

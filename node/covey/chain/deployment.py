@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from covey.chain.rpc import Rpc
 
 
+COMPILER_INPUT = "compiler-input.json"
+"""Beside the records: the sources and settings of all contracts, standard JSON."""
+
+
 @dataclass(frozen=True, slots=True)
 class ContractRecord:
     """One deployed contract."""
@@ -29,6 +33,12 @@ class ContractRecord:
     """0x-prefixed sha256 of the compiler input."""
     runtime_hash: str
     """0x-prefixed keccak256 of the deployed code, immutables filled in."""
+    compiler: str = ""
+    """Full version of the compiler."""
+    source_name: str = ""
+    """Source unit of the contract in the compiler input."""
+    sources: tuple[str, ...] = ()
+    """Names of the sources that it was compiled from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,7 @@ class Deployment:
             Fatal: no such folder, or a record that cannot be read.
         """
         folder = Path(path)
-        files = sorted(folder.glob("*.json"))
+        files = sorted(file for file in folder.glob("*.json") if file.name != COMPILER_INPUT)
         if not files:
             raise Fatal(f"no deployment records in {folder}: name a folder deployments/<chainId>")
         contracts: dict[str, ContractRecord] = {}
@@ -84,6 +94,9 @@ class Deployment:
                     block=int(fields["blockNumber"]),
                     input_hash=fields["compilerInputHash"],
                     runtime_hash=fields["runtimeBytecodeHash"],
+                    compiler=fields["compilerVersion"],
+                    source_name=fields["sourceName"],
+                    sources=tuple(fields["sources"]),
                 )
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise Fatal(f"{file}: not a deployment record ({error})") from None
@@ -94,8 +107,12 @@ class Deployment:
             raise Fatal(f"{folder}: no record of {', '.join(missing)}")
         return cls(chain_ids.pop(), contracts)
 
-    def save(self, root: Path | str) -> Path:
-        """Write the records to ``root/<chainId>/`` and return that folder. Older records there are replaced."""
+    def save(self, root: Path | str, compiler_input: bytes | None = None) -> Path:
+        """Write the records to ``root/<chainId>/`` and return that folder. Older records there are replaced.
+
+        Args:
+            compiler_input: the sources of all contracts as standard JSON, to be kept beside the records.
+        """
         folder = Path(root) / str(self.chain_id)
         folder.mkdir(parents=True, exist_ok=True)
         for name, record in self.contracts.items():
@@ -108,11 +125,14 @@ class Deployment:
                 "blockNumber": record.block,
                 "compilerInputHash": record.input_hash,
                 "runtimeBytecodeHash": record.runtime_hash,
+                "compilerVersion": record.compiler,
+                "sourceName": record.source_name,
+                "sources": list(record.sources),
                 "abi": artifacts.load(name).abi,
             }
-            temporary = folder / f".{name}.json.tmp"
-            temporary.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
-            temporary.replace(folder / f"{name}.json")
+            _write(folder / f"{name}.json", (json.dumps(fields, indent=2) + "\n").encode())
+        if compiler_input is not None:
+            _write(folder / COMPILER_INPUT, compiler_input)
         return folder
 
     def verify(self, rpc: Rpc) -> None:
@@ -129,3 +149,10 @@ class Deployment:
                 raise WrongDeployment(f"no contract at {record.address}, where {record.name} was recorded")
             if "0x" + keccak(code).hex() != record.runtime_hash:
                 raise WrongDeployment(f"the code at {record.address} is not the recorded {record.name}")
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Replace a file whole."""
+    temporary = file.with_name(f".{file.name}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(file)

@@ -1,0 +1,227 @@
+"""Is what runs on the chain what the sources say? Compile again, and compare all of a contract's code.
+
+Four things are compared for each contract:
+
+- the sources with the hash in its record;
+- the compiled runtime code with the chain's, byte for byte; the places of immutables are left out here;
+- the transaction that created it with the compiled creation code and the recorded constructor arguments, encoded;
+- the immutables: the creation code is run once more by the endpoint (an eth_call that creates), and what it puts into
+  these places must be what the chain has there. Values that hold the contract's own address differ, as they must.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from eth_abi.abi import encode
+from eth_abi.exceptions import EncodingError
+from eth_hash.auto import keccak
+
+from covey.audit.compile import Compiled, compile_contract
+from covey.audit.record import AuditError
+from covey.audit.sources import input_hash, part_of
+from covey.chain.contracts.base import snake
+from covey.chain.deploy import create_address
+from covey.chain.errors import ChainError
+from covey.chain.layout import canonical_type
+
+if TYPE_CHECKING:
+    from covey.chain.deployment import ContractRecord, Deployment
+    from covey.chain.rpc import Rpc
+
+Progress = Callable[[str], None]
+
+CREATOR = "0x" + "c0" * 20
+"""Whoever creates contracts in trial runs; its nonce is 0."""
+DOMAIN = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
+FULL_WIDTH = 32
+SHOWN = 3
+
+
+@dataclass(slots=True)
+class Checked:
+    """What was found about one contract.
+
+    Attributes:
+        bytes: length of its code.
+        immutables: places of immutables that were found to hold what the constructor puts there.
+        differences: what is not as recorded or compiled; none if all is well.
+        unavailable: what could not be checked, and why.
+    """
+
+    name: str
+    address: str
+    bytes: int = 0
+    immutables: int = 0
+    differences: list[str] = field(default_factory=list)
+    unavailable: list[str] = field(default_factory=list)
+
+
+def check_bytecode(
+    rpc: Rpc,
+    deployment: Deployment,
+    whole: dict[str, Any],
+    only: Iterable[str] = (),
+    progress: Progress = lambda _line: None,
+) -> list[Checked]:
+    """Compare contracts of a deployment with what their sources compile to.
+
+    Args:
+        whole: compiler input with the sources of all of them.
+        only: names of the contracts to look at; none: all.
+
+    Raises:
+        AuditError: an unknown name, or the sources cannot be compiled.
+        ChainError: the chain could not be read.
+    """
+    chosen = list(only) or list(deployment.contracts)
+    unknown = sorted(set(chosen) - deployment.contracts.keys())
+    if unknown:
+        raise AuditError(f"the deployment has no {', '.join(unknown)}; it has {', '.join(deployment.contracts)}")
+    found = []
+    for name in chosen:
+        record = deployment.contracts[name]
+        progress(f"compiling {name}")
+        found.append(_check(rpc, deployment.chain_id, record, part_of(whole, record)))
+    return found
+
+
+def _check(rpc: Rpc, chain_id: int, record: ContractRecord, part: dict[str, Any]) -> Checked:
+    checked = Checked(record.name, record.address)
+    tell = checked.differences.append
+    if input_hash(part) != record.input_hash:
+        tell(f"the sources hash to {input_hash(part)}, the record has {record.input_hash}")
+    compiled = compile_contract(part, record)
+    code = rpc.code(record.address)
+    checked.bytes = len(code)
+    if not code:
+        tell(f"there is no code at {record.address}")
+        return checked
+    if "0x" + keccak(code).hex() != record.runtime_hash:
+        tell("the code is not the one whose hash the record has")
+    creation = compiled.creation + encode_arguments(compiled.abi, record.constructor_args)
+    _compare_code(checked, compiled, code)
+    _compare_creation(checked, rpc, record, creation)
+    if len(code) == len(compiled.runtime):
+        _compare_immutables(checked, rpc, chain_id, compiled, code, creation)
+    return checked
+
+
+def encode_arguments(abi: list[dict[str, Any]], given: list[Any]) -> bytes:
+    """Constructor arguments as they stand in a record (structs by field, large numbers as text), ABI-encoded.
+
+    Raises:
+        AuditError: they are not what the constructor takes.
+    """
+    inputs: list[dict[str, Any]] = next((item["inputs"] for item in abi if item["type"] == "constructor"), [])
+    try:
+        values = [_value(parameter, value) for parameter, value in zip(inputs, given, strict=True)]
+        return encode([canonical_type(parameter) for parameter in inputs], values)
+    except (ValueError, TypeError, KeyError, EncodingError) as error:
+        raise AuditError(f"the recorded constructor arguments do not fit the constructor: {error}") from None
+
+
+def _value(parameter: dict[str, Any], value: Any) -> Any:
+    if parameter["type"] == "tuple":
+        return tuple(_value(part, value[snake(part["name"])]) for part in parameter["components"])
+    return int(value) if parameter["type"].startswith(("uint", "int")) else value
+
+
+# -------------------------------------------------------------------- comparisons
+
+
+def masked(code: bytes, compiled: Compiled) -> bytes:
+    """Code with the places of immutables zero."""
+    kept = bytearray(code)
+    for _, start, length in compiled.immutables:
+        kept[start : start + length] = bytes(min(length, max(0, len(kept) - start)))
+    return bytes(kept)
+
+
+def metadata_length(code: bytes) -> int:
+    """Bytes of the CBOR metadata at the end of code, its length of two bytes included; 0 where there is none."""
+    length = int.from_bytes(code[-2:], "big") + 2
+    return length if length <= len(code) and code[-length] >> 5 == 5 else 0  # major type 5: a map
+
+
+def _compare_code(checked: Checked, compiled: Compiled, code: bytes) -> None:
+    there, here = masked(code, compiled), masked(compiled.runtime, compiled)
+    if there == here:
+        return
+    if len(there) != len(here):
+        checked.differences.append(f"{len(there)} bytes of code on the chain, {len(here)} compiled")
+    places = [at for at, (one, other) in enumerate(zip(there, here, strict=False)) if one != other]
+    if not places:
+        return
+    tail = len(here) - metadata_length(here)
+    where = "metadata" if places[0] >= tail else "code"
+    shown = ", ".join(f"{at} is 0x{there[at]:02x}, compiled 0x{here[at]:02x}" for at in places[:SHOWN])
+    more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+    checked.differences.append(f"{where}: byte {shown}{more}")
+
+
+def _compare_creation(checked: Checked, rpc: Rpc, record: ContractRecord, creation: bytes) -> None:
+    transaction, receipt = rpc.transaction(record.tx_hash), rpc.receipt(record.tx_hash)
+    if transaction is None or receipt is None:
+        checked.unavailable.append("the endpoint no longer has the transaction that created it")
+        return
+    if (receipt.contract_address or "").lower() != record.address.lower() or receipt.block != record.block:
+        checked.differences.append(
+            f"transaction {record.tx_hash} created {receipt.contract_address} in block {receipt.block}, "
+            f"the record has {record.address} in block {record.block}"
+        )
+    if bytes.fromhex(transaction["input"][2:]) != creation:
+        checked.differences.append("it was created with other code or constructor arguments than recorded")
+
+
+def _compare_immutables(
+    checked: Checked, rpc: Rpc, chain_id: int, compiled: Compiled, code: bytes, creation: bytes
+) -> None:
+    if not compiled.immutables:
+        return
+    try:
+        answer = rpc.request("eth_call", [{"from": CREATOR, "data": "0x" + creation.hex()}, "latest"])
+        trial = bytes.fromhex(str(answer)[2:])
+        if len(trial) != len(code):
+            raise ValueError(f"{len(trial)} bytes")
+    except (ChainError, ValueError) as error:
+        checked.unavailable.append(f"immutables: the endpoint does not run constructors ({str(error)[:100]})")
+        return
+    there, here = _values(compiled, code), _values(compiled, trial)
+    own, other = int(checked.address, 16), int(create_address(CREATOR, rpc.nonce(CREATOR)), 16)
+    for name, start, length in compiled.immutables:
+        is_, meant = (int.from_bytes(found[start : start + length], "big") for found in (code, trial))
+        if meant == other:
+            meant = own
+        elif name == "_cachedDomainSeparator" and meant == _domain(here, chain_id, other):
+            meant = _domain(there, chain_id, own)
+        if is_ == meant:
+            checked.immutables += 1
+        else:
+            checked.differences.append(
+                f"immutable {name} at byte {start} is {_shown(is_, length)}, as constructed {_shown(meant, length)}"
+            )
+
+
+def _values(compiled: Compiled, code: bytes) -> dict[str, int]:
+    return {name: int.from_bytes(code[start : start + length], "big") for name, start, length in compiled.immutables}
+
+
+def _domain(values: dict[str, int], chain_id: int, address: int) -> int:
+    """EIP-712's domain separator out of the hashes that OpenZeppelin's EIP712 keeps."""
+    words = [int.from_bytes(DOMAIN, "big"), values.get("_hashedName", 0), values.get("_hashedVersion", 0)]
+    packed = b"".join(word.to_bytes(32, "big") for word in (*words, chain_id, address))
+    return int.from_bytes(keccak(packed), "big")
+
+
+def _shown(value: int, length: int) -> str:
+    return f"0x{value:0{2 * length}x}" if length < FULL_WIDTH or value >> 200 else hex(value)
+
+
+def summary(checked: Checked) -> str:
+    """What was found, in one line."""
+    if checked.differences:
+        return checked.differences[0]
+    return f"{checked.bytes} bytes and {checked.immutables} places of immutables are what the sources make"

@@ -1,0 +1,87 @@
+"""Compiling one contract again, with py-solc-x and the compiler that its record names."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from covey.audit.record import AuditError
+from covey.chain.deployment import ContractRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What the compiler makes of a contract."""
+
+    abi: list[dict[str, Any]]
+    creation: bytes
+    runtime: bytes
+    """With the immutables zero."""
+    immutables: tuple[tuple[str, int, int], ...]
+    """(name, start, length) of each place of an immutable in the runtime code, bytes, by start."""
+
+
+def compile_contract(part: dict[str, Any], record: ContractRecord) -> Compiled:
+    """Compile a contract from its compiler input.
+
+    Raises:
+        AuditError: no py-solc-x, no such compiler, or the sources do not compile; the message says what to do.
+    """
+    try:
+        import solcx
+        from solcx.exceptions import SolcError, SolcNotInstalled
+    except ImportError:
+        raise AuditError("py-solc-x is not installed: pip install 'covey[audit]'") from None
+    version = record.compiler.split("+")[0]
+    asked = ["abi", "metadata", "evm.bytecode.object", "evm.deployedBytecode"]
+    selection = {"*": {"": ["ast"]}, record.source_name: {"": ["ast"], record.name: asked}}
+    standard = {**part, "settings": {**part["settings"], "outputSelection": selection}}
+    try:
+        output = solcx.compile_standard(standard, solc_version=version)
+    except SolcNotInstalled:
+        raise AuditError(
+            f"solc {version} is not installed: run `make setup` in a checkout and set SOLCX_BINARY_PATH to its "
+            f".toolchain/solcx, or `python -c 'import solcx; solcx.install_solc(\"{version}\")'`"
+        ) from None
+    except SolcError as error:
+        raise AuditError(f"{record.name} does not compile: {_first_line(error)}") from None
+    try:
+        made = output["contracts"][record.source_name][record.name]
+    except KeyError:
+        raise AuditError(f"{record.source_name} has no contract {record.name}") from None
+    used = json.loads(made["metadata"])["compiler"]["version"]
+    if used != record.compiler:
+        raise AuditError(f"this machine's solc {version} is {used}; {record.name} was compiled with {record.compiler}")
+    deployed = made["evm"]["deployedBytecode"]
+    names = dict(_variables([source["ast"] for source in output["sources"].values()]))
+    places = deployed.get("immutableReferences", {})
+    return Compiled(
+        abi=made["abi"],
+        creation=bytes.fromhex(made["evm"]["bytecode"]["object"]),
+        runtime=bytes.fromhex(deployed["object"]),
+        immutables=tuple(
+            sorted(
+                ((names[key], place["start"], place["length"]) for key, found in places.items() for place in found),
+                key=lambda place: place[1],
+            )
+        ),
+    )
+
+
+def _variables(node: Any) -> list[tuple[str, str]]:
+    """(AST id, name) of every state variable below a node."""
+    if isinstance(node, list):
+        return [pair for child in node for pair in _variables(child)]
+    if not isinstance(node, dict):
+        return []
+    found = [pair for child in node.values() for pair in _variables(child)]
+    if node.get("nodeType") == "VariableDeclaration" and node.get("stateVariable"):
+        found.append((str(node["id"]), node["name"]))
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    """The compiler's first error in one line."""
+    lines = [line for line in str(error).splitlines() if "Error" in line]
+    return " ".join((lines or [type(error).__name__])[0].split())[:200]
