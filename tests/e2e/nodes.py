@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,11 +17,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from covey.chain.errors import Recoverable
 from covey.chain.events import EventReader
 from covey.daemon.state import Task, World
 from covey.devnet.anvil import free_port
 from covey.devnet.local import LocalNetwork
-from covey.ipfs import BlockStore, Gateway
+from covey.ipfs import BlockStore, Gateway, NotFound, SourceError
 from covey.lora.bases import TINY, resolve
 from covey.protocol.spec import Adapter, Base, EvaluationSpec, ScoringSpec, Stratum, TaskSpec, TrainingHints
 from covey.protocol.types import Evaluation, Kind, TaskParams, Windows
@@ -128,7 +130,7 @@ class Node:
     def stop(self) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(120)
 
     def report(self) -> dict[str, Any]:
         """What /health says, whatever its colour; empty while nobody answers."""
@@ -227,13 +229,32 @@ class Network:
             world.apply(event)
         return world.tasks[task_id]
 
-    def wait(self, what: str, happened: Callable[[], bool], seconds: float = 120.0) -> None:
-        """Wait for something the nodes do. Fails with what each of them says."""
+    def wait(self, what: str, happened: Callable[[], bool], seconds: float = 240.0) -> None:
+        """Wait for something the nodes do. Fails with what each of them says, at once where one has failed.
+
+        A chain, store or source that cannot be asked now means "not yet".
+        """
         end = time.monotonic() + seconds
-        while not happened():
+        last: Exception | None = None
+        while True:
+            try:
+                if happened():
+                    return
+                last = None
+            except (Recoverable, SourceError, NotFound) as error:
+                last = error
+            self.check_running()
             if time.monotonic() > end:
-                raise AssertionError(f"{what}: not within {seconds:g} s\n{self.told()}")
+                reason = "" if last is None else f" ({last})"
+                raise AssertionError(f"{what}: not within {seconds:g} s{reason}\n{self.told()}")
             time.sleep(0.2)
+
+    def check_running(self) -> None:
+        """Fail if a node has failed: ended, but neither well nor killed."""
+        for node in self.nodes:
+            code = None if node.process is None else node.process.poll()
+            if code and code != -signal.SIGKILL:
+                raise AssertionError(f"{node.name} has ended with {code}\n{self.told()}")
 
     def told(self) -> str:
         logs = [f"--- {node.name}\n{node.log.read_text(encoding='utf-8')[-3000:]}" for node in self.nodes]
@@ -241,6 +262,16 @@ class Network:
 
     def jump(self, timestamp: int) -> None:
         self.local.anvil.jump_to(timestamp)
+
+
+def answers(path: Path) -> bool:
+    """Whether somebody listens at a Unix socket; its file is there a moment before."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 @contextmanager
@@ -252,15 +283,19 @@ def fork_server(folder: Path) -> Iterator[str]:
     with (folder / "workers.log").open("wb") as log:
         process = subprocess.Popen(argv, stderr=log, stdout=log, env=environment)
     try:
-        end = time.monotonic() + 90
-        while not path.exists():
+        end = time.monotonic() + 240
+        while not answers(path):
             if process.poll() is not None or time.monotonic() > end:
                 raise AssertionError((folder / "workers.log").read_text(encoding="utf-8"))
             time.sleep(0.1)
         yield f"unix:{path}"
     finally:
         process.terminate()
-        process.wait(20)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from covey.protocol.scores import unpack
 from covey.protocol.sheet import SHEET_NAME, ScoreSheet
 from covey.protocol.types import Outcome
 
-pytestmark = [pytest.mark.daemon, pytest.mark.slow]
+pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
@@ -68,8 +68,10 @@ def test_an_arena_task_over_kubo(kubos: tuple[Kubo, Kubo], tmp_path: Path) -> No
 
         task = net.task(task_id)
         assert task.outcome == Outcome.PAID
-        check_evidence(task, [node.operator for node in validators], theirs, tmp_path / "auditor")
-        check_pins(task, theirs, others)
+        net.wait(
+            "evidence", lambda: evidence_holds(task, [n.operator for n in validators], theirs, tmp_path / "auditor")
+        )
+        net.wait("pins", lambda: all_is_pinned(task, theirs, others))
         rewards = net.local.chain.contracts.rewards
         accounts = [node.signer for node in net.nodes]
         net.wait("tips withdrawn", lambda: all(rewards.owed_to(account) < CVY for account in accounts))
@@ -77,22 +79,30 @@ def test_an_arena_task_over_kubo(kubos: tuple[Kubo, Kubo], tmp_path: Path) -> No
             assert node.stop() == 0
 
 
-def check_evidence(task: Task, operators: list[str], kubo: Kubo, cache: Path) -> None:
-    """An auditor beside the trainers' daemon fetches the validators' score sheets, and they say what the rows say."""
+def evidence_holds(task: Task, operators: list[str], kubo: Kubo, cache: Path) -> bool:
+    """An auditor beside the trainers' daemon fetches the validators' score sheets, and they say what the rows say.
+
+    Raises `SourceError` or `NotFound` while a sheet is not published: a validator does that after its reveal.
+    """
     with open_store(kubo.rpc) as store, open_fetcher(store, cache=cache) as fetcher:
         for operator in operators:
             row = next(row for row in committee_of(task).revealed if row.operator == operator)
             sheet = ScoreSheet.from_bytes(fetcher.read(Cid.directory(row.evidence), SHEET_NAME))
             assert sheet.scores() == unpack(row.words, 2)
             assert all(score >= 1 for score in sheet.scores())
+    return True
 
 
-def check_pins(task: Task, theirs: Kubo, others: Kubo) -> None:
-    """Each side has pinned what it promised to keep: the trainers their entries, the validators their evidence."""
+def all_is_pinned(task: Task, theirs: Kubo, others: Kubo) -> bool:
+    """Each side has pinned what it promised to keep: the trainers their entries, the validators their evidence.
+
+    A pin comes a moment after the content can be fetched.
+    """
     with open_store(theirs.rpc) as store:
         entries = {Cid.directory(entry.digest) for entry in task.entries.values() if entry.digest is not None}
         assert len(entries) == 2
-        assert entries <= {pin.cid for pin in store.pins()}
+        kept = entries <= {pin.cid for pin in store.pins()}
     with open_store(others.rpc) as store:
         sheets = {Cid.directory(row.evidence) for row in committee_of(task).revealed}
-        assert sheets <= {pin.cid for pin in store.pins()}
+        assert len(sheets) == 2
+        return kept and sheets <= {pin.cid for pin in store.pins()}

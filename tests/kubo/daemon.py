@@ -70,7 +70,7 @@ class Kubo:
             raise RuntimeError(f"ipfs {' '.join(arguments)}: {done.stderr.decode().strip()}")
         return done.stdout.decode().strip()
 
-    def start(self, timeout_s: float = 60.0) -> Self:
+    def start(self, timeout_s: float = 200.0) -> Self:
         """Start the daemon and wait until its RPC is there."""
         (self.repo / "api").unlink(missing_ok=True)
         with open(self._log, "wb") as log:
@@ -99,10 +99,26 @@ class Kubo:
         """The gateway's URL."""
         return (self.repo / "gateway").read_text().strip()
 
-    def connect(self, other: Kubo) -> None:
-        """Open a connection to another node on loopback."""
-        addresses = json.loads(other.run("id"))["Addresses"]
-        self.run("swarm", "connect", next(address for address in addresses if "/ip4/127.0.0.1/" in address))
+    def connect(self, other: Kubo, timeout_s: float = 120.0) -> None:
+        """Connect to another node on loopback, and have both connect again should they lose each other."""
+        for one, peer in ((self, other), (other, self)):
+            one.run("swarm", "peering", "add", peer.address(timeout_s))
+        deadline = time.monotonic() + timeout_s
+        while not self.run("swarm", "peers"):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self.repo} and {other.repo} did not find each other in {timeout_s:g} s")
+            time.sleep(0.1)
+
+    def address(self, timeout_s: float = 120.0) -> str:
+        """The multiaddr at which other nodes on this machine reach it; a new daemon may not know it yet."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            for address in json.loads(self.run("id"))["Addresses"] or ():
+                if address.startswith("/ip4/127.0.0.1/tcp/"):
+                    return str(address)
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self.repo} listens nowhere on loopback: {self._log.read_text()[-2000:]}")
+            time.sleep(0.1)
 
     def stop(self) -> None:
         """Stop the daemon, if it runs."""
