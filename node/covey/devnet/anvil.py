@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -85,14 +86,19 @@ _given: set[int] = set()
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that is free now; never the same twice, though nobody listens on it yet."""
-    while True:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port: int = listener.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port
+    """A TCP port of the loopback interface that is free now; never the same twice, though nobody listens on it yet.
+
+    It is drawn from below the ports that systems give to outgoing connections (from 32768 or 49152 on), so that none of
+    those can take it before its server has started.
+    """
+    for _ in range(10_000):
+        port = 18_000 + secrets.randbelow(14_000)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port
+    raise DevnetError("no free TCP port between 18000 and 32000 on the loopback interface")
 
 
 class Anvil:
