@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from covey.protocol.windows import Phase, phase
 
 if TYPE_CHECKING:
     from covey.chain.keys import LocalSigner
+    from covey.chain.remote import RemoteSigner
 
 NO_ADDRESS = "0x" + "00" * 20
 
@@ -85,16 +85,20 @@ class Network(Chain):
             return Wallet(
                 self.rpc, open_key(settings.owner_keystore, settings.owner_password_file, "COVEY_OWNER_PASSWORD")
             )
+        if settings.remote_signer is not None:
+            return Wallet(self.rpc, remote_signer(settings))
         if settings.keystore is None:
-            wanted = "--keystore (or --owner-keystore)" if who == "owner" else "--keystore"
+            wanted = "--keystore (or --owner-keystore)" if who == "owner" else "--keystore or --remote-signer"
             raise InputError(f"no key to sign with: give {wanted}, its variable COVEY_KEYSTORE, or run `covey init`")
         return Wallet(self.rpc, open_key(settings.keystore, settings.password_file, "COVEY_PASSWORD"))
 
     @staticmethod
     def signer_address(settings: Settings) -> str:
-        """Address of the signer's keystore, without its password."""
+        """Address of the signer, without its password."""
         from covey.chain.keys import keystore_address
 
+        if settings.remote_signer is not None:
+            return settings.signer_address or remote_signer(settings).address
         if settings.keystore is None:
             raise InputError("no signer: give --signer, or --keystore with the signer's key")
         try:
@@ -131,6 +135,19 @@ def connect(settings: Settings) -> Network:
     return Network(rpc, deployment)
 
 
+def remote_signer(settings: Settings) -> RemoteSigner:
+    """The remote signer of the settings. Raises CliError."""
+    from covey.chain.remote import open_remote
+
+    assert settings.remote_signer is not None
+    if settings.keystore is not None:
+        raise InputError("a node signs with a keystore or with a remote_signer: give not both")
+    try:
+        return open_remote(settings.remote_signer, settings.signer_address)
+    except ChainError as error:
+        raise CliError(str(error)) from None
+
+
 def open_key(keystore: Path, password_file: Path | None, variable: str) -> LocalSigner:
     """A keystore's key; the password from its file, the variable, or a prompt. Raises InputError."""
     from covey.chain.keys import load_keystore
@@ -144,19 +161,21 @@ def open_key(keystore: Path, password_file: Path | None, variable: str) -> Local
 
 
 def read_password(file: Path | None, variable: str, prompt: str) -> str:
-    """A password: file, else variable, else prompt. Raises InputError where there is no terminal to ask at."""
-    import sys
-    from getpass import getpass
+    """A password: file, else systemd credential, else variable, else prompt.
 
-    if file is not None:
-        try:
-            return file.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"cannot read the password file {file}: {getattr(error, 'strerror', None) or error}"
-            ) from None
-    if variable in os.environ:
-        return os.environ[variable]
-    if not sys.stdin.isatty():
-        raise InputError(f"no password: give a password file or {variable} (there is no terminal to ask at)")
-    return getpass(prompt + ": ")
+    Raises InputError where there is no terminal to ask at.
+    """
+    from covey.daemon.config import ConfigError
+    from covey.daemon.unlock import CREDENTIAL, password_of
+
+    owner = variable == "COVEY_OWNER_PASSWORD"
+    try:
+        return password_of(
+            file,
+            prompt + ": ",
+            variable=variable,
+            credential=f"owner-{CREDENTIAL}" if owner else CREDENTIAL,
+            setting="owner_password_file" if owner else "password_file",
+        )
+    except ConfigError as error:
+        raise InputError(str(error)) from None

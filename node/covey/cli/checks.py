@@ -154,7 +154,7 @@ def _configured(settings: Settings) -> Iterator[Finding]:
         yield Finding("chain", "not set", "needs rpc_urls and deployment")
     from covey.cli.node_checks import check_data, check_key, check_operator, check_peers, check_store
 
-    yield _try("keystore", lambda: check_key(settings))
+    yield _try("keystore" if settings.remote_signer is None else "remote signer", lambda: check_key(settings))
     yield _try("operator", lambda: check_operator(settings, network))
     yield _try("training records", lambda: check_data(settings.training_records))
     yield _try("held-out records", lambda: check_data(settings.heldout_records))

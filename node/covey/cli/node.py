@@ -27,11 +27,12 @@ def init(
 
     made = set_up(folder.expanduser(), settings, import_key)
     if json:
-        print_json({"settings": str(made.settings), "keystore": str(made.keystore), "signer": made.signer})
+        keystore = None if made.keystore is None else str(made.keystore)
+        print_json({"settings": str(made.settings), "keystore": keystore, "signer": made.signer})
         return
     out = console()
     out.print(f"settings  {made.settings}")
-    out.print(f"signer    {made.signer}  ({made.keystore})")
+    out.print(f"signer    {made.signer}  ({made.keystore or settings.remote_signer})")
     out.print("Next: fill in what is still commented out in the settings file, then")
     out.print(f"  covey check --config {made.settings}")
     out.print(f"  send the signer some of the chain's coin for gas, and (a trainer) CVY for entry fees: {made.signer}")

@@ -18,11 +18,14 @@ PEER_TIMEOUT_S = 5.0
 
 
 def check_key(settings: Settings) -> str | None:
-    """The signer's keystore: readable, private, and open if its password is at hand."""
+    """The signer: its keystore readable, private, and open if its password is at hand; or the remote one there."""
     from covey.chain.errors import ChainError
     from covey.chain.keys import keystore_address
-    from covey.cli.access import open_key
+    from covey.cli.access import open_key, remote_signer
 
+    if settings.remote_signer is not None:
+        signer = remote_signer(settings)
+        return f"{signer.address}, held by {signer}"
     path = settings.keystore
     if path is None:
         return None
@@ -32,23 +35,27 @@ def check_key(settings: Settings) -> str | None:
         raise CliError(str(error)) from None
     if os.name == "posix" and path.stat().st_mode & 0o077:
         raise CliError(f"{path} can be read by others: chmod 600 {path}")
-    if settings.password_file is None and "COVEY_PASSWORD" not in os.environ:
+    given = settings.password_file
+    if given is None and not {"COVEY_PASSWORD", "CREDENTIALS_DIRECTORY"} & os.environ.keys():
         return f"{address} (password not tried: none given)"
-    open_key(path, settings.password_file, "COVEY_PASSWORD")
+    open_key(path, given, "COVEY_PASSWORD")
+    if given is not None and os.name == "posix" and given.stat().st_mode & 0o077:
+        return f"{address}, password fits (others can read {given}: chmod 600 {given})"
     return f"{address}, password fits"
 
 
 def check_operator(settings: Settings, network: Network | None) -> str | None:
     """The operator: registered, with this signer, eligible, with gas for the signer."""
-    if network is None or (settings.operator is None and settings.keystore is None):
+    keyed = settings.keystore is not None or settings.remote_signer is not None
+    if network is None or (settings.operator is None and not keyed):
         return None
     operator = network.operator(settings)
     pool = network.contracts.staking.pool_of(operator)
     if not pool.registered:
         raise CliError(f"{operator} has no pool yet: `covey stake` opens one")
-    signer = network.signer_address(settings) if settings.keystore is not None else pool.signer
+    signer = network.signer_address(settings) if keyed else pool.signer
     if pool.signer != signer:
-        raise CliError(f"{operator} names {pool.signer} as signer, not this keystore's {signer}")
+        raise CliError(f"{operator} names {pool.signer} as signer, not this node's {signer}")
     if not network.contracts.staking.is_eligible(operator):
         least = network.contracts.staking.min_self_bond()
         raise CliError(

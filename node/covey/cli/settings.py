@@ -16,9 +16,10 @@ from typing import Annotated, Any, get_args
 import typer
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
+from covey.chain.fees import GWEI
 from covey.cli.errors import InputError
 from covey.daemon import layered
-from covey.daemon.config import CVY, Address, Amount, NodeConfig, Role, Size
+from covey.daemon.config import CVY, Address, Amount, GasPrice, NodeConfig, RemoteSignerAddress, Role, Size
 
 FILE_NAME = "covey.toml"
 HOME = Path("~/.covey")
@@ -86,6 +87,13 @@ class Settings(_Table):
     password_file: Path | None = Field(
         None, description="file with the keystore's password; not set: COVEY_PASSWORD, then a prompt"
     )
+    remote_signer: RemoteSignerAddress | None = Field(
+        None, description="signer instead of a keystore: web3signer:URL, clef:URL or clef:/path/of/clef.ipc"
+    )
+    signer_address: Address | None = Field(None, description="the remote signer's account; not set: its only one")
+    max_gas_price: GasPrice = Field(300 * GWEI, description="most to offer for a unit of gas, as in 300 gwei")
+    max_priority_fee: GasPrice = Field(50 * GWEI, description="most to offer of it to the block's builder")
+    bump_blocks: int = Field(3, ge=1, description="blocks that a transaction waits before more is offered for it")
     owner_keystore: Path | None = Field(
         None, description="encrypted key of the owner or delegator; not set: the signer's"
     )
@@ -111,8 +119,9 @@ class Settings(_Table):
 
 
 ACCESS = ("rpc_urls", "deployment")
-WALLET = (*ACCESS, "keystore", "password_file", "owner_keystore", "owner_password_file")
-SIGNER = (*ACCESS, "keystore", "password_file", "operator")
+KEY = ("keystore", "password_file", "remote_signer", "signer_address")
+WALLET = (*ACCESS, *KEY, "owner_keystore", "owner_password_file")
+SIGNER = (*ACCESS, *KEY, "operator")
 _OWN_KEYS = frozenset(name for name in Settings.model_fields if name not in NodeConfig.model_fields)
 _NODE_KEYS = frozenset(name for name in NodeConfig.model_fields if name not in Settings.model_fields)
 

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ByteSize
 from pydantic_core import PydanticUndefined
 
 from covey.chain.errors import ChainError
-from covey.cli.access import read_password
+from covey.chain.fees import GWEI
+from covey.cli.access import read_password, remote_signer
 from covey.cli.errors import CliError, InputError
 from covey.cli.settings import FILE_NAME, Settings
 from covey.daemon.config import CVY, NodeConfig, Role
@@ -26,7 +27,7 @@ class SetUp:
     """What was written."""
 
     settings: Path
-    keystore: Path
+    keystore: Path | None
     signer: str
 
 
@@ -38,6 +39,8 @@ def set_up(folder: Path, settings: Settings, import_key: Path | None) -> SetUp:
         raise InputError(f"{file} exists; it is never overwritten: choose another folder")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file: choose another folder")
+    if settings.remote_signer is not None:
+        return _set_up_remote(folder, file, settings, import_key)
     imported = _read_key(import_key)
     if imported is not None and settings.keystore is not None and keystore.exists():
         raise InputError(f"{keystore} exists: leave out --import-key to use it, or choose another path")
@@ -55,6 +58,19 @@ def set_up(folder: Path, settings: Settings, import_key: Path | None) -> SetUp:
         message = f"cannot write {folder}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise InputError(message) from None
     return SetUp(file, keystore, signer)
+
+
+def _set_up_remote(folder: Path, file: Path, settings: Settings, import_key: Path | None) -> SetUp:
+    """As `set_up`, for a key that is elsewhere: no keystore is made."""
+    if import_key is not None:
+        raise InputError("--import-key is for a keystore; import the key where --remote-signer keeps its keys")
+    signer = remote_signer(settings).address
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.write_text(_settings_text(_values(folder, None, settings)), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror}") from None
+    return SetUp(file, None, signer)
 
 
 def _read_key(path: Path | None) -> bytes | None:
@@ -86,15 +102,17 @@ def _keystore(path: Path, password: str, key: bytes | None, *, new: bool) -> str
         raise InputError(str(error)) from None
 
 
-def _values(folder: Path, keystore: Path, settings: Settings) -> dict[str, object]:
+def _values(folder: Path, keystore: Path | None, settings: Settings) -> dict[str, object]:
     values: dict[str, object] = {
         "roles": [role.value for role in settings.roles] or [Role.VALIDATOR.value],
-        "keystore": _path(keystore, folder),
+        **({} if keystore is None else {"keystore": _path(keystore, folder)}),
         "data_dir": "data",
     }
     given = {
         "rpc_urls": list(settings.rpc_urls),
         "operator": settings.operator,
+        "remote_signer": settings.remote_signer,
+        "signer_address": settings.signer_address,
         "peers": list(settings.peers),
         **{
             name: _path(path, folder)
@@ -141,6 +159,8 @@ def _key(name: str, field: Any, values: Mapping[str, object]) -> list[str]:
         return [told, f"# {name} =", ""]
     if name in ("max_fee", "withdraw_min"):
         default = f"{default // CVY} CVY"
+    if name in ("max_gas_price", "max_priority_fee"):
+        default = f"{default // GWEI} gwei"
     if isinstance(default, ByteSize):
         default = default.human_readable()
     return [told, f"# {name} = {_toml(default)}", ""]

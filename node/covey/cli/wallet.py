@@ -10,14 +10,14 @@ from covey.cli.errors import CliError
 if TYPE_CHECKING:
     from covey.chain.answers import Receipt
     from covey.chain.contracts.base import Call
-    from covey.chain.keys import LocalSigner
+    from covey.chain.keys import Signer
     from covey.chain.rpc import Rpc
 
 
 class Wallet:
     """Sends transactions of one key and waits for each."""
 
-    def __init__(self, rpc: Rpc, signer: LocalSigner) -> None:
+    def __init__(self, rpc: Rpc, signer: Signer) -> None:
         self.rpc = rpc
         self.signer = signer
 

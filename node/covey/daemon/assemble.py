@@ -11,8 +11,9 @@ from pathlib import Path
 from covey.chain.contracts import Contracts
 from covey.chain.deployment import Deployment
 from covey.chain.errors import Fatal
+from covey.chain.fees import FeePolicy
 from covey.chain.follower import Finality, Follower
-from covey.chain.keys import LocalSigner
+from covey.chain.keys import LocalSigner, Signer
 from covey.chain.rpc import Rpc
 from covey.chain.sender import Sender
 from covey.chain.tx_store import SqliteTxStore
@@ -26,7 +27,7 @@ from covey.daemon.keeping import open_keeper
 from covey.daemon.ledger import Ledger
 from covey.daemon.plan import Me
 from covey.daemon.room import BASES
-from covey.daemon.secrets import SecretFile, derive_key
+from covey.daemon.secrets import SecretError, SecretFile, derive_key, key_from_file
 from covey.daemon.strategy import Strategy
 from covey.daemon.unlock import token_of
 from covey.daemon.workers import Limits, ProcessExecutor
@@ -85,7 +86,7 @@ def identify(config: NodeConfig, contracts: Contracts, signer: str) -> Me:
     )
 
 
-def assemble(config: NodeConfig, strategy: Strategy, signer: LocalSigner) -> Parts:
+def assemble(config: NodeConfig, strategy: Strategy, signer: Signer) -> Parts:
     """Open everything. Raises ConfigError, Fatal, IpfsError, JournalError for what the operator must mend, and
     Recoverable while no endpoint answers."""
     with ExitStack() as stack:
@@ -105,18 +106,28 @@ def assemble(config: NodeConfig, strategy: Strategy, signer: LocalSigner) -> Par
         return Parts(context, log, ledger, follower, HeadView(rpc, deployment), stack.pop_all())
 
 
-def _open_journal(config: NodeConfig, signer: LocalSigner, me: Me, contracts: Contracts) -> Journal:
-    name = f"secrets-{signer.address.lower()}.log"
-    journal = Journal(config.journal_path, SecretFile(config.data_dir / name, derive_key(signer.key)))
+def _open_journal(config: NodeConfig, signer: Signer, me: Me, contracts: Contracts) -> Journal:
+    path = config.data_dir / f"secrets-{signer.address.lower()}.log"
+    journal = Journal(config.journal_path, SecretFile(path, _secrets_key(config, signer, path)))
     journal.bind({"chain": str(me.chain_id), "registry": contracts.registry.address, "operator": me.operator})
     journal.reconsider()
     return journal
 
 
+def _secrets_key(config: NodeConfig, signer: Signer, secrets: Path) -> bytes:
+    """The key of the second copy of salts. A remote signer's key cannot be had, so it gets one of its own."""
+    if config.secrets_key_file is None and isinstance(signer, LocalSigner):
+        return derive_key(signer.key)
+    try:
+        return key_from_file(config.secrets_key_file or config.data_dir / "secrets.key", secrets)
+    except SecretError as error:
+        raise ConfigError(str(error)) from None
+
+
 def _context(
     config: NodeConfig,
     strategy: Strategy,
-    signer: LocalSigner,
+    signer: Signer,
     me: Me,
     contracts: Contracts,
     journal: Journal,
@@ -152,7 +163,8 @@ def _context(
     executor = ProcessExecutor(config.executor, limits, config.data_dir / "work" / "logs")
     stack.callback(executor.close)
     transactions = SqliteTxStore(journal.db)
-    sender = Sender(contracts.rpc, signer, transactions, finality=Finality(config.confirmations))
+    fees = FeePolicy(cap=config.max_gas_price, max_priority=config.max_priority_fee, patience=config.bump_blocks)
+    sender = Sender(contracts.rpc, signer, transactions, fees=fees, finality=Finality(config.confirmations))
     bases = BaseDigests(config.data_dir / "base-digests.json")
     context = Context(
         config, me, contracts, sender, journal, executor, store, fetcher, keeper, background, strategy, bases

@@ -11,11 +11,12 @@ from typing import Annotated, Self
 from eth_utils.address import to_checksum_address
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, model_validator
 
+from covey.chain.fees import GWEI
 from covey.chain.units import CVY, to_wei
 from covey.daemon import layered
 from covey.daemon.layered import ConfigError
 
-__all__ = ["CVY", "ConfigError", "NodeConfig", "Policy", "Role", "Size", "parse_amount"]
+__all__ = ["CVY", "ConfigError", "NodeConfig", "Policy", "Role", "Size", "parse_amount", "parse_gas_price"]
 
 
 class Role(StrEnum):
@@ -41,6 +42,21 @@ def parse_amount(value: object) -> int:
     return amount
 
 
+def parse_gas_price(value: object) -> int:
+    """Wei a unit of gas: a bare integer is wei, text may carry a unit ("300 gwei", "7 wei")."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        price = value
+    elif isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+)\s*(?:wei)?\s*", value)):
+        price = int(match[1])
+    elif isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+(?:\.\d{1,9})?)\s*gwei\s*", value)):
+        price = to_wei(match[1]) // GWEI
+    else:
+        raise ValueError(f"{value!r} is not a price of gas; write '300 gwei', or a whole number for wei")
+    if not 0 < price < 2**63:
+        raise ValueError(f"{value!r} is not a price of gas between 1 and 2^63 − 1 wei")
+    return price
+
+
 def _address(value: str) -> str:
     if not re.fullmatch(r"0x[0-9a-fA-F]{40}", value):
         raise ValueError(f"{value!r} is not an address (0x and 40 hexadecimal digits)")
@@ -60,6 +76,13 @@ def _executor(value: str) -> str:
     return value
 
 
+def _remote_signer(value: str) -> str:
+    from covey.chain.remote import split_location
+
+    split_location(value)
+    return value
+
+
 def _pinning_service(value: str) -> str:
     from covey.ipfs.errors import IpfsError
     from covey.ipfs.pinning import PinningService
@@ -74,6 +97,8 @@ def _pinning_service(value: str) -> str:
 Amount = Annotated[int, BeforeValidator(parse_amount)]
 Size = Annotated[ByteSize, Field(ge=16 << 20)]
 """Bytes: a bare integer, or text with its unit ("20GiB", "500 MB"); at least 16 MiB, room for one small entry."""
+GasPrice = Annotated[int, BeforeValidator(parse_gas_price)]
+RemoteSignerAddress = Annotated[str, AfterValidator(_remote_signer)]
 Address = Annotated[str, AfterValidator(_address)]
 Listen = Annotated[str, AfterValidator(_listen)]
 
@@ -101,8 +126,18 @@ class NodeConfig(BaseModel):
 
     roles: tuple[Role, ...] = Field(min_length=1, description="trainer, validator or both")
     operator: Address | None = Field(None, description="operator to act for; not set: the signer's")
-    keystore: Path = Field(description="encrypted key of the signer")
+    keystore: Path | None = Field(None, description="encrypted key of the signer")
     password_file: Path | None = Field(None, description="file with the keystore's password")
+    remote_signer: RemoteSignerAddress | None = Field(
+        None, description="signer instead of a keystore: web3signer:URL, clef:URL or clef:/path/of/clef.ipc"
+    )
+    signer_address: Address | None = Field(None, description="the remote signer's account; not set: its only one")
+    secrets_key_file: Path | None = Field(
+        None, description="file with the key of the second copy of salts; not set: made from the keystore's key"
+    )
+    max_gas_price: GasPrice = Field(300 * GWEI, description="most to offer for a unit of gas, as in 300 gwei")
+    max_priority_fee: GasPrice = Field(50 * GWEI, description="most to offer of it to the block's builder")
+    bump_blocks: int = Field(3, ge=1, description="blocks that a transaction waits before more is offered for it")
     rpc_urls: tuple[str, ...] = Field(min_length=1, description="JSON-RPC endpoints, best first")
     deployment: Path = Field(description="folder deployments/<chain id>")
     data_dir: Path = Field(description="journal, secrets, entries and work files")
@@ -147,6 +182,15 @@ class NodeConfig(BaseModel):
     log_json: bool = Field(False, description="one JSON object a log line")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
     policy: Policy = Policy()
+
+    @model_validator(mode="after")
+    def _one_signer(self) -> Self:
+        if (self.keystore is None) == (self.remote_signer is None):
+            how = "not both" if self.keystore is not None else "one of them"
+            raise ValueError(f"a node signs with a keystore or with a remote_signer: give {how}")
+        if self.signer_address is not None and self.remote_signer is None:
+            raise ValueError("signer_address is the account of a remote_signer: give that too, or leave it out")
+        return self
 
     @model_validator(mode="after")
     def _records_for_roles(self) -> Self:

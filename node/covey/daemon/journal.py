@@ -206,11 +206,17 @@ class Journal:
         return None if row is None else json.loads(row[0])
 
     def _recover_secrets(self) -> None:
+        """Bring both copies to the same: the file outlives a lost database, and a new signer begins a new file."""
         if self._secret_file is None:
             return
+        copied = set()
         with self.transaction():
             for name, payload in self._secret_file.read():
+                copied.add(name)
                 self.db.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?)", (name, json.dumps(payload)))
+        for name, text in self.db.execute("SELECT name, payload FROM secrets").fetchall():
+            if name not in copied:
+                self._secret_file.append(name, json.loads(text))
 
     # ------------------------------------------------------------------ jobs
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib import import_module
 from types import FrameType
+from typing import TypeVar
 
 from covey.chain.errors import Fatal, Recoverable
-from covey.chain.keys import LocalSigner
 from covey.daemon import logs
 from covey.daemon.assemble import Parts, assemble
 from covey.daemon.config import ConfigError, NodeConfig
@@ -24,6 +25,8 @@ from covey.daemon.strategy import Strategy
 from covey.daemon.unlock import token_of, unlock, webhook_of
 from covey.daemon.webhook import Webhook
 from covey.ipfs import IpfsError
+
+T = TypeVar("T")
 
 STOPPED = 0
 FAILED = 1
@@ -48,8 +51,10 @@ def run(config: NodeConfig, *, strategy: Strategy | None = None, stop: threading
                 log.info("health served", extra={"url": server.url})
             # Here, while nothing else runs: two threads that import parts of web3 at once can end in a deadlock error.
             import_module("web3")
-            key = unlock(config)
-            parts = _assemble_patiently(config, strategy or Strategy(), key, stop)
+            signer = _patiently(partial(unlock, config), stop)
+            if signer is None:
+                return STOPPED
+            parts = _patiently(partial(assemble, config, strategy or Strategy(), signer), stop)
             if parts is None:
                 return STOPPED
             stack.callback(parts.close)
@@ -78,14 +83,12 @@ def _notices(config: NodeConfig, parts: Parts, vitals: Vitals, stack: ExitStack)
     return Notices(webhook, parts.context.journal, me.operator, me.chain_id, steady_s=config.webhook_steady_seconds)
 
 
-def _assemble_patiently(
-    config: NodeConfig, strategy: Strategy, key: LocalSigner, stop: threading.Event
-) -> Parts | None:
-    """Endpoints that do not answer are no reason to give up. None when told to stop."""
+def _patiently(attempt: Callable[[], T], stop: threading.Event) -> T | None:
+    """Endpoints and signers that do not answer are no reason to give up. None when told to stop."""
     pause = 1.0
     while not stop.is_set():
         try:
-            return assemble(config, strategy, key)
+            return attempt()
         except Recoverable as error:
             log.warning("not started yet", extra={"reason": str(error)})
             stop.wait(pause)

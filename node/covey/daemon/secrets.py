@@ -32,6 +32,33 @@ def derive_key(material: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=_AAD).derive(material)
 
 
+def key_from_file(path: Path, secrets: Path) -> bytes:
+    """The 32-byte key in a file of 64 hexadecimal digits, made at the first start; mode 0600 from its creation.
+
+    Raises:
+        SecretError: it cannot be read or made, or it is gone while `secrets`, written under it, is still there.
+    """
+    try:
+        if not path.exists():
+            if secrets.exists() and secrets.stat().st_size:
+                raise SecretError(f"{secrets} was written under a key in {path}, which is gone: put it back")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(fd, "w", encoding="ascii") as file:
+                file.write(os.urandom(32).hex() + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            _sync_folder(path.parent)
+        material = bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except OSError as error:
+        raise SecretError(f"secrets_key_file {path}: {error.strerror}") from None
+    except ValueError:
+        material = b""
+    if len(material) != 32:
+        raise SecretError(f"secrets_key_file {path}: it must hold 64 hexadecimal digits")
+    return derive_key(material)
+
+
 class SecretFile:
     """One JSON object a line as base64(nonce ‖ AES-256-GCM). Mode 0600 from creation, every append reaches the disk."""
 

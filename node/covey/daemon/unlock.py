@@ -1,4 +1,4 @@
-"""Passwords and tokens. The keystore's password: from its file, the environment, a systemd credential, or a prompt."""
+"""Keys, passwords and tokens. A keystore's password: from its file, a systemd credential, the environment, a prompt."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from covey.chain.keys import LocalSigner, load_keystore
+from covey.chain.keys import Signer, load_keystore
 from covey.daemon.config import ConfigError, NodeConfig
 
 PASSWORD_VARIABLE = "COVEY_PASSWORD"
@@ -16,21 +16,33 @@ CREDENTIAL = "keystore-password"
 """Name of the systemd credential (`LoadCredential=keystore-password:…`)."""
 
 
-def password_of(password_file: Path | None, prompt: str = "Password of the keystore: ") -> str:
-    """The password. Raises ConfigError where there is none and nobody to ask."""
+def password_of(
+    password_file: Path | None,
+    prompt: str = "Password of the keystore: ",
+    *,
+    variable: str = PASSWORD_VARIABLE,
+    credential: str = CREDENTIAL,
+    setting: str = "password_file",
+) -> str:
+    """The password: from the file, else the systemd credential, else the variable, else the terminal.
+
+    Raises ConfigError where there is none and nobody to ask.
+    """
     if password_file is None and (folder := os.environ.get("CREDENTIALS_DIRECTORY")):
-        candidate = Path(folder) / CREDENTIAL
+        candidate = Path(folder) / credential
         password_file = candidate if candidate.is_file() else None
     if password_file is not None:
         try:
             return password_file.read_text(encoding="utf-8").rstrip("\r\n")
         except OSError as error:
-            raise ConfigError(f"password_file {password_file}: {error.strerror}") from None
-    if (given := os.environ.get(PASSWORD_VARIABLE)) is not None:
+            raise ConfigError(f"{setting} {password_file}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"{setting} {password_file}: not text") from None
+    if (given := os.environ.get(variable)) is not None:
         return given
     if sys.stdin.isatty():
         return getpass.getpass(prompt)
-    raise ConfigError(f"no password for the keystore: give password_file or {PASSWORD_VARIABLE}")
+    raise ConfigError(f"no password for the keystore: give {setting} or {variable}")
 
 
 def token_of(setting: str, file: Path | None) -> str | None:
@@ -56,6 +68,14 @@ def webhook_of(file: Path | None) -> str | None:
     return address
 
 
-def unlock(config: NodeConfig) -> LocalSigner:
-    """The signer of the node's keystore. Raises ConfigError or Fatal."""
-    return load_keystore(config.keystore, password_of(config.password_file))
+def unlock(config: NodeConfig) -> Signer:
+    """The node's signer: its keystore opened, or its remote signer asked.
+
+    Raises ConfigError, Fatal, and SignerUnreachable while a remote signer does not answer.
+    """
+    if config.keystore is not None:
+        return load_keystore(config.keystore, password_of(config.password_file))
+    from covey.chain.remote import open_remote
+
+    assert config.remote_signer is not None
+    return open_remote(config.remote_signer, config.signer_address)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from covey.daemon import layered
-from covey.daemon.config import CVY, ConfigError, NodeConfig, Role, parse_amount
+from covey.daemon.config import CVY, ConfigError, NodeConfig, Role, parse_amount, parse_gas_price
 
 SIGNER_FILE = """
 roles = ["validator"]
@@ -104,7 +104,42 @@ def test_a_store_without_a_quota_in_the_settings_has_one(file: Path) -> None:
 def test_a_missing_setting_names_all_three_places(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         NodeConfig.load(flags={"roles": ["trainer"]}, environ={})
-    assert str(caught.value) == "keystore is not set: give --keystore, COVEY_KEYSTORE or the key keystore"
+    assert str(caught.value) == "rpc_urls is not set: give --rpc-urls, COVEY_RPC_URLS or the key rpc_urls"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (
+            {"remote_signer": "clef:/run/clef.ipc"},
+            "with a keystore or with a remote_signer: give not both",
+        ),
+        ({"keystore": None}, "give one of them"),
+        ({"signer_address": "0x" + "11" * 20}, "signer_address is the account of a remote_signer"),
+        ({"remote_signer": "clef.ipc"}, "--remote-signer: 'clef.ipc' is not a remote signer; write web3signer:http"),
+        ({"max_gas_price": "300"}, None),
+        ({"max_gas_price": "0"}, "--max-gas-price: '0' is not a price of gas between 1 and"),
+        ({"max_gas_price": "3 ether"}, "--max-gas-price: '3 ether' is not a price of gas; write '300 gwei'"),
+        ({"bump_blocks": "0"}, "--bump-blocks: "),
+    ],
+)
+def test_how_a_node_signs_and_what_it_pays(file: Path, given: dict[str, object], says: str | None) -> None:
+    text = file.read_text(encoding="utf-8")
+    if given.pop("keystore", "") is None:
+        file.write_text("".join(line for line in text.splitlines(True) if "keystore" not in line), encoding="utf-8")
+    if says is None:
+        NodeConfig.load(flags=given, environ={}, file=file)
+        return
+    with pytest.raises(ConfigError) as caught:
+        NodeConfig.load(flags=given, environ={}, file=file)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "wei"), [("300 gwei", 300 * 10**9), ("0.05 gwei", 5 * 10**7), ("7 wei", 7), ("12", 12), (5, 5)]
+)
+def test_prices_of_gas(text: object, wei: int) -> None:
+    assert parse_gas_price(text) == wei
 
 
 @pytest.mark.parametrize(
