@@ -66,11 +66,25 @@ def check(
 
 
 @with_node_config
-def run(*, settings: NodeConfig) -> None:
+def run(
+    *,
+    settings: NodeConfig,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="show what would be done now and why; send and write nothing")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="with --dry-run: print one JSON document")] = False,
+) -> None:
     """Run a node until SIGTERM or Ctrl-C: it follows the chain and does its duties."""
-    from covey.cli.errors import CliError
+    from covey.cli.errors import CliError, InputError
     from covey.daemon.run import run as run_daemon
 
+    if dry_run:
+        from covey.cli.outlook import look_ahead
+
+        look_ahead(settings, as_json=json)
+        return
+    if json:
+        raise InputError("--json goes with --dry-run; for logs as JSON lines give --log-json")
     code = run_daemon(settings)
     if code:
         raise CliError("the node stopped with an error; see its log above", code)
@@ -78,7 +92,7 @@ def run(*, settings: NodeConfig) -> None:
 
 @with_settings(*SIGNER, "data_dir", "health_listen")
 def status(*, settings: Settings, json: JsonOption = False) -> None:
-    """Show how a node is doing: its process, stake, money, and what it did in each task."""
+    """Show how a node is doing, on one screen: stake, seats, work under way, due duties, money, tasks."""
     from covey.cli.output import print_json
     from covey.cli.standing import gather_standing, show_standing
 

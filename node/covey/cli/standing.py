@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from covey.audit.record import raw
 from covey.cli.errors import CliError, InputError
+from covey.cli.outlook import left_text
 from covey.cli.output import console, moment, table, tokens
+from covey.daemon.ledger import Ledger
+from covey.daemon.plan import NEVER
 
 if TYPE_CHECKING:
     from covey.audit.record import TaskRecord
+    from covey.chain.events import Event
     from covey.cli.access import Network
     from covey.cli.settings import Settings
 
 _TIMEOUT_S = 3.0
+_TASKS_SHOWN = 12
 
 
 def gather_standing(settings: Settings) -> dict[str, Any]:
@@ -29,7 +36,13 @@ def gather_standing(settings: Settings) -> dict[str, Any]:
 
     network = connect(settings)
     operator = network.operator(settings)
-    return {**standing, **_on_chain(network, operator), "tasks": _tasks(network, operator)}
+    facts = _on_chain(network, operator)
+    events = network.events()
+    ledger = Ledger(operator, (facts["signer"], facts["reward_address"]))
+    for event in events:
+        ledger.apply(event)
+    earnings = {"earnings": ledger.sums, "net": ledger.net}
+    return {**standing, **facts, **earnings, "tasks": _tasks(network, events, operator)}
 
 
 def _health(listen: str | None) -> dict[str, Any] | None:
@@ -41,10 +54,11 @@ def _health(listen: str | None) -> dict[str, Any] | None:
     http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(_TIMEOUT_S))
     try:
         reply = http.request("GET", f"http://{listen}/health")
-        answer: dict[str, Any] = json.loads(reply.data)
+        answer = json.loads(reply.data)
     except (urllib3.exceptions.HTTPError, ValueError):
         return None
-    return answer
+    known = isinstance(answer, dict) and {"problems", "running", "last_accepted"} <= answer.keys()
+    return answer if known else None  # not a node, or one of another version
 
 
 def _on_chain(network: Network, operator: str) -> dict[str, Any]:
@@ -66,17 +80,16 @@ def _on_chain(network: Network, operator: str) -> dict[str, Any]:
         "rewards_dripping": pool.undripped,
         "drip_end": pool.drip_end,
         "commission_bps": pool.commission_bps,
-        "owed": contracts.rewards.owed_to(pool.reward_address),
+        "reward_address": pool.reward_address,
+        "owed": sum(contracts.rewards.owed_to(one) for one in {operator, pool.signer, pool.reward_address}),
         "chain_time": network.now(),
     }
 
 
-def _tasks(network: Network, operator: str) -> list[dict[str, Any]]:
+def _tasks(network: Network, events: Sequence[Event], operator: str) -> list[dict[str, Any]]:
     from covey.audit.record import gather
 
-    return [
-        facts for task in gather(network.events()).values() if (facts := _part(network, task, operator)) is not None
-    ]
+    return [facts for task in gather(events).values() if (facts := _part(network, task, operator)) is not None]
 
 
 def _part(network: Network, task: TaskRecord, operator: str) -> dict[str, Any] | None:
@@ -95,8 +108,10 @@ def _part(network: Network, task: TaskRecord, operator: str) -> dict[str, Any] |
         int(args["amount"]) for args, _ in [*task.entry_claims, *task.scoring_claims] if args["operator"] == operator
     )
     view = network.task(task.id)
+    seats = _seats(network, task, operator) if view.running else None
     return {
         "task": task.id,
+        "seats": seats,
         "phase": view.phase.value,
         "until": view.deadline,
         "did": done,
@@ -105,36 +120,107 @@ def _part(network: Network, task: TaskRecord, operator: str) -> dict[str, Any] |
     }
 
 
+def _seats(network: Network, task: TaskRecord, operator: str) -> int | None:
+    """The operator's seats in the task's newest committee; None before its seed, or without a part in it."""
+    from covey.protocol.seats import seats
+
+    round_ = task.last_round
+    earmark = sum(int(one["amount"]) for one in task.enrolled if one["operator"] == operator)
+    if round_ is None or round_.fixed is None or not earmark:
+        return None
+    return seats(
+        network.deployment.chain_id,
+        network.contracts.scoring.address,
+        task.id,
+        int(round_.requested["round"]),
+        raw(round_.fixed["seed"]),
+        operator,
+        earmark,
+        int(round_.requested["totalEarmarked"]),
+        int(task.params["targetSeats"]),
+    )
+
+
 def show_standing(standing: dict[str, Any]) -> None:
-    """Print a standing for people."""
+    """Print a standing for people, on one screen."""
     out = console()
     node = standing["node"]
+    _show_node(out, node)
+    if "operator" in standing:
+        _show_operator(out, standing)
+    if node is not None:
+        _show_work(out, node)
+    rows = [
+        [
+            str(t["task"]), t["phase"], moment(t["until"] or 0), "–" if t["seats"] is None else str(t["seats"]),
+            ", ".join(t["did"]), t["outcome"], tokens(t["paid"]),
+        ]
+        for t in reversed(standing.get("tasks", [])[-_TASKS_SHOWN:])
+    ]  # fmt: skip
+    if rows:
+        names = ["task>", "waits for", "until (UTC)", "seats>", "this operator", "outcome", "paid, CVY>"]
+        out.print(table("", names, rows))
+    if (more := len(standing.get("tasks", [])) - _TASKS_SHOWN) > 0:
+        out.print(f"and {more} earlier tasks: covey status --json")
+
+
+def _show_node(out: Any, node: dict[str, Any] | None) -> None:
     if node is None:
         out.print("[yellow]node[/]      not running here (nobody answers at the health port)")
-    elif node.get("status") == "ok":
-        out.print(f"[green]node[/]      earning; block {node['head_block']}, {len(node['due'])} duties due")
-    else:
-        out.print(f"[red]node[/]      not earning: {'; '.join(node.get('problems', [])) or 'no reason given'}")
-    if "operator" not in standing:
         return
-    s = standing
+    where = f"block {node['head_block']}, read up to {node['settled_block']}"
+    if node["status"] == "ok":
+        out.print(f"[green]node[/]      earning; {where}; {', '.join(node['roles'])}")
+        return
+    out.print(f"[red]node[/]      not earning; {where}")
+    for problem in node["problems"]:
+        out.print(f"          [red]{problem}[/]")
+
+
+def _show_operator(out: Any, s: dict[str, Any]) -> None:
     out.print(f"operator  {s['operator']} ({'eligible' if s['eligible'] else '[red]not eligible[/]'})")
     out.print(f"signer    {s['signer']}: {tokens(s['signer_coin'])} coin for gas, {tokens(s['signer_cvy'])} CVY")
     out.print(
         f"stake     {tokens(s['stake'])} CVY, own bond {tokens(s['self_bond'])}, earmarked {tokens(s['earmarked'])}, "
         f"unbonding {tokens(s['unbonding'])}"
     )
-    dripping = (
-        f", {tokens(s['rewards_dripping'])} still dripping until {moment(s['drip_end'])}"
-        if s["rewards_dripping"]
-        else ""
+    e = s["earnings"]
+    out.print(
+        f"earned    {tokens(s['net'])} CVY: entries {tokens(e['entries'])}, scoring {tokens(e['scoring'])}, "
+        f"tips {tokens(e['tips'])}, fees −{tokens(e['fees'] - e['fees_back'])}, slashed −{tokens(e['slashed'])}"
     )
-    out.print(f"earnings  {tokens(s['owed'])} CVY to withdraw{dripping}")
+    dripping = (
+        f", {tokens(s['rewards_dripping'])} dripping until {moment(s['drip_end'])}" if s["rewards_dripping"] else ""
+    )
+    out.print(f"to claim  {tokens(s['owed'])} CVY to withdraw{dripping}")
     if s["jailed_until"]:
         out.print(f"[red]jailed[/]    until {moment(s['jailed_until'])} UTC")
-    rows = [
-        [str(t["task"]), t["phase"], moment(t["until"] or 0), ", ".join(t["did"]), t["outcome"], tokens(t["paid"])]
-        for t in reversed(standing["tasks"])
+
+
+def _show_work(out: Any, node: dict[str, Any]) -> None:
+    accepted = node["last_accepted"]
+    if accepted is None:
+        out.print("last tx   none accepted yet")
+    else:
+        final = "final" if accepted["final"] else "not final"
+        out.print(f"last tx   {accepted['call']} in block {accepted['block']} ({final}), {accepted['hash']}")
+    work = [
+        [job["key"], job["stage"], f"{job['done']}/{job['total']}", left_text(int(job["seconds"])), str(job["attempt"])]
+        for job in node["running"]
     ]
-    if rows:
-        out.print(table("", ["task>", "waits for", "until (UTC)", "this operator", "outcome", "paid, CVY>"], rows))
+    if work:
+        out.print(table("", ["work", "stage", "progress>", "running for>", "attempt>"], work))
+    if node["queued_jobs"]:
+        out.print(f"{node['queued_jobs']} jobs wait for a worker")
+    due = [
+        [
+            one["key"],
+            "–" if one["deadline"] >= NEVER else left_text(one["deadline"] - node["head_time"]),
+            one["waits_for"],
+        ]
+        for one in node["due"]
+    ]
+    if due:
+        out.print(table("", ["due", "time left>", "now"], due))
+    else:
+        out.print("due       nothing")

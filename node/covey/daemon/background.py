@@ -53,6 +53,11 @@ class Background:
         future = self._work.get(name)
         return future is not None and not future.done()
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything is still at work."""
+        return any(not future.done() for future in self._work.values())
+
     def forget(self, prefix: str) -> None:
         """Drop what is kept under names that begin with `prefix`."""
         for name in [name for name in self._work if name.startswith(prefix)]:

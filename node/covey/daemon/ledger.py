@@ -21,6 +21,12 @@ class Ledger:
         self._accounts = frozenset((operator, *accounts))
         self.sums = dict.fromkeys(KINDS, 0)
 
+    @property
+    def net(self) -> int:
+        """All that came less all that went."""
+        s = self.sums
+        return s[ENTRIES] + s[SCORING] + s[TIPS] + s[FEES_BACK] - s[FEES] - s[SLASHED]
+
     def clear(self) -> None:
         """Begin again: the events are told from the start."""
         self.sums = dict.fromkeys(KINDS, 0)
