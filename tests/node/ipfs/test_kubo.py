@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import secrets
 import urllib.request
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 from tests.kubo.daemon import Kubo, pinned_version
 from tests.kubo.fixtures import new_kubo
 from tests.node.ipfs.samples import DIRECTORIES, MIB, SampleFile, vectors, write_directory, write_sparse
@@ -58,6 +62,67 @@ def test_the_adapter_talks_to_the_pinned_release(kubo: Kubo) -> None:
     with KuboStore(kubo.rpc) as store:
         assert store.version() == pinned_version()
         assert store.name == f"kubo at {kubo.rpc}"
+
+
+def test_no_call_and_no_option_is_deprecated_or_unknown(
+    kubo: Kubo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By Kubo's own help for everything that goes over the wire while a store is put to all its uses."""
+    sent: dict[tuple[str, ...], set[str]] = {}
+    send = requests.Session.send
+
+    def record(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        url = urlsplit(request.url or "")
+        command = tuple(url.path.removeprefix("/api/v0/").split("/"))
+        sent.setdefault(command, set()).update(parse_qs(url.query, keep_blank_values=True))
+        assert request.method == "POST"
+        return send(session, request, **options)
+
+    monkeypatch.setattr(requests.Session, "send", record)
+    files = {"f": os.urandom(MIB + 1), "g": b""}
+    with KuboStore(kubo.rpc) as store:
+        store.version()
+        cid = store.add_directory(files, name="task 7")
+        other = store.add_directory({"g": os.urandom(9)}, pin=False)
+        store.import_car(io.BytesIO(b"".join(store.export_car(other))))
+        store.pin(other)
+        assert {cid, other} <= {pin.cid for pin in store.pins()}
+        store.get_directory(cid, tmp_path / "out")
+        store.get_block(cid, timeout=20)
+        assert store.has(cid)
+        assert store.stat(cid).size == MIB + 1
+        store.restore_block(cid, store.get_local(cid), cid)
+        store.pin(cid)
+        store.unpin(cid)
+    monkeypatch.undo()
+    used = "block get|block rm|block stat|dag import|pin add|pin ls|pin rm|version"
+    assert {" ".join(command) for command in sent} == set(used.split("|"))
+    for command, options in sent.items():
+        assert not is_deprecated(kubo.run(*command, "--help")), command
+        known = options_of(kubo.run(*command, "--help")) | options_of(kubo.run("--help"))
+        for option in options - {"arg"}:
+            assert not is_deprecated(known[option]), (command, option)
+    assert is_deprecated(kubo.run("object", "patch", "--help"))  # so that one would be noticed
+    assert is_deprecated(options_of(kubo.run("--help"))["local"])
+
+
+def is_deprecated(told: str) -> bool:
+    return "DEPRECATED" in told
+
+
+def options_of(told: str) -> dict[str, str]:
+    """The options in a command's help, by name, with what is told of each."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in told.splitlines():
+        if option := re.match(r"  (?:-\w, )*--([\w-]+)(?:, --([\w-]+))? ", line):
+            name = option[2] or option[1]
+            found[name] = line
+        elif name and line.startswith(" " * 20):
+            found[name] += line
+        else:
+            name = ""
+    return found
 
 
 def test_what_covey_adds_kubo_reads(kubo: Kubo) -> None:
