@@ -14,6 +14,7 @@ leaves only whole blocks, and strays that the next collection removes.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +32,7 @@ from covey.ipfs.lock import LOCK_WAIT_S, StoreLock
 from covey.ipfs.store import Pin, Store
 from covey.ipfs.unixfs import Content, build, content_bytes
 
-_WRITERS: Final = 2  # threads that hash and write the chunks of a large file
+_WRITERS: Final = max(2, min(os.cpu_count() or 2, 4))  # threads that hash and write the chunks of a large file
 _PARTIAL_AGE_S: Final = 86400.0
 
 

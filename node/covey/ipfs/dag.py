@@ -25,8 +25,8 @@ from covey.ipfs.unixfs import check_name
 MAX_BLOCK_BYTES: Final = 2 << 20
 """No block is larger: the limit of the IPFS exchange protocols."""
 
-_READERS: Final = 2
-_READ_AHEAD: Final = 4
+_READERS: Final = max(2, min(os.cpu_count() or 2, 4))  # threads that read and hash the blocks of a long file
+_READ_AHEAD: Final = 2 * _READERS
 
 GetBlock: TypeAlias = Callable[[Cid], bytes]
 
