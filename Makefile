@@ -84,14 +84,14 @@ test-e2e: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run the end-to-end tests
 lint: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(SOLC) ## Check style: ruff, solhint, forge fmt
 	ruff check .
 	ruff format --check .
-	solhint --noPoster --max-warnings 0 'contracts/**/*.sol' 'tests/solidity/**/*.sol'
-	forge fmt --check
+	solhint --noPoster --max-warnings 0 'contracts/**/*.sol' 'tests/solidity/**/*.sol' 'bench/solidity/*.sol'
+	forge fmt --check contracts tests/solidity bench/solidity
 
 .PHONY: format
 format: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Format Python and Solidity
 	ruff check --fix .
 	ruff format .
-	forge fmt
+	forge fmt contracts tests/solidity bench/solidity
 
 .PHONY: types
 types: $(TOOLS)/python.stamp ## Check types: mypy, strict, on the package
@@ -112,6 +112,10 @@ snapshot-check: $(TOOLS)/node.stamp $(SOLC) ## Check that gas is as in tests/sol
 .PHONY: slither
 slither: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(SOLC) ## Analyse the contracts with slither (not part of `test`)
 	FOUNDRY_OUT=$(TOOLS)/slither/out FOUNDRY_CACHE_PATH=$(TOOLS)/slither/cache slither . $(ARGS)
+
+.PHONY: mutate
+mutate: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(SOLC) ## Try small mistakes in a contract on the tests: make mutate ARGS="contracts/Staking.sol" (hours)
+	$(PY) scripts/mutate.py $(ARGS)
 
 ##@ Measure
 

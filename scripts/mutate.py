@@ -1,0 +1,289 @@
+"""Mutation testing: do the forge tests notice small mistakes in a contract?
+
+Each mutant is compiled into a copy of the tree with the project's compiler; the tests run with few random cases first,
+then, where that noticed nothing, with as many as ever. What no test notices is listed: write a test for it, or say in
+docs/assurance.md why it is equivalent. Results are kept in .toolchain/mutation, so that a run that was stopped goes on
+where it was.
+
+    python scripts/mutate.py contracts/Staking.sol --tests 'Staking*.t.sol'
+    python scripts/mutate.py contracts/Staking.sol ... --report     # what is known so far, without running anything
+    python scripts/mutate.py contracts/Staking.sol ... --again      # try those again that survived
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from mutants import Mutant, apply, batches, beneficiary, find
+
+ROOT = Path(__file__).resolve().parents[1]
+TOOLS = ROOT / ".toolchain"
+BATCH = 60
+"""Mutants that are compiled together at most: more make functions too deep for the compiler's stack."""
+LARGE = {"FOUNDRY_CODE_SIZE_LIMIT": "1000000"}  # many mutants at once outgrow what a chain accepts
+SEARCH = {"FOUNDRY_FUZZ_RUNS": "48", "FOUNDRY_INVARIANT_RUNS": "8", "FOUNDRY_INVARIANT_DEPTH": "48"}
+
+
+class Tree:
+    """A copy of what forge needs; only the file under test changes in it."""
+
+    def __init__(self, folder: Path, file: str, tests: list[str], commit: str | None) -> None:
+        self.folder, self.file = folder, file
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("contracts", "tests/solidity", "foundry.toml"):
+            target = folder / name
+            shutil.rmtree(target, ignore_errors=True)
+            if commit is not None:
+                packed = subprocess.run(["git", "archive", commit, name], cwd=ROOT, capture_output=True, check=True)
+                subprocess.run(["tar", "xf", "-"], cwd=folder, input=packed.stdout, check=True)
+            elif (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns(".cache"))
+            else:
+                shutil.copy(ROOT / name, target)
+        # Forge looks at every test there is, so only those that are asked for stay.
+        for test in (folder / "tests/solidity").glob("*.sol"):
+            if not any(test.match(pattern) for pattern in tests):
+                test.unlink()
+        for name in ("node_modules", ".toolchain/solcx", "node/covey/chain/artifacts"):
+            link = folder / name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if not link.is_symlink():
+                link.symlink_to(ROOT / name)
+        self.original = (folder / file).read_bytes()
+
+    def write(self, source: bytes) -> None:
+        (self.folder / self.file).write_bytes(source)
+
+    def compile(self, output: list[str]) -> dict[str, Any]:
+        """The compiler's standard JSON output for the file under test alone."""
+        selection = {self.file: {"": output}}
+        remappings = ["@openzeppelin/contracts/=node_modules/@openzeppelin/contracts/"]
+        asked = {
+            "language": "Solidity",
+            "sources": {self.file: {"urls": [self.file]}},
+            "settings": {"viaIR": True, "evmVersion": "prague", "remappings": remappings, "outputSelection": selection},
+        }
+        solc = next((TOOLS / "solcx").glob("solc-v*"))
+        done = subprocess.run(
+            [str(solc), "--standard-json", "--base-path", str(self.folder)],
+            input=json.dumps(asked), capture_output=True, text=True, check=True, cwd=self.folder,
+        )  # fmt: skip
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    def forge(self, arguments: list[str], limit: float, environment: dict[str, str] | None = None) -> tuple[int, str]:
+        """Exit status and output; 124 when it took longer than `limit` seconds."""
+        process = subprocess.Popen(
+            ["forge", *arguments],
+            cwd=self.folder, env={**os.environ, **LARGE, **(environment or {})}, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+        try:
+            output, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return 124, "took too long"
+        return process.returncode, output
+
+
+def loosened(tree: dict[str, Any], source: bytes) -> bytes:
+    """The file with `view` for `pure` where nobody outside sees it: the switch of a mutant reads the block."""
+    made = bytearray(source)
+    for contract in tree["nodes"]:
+        for node in contract.get("nodes", []):
+            if node["nodeType"] != "FunctionDefinition" or contract["contractKind"] != "contract":
+                continue
+            if node["stateMutability"] == "pure" and node["visibility"] in {"private", "internal"}:
+                start = int(node["src"].split(":")[0])
+                body = int(node["body"]["src"].split(":")[0]) if node.get("body") else len(source)
+                at = source.find(b" pure", start, body)
+                if at >= 0:
+                    made[at : at + 5] = b" view"
+    return bytes(made)
+
+
+def wrong_ones(tree: Tree, batch: list[Mutant], places: list[tuple[int, int]]) -> list[Mutant]:
+    """Mutants of the batch that the compiler refuses (types, mutability): found by where its errors lie."""
+    errors = [error for error in tree.compile(["ast"]).get("errors", []) if error["severity"] == "error"]
+    wrong: list[Mutant] = []
+    for error in errors:
+        spots = [error.get("sourceLocation", {}), *error.get("secondarySourceLocations", [])]
+        ranges = [(spot["start"], spot["end"]) for spot in spots if spot.get("file") == tree.file]
+        inside = [m for m, (start, end) in zip(batch, places, strict=True) if any(start <= a < end for a, _ in ranges)]
+        # A conversion that fails is reported as a whole: it lies around the mutant.
+        around = [m for m, (start, end) in zip(batch, places, strict=True) if any(a < start < b for a, b in ranges)]
+        wrong += [mutant for mutant in inside or around if mutant not in wrong]
+    if errors and not wrong:
+        if len(batch) == 1:
+            return batch
+        raise SystemExit(f"error: the mutated file does not compile: {errors[0].get('formattedMessage')}")
+    return wrong
+
+
+class Run:
+    """Tries mutants and keeps what came out."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        name = Path(options.file).stem
+        self.state = TOOLS / "mutation" / f"{name}.jsonl"
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        self.tree = Tree(TOOLS / "mutation" / name, options.file, options.tests, options.commit)
+        self.results: dict[str, dict[str, Any]] = {}
+        if self.state.exists():
+            for line in self.state.read_text().splitlines():
+                one = json.loads(line)
+                self.results[one["name"]] = one
+        answer = self.tree.compile(["ast"])
+        if options.file not in answer.get("sources", {}):
+            raise SystemExit(f"error: {options.file} does not compile: {answer.get('errors')}")
+        ast = answer["sources"][options.file]["ast"]
+        self.source = loosened(ast, self.tree.original)
+        self.all = find(ast, self.tree.original)
+        self.deadline = time.monotonic() + 60 * options.minutes
+
+    def record(self, mutant: Mutant, result: str, note: str = "") -> None:
+        one = {"name": mutant.name, "result": result, "what": mutant.describe(), "note": note}
+        self.results[mutant.name] = one
+        with self.state.open("a") as file:
+            file.write(json.dumps(one) + "\n")
+        if not self.options.quiet:
+            print(f"{result:<13}{mutant.describe()}{f'  [{note}]' if note else ''}", flush=True)
+
+    def chosen(self) -> list[Mutant]:
+        """The sample: by a hash of the mutant, so that it is the same in each run."""
+        parts = self.options.fraction
+        sample = [m for m in self.all if int(hashlib.sha256(m.name.encode()).hexdigest(), 16) % parts == 0]
+        return [m for m in sample if m.function in self.options.functions] if self.options.functions else sample
+
+    def due(self) -> list[Mutant]:
+        done = {name for name, one in self.results.items() if not (self.options.again and one["result"] == "survived")}
+        return [mutant for mutant in self.chosen() if mutant.name not in done]
+
+    # ------------------------------------------------------------------ running
+
+    def test(self, beneficiary_: str, search: bool) -> tuple[int, str]:
+        arguments = ["test", "--fail-fast", "--offline", "--block-coinbase", beneficiary_]
+        arguments += ["--no-match-contract", self.options.without]
+        return self.tree.forge(arguments, self.options.limit, SEARCH if search else None)
+
+    def notices(self, place: int) -> tuple[str, str]:
+        """ "killed" and the first test that failed, or "survived"."""
+        for search in (True, False):
+            status, output = self.test(beneficiary(place), search)
+            if status == 124:
+                return "killed", "took too long"
+            if status != 0:
+                failed = [line.strip() for line in output.splitlines() if "[FAIL" in line]
+                if not failed:
+                    raise SystemExit(f"error: forge did not run:\n{output[-3000:]}")
+                return "killed", name_of(failed[0])
+            if self.options.once:
+                break
+        return "survived", ""
+
+    def batch(self, batch: list[Mutant]) -> None:
+        alone = len(batch) == 1 and not batch[0].guard
+        while batch:
+            source, places = apply(self.tree.original if alone else self.source, batch)
+            self.tree.write(source)
+            wrong = wrong_ones(self.tree, batch, places)
+            for mutant in wrong:
+                self.record(mutant, "uncompilable")
+            batch = [mutant for mutant in batch if mutant not in wrong]
+            if not wrong:
+                break
+        if not batch:
+            return
+        # Compiles; with no mutant on, the tests pass.
+        status, output = (0, "") if alone else self.test(beneficiary(-1), True)
+        if status != 0 and "Stack too deep" in output.replace("\n", " ") and len(batch) > 1:
+            self.batch(batch[::2])
+            self.batch(batch[1::2])
+            return
+        if status != 0:
+            raise SystemExit(f"error: the tests fail before anything is wrong:\n{output[-3000:]}")
+        for place, mutant in enumerate(batch):
+            if time.monotonic() > self.deadline:
+                return
+            self.record(mutant, *self.notices(place))
+
+    def go(self) -> None:
+        due = self.due()
+        print(f"{self.options.file}: {len(self.all)} mutants, 1 in {self.options.fraction} sampled; {len(due)} to do")
+        for batch in batches(due, BATCH):
+            if time.monotonic() > self.deadline:
+                print(f"stopped after {self.options.minutes} minutes; the same command goes on")
+                break
+            self.batch(batch)
+        self.tree.write(self.tree.original)
+
+    def report(self) -> bool:
+        """Print how many were killed and which were not; True when none survived."""
+        sample = {mutant.name: mutant for mutant in self.chosen()}
+        known = {name: self.results[name]["result"] for name in sample if name in self.results}
+        counts = Counter(known.values())
+        survived = [mutant for name, mutant in sample.items() if known.get(name) == "survived"]
+        for mutant in survived:
+            print(f"survived     {mutant.describe()}")
+        row = {
+            "file": self.options.file,
+            "mutants": len(self.all),
+            "sampled": len(sample),
+            "tried": len(known),
+            "killed": counts["killed"],
+            "survived": counts["survived"],
+            "uncompilable": counts["uncompilable"],
+        }
+        print(json.dumps(row))
+        return not survived
+
+
+def name_of(line: str) -> str:
+    """The test that a line of forge's output says has failed."""
+    found = re.findall(r"\b((?:test|invariant)\w*)", line)
+    return found[-1] if found else line[:80]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", help="the contract, as contracts/Staking.sol")
+    parser.add_argument(
+        "--tests", nargs="+", default=["*.t.sol"], help="tests that may notice: names below tests/solidity"
+    )
+    parser.add_argument("--once", action="store_true", help="run the tests with few cases only")
+    parser.add_argument("--without", default="Gas", help="test contracts to leave out: a mutant's switch costs gas")
+    parser.add_argument("--commit", help="mutate this commit instead of the files as they are")
+    parser.add_argument("--functions", nargs="*", help="only mutants of these functions")
+    parser.add_argument("--fraction", type=int, default=1, help="try one mutant in so many")
+    parser.add_argument("--minutes", type=float, default=60.0, help="stop after so long")
+    parser.add_argument("--limit", type=float, default=600.0, help="seconds one run of the tests may take")
+    parser.add_argument("--again", action="store_true", help="try again what survived")
+    parser.add_argument("--report", action="store_true", help="only tell what is known")
+    parser.add_argument("--quiet", action="store_true", help="print the report only")
+    options = parser.parse_args()
+    if not (ROOT / options.file).is_file():
+        sys.exit(f"error: {options.file} is no file of this project")
+    run = Run(options)
+    if not options.report:
+        run.go()
+    run.report()
+
+
+if __name__ == "__main__":
+    main()
