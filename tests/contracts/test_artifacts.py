@@ -19,7 +19,7 @@ def by_signature(abi: list[dict[str, Any]]) -> list[str]:
 
 
 def test_every_contract_ships(project: Any) -> None:
-    sources = {path.stem for path in ROOT.glob("contracts/*.sol")}
+    sources = {path.stem for path in ROOT.glob("contracts/*.sol")} - {"Committee"}  # abstract
     assert sources
     assert sources <= SHIPPED.keys()
 

@@ -147,21 +147,48 @@ def test_createTask_minds_the_sealed_windows(system: System, chain: Any, window:
 
 
 def test_createTask_refuses_an_empty_window_whatever_the_minimum(system: System) -> None:
-    system.registry.setConfig(((0,) * 8, *REGISTRY_CONFIG[1:]), sender=system.governor)
+    system.bounds.setConfig(((0,) * 8, *REGISTRY_CONFIG[1:]), sender=system.governor)
     inputs = {"name": name("enrol"), "given": 0, "minimum": 1}
     with ape.reverts(system.registry.RegistryWindowTooShort, error_inputs=inputs):
         system.registry.createTask(astuple(windows(enrol=0)), sender=system.creator)
 
 
 def test_createTask_refuses_a_long_life(system: System) -> None:
-    params = windows(settle=23 * DAY + 1)
-    with ape.reverts(system.registry.RegistryTaskTooLong, error_inputs={"life": 28 * DAY + 1, "maximum": 28 * DAY}):
+    # The windows before the seed, and twice those after it: there may be a second committee.
+    given = LOCAL.windows
+    before = given.entry_commit + given.enrol + given.entry_reveal
+    settle = (28 * DAY - before) // 2 - given.score_commit - given.score_reveal
+    life = before + 2 * (given.score_commit + given.score_reveal + settle + 1)
+    with ape.reverts(system.registry.RegistryTaskTooLong, error_inputs={"life": life, "maximum": 28 * DAY}):
+        system.registry.createTask(astuple(windows(settle=settle + 1)), sender=system.creator)
+    assert system.bounds.maxTaskLife() == 28 * DAY
+    system.give(system.creator, LOCAL.bounty + LOCAL.bond, system.rewards)
+    system.registry.createTask(astuple(windows(settle=settle)), sender=system.creator)
+
+
+def test_createTask_refuses_a_long_sealed_life(system: System, chain: Any) -> None:
+    # An appeal takes its window, an enrolment, a third committee, and its window again for reports.
+    params = sealed(system, chain.chain_id)
+    w = params.windows
+    before = w.entry_commit + w.enrol + w.entry_reveal + w.open
+    most = (28 * DAY - before - 2 * w.appeal - w.enrol) // 3 - w.score_commit - w.score_reveal
+    with ape.reverts(system.registry.RegistryTaskTooLong):
+        long = replace(params, windows=replace(w, settle=most + 1))
+        system.registry.createTask(astuple(long), sender=system.creator)
+    system.give(system.creator, LOCAL.bounty + LOCAL.bond, system.rewards)
+    system.registry.createTask(astuple(replace(params, windows=replace(w, settle=most))), sender=system.creator)
+
+
+def test_createTask_wants_some_h_of_a_sealed_task(system: System, chain: Any) -> None:
+    params = replace(sealed(system, chain.chain_id), h=7)
+    with ape.reverts(system.registry.RegistryBadParam, error_inputs={"name": name("h")}):
         system.registry.createTask(astuple(params), sender=system.creator)
-    assert system.registry.maxTaskLife() == 28 * DAY
+    system.give(system.creator, LOCAL.bounty + LOCAL.bond, system.rewards)
+    system.registry.createTask(astuple(replace(params, h=8)), sender=system.creator)
 
 
 def test_createTask_bounds_entries_times_seats(system: System) -> None:
-    system.registry.setConfig((*REGISTRY_CONFIG[:4], 32_768, 1023, 16_383, 4095), sender=system.governor)
+    system.bounds.setConfig((*REGISTRY_CONFIG[:4], 32_768, 1023, 16_383, 4095), sender=system.governor)
     params = replace(LOCAL, max_entries=8192, target_seats=513)
     with ape.reverts(system.registry.RegistryBadParam, error_inputs={"name": name("maxEntries")}):
         system.registry.createTask(astuple(params), sender=system.creator)
@@ -584,14 +611,17 @@ def test_a_pause_stops_entry_and_nothing_else(system: System, post: Callable[...
 
 
 def test_setConfig(system: System, people: People) -> None:
-    registry = system.registry
-    assert plain(registry.config()) == REGISTRY_CONFIG
-    with ape.reverts(registry.AccessManagedUnauthorized):
-        registry.setConfig(REGISTRY_CONFIG, sender=people.keeper)
+    bounds = system.bounds
+    assert plain(bounds.config()) == REGISTRY_CONFIG
+    with ape.reverts(bounds.AccessManagedUnauthorized):
+        bounds.setConfig(REGISTRY_CONFIG, sender=people.keeper)
     config = (tuple(range(1, 9)), 1, 2, 3, 4, 5, 6, 7)
-    receipt = registry.setConfig(config, sender=system.governor)
-    assert plain(registry.config()) == config
-    assert [plain(log.config) for log in receipt.decode_logs(registry.ConfigSet)] == [config]
+    receipt = bounds.setConfig(config, sender=system.governor)
+    assert plain(bounds.config()) == config
+    assert [plain(log.config) for log in receipt.decode_logs(bounds.ConfigSet)] == [config]
+    assert bounds.bountyLimit(90) == 90 * 10_000 // 3
+    bounds.setConfig((*config[:3], 0, *config[4:]), sender=system.governor)
+    assert bounds.bountyLimit(1) == 2**256 - 1
 
 
 @pytest.mark.parametrize(
@@ -608,8 +638,8 @@ def test_setConfig(system: System, people: People) -> None:
 def test_setConfig_refuses(system: System, index: int, field: str, values: tuple[int, ...]) -> None:
     for value in values:
         config = (*REGISTRY_CONFIG[:index], value, *REGISTRY_CONFIG[index + 1 :])
-        with ape.reverts(system.registry.RegistryBadParam, error_inputs={"name": name(field)}):
-            system.registry.setConfig(config, sender=system.governor)
+        with ape.reverts(system.bounds.RegistryBadParam, error_inputs={"name": name(field)}):
+            system.bounds.setConfig(config, sender=system.governor)
 
 
 def test_a_sealed_task_may_be_created_beside_a_local_one(

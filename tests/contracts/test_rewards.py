@@ -359,9 +359,18 @@ def test_a_tip_is_cut_to_what_the_bond_holds(system: System, people: People, reg
     assert system.token.balanceOf(rewards) == rewards.owedTo(people.keeper) == TIP + 7
 
 
-@pytest.mark.parametrize("missing", range(5))
+@pytest.mark.parametrize("missing", range(7))
 def test_zero_addresses_are_refused(system: System, project: Any, missing: int) -> None:
-    given = [str(part) for part in (system.registry, system.scoring, system.staking, system.token, system.treasury)]
+    parts = (
+        system.registry,
+        system.scoring,
+        system.appeals,
+        system.committee,
+        system.staking,
+        system.token,
+        system.treasury,
+    )
+    given = [str(part) for part in parts]
     given[missing] = ZERO
     with ape.reverts(project.Rewards.RewardsZeroAddress):
         system.governor.deploy(project.Rewards, *given, TIP)

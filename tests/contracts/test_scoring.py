@@ -380,6 +380,18 @@ def test_quorum_needs_half_of_the_target_seats(system: System, stage: Stage) -> 
     receipt = system.scoring.failRound(task.id, sender=task.people.keeper)
     (failed,) = receipt.decode_logs(system.scoring.RoundFailed)
     assert (failed.round, failed.revealedSeats, failed.committedSeats) == (0, 7, 7)
+    (again,) = receipt.decode_logs(system.scoring.Reseated)
+    assert again.round == system.scoring.roundOf(task.id).number == 1
+    (extended,) = receipt.decode_logs(system.registry.TaskExtended)
+    windows = task.params.windows
+    more = windows.score_commit + windows.score_reveal + windows.settle
+    assert extended.expiresAt == task.schedule.expiresAt + more == system.registry.scheduleOf(task.id).expiresAt
+    # The second time the task fails.
+    task.draw_seed()
+    task.warp(task.round().scoreCommitEnd)
+    receipt = system.scoring.failRound(task.id, sender=task.people.keeper)
+    (failed,) = receipt.decode_logs(system.scoring.RoundFailed)
+    assert (failed.round, failed.revealedSeats, failed.committedSeats) == (1, 0, 0)
     (ended,) = receipt.decode_logs(system.registry.TaskEnded)
     assert (ended.outcome, ended.reason) == (Outcome.FAILED, name("quorum"))
 
@@ -394,7 +406,8 @@ def test_quorum_needs_half_of_the_committed_seats(system: System, chain: Any, pe
     with ape.reverts(system.scoring.ScoringQuorum):
         task.settle_page(0, [], [], [])
     system.scoring.failRound(task.id, sender=people.keeper)
-    assert task.outcome() == Outcome.FAILED
+    assert task.outcome() == Outcome.RUNNING
+    assert system.scoring.roundOf(task.id).number == 1
 
 
 def test_failRound_without_any_commitment(system: System, stage: Stage) -> None:
@@ -403,8 +416,20 @@ def test_failRound_without_any_commitment(system: System, stage: Stage) -> None:
         system.scoring.failRound(task.id, sender=task.people.keeper)
     # Nobody committed, so nobody can reveal: no need to wait for the reveals.
     task.warp(task.round().scoreCommitEnd)
-    system.scoring.failRound(task.id, sender=task.people.keeper)
+    receipt = system.scoring.failRound(task.id, sender=task.people.keeper)
+    assert [log.round for log in receipt.decode_logs(system.scoring.Reseated)] == [1]
+
+
+def test_failRound_where_all_abstained_ends_the_task(system: System, stage: Stage) -> None:
+    task = stage.seeded()
+    for validator in stage.validators:
+        task.abstain(validator)
+    task.warp(task.round().scoreCommitEnd)
+    receipt = system.scoring.failRound(task.id, sender=task.people.keeper)
+    assert list(receipt.decode_logs(system.scoring.Reseated)) == []
     assert task.outcome() == Outcome.FAILED
+    for validator in stage.validators:
+        system.registry.releaseEarmark(task.id, validator, sender=task.people.keeper)
 
 
 def test_failRound_of_a_good_round(system: System, stage: Stage) -> None:
