@@ -153,11 +153,8 @@ contract Appeals is IAppeals {
         if (index >= appeal.contested) revert AppealsUnknown(taskId, index);
         Case memory one = _cases[taskId][index];
         if (one.resolved) revert AppealsResolved(taskId, index);
-        one.resolved = true;
-        // At most as many as were contested.
-        unchecked {
-            ++appeal.resolved;
-        }
+        // Before any other contract is called: nobody decides a contest twice. It counts below, once the pool has what it gives.
+        _cases[taskId][index].resolved = true;
         // Without an answer the bond returns as it came; with one it pays the round, unless the median moved.
         uint256 toAppellant = found ? 0 : appeal.bond;
         uint256 toPool = found ? appeal.bond : 0;
@@ -165,6 +162,7 @@ contract Appeals is IAppeals {
             uint256 previous = _previous[taskId][index];
             uint256 replacement = committee.foundOf(taskId, index);
             one.moved = _moved(taskId, previous, replacement);
+            if (one.moved) _cases[taskId][index].moved = true;
             if (replacement != previous) scoring.replaceWord(taskId, one.word, previous, replacement, proof);
         }
         if (one.moved) {
@@ -172,14 +170,16 @@ contract Appeals is IAppeals {
             (uint256 cost, uint256 premium) = rewards.chargeAppeal(taskId, appeal.bond, appeal.bond);
             (toAppellant, toPool) = (appeal.bond + premium, cost);
         }
-        _cases[taskId][index] = one;
         owedTo[one.appellant] += toAppellant;
         if (appeal.paidSeats == 0) {
             owedTo[rewards.treasury()] += toPool; // no row was near what they found together
         } else {
-            appeal.pool += uint88(toPool); // part of all tokens: it fits
+            _appeals[taskId].pool += uint88(toPool); // part of all tokens: it fits
         }
-        _appeals[taskId] = appeal;
+        // At most as many as were contested.
+        unchecked {
+            ++_appeals[taskId].resolved;
+        }
         emit ContestResolved(taskId, uint16(index), one.word, one.moved, toAppellant, toPool);
         rewards.tip(taskId, msg.sender);
     }

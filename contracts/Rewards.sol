@@ -14,7 +14,8 @@ import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
 
 /// @title Rewards: escrow of bounties, bonds and entry fees; entitlements; claims
 /// @notice See IRewards for what each call does, docs/protocol.md for the table of endings.
-/// @dev At any time the balance is at least, over all tasks, bounty + bond + fees + extra - appealCost of the open ones and `remaining` of the closed ones,
+/// @dev At any time the balance is at least, over all tasks, bounty + bond + fees + extra - appealCost of the open ones and `remaining`
+/// of the closed ones,
 /// plus what is owed. A claim comes out of its own task's `remaining`, so no task can pay with another's tokens.
 contract Rewards is IRewards {
     using SafeERC20 for IERC20;

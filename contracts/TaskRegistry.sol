@@ -305,7 +305,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         external
         returns (uint256 taken)
     {
-        if (msg.sender != address(scoring) && msg.sender != address(appeals)) {
+        if (msg.sender != address(scoring) && msg.sender != address(appeals) && msg.sender != appealCommittee) {
             revert RegistryNotScoring(msg.sender);
         }
         Earmark storage earmark = _earmarks[taskId][operator];

@@ -109,7 +109,8 @@ interface ICommittee {
 
     // ------------------------------------------------------------------ validators (caller is signerOf[operator], but for reveals)
 
-    /// @param commitment keccak256(abi.encode(chainid, this contract, taskId, round, operator, keccak256(abi.encodePacked(words)), evidenceDigest, salt))
+    /// @param commitment keccak256(abi.encode(chainid, this contract, taskId, round, operator, wordsHash, evidenceDigest, salt)) with
+    /// wordsHash = keccak256(abi.encodePacked(words))
     function commitScores(uint256 taskId, address operator, bytes32 commitment) external;
     /// @notice A seated validator that cannot evaluate says so before commits close: not paid, not slashed, not counted.
     function abstain(uint256 taskId, address operator) external;
