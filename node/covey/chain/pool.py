@@ -11,7 +11,7 @@ from typing import Any
 
 from covey.chain import answers
 from covey.chain.endpoint import Endpoint, EndpointFault, open_endpoint, printable
-from covey.chain.errors import Fatal, Recoverable, Refused, TooSlow, Unreachable, WrongChain
+from covey.chain.errors import Fatal, Refused, TooSlow, Unreachable, WrongChain
 from covey.chain.health import EndpointHealth, EndpointReport, Heads
 
 _LEAST_SHARE_S = 0.5
@@ -111,8 +111,6 @@ class Pool:
             self._check(health, self.timeout)
         except (EndpointFault, Refused, WrongChain) as fault:
             return fault
-        except Recoverable as fault:
-            return EndpointFault(str(fault))
         return None
 
     # ------------------------------------------------------------------ health
@@ -151,8 +149,6 @@ class Pool:
             self._fatal = error
         except (EndpointFault, Refused) as fault:
             self.rest(health, fault)
-        except Recoverable as fault:
-            self.rest(health, EndpointFault(str(fault)))
 
     # ------------------------------------------------------------------ one endpoint
 
@@ -177,7 +173,10 @@ class Pool:
         return result
 
     def _check(self, health: EndpointHealth, timeout: float) -> None:
-        served = answers.quantity(health.endpoint.request("eth_chainId", [], timeout))
+        try:
+            served = answers.quantity(health.endpoint.request("eth_chainId", [], timeout))
+        except Unreachable as damaged:
+            raise EndpointFault(f"eth_chainId: {damaged}") from None
         if self._chain_id is None:
             self._chain_id = served
         elif served != self._chain_id:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.node.chain.servers import Answer, Server
 
 from covey.chain.contracts import Contracts
 from covey.chain.deploy import DeployConfig, deploy
@@ -61,9 +63,9 @@ class Chain:
         return signer
 
 
-@pytest.fixture(scope="session")
-def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    """One anvil for all tests of the session."""
+@contextmanager
+def new_anvil(folder: Path) -> Iterator[Chain]:
+    """An anvil of one's own; where there is none the test is skipped, or fails if COVEY_REQUIRE_ANVIL is set."""
     try:
         program = find_anvil(install=False)
     except DevnetError as missing:
@@ -71,27 +73,23 @@ def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
             pytest.fail(str(missing))
         pytest.skip(str(missing))
     port = free_port()
-    log = (tmp_path_factory.mktemp("anvil") / "anvil.log").open("wb")
-    command = [
-        str(program),
-        "--hardfork",
-        "prague",
-        "--port",
-        str(port),
-        "--accounts",
-        "1",
-        "--chain-id",
-        str(CHAIN_ID),
-    ]
-    process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        chain = Chain(f"http://127.0.0.1:{port}")
-        _await(chain, process, Path(log.name))
+    command = [str(program), "--hardfork", "prague", "--port", str(port), "--accounts", "1"]
+    with (folder / "anvil.log").open("wb") as log:
+        process = subprocess.Popen([*command, "--chain-id", str(CHAIN_ID)], stdout=log, stderr=log)
+        try:
+            chain = Chain(f"http://127.0.0.1:{port}")
+            _await(chain, process, Path(log.name))
+            yield chain
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """One anvil for all tests of the session."""
+    with new_anvil(tmp_path_factory.mktemp("anvil")) as chain:
         yield chain
-    finally:
-        process.terminate()
-        process.wait(10)
-        log.close()
 
 
 def _await(chain: Chain, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -132,3 +130,17 @@ def chain(anvil: Chain, deployment: Deployment) -> Iterator[Chain]:
 def contracts(chain: Chain, deployment: Deployment) -> Contracts:
     """Bindings over the test's chain."""
     return Contracts(chain.rpc, deployment)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Answer], Server]]:
+    servers: list[Server] = []
+
+    def start(answer: Answer) -> Server:
+        servers.append(Server(answer))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.http.shutdown()
+        server.http.server_close()
