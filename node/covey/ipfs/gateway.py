@@ -1,14 +1,16 @@
 """A small read-only HTTP endpoint over a store, so that nodes can fetch from each other.
 
 It follows https://specs.ipfs.tech/http-gateways/trustless-gateway/: ``GET|HEAD /ipfs/<cid>?format=raw`` answers one
-block, ``/ipfs/<cid>[/<name>]?format=car`` a CAR (``dag-scope`` block, entity or all; depth first, no repeats). It
-answers only from local blocks, so asking it never makes the node fetch, and never interprets content for a browser.
+block, ``/ipfs/<cid>[/<name>]?format=car`` a CAR (``dag-scope`` block, entity or all, or the part of a file that
+``entity-bytes`` names; depth first, no repeats). It answers only from local blocks, so asking it never makes the node
+fetch, and never interprets content for a browser.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import socket
 import sys
 import threading
@@ -20,7 +22,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from covey.ipfs import car
 from covey.ipfs.cid import Cid
-from covey.ipfs.dag import Plan
+from covey.ipfs.dag import FilePlan, Plan
 from covey.ipfs.errors import InvalidCid, InvalidContent, IpfsError, NotFound
 from covey.ipfs.store import Store
 
@@ -32,6 +34,7 @@ PROBE: Final = "bafkqaaa"
 """The empty identity CID, which every trustless gateway must know."""
 
 _CAR_PARAMETERS: Final = "; version=1; order=dfs; dups=n"
+_RANGE: Final = re.compile(r"-?[0-9]{1,18}:(-?[0-9]{1,18}|\*)")
 _IDLE_S: Final = 15.0
 _CACHE: Final = "public, max-age=29030400, immutable"
 
@@ -105,11 +108,16 @@ class _Handler(BaseHTTPRequestHandler):
         scope = query.get("dag-scope", ["all"])[0]
         if scope not in ("block", "entity", "all"):
             raise _Refusal(HTTPStatus.BAD_REQUEST, f"dag-scope {scope!r} is not block, entity or all")
-        self._send_car(cid, name, scope, body=body)
+        part = query.get("entity-bytes", [""])[0]
+        if part and not _RANGE.fullmatch(part):
+            raise _Refusal(HTTPStatus.BAD_REQUEST, f"entity-bytes {part!r} is not from:to, as in 0:1023 or -1024:*")
+        self._send_car(cid, name, "entity" if part else scope, part, body=body)
 
     def _format(self, query: dict[str, list[str]]) -> str:
         accepted = self.headers.get("Accept", "")
         form = query.get("format", [""])[0]
+        if not accepted and not form:
+            raise _Refusal(HTTPStatus.BAD_REQUEST, "ask for format=raw or format=car")
         if not form:
             form = "raw" if RAW_TYPE in accepted else "car" if CAR_TYPE in accepted else ""
         if form not in ("raw", "car"):
@@ -145,11 +153,11 @@ class _Handler(BaseHTTPRequestHandler):
         if body:
             self.wfile.write(block)
 
-    def _send_car(self, cid: Cid, name: str, scope: str, *, body: bool) -> None:
+    def _send_car(self, cid: Cid, name: str, scope: str, part: str, *, body: bool) -> None:
         contents = self._store.local_plan(cid)
         root = contents.file(name).cid if name else cid
-        blocks = list(_scoped(contents, name, scope))
-        etag = f'W/"{cid}.{name.encode().hex()}.{scope}.car"'
+        blocks = list(_scoped(contents, name, scope, part))
+        etag = f'W/"{cid}.{name.encode().hex()}.{scope}.{part}.car"'
         if self._unchanged(etag):
             return
         missing = next((block for block in blocks if self._store.block_size(block) is None), None)
@@ -175,15 +183,34 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"\r\n")  # buffered: no packet of its own
 
 
-def _scoped(contents: Plan, name: str, scope: str) -> Iterator[Cid]:
-    """The blocks from the root to what ``name`` names, then of that as far as ``dag-scope`` goes."""
-    yield contents.cid
-    if not name:
-        if scope == "all" or (scope == "entity" and not contents.is_directory):
-            yield from list(contents.blocks())[1:]
-        return
-    file = contents.file(name)
-    yield from dict.fromkeys(file.order) if scope != "block" else (file.cid,)
+def _scoped(contents: Plan, name: str, scope: str, part: str) -> Iterator[Cid]:
+    """The blocks from the root to what ``name`` names, then of that as far as ``dag-scope`` or ``entity-bytes`` go."""
+    if name or not contents.is_directory:
+        file = contents.file(name)
+        blocks = dict.fromkeys([contents.cid, file.cid])
+        if scope != "block":
+            blocks |= dict.fromkeys(_of_part(file, part) if part else file.order)
+        yield from blocks
+    elif scope == "all":
+        yield from contents.blocks()
+    else:
+        yield contents.cid
+
+
+def _of_part(file: FilePlan, part: str) -> Iterator[Cid]:
+    """A file's inner nodes, and the leaves with bytes ``from:to``: both inclusive, counted from the end below 0."""
+    start, _, end = part.partition(":")
+    first = int(start) + (file.size if start.startswith("-") else 0)
+    last = file.size - 1 if end == "*" else int(end) + (file.size if end.startswith("-") else 0)
+    wanted: set[Cid] = set()
+    leaves: set[Cid] = set()
+    at = 0
+    for leaf in file.leaves:
+        leaves.add(leaf.cid)
+        if at <= last and at + leaf.size > first:
+            wanted.add(leaf.cid)
+        at += leaf.size
+    return (cid for cid in file.order if cid not in leaves or cid in wanted)
 
 
 class _Server(ThreadingHTTPServer):

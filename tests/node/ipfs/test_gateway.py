@@ -108,9 +108,12 @@ def test_scopes_and_paths(gateway: Gateway, cid: Cid, embedded: BlockStore) -> N
         ("/ipfs/nonsense?format=raw", 400),
         ("/ipfs/CID/manifest.json?format=raw", 400),
         ("/ipfs/CID?format=car&dag-scope=galaxy", 400),
-        ("/ipfs/CID", 406),
+        ("/ipfs/CID", 400),
         ("/ipfs/CID?format=tar", 406),
         ("/ipfs/CID?format=car&car-version=2", 406),
+        ("/ipfs/CID?format=car&entity-bytes=5", 400),
+        ("/ipfs/CID?format=car&entity-bytes=*:5", 400),
+        ("/ipfs/CID?format=car&entity-bytes=a:b", 400),
         ("/ipfs/bafkqaaa?format=raw", 200),
     ],
 )
@@ -118,6 +121,35 @@ def test_statuses(gateway: Gateway, cid: Cid, path: str, status: int) -> None:
     found, headers, body = ask(gateway, path.replace("CID", str(cid)))
     assert found == status
     assert headers["Content-Length"] == str(len(body))
+
+
+@pytest.mark.parametrize(
+    ("part", "leaves"),
+    [
+        ("0:*", [0, 1, 2]),
+        ("0:0", [0]),
+        (f"{MIB - 1}:{MIB}", [0, 1]),
+        (f"{MIB}:{2 * MIB - 1}", [1]),
+        ("-9:*", [2]),
+        ("-10:*", [1, 2]),
+        ("0:-10", [0, 1]),
+        ("-99999999:3", [0]),
+        (f"{5 * MIB}:*", []),
+        ("7:3", [0]),
+    ],
+)
+def test_a_part_of_a_file(gateway: Gateway, cid: Cid, embedded: BlockStore, part: str, leaves: list[int]) -> None:
+    file = embedded.local_plan(cid).file("a b.bin")
+    status, found, body = ask(gateway, f"/ipfs/{cid}/{quote('a b.bin')}?format=car&entity-bytes={part}")
+    assert status == 200
+    assert blocks_of(body) == (file.cid, [cid, file.cid, *(file.leaves[number].cid for number in leaves)])
+    assert part in found["ETag"]
+    status, _, body = ask(gateway, f"/ipfs/{cid}?format=car&entity-bytes={part}")
+    assert blocks_of(body) == (cid, [cid]), "a directory has no bytes: it is delivered itself"
+
+
+def test_another_type_is_not_acceptable(gateway: Gateway, cid: Cid) -> None:
+    assert ask(gateway, f"/ipfs/{cid}", headers={"Accept": "text/html"})[0] == 406
 
 
 def test_it_is_read_only(gateway: Gateway, cid: Cid) -> None:

@@ -178,6 +178,12 @@ def test_our_gateway_answers_like_kubos(kubo: Kubo, embedded: BlockStore) -> Non
             "?format=car&dag-scope=entity",
             "/g?format=car&dag-scope=entity",
             "/same?format=car",
+            "/f?format=car&dag-scope=entity&entity-bytes=0:9",
+            f"/f?format=car&dag-scope=entity&entity-bytes={MIB - 1}:{MIB}",
+            "/f?format=car&dag-scope=entity&entity-bytes=-1:*",
+            f"/f?format=car&dag-scope=entity&entity-bytes={MIB}:*",
+            "/same?format=car&dag-scope=entity&entity-bytes=5:-5",
+            "/g?format=car&dag-scope=entity&entity-bytes=0:*",
         ):
             ours = urllib.request.urlopen(f"{gateway.url}/ipfs/{cid}{query}", timeout=30)
             kubos = urllib.request.urlopen(f"{kubo.gateway}/ipfs/{cid}{query}", timeout=30)
