@@ -57,7 +57,8 @@ class Network(Chain):
             raise InputError(f"there is no task {task_id} (tasks: {f'1 to {count}' if count else 'none yet'})")
         params, schedule, state = registry.params_of(task_id), registry.schedule_of(task_id), registry.state_of(task_id)
         round_ = self.contracts.scoring.round_of(task_id)
-        now = phase(params, schedule, state, round_, self.now())
+        contested = self.contracts.appeals.is_open(task_id)
+        now = phase(params, schedule, state, round_, self.now(), contested)
         ends = {
             Phase.ENTRY_COMMIT: schedule.entry_commit_end,
             Phase.ENROL: schedule.enrol_end,

@@ -44,7 +44,8 @@ def _of_task(network: Network, task: TaskRecord, operator: str) -> list[Call]:
         task.id, operator
     ):
         calls.append(contracts.rewards.claim_fee(task.id, operator))
-    if contracts.registry.earmark_of(task.id, operator):
+    held = contracts.scoring.owes_fault(task.id, operator) or contracts.appeals.holds(task.id, operator)
+    if contracts.registry.held_of(task.id, operator) and not held:
         calls.append(contracts.registry.release_earmark(task.id, operator))
     return calls
 

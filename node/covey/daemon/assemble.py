@@ -80,6 +80,7 @@ def identify(config: NodeConfig, contracts: Contracts, signer: str) -> Me:
         roles=config.roles,
         chain_id=contracts.deployment.chain_id,
         scoring=contracts.scoring.address,
+        appeal_committee=contracts.appeal_committee.address,
         auto_claim=config.policy.auto_claim,
         withdraw_min=config.policy.withdraw_min,
         accounts=(staking.pool_of(operator).reward_address,),

@@ -11,14 +11,14 @@ from covey.chain.errors import ChainError, Fatal, Recoverable
 from covey.chain.follower import Progress
 from covey.daemon.assemble import Parts
 from covey.daemon.context import Context, Ended, Step, log
-from covey.daemon.duties import ADVANCE, claims, jobs
+from covey.daemon.duties import ADVANCE, WITHDRAWALS, jobs
 from covey.daemon.duties.fetching import drop_fetched
 from covey.daemon.duties.sending import log_ended
 from covey.daemon.health import DueDuty, Snapshot, Vitals
 from covey.daemon.keeping import Keeping
 from covey.daemon.notices import Notices
 from covey.daemon.past import has_part, prune
-from covey.daemon.plan import Duty, DutyKind, plan, plan_task, urgent
+from covey.daemon.plan import Duty, plan, plan_task, urgent
 from covey.daemon.report import MISSED_FOR, Reporter, failing, last_deadline
 from covey.daemon.room import DataRoom
 from covey.daemon.state import Task, World
@@ -138,8 +138,8 @@ class Daemon:
         return step.reason
 
     def _step(self, duty: Duty, ahead: World) -> Step:
-        if duty.kind == DutyKind.WITHDRAW:
-            return claims.withdraw(self.context, duty)
+        if (withdrawal := WITHDRAWALS.get(duty.kind)) is not None:
+            return withdrawal(self.context, duty)
         return ADVANCE[duty.kind](self.context, ahead.tasks[duty.task], duty)
 
     def _drop_what_is_over(self, due: list[Duty]) -> None:

@@ -7,90 +7,18 @@ done at the head, blocks after what `World` knows, is checked by the duty itself
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-
-from eth_hash.auto import keccak
+from collections.abc import Container, Iterator, Mapping
 
 from covey.daemon.config import Role
+from covey.daemon.duty import ANYONE, NEVER, Duty, DutyKind, Me, turn
+from covey.daemon.plan_appeals import appeal_claims, appeal_steps
+from covey.daemon.plan_faults import owes, reports, seats_in
 from covey.daemon.state import Committee, Entry, Task, World
-from covey.protocol.seats import seats
-from covey.protocol.settlement import weight_of
+from covey.protocol.settlement import gain_of, weight_of
 from covey.protocol.types import Outcome
-from covey.protocol.windows import Phase
+from covey.protocol.windows import Phase, seed_in_time
 
-NEVER = 2**48
-"""Deadline of what has none, in the place of a unix time."""
-
-
-class DutyKind(StrEnum):
-    ENTER = "enter"
-    REVEAL_ENTRY = "reveal-entry"
-    PUBLISH_ENTRY = "publish-entry"
-    ENROL = "enrol"
-    SCORE = "score"
-    REVEAL_SCORES = "reveal-scores"
-    PUBLISH_SHEET = "publish-sheet"
-    CLOSE_TASK = "close-task"
-    REQUEST_SEED = "request-seed"
-    FIX_SEED = "fix-seed"
-    SETTLE_PAGE = "settle-page"
-    FAIL_ROUND = "fail-round"
-    FINALISE = "finalise"
-    EXPIRE = "expire"
-    RELEASE_EARMARK = "release-earmark"
-    CLAIM_ENTRY = "claim-entry"
-    CLAIM_SCORING = "claim-scoring"
-    CLAIM_FEE = "claim-fee"
-    WITHDRAW = "withdraw"
-
-
-ANYONE = frozenset(
-    {
-        DutyKind.CLOSE_TASK,
-        DutyKind.REQUEST_SEED,
-        DutyKind.FIX_SEED,
-        DutyKind.SETTLE_PAGE,
-        DutyKind.FAIL_ROUND,
-        DutyKind.FINALISE,
-        DutyKind.EXPIRE,
-    }
-)
-"""Steps that any node could take: nodes stagger them and the first one wins."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Duty:
-    """One thing to do. `deadline` in chain time; `round`, `page` and `account` where the kind has them."""
-
-    deadline: int
-    kind: DutyKind
-    task: int
-    round: int = 0
-    page: int = 0
-    account: str = ""
-
-    @property
-    def key(self) -> str:
-        """Its name in the journal: the same duty always has the same."""
-        tail = f"/{self.account}" if self.account else f"/{self.round}/{self.page}"
-        return f"{self.kind.value}/{self.task}{tail}"
-
-
-@dataclass(frozen=True, slots=True)
-class Me:
-    """Who plans, on which network. Addresses in checksum form, as events carry them."""
-
-    operator: str
-    signer: str
-    roles: tuple[Role, ...]
-    chain_id: int
-    scoring: str
-    auto_claim: bool = True
-    withdraw_min: int = 0
-    accounts: tuple[str, ...] = ()
-    """Whose credits to withdraw beside the operator's and the signer's: the reward address."""
+__all__ = ["ANYONE", "NEVER", "Duty", "DutyKind", "Me", "missed", "my_seats", "plan", "plan_task", "turn", "urgent"]
 
 
 def plan(world: World, me: Me, now: int, ended: Mapping[int, Container[str]]) -> list[Duty]:
@@ -100,7 +28,7 @@ def plan(world: World, me: Me, now: int, ended: Mapping[int, Container[str]]) ->
         closed = ended.get(task.id, ())
         due.extend(duty for duty in plan_task(task, me, now) if duty.key not in closed)
     if me.auto_claim:
-        due.extend(_withdrawals(world, me, now))
+        due.extend(_withdrawals(world, me))
     return sorted(due)
 
 
@@ -108,9 +36,10 @@ def plan_task(task: Task, me: Me, now: int) -> list[Duty]:
     """What is due in one task."""
     phase = task.phase(now)
     if phase == Phase.ENDED:
-        return _after_end(task, me) if me.auto_claim else []
-    due = _publications(task, me)
-    schedule, number = task.schedule, task.committee.number if task.committee is not None else 0
+        after = _after_end(task, me, now) if me.auto_claim else []
+        return [*reports(task, me, now), *appeal_steps(task, me, now), *after]
+    due = [*_publications(task, me), *reports(task, me, now), *appeal_steps(task, me, now)]
+    schedule, number = task.schedule, task.round_number
     match phase:
         case Phase.ENTRY_COMMIT:
             if Role.TRAINER in me.roles and me.operator not in task.entries and me.operator not in task.enrolled:
@@ -130,6 +59,8 @@ def plan_task(task: Task, me: Me, now: int) -> list[Duty]:
             assert task.committee is not None
             next_page = len(task.committee.pages)  # pages settle in order
             due.append(Duty(schedule.expires_at, DutyKind.SETTLE_PAGE, task.id, number, next_page))
+        case Phase.SEED_REQUEST | Phase.SEED_FIX if not _seed_is_wanted(task, due, now):
+            pass
         case _ if (step := _OPEN_STEPS.get(phase)) is not None:
             due.append(Duty(NEVER if step == DutyKind.EXPIRE else schedule.expires_at, step, task.id, number))
     return due
@@ -143,6 +74,20 @@ _OPEN_STEPS = {
     Phase.FINALISE: DutyKind.FINALISE,
     Phase.EXPIRE: DutyKind.EXPIRE,
 }
+
+
+def _seed_is_wanted(task: Task, due: list[Duty], now: int) -> bool:
+    """Whether a seed can still be of use, and whether all is told of the first committee that a second one waits for.
+
+    Those that are found to have failed are not drawn again, so they are reported first, for a quarter of the slack.
+    """
+    windows = task.params.windows
+    if not seed_in_time(now, windows, task.schedule.expires_at, windows.appeal):
+        return False  # refused: the task will expire
+    first = task.earlier
+    if first is None or now >= first.reveal_end + windows.settle // 4:
+        return True
+    return not any(duty.kind in (DutyKind.REPORT_ABSENT, DutyKind.REPORT_UNREVEALED) for duty in due)
 
 
 def urgent(task: Task, duty: Duty, now: int) -> bool:
@@ -166,34 +111,26 @@ def urgent(task: Task, duty: Duty, now: int) -> bool:
 
 def my_seats(task: Task, me: Me) -> int:
     """Seats of this operator in the current round; 0 before the seed and for those who did not enrol."""
-    c, earmark = task.committee, task.enrolled.get(me.operator, 0)
-    if c is None or not c.seeded or earmark == 0:
-        return 0
-    return seats(
-        me.chain_id, me.scoring, task.id, c.number, c.seed, me.operator, earmark, c.total, task.params.target_seats
-    )
+    return 0 if task.committee is None else seats_in(task, task.committee, me, me.operator)
 
 
 def missed(task: Task, me: Me, now: int) -> list[str]:
     """Duties of this operator whose time ran out: keys, for the health report."""
     gone: list[str] = []
-    entry, c = task.entries.get(me.operator), task.committee
+    entry = task.entries.get(me.operator)
     if entry is not None and entry.lane is None and now >= task.schedule.entry_reveal_end:
         gone.append(Duty(0, DutyKind.REVEAL_ENTRY, task.id).key)
-    if c is None or not c.seeded:
-        return gone
-    if me.operator in c.committed:
-        if not c.has_revealed(me.operator) and now >= c.reveal_end:
-            gone.append(Duty(0, DutyKind.REVEAL_SCORES, task.id, c.number).key)
-    elif me.operator not in c.abstained and now >= c.commit_end and my_seats(task, me) > 0:
-        gone.append(Duty(0, DutyKind.SCORE, task.id, c.number).key)
+    for c in task.committees:
+        if not c.seeded:
+            continue
+        if c.owes_row(me.operator):
+            if now >= c.reveal_end:
+                gone.append(Duty(0, DutyKind.REVEAL_SCORES, task.id, c.number).key)
+        elif me.operator in c.committed or me.operator in c.abstained or now < c.commit_end:
+            continue
+        elif me.operator in c.faults or seats_in(task, c, me, me.operator) > 0:
+            gone.append(Duty(0, DutyKind.SCORE, task.id, c.number).key)
     return gone
-
-
-def turn(operator: str, duty: Duty) -> float:
-    """Where in the queue for an open step this operator stands, 0 ≤ turn < 1: by hash, another order for each step."""
-    digest = keccak(f"{operator.lower()}/{duty.key}".encode())
-    return int.from_bytes(digest[:6], "big") / 2**48
 
 
 def _score(task: Task, me: Me) -> list[Duty]:
@@ -213,18 +150,18 @@ def _reveal_scores(task: Task, me: Me) -> list[Duty]:
 def _publications(task: Task, me: Me) -> list[Duty]:
     """What was revealed must be there to fetch. The chain has no trace of it: the journal remembers."""
     due: list[Duty] = []
-    entry, c = task.entries.get(me.operator), task.committee
+    entry = task.entries.get(me.operator)
     if entry is not None and entry.lane is not None:
         due.append(Duty(task.schedule.expires_at, DutyKind.PUBLISH_ENTRY, task.id))
-    if c is not None and c.has_revealed(me.operator):
-        due.append(Duty(task.schedule.expires_at, DutyKind.PUBLISH_SHEET, task.id, c.number))
+    shown = (c for c in task.committees if c.has_revealed(me.operator))
+    due.extend(Duty(task.schedule.expires_at, DutyKind.PUBLISH_SHEET, task.id, c.number) for c in shown)
     return due
 
 
-def _after_end(task: Task, me: Me) -> list[Duty]:
-    due: list[Duty] = []
+def _after_end(task: Task, me: Me, now: int) -> list[Duty]:
+    due = appeal_claims(task, me, now)
     entry, c = task.entries.get(me.operator), task.committee
-    if me.operator in task.enrolled and me.operator not in task.freed:
+    if me.operator in task.enrolled and me.operator not in task.freed and not _held(task, me, now):
         due.append(Duty(NEVER, DutyKind.RELEASE_EARMARK, task.id))
     if task.outcome == Outcome.PAID:
         due.extend(_publications(task, me))
@@ -237,6 +174,18 @@ def _after_end(task: Task, me: Me) -> list[Duty]:
     return due
 
 
+def _held(task: Task, me: Me, now: int) -> bool:
+    """Whether the earmark must stay: a fault of this operator is not reported yet, or an appeal may still find one."""
+    if any(owes(task, c, me, me.operator) for c in task.committees):
+        return True
+    appeal = task.appeal
+    if appeal is None:
+        return False
+    committee = appeal.committee
+    late = committee is not None and owes(task, committee, me, me.operator, appeal)
+    return late or appeal.is_open or now < appeal.report_end
+
+
 def earned_scoring(task: Task, operator: str) -> bool:
     """Whether a revealed row has anything to claim."""
     c = task.committee
@@ -245,7 +194,7 @@ def earned_scoring(task: Task, operator: str) -> bool:
     row = next((row for row in c.revealed if row.operator == operator), None)
     if row is None or row.seats == 0:
         return False
-    return c.totals.gain_seats == 0 or c.totals.spread > 2 * c.loss_of(row)
+    return c.totals.gain_seats == 0 or gain_of(c.totals.spread, c.loss_of(row), c.number) > 0
 
 
 def earned_entry(task: Task, entry: Entry) -> bool:
@@ -266,15 +215,18 @@ def _weight(task: Task, lane: int) -> int:
     return weight_of(median, task.params.floor_score, task.params.power)
 
 
-def _withdrawals(world: World, me: Me, now: int) -> list[Duty]:
+def _withdrawals(world: World, me: Me) -> Iterator[Duty]:
     """Credits of the operator and of its signer, whenever there is enough of them to be worth the gas."""
-    accounts = dict.fromkeys((me.signer, me.operator, *me.accounts))
+    sources = (
+        (DutyKind.WITHDRAW, world.owed),
+        (DutyKind.WITHDRAW_BONDS, world.appeal_bonds),
+        (DutyKind.PAY_OWED, world.slash_shares),
+    )
     least = max(1, me.withdraw_min)
-    return [
-        Duty(NEVER, DutyKind.WITHDRAW, 0, account=account)
-        for account in accounts
-        if world.owed.get(account, 0) >= least
-    ]
+    for account in dict.fromkeys((me.signer, me.operator, *me.accounts)):
+        for kind, owed in sources:
+            if owed.get(account, 0) >= least:
+                yield Duty(NEVER, kind, 0, account=account)
 
 
 def _seeded(task: Task) -> Committee:

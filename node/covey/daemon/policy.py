@@ -12,6 +12,10 @@ from covey.protocol.canonical import DocumentError
 from covey.protocol.spec import TaskSpec
 from covey.protocol.types import Evaluation, Kind, TaskParams
 
+SEALED = (
+    "sealed evaluation is not supported yet: this node scores no sealed set, and takes only the steps that anyone may"
+)
+
 
 def contradiction(spec: TaskSpec, params: TaskParams) -> str | None:
     """Where a spec and the task on chain that carries it say different things."""
@@ -48,7 +52,7 @@ def unenterable(spec: TaskSpec, params: TaskParams, policy: Policy, fee: int) ->
 def unscorable(spec: TaskSpec, params: TaskParams, policy: Policy, held: Mapping[str, int]) -> str | None:
     """Why not to validate a task. `held`: held-out records a stratum."""
     if params.evaluation != Evaluation.LOCAL:
-        return "sealed evaluation is not supported yet"
+        return SEALED
     for name, window in (("commit", params.windows.score_commit), ("reveal", params.windows.score_reveal)):
         if window < policy.min_score_window:
             return f"its score {name} window of {window} s is shorter than policy.min_score_window"

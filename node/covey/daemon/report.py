@@ -160,8 +160,7 @@ def recently_missed(world: World, ctx: Context, now: int) -> Iterator[str]:
 
 def last_deadline(task: Task) -> int:
     """When the last duty that can be missed was due, chain time."""
-    reveals = task.committee.reveal_end if task.committee is not None else 0
-    return max(task.schedule.entry_reveal_end, reveals)
+    return max([task.schedule.entry_reveal_end, *(c.reveal_end for c in task.committees)])
 
 
 def failing(before: Snapshot, failures: int, error: Exception) -> Snapshot:

@@ -46,27 +46,31 @@ def split(
     validator_bps: int,
     total_weights: int = 0,
     gain_seats: int = 0,
+    extra: int = 0,
+    appeal_cost: int = 0,
 ) -> Pools:
     """Split a task's escrow.
 
     Args:
-        bond: what is left of the creator's bond after tips.
+        bond: what is left of the creator's bond after tips and appellants' premiums.
         fees: all entry fees paid.
         total_weights: sum of the trainers' weights over all entries.
         gain_seats: sum of seats times gain over all revealed rows.
+        extra: what others added to the bounty; of a task that is not paid it goes to the treasury.
+        appeal_cost: what appeals have cost the validators' part of the bounty.
 
     Raises:
         ValueError: the task still runs.
     """
     if outcome == Outcome.REFUNDED:  # fees go back entry by entry
-        return Pools(0, 0, bounty + bond, 0, False)
+        return Pools(0, 0, bounty + bond, extra, False)
     if outcome == Outcome.FAILED:
-        return Pools(0, 0, bounty // 2, bounty - bounty // 2 + bond, False)
+        return Pools(0, 0, bounty // 2, bounty - bounty // 2 + bond + extra, False)
     if outcome != Outcome.PAID:
         raise ValueError("the task still runs: its escrow is not split yet")
-    from_bounty = bounty * validator_bps // BPS
-    validators = from_bounty + fees
-    trainers = bounty - from_bounty
+    from_bounty = (bounty + extra) * validator_bps // BPS
+    validators = from_bounty - appeal_cost + fees
+    trainers = bounty + extra - from_bounty
     to_creator, to_treasury = bond, 0
     if total_weights == 0:
         to_creator += trainers

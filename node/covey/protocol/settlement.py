@@ -8,7 +8,8 @@ is at least 2, cyclic:
 - gain_j = max(0, sum over pages of G - 2 L_j)
 - w_i = max(0, m_i - floor)^p
 
-By the triangle inequality a constant row has 2 L >= G and gains nothing.
+By the triangle inequality a constant row has 2 L >= G and gains nothing. A second committee (round 1) is paid flat: its
+gains are 1 where they are above 0.
 """
 
 from __future__ import annotations
@@ -112,18 +113,27 @@ def row_loss(scores: Sequence[int], medians: Sequence[int], h: int, tau: int) ->
     return sum(clipped(x - m, h, tau) for x, m in zip(scores, medians, strict=True))
 
 
+def gain_of(spread: int, loss: int, round_number: int = 0) -> int:
+    """What a row with that loss gains: max(0, G - 2 L); in a second committee 1 where that is above 0."""
+    above = max(0, spread - 2 * loss)
+    return above if round_number == 0 else min(above, 1)
+
+
 def quorum(revealed_seats: int, committed_seats: int, target_seats: int) -> bool:
     """True when more than half of the committed seats, and more than K/2 seats in all, have revealed."""
     return 2 * revealed_seats > committed_seats and 2 * revealed_seats > target_seats
 
 
-def settle(rows: Sequence[RevealedRow], rules: Rules, words_a_page: int | None = None) -> Settlement:
+def settle(
+    rows: Sequence[RevealedRow], rules: Rules, words_a_page: int | None = None, round_number: int = 0
+) -> Settlement:
     """Settle all pages of a task.
 
     Args:
         rows: the revealed rows in order of reveal, all over the same entries.
         words_a_page: words of a page, which the contract derives from the number of *committed* rows; without it,
             `page_words` of the number of revealed rows.
+        round_number: 0 for the first committee, 1 for a second, whose gains are flat.
 
     Raises:
         ValueError: no row, rows of different lengths, or no seat at all.
@@ -145,7 +155,7 @@ def settle(rows: Sequence[RevealedRow], rules: Rules, words_a_page: int | None =
         pages.append(Page(list(page), page_root(page), sum(weights[lanes]), spread))
     total_spread = sum(page.spread for page in pages)
     losses = [row_loss(row.scores, medians, rules.h, rules.tau) for row in rows]
-    gains = [max(0, total_spread - 2 * loss) for loss in losses]
+    gains = [gain_of(total_spread, loss, round_number) for loss in losses]
     return Settlement(
         medians=medians,
         median_words=words,

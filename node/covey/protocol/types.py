@@ -43,6 +43,23 @@ class RowStatus(IntEnum):
     UNREVEALED = 5
 
 
+class Fault(IntEnum):
+    """What a third party can prove of a validator."""
+
+    ABSENT = 0
+    UNREVEALED = 1
+    OVERTURNED = 2
+
+
+class AppealState(IntEnum):
+    """How far a task's appeal has come. A failed one leaves the medians as they were."""
+
+    NONE = 0
+    OPEN = 1
+    SETTLED = 2
+    FAILED = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Windows:
     """Lengths of a task's windows in seconds, in order."""

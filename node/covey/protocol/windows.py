@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from covey.protocol.settlement import quorum
-from covey.protocol.types import Evaluation, Outcome, Round, Schedule, TaskParams, TaskState
+from covey.protocol.types import Evaluation, Outcome, Round, Schedule, TaskParams, TaskState, Windows
 
 
 class Phase(StrEnum):
@@ -26,6 +26,7 @@ class Phase(StrEnum):
     SCORE_REVEAL = "score reveal"
     SETTLE = "settle"
     APPEAL = "appeal"
+    """Words may be contested, or a contested one is not resolved yet."""
     FINALISE = "finalise"
     CLOSE = "close"
     """It cannot go on; anyone may close it: no entry, too little stake, or a sealed set that stayed shut."""
@@ -36,12 +37,18 @@ class Phase(StrEnum):
     ENDED = "ended"
 
 
-def phase(params: TaskParams, schedule: Schedule, state: TaskState, round_: Round | None, now: int) -> Phase:
-    """The phase at chain time ``now``; ``round_`` is None until the seed was requested."""
+def phase(
+    params: TaskParams, schedule: Schedule, state: TaskState, round_: Round | None, now: int, contested: bool = False
+) -> Phase:
+    """The phase at chain time ``now``; ``round_`` is None until the (second) committee's seed was requested.
+
+    ``contested``: whether a contested word is not resolved yet, which keeps a task from being finalised.
+    """
     if state.outcome != Outcome.RUNNING:
         return Phase.ENDED
     if round_ is not None and round_.settled_at:  # a settled task does not expire
-        return Phase.APPEAL if now < round_.settled_at + params.windows.appeal else Phase.FINALISE
+        open_to_appeal = contested or now < round_.settled_at + params.windows.appeal
+        return Phase.APPEAL if open_to_appeal else Phase.FINALISE
     if now >= schedule.expires_at:
         return Phase.EXPIRE
     if now < schedule.entry_commit_end:
@@ -59,6 +66,14 @@ def phase(params: TaskParams, schedule: Schedule, state: TaskState, round_: Roun
     if params.evaluation == Evaluation.SEALED and not state.sealed_open:
         return Phase.OPEN if now < schedule.open_end else Phase.CLOSE
     return _scoring_phase(params, round_, now)
+
+
+def seed_in_time(now: int, windows: Windows, until: int, appeal: int) -> bool:
+    """Whether a seed requested or fixed at ``now`` leaves room for the score windows (and ``appeal``) before ``until``.
+
+    The contracts refuse a seed that does not: validators shall not work on what would expire.
+    """
+    return now + windows.score_commit + windows.score_reveal + appeal <= until
 
 
 def _scoring_phase(params: TaskParams, round_: Round | None, now: int) -> Phase:

@@ -11,10 +11,11 @@ from covey.daemon.state import Task, World
 from covey.protocol.scores import pack
 from covey.protocol.seats import seats
 from covey.protocol.settlement import RevealedRow, Rules, settle
-from covey.protocol.types import Outcome
+from covey.protocol.types import Fault, Outcome
 
 CHAIN = 31337
 SCORING = "0x00000000000000000000000000000000000005C0"
+COMMITTEE = "0x00000000000000000000000000000000000Ac0C0"
 ME = "0x00000000000000000000000000000000000000Aa"
 SIGNER = "0x00000000000000000000000000000000000000bb"
 CREATOR = "0x00000000000000000000000000000000000000Cc"
@@ -41,7 +42,9 @@ def address(number: int) -> str:
 
 
 def me(*roles: Role, auto_claim: bool = True, withdraw_min: int = 1) -> Me:
-    return Me(ME, SIGNER, roles or (Role.TRAINER, Role.VALIDATOR), CHAIN, SCORING, auto_claim, withdraw_min)
+    return Me(
+        ME, SIGNER, roles or (Role.TRAINER, Role.VALIDATOR), CHAIN, SCORING, auto_claim, withdraw_min, (), COMMITTEE
+    )
 
 
 @dataclass(frozen=True)
@@ -125,53 +128,75 @@ class Story:
         )
 
     def request_seed(self) -> Story:
-        return self.tell("Scoring", "SeedRequested", round=0, target=7, totalEarmarked=self.task.total_earmarked)
+        return self.tell(
+            "Scoring", "SeedRequested", round=self.task.round_number, target=7, totalEarmarked=self.drawn_from()
+        )
+
+    def drawn_from(self) -> int:
+        """S: all stake, less what abstained in or was reported of a first committee."""
+        first = self.task.earlier
+        gone = set() if first is None else {*first.abstained, *first.faults}
+        return self.task.total_earmarked - sum(self.task.enrolled[operator] for operator in gone)
+
+    def reseat(self, expires: int) -> Story:
+        """The quorum was missed."""
+        self.tell("Scoring", "Reseated", round=1)
+        return self.tell("TaskRegistry", "TaskExtended", expiresAt=expires)
+
+    def fault(self, operator: str, fault: Fault, round_number: int = 0) -> Story:
+        args = {"operator": operator, "fault": int(fault), "reporter": CREATOR, "taken": 1}
+        return self.tell("Scoring", "FaultReported", round=round_number, **args)
 
     def fix_seed(self, now: int) -> Story:
         ends = {"scoreCommitEnd": now + 100, "scoreRevealEnd": now + 150}
-        return self.tell("Scoring", "SeedFixed", round=0, seed="0x" + SEED.hex(), **ends)
+        return self.tell("Scoring", "SeedFixed", round=self.task.round_number, seed="0x" + SEED.hex(), **ends)
 
     def seats(self, operator: str) -> int:
         task = self.task
-        earmark = task.enrolled[operator]
-        total, wanted = task.total_earmarked, task.params.target_seats
-        return seats(CHAIN, SCORING, task.id, 0, SEED, operator, earmark, total, wanted)
+        assert task.committee is not None
+        earmark = task.stake_of(operator, task.round_number)
+        total, wanted = task.committee.total, task.params.target_seats
+        return seats(CHAIN, SCORING, task.id, task.round_number, SEED, operator, earmark, total, wanted)
 
     def commit_scores(self, operator: str) -> Story:
         return self.tell(
             "Scoring",
             "ScoresCommitted",
-            round=0,
+            round=self.task.round_number,
             operator=operator,
             seats=self.seats(operator),
             commitment="0x" + "55" * 32,
         )
 
     def abstain(self, operator: str) -> Story:
-        return self.tell("Scoring", "Abstained", round=0, operator=operator, seats=self.seats(operator))
+        return self.tell(
+            "Scoring", "Abstained", round=self.task.round_number, operator=operator, seats=self.seats(operator)
+        )
 
     def reveal_scores(self, operator: str, scores: list[int]) -> Story:
         committee = self.task.committee
         assert committee is not None
         return self.tell(
-            "Scoring", "ScoresRevealed", round=0, operator=operator, seats=self.seats(operator),
+            "Scoring", "ScoresRevealed", round=self.task.round_number, operator=operator, seats=self.seats(operator),
             index=len(committee.revealed), evidenceDigest="0x" + "ee" * 32, words=pack(scores),
         )  # fmt: skip
 
     def settle(self, scores: dict[str, list[int]], now: int) -> Story:
         """All pages and the round, with what the rules give."""
         rows = [RevealedRow(operator, self.seats(operator), row) for operator, row in scores.items()]
-        result = settle(rows, Rules(50, 500, 100, 1), self.task.words_a_page)
+        result = settle(rows, Rules(50, 500, 100, 1), self.task.words_a_page, self.task.round_number)
         for number, page in enumerate(result.pages):
             self.tell(
-                "Scoring", "PageSettled", round=0, page=number, root="0x" + page.root.hex(), weights=page.weights,
-                spread=page.spread, medians=page.words,
+                "Scoring", "PageSettled", round=self.task.round_number, page=number, root="0x" + page.root.hex(),
+                weights=page.weights, spread=page.spread, medians=page.words,
             )  # fmt: skip
         losses = [0] * -(-len(result.losses) // 8)
         for index, loss in enumerate(result.losses):
             losses[index // 8] |= loss << (32 * (index % 8))
         totals = {"weights": result.total_weights, "gainSeats": result.gain_seats, "spread": result.spread}
-        return self.tell("Scoring", "RoundSettled", round=0, totals=totals, losses=losses, payableAt=now)
+        return self.tell(
+            "Scoring", "RoundSettled", round=self.task.round_number, totals=totals, losses=losses, payableAt=now
+        )
 
     def end(self, outcome: Outcome, trainers: int = 700, validators: int = 300) -> Story:
         if outcome == Outcome.PAID:

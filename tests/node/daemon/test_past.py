@@ -124,6 +124,7 @@ def test_a_node_that_reads_all_again_prunes_on_the_way(monkeypatch: Any) -> None
 
 
 def test_the_ledger_sums_what_concerns_the_operator_once_also_after_a_rewind() -> None:
+    taken = {"fromActive": 40, "fromUnbonding": 2}
     events = [
         ("Rewards", "EntryRewardClaimed", {"taskId": 1, "operator": ME, "lane": 0, "amount": 700}),
         ("Rewards", "EntryRewardClaimed", {"taskId": 1, "operator": OTHER, "lane": 1, "amount": 9}),
@@ -132,8 +133,8 @@ def test_the_ledger_sums_what_concerns_the_operator_once_also_after_a_rewind() -
         ("Rewards", "TipPaid", {"taskId": 1, "to": CREATOR, "amount": 2}),
         ("Rewards", "FeePaid", {"taskId": 1, "operator": ME, "payer": SIGNER, "amount": 5}),
         ("Rewards", "FeeRefunded", {"taskId": 1, "operator": ME, "to": SIGNER, "amount": 4}),
-        ("Staking", "Slashed", {"operator": ME, "fromActive": 40, "fromUnbonding": 2}),
-        ("Staking", "Slashed", {"operator": OTHER, "fromActive": 40, "fromUnbonding": 2}),
+        ("Staking", "Slashed", {"operator": ME, "reporter": CREATOR, "reporterReward": 4, **taken}),
+        ("Staking", "Slashed", {"operator": OTHER, "reporter": CREATOR, "reporterReward": 4, **taken}),
     ]
     told = [Told(*one) for one in events]
     begun = Story(task_id=1).events

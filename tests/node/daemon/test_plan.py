@@ -21,6 +21,7 @@ from tests.node.daemon.stories import (
 
 from covey.daemon.config import Role
 from covey.daemon.plan import ANYONE, NEVER, Duty, DutyKind, missed, my_seats, plan, plan_task, turn, urgent
+from covey.daemon.state import Task
 from covey.protocol.types import Outcome
 
 OTHER = address(7)
@@ -116,7 +117,7 @@ class TestOpenSteps:
 
     def test_quorum_decides_between_settling_and_failing(self) -> None:
         story = seeded(mine=0).commit_scores(address(8))
-        assert kinds(story, REVEAL_END + 150) == [DutyKind.FAIL_ROUND]
+        assert kinds(story, REVEAL_END + 150) == [DutyKind.REPORT_UNREVEALED, DutyKind.FAIL_ROUND]
         story.reveal_scores(address(8), [500])
         assert kinds(story, REVEAL_END + 150) == [DutyKind.SETTLE_PAGE]
 
@@ -330,6 +331,12 @@ def _committee(draw: st.DrawFn, story: Story, now: int) -> None:
                 story.reveal_scores(who, [draw(st.integers(0, 32767)) for _ in story.task.lanes])
 
 
+def _over(task: Task, duty: Duty) -> int:
+    assert task.committee is not None
+    absent = duty.kind == DutyKind.REPORT_ABSENT
+    return task.committee.commit_end if absent else task.committee.reveal_end
+
+
 @settings(max_examples=300, deadline=None)
 @given(stories())
 def test_any_life_of_a_task_plans_what_the_rules_allow(told: tuple[Story, int]) -> None:
@@ -338,7 +345,10 @@ def test_any_life_of_a_task_plans_what_the_rules_allow(told: tuple[Story, int]) 
     due = plan_task(task, mine, now)
     assert due == plan_task(task, mine, now), "the same state plans the same"
     assert len({duty.key for duty in due}) == len(due)
-    assert sum(duty.kind in ANYONE for duty in due) <= 1
+    reports = {DutyKind.REPORT_ABSENT, DutyKind.REPORT_UNREVEALED}
+    assert sum(duty.kind in ANYONE - reports for duty in due) <= 1
+    assert all(now >= _over(task, duty) for duty in due if duty.kind in reports), "no fault before its window is over"
+    assert all(duty.account != ME for duty in due if duty.kind in reports), "one's own faults are left to others"
     found = {duty.kind for duty in due}
     assert not ({DutyKind.ENTER, DutyKind.ENROL} <= found)
     assert all(duty.deadline > now for duty in due if duty.kind not in {DutyKind.PUBLISH_ENTRY, DutyKind.PUBLISH_SHEET})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from covey.chain.contracts.appeals import Appeal, AppealCommittee, Appeals, Contest
 from covey.chain.contracts.base import Binding, Call
 from covey.chain.contracts.bounds import Bounds, RegistryConfig
+from covey.chain.contracts.committee import Committee
 from covey.chain.contracts.manager import Manager
 from covey.chain.contracts.registry import Entry, Registry
 from covey.chain.contracts.rewards import Escrow, Rewards
@@ -13,9 +15,14 @@ from covey.chain.contracts.suite import Contracts
 from covey.chain.contracts.token import Token
 
 __all__ = [
+    "Appeal",
+    "AppealCommittee",
+    "Appeals",
     "Binding",
     "Bounds",
     "Call",
+    "Committee",
+    "Contest",
     "Contracts",
     "Entry",
     "Escrow",

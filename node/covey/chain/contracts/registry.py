@@ -69,8 +69,16 @@ class Registry(Binding):
         return str(self._read("entrantOf", task_id, lane))
 
     def earmark_of(self, task_id: int, operator: str) -> int:
-        """Stake that the operator backs the task with, wei."""
+        """Stake by which the operator is drawn: what it enrolled with, wei."""
         return int(self._read("earmarkOf", task_id, operator))
+
+    def held_of(self, task_id: int, operator: str) -> int:
+        """What of it is still earmarked, wei: less what faults took, nothing once released."""
+        return int(self._read("heldOf", task_id, operator))
+
+    def bounty_limit_of(self, task_id: int) -> int:
+        """The largest bounty that the task may decide on, top-ups included, wei."""
+        return int(self._read("bountyLimitOf", task_id))
 
     def ready_for_seed(self, task_id: int) -> bool:
         """True once everything before the seed is done."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from covey.chain.contracts.base import Binding, Call
+from covey.chain.units import cvy
 from covey.protocol.types import Outcome
 
 
@@ -16,6 +17,8 @@ class Escrow:
     bounty: int
     bond: int
     fees: int
+    extra: int
+    appeal_cost: int
     trainers_pool: int
     validators_pool: int
     remaining: int
@@ -82,6 +85,10 @@ class Rewards(Binding):
     def claim_fee(self, task_id: int, operator: str) -> Call:
         """Give an entry fee back after a refunded or failed task."""
         return self._write(f"claim back the entry fee of task {task_id}", "claimFee", task_id, operator)
+
+    def top_up(self, task_id: int, amount: int) -> Call:
+        """Add to the bounty of a running task; Rewards must be allowed to take ``amount``."""
+        return self._write(f"add {cvy(amount)} to the bounty of task {task_id}", "topUp", task_id, amount)
 
     def withdraw(self, account: str) -> Call:
         """Pay out what ``account`` is owed."""

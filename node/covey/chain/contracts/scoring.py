@@ -1,47 +1,28 @@
-"""Scoring: seed, seats, score commit-reveal, settlement."""
+"""Scoring: the committees of a task, and the settlement of their scores."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from covey.chain.contracts.base import Binding, Call
-from covey.protocol.types import Round, Row, Totals
+from covey.chain.contracts.base import Call
+from covey.chain.contracts.committee import Committee
+from covey.protocol.types import Totals
 
 
-class Scoring(Binding):
+class Scoring(Committee):
     """Reads and writes of the scoring contract."""
 
     artifact = "Scoring"
 
     # ------------------------------------------------------------------ reads
 
-    def round_of(self, task_id: int) -> Round:
-        """Where the task's current round stands; all zero before the seed is requested."""
-        return self._read_struct(Round, "roundOf", task_id)
-
     def totals_of(self, task_id: int) -> Totals:
         """Sums over the settled pages."""
         return self._read_struct(Totals, "totalsOf", task_id)
 
-    def row_of(self, task_id: int, operator: str) -> Row:
-        """The operator's row of the current round."""
-        return self._read_struct(Row, "rowOf", task_id, operator)
-
-    def seats_of(self, task_id: int, operator: str) -> int:
-        """Seats of an enrolled operator under the fixed seed."""
-        return int(self._read("seatsOf", task_id, operator))
-
-    def accumulator_of(self, task_id: int, page: int) -> bytes:
-        """Fold of the revealed rows of a page; zero once the page is settled."""
-        return bytes(self._read("accumulatorOf", task_id, page))
-
     def page_root_of(self, task_id: int, page: int) -> bytes:
         """Merkle root over the page's median words; zero until settled."""
         return bytes(self._read("pageRootOf", task_id, page))
-
-    def loss_of(self, task_id: int, index: int) -> int:
-        """Summed loss of the row with that reveal index."""
-        return int(self._read("lossOf", task_id, index))
 
     def gain_of(self, task_id: int, operator: str) -> int:
         """Gain of a revealed operator, once all pages are settled."""
@@ -50,33 +31,6 @@ class Scoring(Binding):
     def is_settled(self, task_id: int) -> bool:
         """True once all pages are settled: the task can only end as paid."""
         return bool(self._read("isSettled", task_id))
-
-    # ------------------------------------------------------------------ seed
-
-    def request_seed(self, task_id: int) -> Call:
-        """Name the block whose randomness seats the committee."""
-        return self._write(f"request the seed of task {task_id}", "requestSeed", task_id)
-
-    def fix_seed(self, task_id: int, proof: bytes) -> Call:
-        """Fix the seed with the RLP header of the target block; see `covey.chain.header`."""
-        return self._write(f"fix the seed of task {task_id}", "fixSeed", task_id, proof)
-
-    # ------------------------------------------------------------------ validators
-
-    def commit_scores(self, task_id: int, operator: str, commitment: bytes) -> Call:
-        """Commit a row of scores."""
-        return self._write(f"commit scores of task {task_id}", "commitScores", task_id, operator, commitment)
-
-    def abstain(self, task_id: int, operator: str) -> Call:
-        """Say before commits close that the entries cannot be scored here."""
-        return self._write(f"abstain from task {task_id}", "abstain", task_id, operator)
-
-    def reveal_scores(
-        self, task_id: int, operator: str, words: Sequence[int], evidence_digest: bytes, salt: bytes
-    ) -> Call:
-        """Reveal the committed row."""
-        told = f"reveal scores of task {task_id}"
-        return self._write(told, "revealScores", task_id, operator, list(words), evidence_digest, salt)
 
     # ------------------------------------------------------------------ settlement
 

@@ -106,6 +106,10 @@ class Staking(Binding):
         """Active tokens as checkpointed at or before ``timepoint``, which must be past."""
         return int(self._read("stakeAt", operator, timepoint))
 
+    def owed_to(self, account: str) -> int:
+        """Shares of slashes that ``account`` can have paid out, wei."""
+        return int(self._read("owedTo", account))
+
     def min_self_bond(self) -> int:
         """What an operator must own of its own pool."""
         return int(self._read("minSelfBond"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from covey.chain.contracts.appeals import AppealCommittee, Appeals
 from covey.chain.contracts.bounds import Bounds
 from covey.chain.contracts.registry import Registry
 from covey.chain.contracts.rewards import Rewards
@@ -28,3 +29,5 @@ class Contracts:
         self.registry = Registry(rpc, deployment.address("TaskRegistry"), block)
         self.scoring = Scoring(rpc, deployment.address("Scoring"), block)
         self.rewards = Rewards(rpc, deployment.address("Rewards"), block)
+        self.appeals = Appeals(rpc, deployment.address("Appeals"), block)
+        self.appeal_committee = AppealCommittee(rpc, deployment.address("AppealCommittee"), block)

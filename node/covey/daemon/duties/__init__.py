@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from covey.daemon.context import Context, Step
-from covey.daemon.duties import claims, enrol, enter, open_steps, publish, reveal_entry, reveal_scores, score, settle
+from covey.daemon.duties import (
+    appeals,
+    claims,
+    enrol,
+    enter,
+    open_steps,
+    publish,
+    reports,
+    reveal_entry,
+    reveal_scores,
+    score,
+    settle,
+)
 from covey.daemon.plan import Duty, DutyKind
 from covey.daemon.state import Task
 
@@ -30,9 +42,29 @@ ADVANCE: dict[DutyKind, Advance] = {
     DutyKind.FAIL_ROUND: open_steps.fail_round,
     DutyKind.FINALISE: open_steps.finalise,
     DutyKind.EXPIRE: open_steps.expire,
+    DutyKind.REPORT_ABSENT: reports.absent,
+    DutyKind.REPORT_UNREVEALED: reports.unrevealed,
+    DutyKind.APPEAL_ABSTAIN: appeals.abstain,
+    DutyKind.APPEAL_REQUEST_SEED: appeals.request_seed,
+    DutyKind.APPEAL_FIX_SEED: appeals.fix_seed,
+    DutyKind.SETTLE_CONTESTS: appeals.settle,
+    DutyKind.FAIL_APPEAL: appeals.fail,
+    DutyKind.RESOLVE_CONTEST: appeals.resolve,
+    DutyKind.REPORT_OVERTURNED: appeals.report_overturned,
+    DutyKind.APPEAL_REPORT_ABSENT: reports.appeal_absent,
+    DutyKind.APPEAL_REPORT_UNREVEALED: reports.appeal_unrevealed,
     DutyKind.RELEASE_EARMARK: claims.release_earmark,
     DutyKind.CLAIM_ENTRY: claims.claim_entry,
     DutyKind.CLAIM_SCORING: claims.claim_scoring,
     DutyKind.CLAIM_FEE: claims.claim_fee,
+    DutyKind.CLAIM_APPEAL: appeals.claim,
+    DutyKind.RELEASE_APPEAL: appeals.release,
 }
-"""What every duty of a task is done by; withdrawals have no task and are in `claims.withdraw`."""
+"""What every duty of a task is done by."""
+
+WITHDRAWALS: dict[DutyKind, Callable[[Context, Duty], Step]] = {
+    DutyKind.WITHDRAW: claims.withdraw,
+    DutyKind.WITHDRAW_BONDS: appeals.withdraw,
+    DutyKind.PAY_OWED: claims.pay_owed,
+}
+"""What has no task: paying out what an account is owed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from covey.daemon.context import Context, Step
+from covey.daemon.context import Context, Step, Waiting
 from covey.daemon.duties.sending import send, send_again
 from covey.daemon.plan import Duty
 from covey.daemon.state import Task
@@ -11,9 +11,14 @@ from covey.protocol.scores import LANES
 
 
 def release_earmark(ctx: Context, task: Task, duty: Duty) -> Step:
+    """Free what faults have left of the earmark; the registry refuses while one can still be reported."""
     registry, operator = ctx.contracts.registry, ctx.me.operator
+    if ctx.contracts.scoring.owes_fault(task.id, operator):
+        return Waiting("a fault of this operator is not reported yet")
+    if ctx.contracts.appeals.holds(task.id, operator):
+        return Waiting("an appeal of the task holds it")
     call = registry.release_earmark(task.id, operator)
-    return send(ctx, duty, call, lambda: registry.earmark_of(task.id, operator) == 0)
+    return send(ctx, duty, call, lambda: registry.held_of(task.id, operator) == 0)
 
 
 def claim_entry(ctx: Context, task: Task, duty: Duty) -> Step:
@@ -46,3 +51,9 @@ def withdraw(ctx: Context, duty: Duty) -> Step:
     """Pay out an account's credits."""
     rewards, account = ctx.contracts.rewards, duty.account
     return send_again(ctx, duty, rewards.withdraw(account), lambda: rewards.owed_to(account) == 0, "paid")
+
+
+def pay_owed(ctx: Context, duty: Duty) -> Step:
+    """Pay out an account's shares of slashes."""
+    staking, account = ctx.contracts.staking, duty.account
+    return send_again(ctx, duty, staking.pay_owed(account), lambda: staking.owed_to(account) == 0, "paid")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from covey.chain.contracts import Committee
 from covey.chain.header import header_proof
 from covey.daemon.context import Context, Step, Waiting
 from covey.daemon.duties.sending import reverted_as, send
@@ -24,24 +25,33 @@ def request_seed(ctx: Context, task: Task, duty: Duty) -> Step:
 
 
 def fix_seed(ctx: Context, task: Task, duty: Duty) -> Step:
+    return fix_seed_of(ctx, task, duty, ctx.contracts.scoring)
+
+
+def fix_seed_of(ctx: Context, task: Task, duty: Duty, committee: Committee) -> Step:
     """Prove the target block; ask for another target once that one has left the chain's memory."""
-    scoring = ctx.contracts.scoring
-    round_ = scoring.round_of(task.id)
+    round_ = committee.round_of(task.id)
     if round_.seeded:
         return Waiting("the seed is fixed; its event is not settled yet")
     target, tag = round_.target, str(round_.target)
     if reverted_as(ctx, duty, "RandomnessTargetLost", tag=tag) is not None:
-        again = scoring.request_seed(task.id)
-        return send(ctx, duty, again, lambda: scoring.round_of(task.id).target != target, tag=f"{tag}-lost")
+        again = committee.request_seed(task.id)
+        return send(ctx, duty, again, lambda: committee.round_of(task.id).target != target, tag=f"{tag}-lost")
     head = ctx.contracts.rpc.block_number()
     if head <= target:
         return Waiting(f"block {target} is {target - head + 1} blocks ahead")
-    call = scoring.fix_seed(task.id, header_proof(ctx.contracts.rpc, target))
-    return send(ctx, duty, call, lambda: scoring.round_of(task.id).seeded, tag=tag)
+    call = committee.fix_seed(task.id, header_proof(ctx.contracts.rpc, target))
+    return send(ctx, duty, call, lambda: committee.round_of(task.id).seeded, tag=tag)
 
 
 def fail_round(ctx: Context, task: Task, duty: Duty) -> Step:
-    return send(ctx, duty, ctx.contracts.scoring.fail_round(task.id), lambda: _ended(ctx, task))
+    """Say that the quorum was missed: the first time a second committee follows, the second time the task fails."""
+    scoring = ctx.contracts.scoring
+
+    def over() -> bool:
+        return scoring.round_of(task.id).number != duty.round or _ended(ctx, task)
+
+    return send(ctx, duty, scoring.fail_round(task.id), over)
 
 
 def finalise(ctx: Context, task: Task, duty: Duty) -> Step:

@@ -18,4 +18,4 @@ def advance(ctx: Context, task: Task, duty: Duty) -> Step:
     words = [int(word, 16) for word in secret["words"]]
     evidence, salt = bytes.fromhex(secret["evidence"]), bytes.fromhex(secret["salt"])
     call = scoring.reveal_scores(task.id, operator, words, evidence, salt)
-    return send(ctx, duty, call, lambda: scoring.row_of(task.id, operator).status == RowStatus.REVEALED)
+    return send(ctx, duty, call, lambda: scoring.row_at(task.id, duty.round, operator).status == RowStatus.REVEALED)

@@ -9,20 +9,21 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from covey.daemon.context import Context, Ended, Step, Waiting, log
+from covey.daemon.context import Context, Ended, Step, Waiting, declined, log
 from covey.daemon.duties import jobs
 from covey.daemon.duties.fetching import Fetched, fetch_entries
 from covey.daemon.duties.lookback import fetch_earlier
 from covey.daemon.duties.sending import send, tx_key, under_way
 from covey.daemon.duties.specs import absolute, base_of, spec_of
 from covey.daemon.plan import Duty
+from covey.daemon.policy import SEALED
 from covey.daemon.state import Task
 from covey.ipfs import directory_cid
 from covey.protocol.commitments import score_commitment
 from covey.protocol.scores import pack
 from covey.protocol.sheet import SHEET_NAME, ScoreSheet
 from covey.protocol.spec import TaskSpec
-from covey.protocol.types import RowStatus
+from covey.protocol.types import Evaluation, RowStatus
 
 _FETCH_SHARE = 0.5
 """Share of the commit window in which entries may still arrive; after it, what is missing scores 0."""
@@ -58,6 +59,8 @@ def _last_call(task: Task, duty: Duty) -> float:
 
 
 def _score(ctx: Context, task: Task, duty: Duty) -> ScoreSheet | Waiting | Ended:
+    if task.params.evaluation != Evaluation.LOCAL:  # enrolled by hand: this node would have declined
+        return declined(SEALED)
     spec = spec_of(ctx, task)
     if isinstance(spec, Waiting | Ended):
         return spec
@@ -175,7 +178,7 @@ def _commit(ctx: Context, task: Task, duty: Duty, secret: dict[str, Any]) -> Ste
         bytes.fromhex(secret["salt"]),
     )
     call = scoring.commit_scores(task.id, operator, commitment)
-    return send(ctx, duty, call, lambda: scoring.row_of(task.id, operator).status != RowStatus.NONE)
+    return send(ctx, duty, call, lambda: scoring.row_at(task.id, duty.round, operator).status != RowStatus.NONE)
 
 
 def _abstain(ctx: Context, task: Task, duty: Duty, why: str) -> Step:
@@ -184,4 +187,6 @@ def _abstain(ctx: Context, task: Task, duty: Duty, why: str) -> Step:
         log.warning("abstaining", extra={"task": task.id, "duty": duty.key, "reason": why})
         ctx.executor.cancel(duty.key)
     call = scoring.abstain(task.id, operator)
-    return send(ctx, duty, call, lambda: scoring.row_of(task.id, operator).status != RowStatus.NONE, tag="abstain")
+    return send(
+        ctx, duty, call, lambda: scoring.row_at(task.id, duty.round, operator).status != RowStatus.NONE, tag="abstain"
+    )

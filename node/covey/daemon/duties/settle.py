@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from covey.daemon.context import Context, Step
 from covey.daemon.duties.sending import send
 from covey.daemon.plan import Duty
-from covey.daemon.state import Task
+from covey.daemon.state import RevealedScores, Task
 from covey.protocol.scores import pack, pages_of, row_head, unpack
 from covey.protocol.settlement import weighted_lower_median
 
@@ -13,8 +15,14 @@ from covey.protocol.settlement import weighted_lower_median
 def page_arguments(task: Task, page: int) -> tuple[list[int], list[int], list[int]]:
     """(row heads, median words, all rows' words row after row) of a page, rows in order of reveal."""
     assert task.committee is not None
-    rows = sorted(task.committee.revealed, key=lambda row: row.index)
-    entries, per_page = len(task.lanes), task.words_a_page
+    return arguments(task.committee.revealed, len(task.lanes), task.words_a_page, page)
+
+
+def arguments(
+    revealed: Sequence[RevealedScores], entries: int, per_page: int, page: int
+) -> tuple[list[int], list[int], list[int]]:
+    """The same of any committee's rows over `entries` scores, `per_page` words a page."""
+    rows = sorted(revealed, key=lambda row: row.index)
     seats = [row.seats for row in rows]
     columns = zip(*(unpack(row.words, entries) for row in rows), strict=True)
     medians = pack([weighted_lower_median(column, seats) for column in columns])
