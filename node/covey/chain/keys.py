@@ -100,7 +100,7 @@ def create_keystore(
     signer = LocalSigner(Account.create()) if key is None else LocalSigner.from_key(key)
     document = Account.encrypt(signer.key, password, kdf="scrypt", iterations=iterations)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise Fatal(f"{path} exists; a key is never overwritten") from None
@@ -110,7 +110,17 @@ def create_keystore(
         json.dump(document, file)
         file.flush()
         os.fsync(file.fileno())
+    _sync_folder(path.parent)
     return signer
+
+
+def _sync_folder(folder: Path) -> None:
+    """A file's name is on disk only when its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def load_keystore(path: Path, password: str) -> LocalSigner:

@@ -111,10 +111,13 @@ class Sender:
 
     # ------------------------------------------------------------------ working
 
-    def tick(self) -> SenderStatus:
+    def tick(self, *, launch: bool = True) -> SenderStatus:
         """Look after everything that is open: receipts, rebroadcasts, replacements, wishes, then the queue.
 
         Call it every few seconds. What an endpoint or the signer fails to answer is tried again in a later tick.
+
+        Args:
+            launch: False leaves the queue alone; only what was signed before is looked after.
 
         Raises:
             Unreachable: no endpoint answered; nothing was lost.
@@ -131,7 +134,7 @@ class Sender:
         for request in others:
             self._tracker.look_after_former(request, self._view(request.sender))
         self._track(view)
-        launched = self._work_queue(view)
+        launched = self._work_queue(view) if launch else []
         if launched:  # networks that mine at once have the receipt by now
             self._track(self._view(self._address), only=launched)
         for request in self._store.open_requests(self._address):

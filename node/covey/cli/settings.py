@@ -94,6 +94,7 @@ class Settings(_Table):
     max_gas_price: GasPrice = Field(300 * GWEI, description="most to offer for a unit of gas, as in 300 gwei")
     max_priority_fee: GasPrice = Field(50 * GWEI, description="most to offer of it to the block's builder")
     bump_blocks: int = Field(3, ge=1, description="blocks that a transaction waits before more is offered for it")
+    confirmations: int | None = Field(None, ge=0, description="blocks to wait; not set: the chain's finalised block")
     owner_keystore: Path | None = Field(
         None, description="encrypted key of the owner or delegator; not set: the signer's"
     )

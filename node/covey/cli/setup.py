@@ -14,12 +14,11 @@ from pydantic_core import PydanticUndefined
 
 from covey.chain.errors import ChainError
 from covey.chain.fees import GWEI
-from covey.cli.access import read_password, remote_signer
+from covey.cli.access import remote_signer
 from covey.cli.errors import CliError, InputError
+from covey.cli.keyfiles import new_password
 from covey.cli.settings import FILE_NAME, Settings
 from covey.daemon.config import CVY, NodeConfig, Role
-
-MIN_PASSWORD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ def set_up(folder: Path, settings: Settings, import_key: Path | None) -> SetUp:
     if imported is not None and settings.keystore is not None and keystore.exists():
         raise InputError(f"{keystore} exists: leave out --import-key to use it, or choose another path")
     new_key = not keystore.exists()
-    password = _new_password(settings) if new_key else ""
+    password = new_password(settings.password_file) if new_key else ""
     fresh = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -84,13 +83,6 @@ def _read_key(path: Path | None) -> bytes | None:
         raise InputError(f"cannot read the private key {path}: {getattr(error, 'strerror', None) or error}") from None
     except ChainError as error:
         raise InputError(f"{path}: {error}") from None
-
-
-def _new_password(settings: Settings) -> str:
-    password = read_password(settings.password_file, "COVEY_PASSWORD", "Password for the new key")
-    if len(password) < MIN_PASSWORD:
-        raise InputError(f"the password has {len(password)} characters, at least {MIN_PASSWORD} are needed")
-    return password
 
 
 def _keystore(path: Path, password: str, key: bytes | None, *, new: bool) -> str:

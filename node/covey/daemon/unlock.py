@@ -16,6 +16,13 @@ CREDENTIAL = "keystore-password"
 """Name of the systemd credential (`LoadCredential=keystore-password:…`)."""
 
 
+def credential_file(credential: str) -> Path | None:
+    """The file of a systemd credential; None where the service manager passed none of that name."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    found = Path(folder) / credential if folder else None
+    return found if found is not None and found.is_file() else None
+
+
 def password_of(
     password_file: Path | None,
     prompt: str = "Password of the keystore: ",
@@ -28,9 +35,8 @@ def password_of(
 
     Raises ConfigError where there is none and nobody to ask.
     """
-    if password_file is None and (folder := os.environ.get("CREDENTIALS_DIRECTORY")):
-        candidate = Path(folder) / credential
-        password_file = candidate if candidate.is_file() else None
+    if password_file is None:
+        password_file = credential_file(credential)
     if password_file is not None:
         try:
             return password_file.read_text(encoding="utf-8").rstrip("\r\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -25,12 +26,22 @@ def test_a_new_keystore_opens_with_its_password_only(tmp_path: Path) -> None:
         load_keystore(path, "wrong")
 
 
-def test_it_is_private_whatever_the_umask(tmp_path: Path) -> None:
+def test_it_is_private_from_its_first_byte_whatever_the_umask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "key.json"
+    modes: list[tuple[int, int]] = []
+    genuine = json.dump
+
+    def watched(*arguments: object) -> None:
+        modes.append((stat.S_IMODE(path.stat().st_mode), path.stat().st_size))
+        genuine(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("covey.chain.keys.json.dump", watched)
     before = os.umask(0)
     try:
-        create_keystore(tmp_path / "key.json", "right", iterations=COST)
+        create_keystore(path, "right", iterations=COST)
     finally:
         os.umask(before)
+    assert modes == [(0o600, 0)]
     assert stat.S_IMODE((tmp_path / "key.json").stat().st_mode) == 0o600
 
 
