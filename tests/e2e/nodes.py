@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from covey.chain.errors import Recoverable
-from covey.chain.events import EventReader
+from covey.chain.events import Event, EventReader
 from covey.daemon.state import Task, World
 from covey.devnet.anvil import free_port
 from covey.devnet.local import LocalNetwork
@@ -222,12 +222,16 @@ class Network:
 
     def task(self, task_id: int) -> Task:
         """The task as the chain's events tell it now."""
-        reader = EventReader.of(self.local.deployment)
-        head = self.local.rpc.block_number()
         world = World()
-        for event in reader.read_all(self.local.rpc.logs(reader.addresses, self.local.deployment.start_block, head)):
+        for event in self.events():
             world.apply(event)
         return world.tasks[task_id]
+
+    def events(self) -> list[Event]:
+        """All events of the contracts so far."""
+        reader = EventReader.of(self.local.deployment)
+        head = self.local.rpc.block_number()
+        return reader.read_all(self.local.rpc.logs(reader.addresses, self.local.deployment.start_block, head))
 
     def wait(self, what: str, happened: Callable[[], bool], seconds: float = 240.0) -> None:
         """Wait for something the nodes do. Fails with what each of them says, at once where one has failed.

@@ -16,9 +16,10 @@ from tests.e2e.nodes import CVY, WINDOWS, Network, Node, network, tiny_spec
 
 from covey.daemon.state import Committee, Task
 from covey.ipfs import BlockStore, Cid, GatewaySource, NotFound, SourceError, open_fetcher
+from covey.protocol.faults import slash_of
 from covey.protocol.scores import unpack
 from covey.protocol.sheet import SHEET_NAME, ScoreSheet
-from covey.protocol.types import Outcome
+from covey.protocol.types import Fault, Outcome
 
 pytestmark = [pytest.mark.daemon, pytest.mark.slow]
 
@@ -87,6 +88,7 @@ def test_a_task_is_earned_through_kills_a_vanished_entry_and_a_broken_machine(ne
 
     task = net.task(task_id)
     assert task.outcome == Outcome.PAID
+    assert _faults(net, task_id) == set(), "a kill costs nothing"
     lane = task.entries[vanished.operator].lane
     assert lane is not None
     for row in committee_of(task).revealed:
@@ -134,9 +136,71 @@ def test_tasks_that_cannot_be_paid_end_and_give_everything_back(net: Network) ->
     net.wait("the failure", lambda: net.task(failing).outcome == Outcome.FAILED)
     net.wait("the fee back", lambda: net.task(failing).claimed_fees == {trainer.operator})
     net.wait("stake freed", lambda: net.task(failing).freed == {broken.operator})
+    assert _faults(net, failing) == set(), "to abstain is no fault"
     net.wait("credits withdrawn", lambda: all(contracts.rewards.owed_to(account) < CVY for account in owners))
     assert contracts.token.balance_of(trainer.operator) == contracts.registry.params_of(failing).entry_fee
     _stop_all(net)
+
+
+def test_a_validator_that_is_gone_is_reported_and_a_second_committee_pays(net: Network) -> None:
+    """Of two validators with half of the stake each one dies: the quorum is missed. The dead one is reported and not
+    drawn again; the other, whose row alone was too little, is seated anew and paid."""
+    trainer = net.add("trainer")
+    earmark = {"policy.earmark": "2000 CVY"}
+    steady = net.add("validator", **earmark)
+    gone = net.add("validator", **earmark)
+    net.start()
+    task_id = net.post(tiny_spec())
+    schedule = net.task(task_id).schedule
+    contracts = net.local.chain.contracts
+
+    net.wait("the entry", lambda: len(net.task(task_id).entries) == 1)
+    net.jump(schedule.entry_commit_end)
+    net.wait("enrolment", lambda: len(net.task(task_id).enrolled) == 2)
+    gone.kill()  # for good
+    net.nodes.remove(gone)
+    net.jump(schedule.enrol_end)
+    net.wait("the reveal", lambda: len(net.task(task_id).lanes) == 1)
+    net.jump(schedule.entry_reveal_end)
+    net.wait("a row", lambda: (c := net.task(task_id).committee) is not None and len(c.committed) == 1)
+    first = committee_of(net.task(task_id))
+    assert contracts.scoring.seats_of(task_id, gone.operator) > 0
+    held = contracts.staking.pool_of(gone.operator).active_tokens
+    net.jump(first.commit_end)
+    net.wait("the report", lambda: _faults(net, task_id) == {(0, gone.operator, Fault.ABSENT)})
+    net.wait("a second seed", lambda: _seeded_round(net.task(task_id)) == 1)
+    second = committee_of(net.task(task_id))
+    assert second.total == 2000 * CVY, "drawn from what neither failed nor abstained"
+    assert net.task(task_id).schedule.expires_at > schedule.expires_at
+    net.wait("a second row", lambda: len(committee_of(net.task(task_id)).committed) == 1)
+    net.jump(second.commit_end)
+    net.wait("the end", lambda: net.task(task_id).outcome != Outcome.RUNNING)
+    net.wait("pay", lambda: net.task(task_id).claimed_scoring == {steady.operator})
+    net.wait("stake freed", lambda: net.task(task_id).freed == {steady.operator})
+
+    task = net.task(task_id)
+    assert task.outcome == Outcome.PAID
+    lost = held - contracts.staking.pool_of(gone.operator).active_tokens
+    assert lost == slash_of(Fault.ABSENT, 2000 * CVY)
+    [slash] = [event.args for event in net.events() if event.name == "Slashed"]
+    assert slash["reporter"] in {trainer.signer, steady.signer}
+    assert slash["reporterReward"] == lost // 10
+    assert (slash["operator"], slash["reporterReward"] + slash["toTreasury"]) == (gone.operator, lost)
+    net.wait("the reporter's share", lambda: contracts.staking.owed_to(slash["reporter"]) == 0)
+    # It can be freed by anyone now, and nothing of it stays behind.
+    keeper = net.local.account("keeper")
+    net.local.send(keeper.signer, [contracts.registry.release_earmark(task_id, gone.operator)])
+    assert net.task(task_id).freed == {steady.operator, gone.operator}
+    assert contracts.staking.pool_of(gone.operator).earmarked == 0
+    _stop_all(net)
+
+
+def _seeded_round(task: Task) -> int | None:
+    return task.committee.number if task.committee is not None and task.committee.seeded else None
+
+
+def _faults(net: Network, task_id: int) -> set[tuple[int, str, Fault]]:
+    return {(c.number, operator, fault) for c in net.task(task_id).committees for operator, fault in c.faults.items()}
 
 
 def _declined(node: Node, task_id: int, reason: str) -> bool:
