@@ -104,7 +104,7 @@ class Pool:
                     self.rest(health, fault)
         if not any(health.checked for health in self.health):
             told = "; ".join(f"{printable(health.endpoint.url)}: {health.last_fault}" for health in self.health)
-            raise Unreachable(f"no RPC endpoint answers: {told}")
+            raise Unreachable(f"no RPC endpoint answered eth_chainId: {told}")
 
     def _checked(self, health: EndpointHealth) -> EndpointFault | Refused | WrongChain | None:
         try:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from tests.node.chain.conftest import CHAIN_ID, Chain
+from typing import TYPE_CHECKING, Protocol
 
 from covey.chain.contracts import Call, Contracts
 from covey.chain.header import header_proof
@@ -16,10 +16,28 @@ from covey.protocol import commitments, merkle, scores
 from covey.protocol.settlement import RevealedRow, Rules, Settlement, settle
 from covey.protocol.types import Evaluation, Kind, TaskParams, Windows
 
+if TYPE_CHECKING:
+    from covey.chain.rpc import Rpc
+
 WINDOWS = Windows(100, 100, 100, 0, 200, 200, 2_000, 0)
 
 
-def terms(**changes: int) -> TaskParams:
+class World(Protocol):
+    """What a story needs of a chain."""
+
+    rpc: Rpc
+
+    def account(self, number: int) -> LocalSigner:
+        """A signer with gas money, always the same for a number."""
+
+    def jump(self, timestamp: int) -> None:
+        """Come to a chain time."""
+
+    def mine(self, blocks: int) -> None:
+        """Come to a block that many later."""
+
+
+def terms(windows: Windows = WINDOWS, **changes: int) -> TaskParams:
     """A local task of 20% for validators, K = 21."""
     fields = {
         "validator_bps": 2_000,
@@ -39,7 +57,7 @@ def terms(**changes: int) -> TaskParams:
         sealed_commitment=bytes(32),
         kind=Kind.ARENA,
         evaluation=Evaluation.LOCAL,
-        windows=WINDOWS,
+        windows=windows,
         **(fields | changes),
     )
 
@@ -48,7 +66,7 @@ def terms(**changes: int) -> TaskParams:
 class Story:
     """Who takes part and what they chose. Operators sign for themselves."""
 
-    chain: Chain
+    chain: World
     contracts: Contracts
     deployer: LocalSigner
     seed: int
@@ -58,13 +76,20 @@ class Story:
     trainers: list[LocalSigner] = field(default_factory=list)
     scorers: list[LocalSigner] = field(default_factory=list)
     rows: dict[str, list[int]] = field(default_factory=dict)
+    windows: Windows = WINDOWS
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
-        self.params = terms()
+        self.params = terms(self.windows)
+        self.chain_id = self.chain.rpc.chain_id
 
     def send(self, signer: LocalSigner, *calls: Call) -> None:
         send_all(self.chain.rpc, signer, calls)
+
+    def send_each(self, sends: Sequence[tuple[LocalSigner, Call]]) -> None:
+        """Send calls of different signers, in that order."""
+        for signer, call in sends:
+            self.send(signer, call)
 
     def bytes32(self) -> bytes:
         return self.random.randbytes(32)
@@ -95,18 +120,22 @@ class Story:
         """Commit entries, enrol validators, reveal entries."""
         c, task = self.contracts, self.task
         secrets = {}
+        commits = []
         for signer in self.trainers:
             digest, salt = self.bytes32(), self.bytes32()
             secrets[signer.address] = digest, salt
-            commitment = commitments.entry_commitment(CHAIN_ID, c.registry.address, task, signer.address, digest, salt)
-            self.send(signer, c.registry.commit_entry(task, signer.address, commitment, 10 * CVY))
+            about = self.chain_id, c.registry.address, task, signer.address
+            commitment = commitments.entry_commitment(*about, digest, salt)
+            commits.append((signer, c.registry.commit_entry(task, signer.address, commitment, 10 * CVY)))
+        self.send_each(commits)
         schedule = c.registry.schedule_of(task)
         self.chain.jump(schedule.entry_commit_end)
-        for i, signer in enumerate(self.scorers):
-            self.send(signer, c.registry.enrol(task, signer.address, (2_000 + 300 * i) * CVY))
+        earmarks = [(2_000 + 300 * i) * CVY for i in range(len(self.scorers))]
+        enrol = c.registry.enrol
+        self.send_each([(s, enrol(task, s.address, e)) for s, e in zip(self.scorers, earmarks, strict=True)])
         self.chain.jump(schedule.enrol_end)
-        for signer in self.random.sample(self.trainers, len(self.trainers)):
-            self.send(signer, c.registry.reveal_entry(task, signer.address, *secrets[signer.address]))
+        revealers = self.random.sample(self.trainers, len(self.trainers))
+        self.send_each([(s, c.registry.reveal_entry(task, s.address, *secrets[s.address])) for s in revealers])
         self.chain.jump(schedule.entry_reveal_end)
 
     def draw(self) -> None:
@@ -121,7 +150,7 @@ class Story:
         """Commit and reveal rows around a common truth; validators without a seat stay out."""
         c, task = self.contracts, self.task
         truth = [self.random.choice([0, 1, self.random.randint(500, 12_000)]) for _ in range(self.entries)]
-        secrets = {}
+        secrets, commits = {}, []
         seated = [s for s in self.scorers if c.scoring.seats_of(task, s.address)]
         for signer in seated:
             row = [min(max(t + round(self.random.gauss(0, 250)), 1), scores.MAX_SCORE) if t else t for t in truth]
@@ -129,12 +158,13 @@ class Story:
             self.rows[signer.address] = row
             secrets[signer.address] = words, evidence, salt
             commitment = commitments.score_commitment(
-                CHAIN_ID, c.scoring.address, task, 0, signer.address, words, evidence, salt
+                self.chain_id, c.scoring.address, task, 0, signer.address, words, evidence, salt
             )
-            self.send(signer, c.scoring.commit_scores(task, signer.address, commitment))
+            commits.append((signer, c.scoring.commit_scores(task, signer.address, commitment)))
+        self.send_each(commits)
         self.chain.jump(c.scoring.round_of(task).score_commit_end)
-        for signer in self.random.sample(seated, len(seated)):
-            self.send(signer, c.scoring.reveal_scores(task, signer.address, *secrets[signer.address]))
+        revealers = self.random.sample(seated, len(seated))
+        self.send_each([(s, c.scoring.reveal_scores(task, s.address, *secrets[s.address])) for s in revealers])
 
     def expected(self) -> tuple[list[RevealedRow], Settlement]:
         """What the protocol's Python says of the revealed rows, in order of reveal."""

@@ -72,7 +72,7 @@ def test_no_endpoint_answers_before_the_deadline(serve: Callable[[Answer], Serve
 def test_nobody_listens() -> None:
     with pytest.raises(Unreachable, match="cannot connect"):
         Rpc("http://127.0.0.1:9", timeout=2).block_number()
-    with pytest.raises(Unreachable, match="no RPC endpoint answers"):
+    with pytest.raises(Unreachable, match="no RPC endpoint answered"):
         Rpc("http://127.0.0.1:9", timeout=2).check()
 
 

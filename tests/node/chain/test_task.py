@@ -85,11 +85,11 @@ def test_contracts_and_python_agree(
     assert [scoring.loss_of(task, i) for i in range(len(rows))] == expected.losses
     assert [scoring.gain_of(task, row.operator) for row in rows] == expected.gains
 
-    _check_payouts(story, expected, rows)
-    _check_events(story, expected)
+    check_payouts(story, expected, rows)
+    check_events(story, expected)
 
 
-def _check_payouts(story: Story, expected: Settlement, rows: list[RevealedRow]) -> None:
+def check_payouts(story: Story, expected: Settlement, rows: list[RevealedRow]) -> None:
     c, task, params = story.contracts, story.task, story.params
     fees = sum(payouts.entry_fee(params.entry_fee, n, params.max_entries) for n in range(story.entries))
     tips = 3 + len(expected.pages)  # requestSeed, fixSeed, finalise and each page
@@ -129,7 +129,7 @@ def _claim(story: Story, operator: str, amount: int, call: Call) -> None:
     assert caught.value.name == "RewardsAlreadyClaimed"
 
 
-def _check_events(story: Story, expected: Settlement) -> None:
+def check_events(story: Story, expected: Settlement) -> None:
     c, task = story.contracts, story.task
     reader = EventReader.of(c.deployment)
     logs = story.chain.rpc.logs(reader.addresses, c.deployment.start_block, story.chain.rpc.block_number())

@@ -196,7 +196,7 @@ def test_what_cannot_be_done_is_said_in_one_line(operator: Operator) -> None:
     code, _, error = operator.run("tx", "bump", "1", "--keystore", str(operator.folder / "other.json"))
     assert (code, f"was signed by {operator.signer.address}, not by {other.address}" in error) == (2, True)
     code, _, error = operator.run("tx", "bump", "1", "--rpc-urls", "http://127.0.0.1:1")
-    assert (code, "no RPC endpoint answers" in error) == (1, True)
+    assert (code, "no RPC endpoint answered" in error) == (1, True)
     assert store.find(1).wish is None  # type: ignore[union-attr]
     assert len(store.attempts(1)) == 1
     operator.chain.mine()

@@ -1,0 +1,264 @@
+"""Against a real geth: what anvil forgives, it does not. Blocks come each second and no chain time can be skipped."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from eth_abi.abi import encode
+from eth_hash.auto import keccak
+from tests.geth.daemon import CHAIN_ID, Geth
+from tests.geth.fixtures import new_geth
+from tests.node.chain.story import Story
+from tests.node.chain.test_task import check_events, check_payouts
+
+from covey.chain.contracts import Call, Contracts
+from covey.chain.deploy import DeployConfig, deploy
+from covey.chain.deployment import Deployment
+from covey.chain.errors import ChainError, Fatal, WrongChain
+from covey.chain.events import EventReader
+from covey.chain.follower import Finality, Follower
+from covey.chain.header import header_proof
+from covey.chain.keys import LocalSigner
+from covey.chain.rpc import Rpc
+from covey.chain.send import send, send_all
+from covey.chain.sender import Sender
+from covey.chain.tx_store import SqliteTxStore, TxStatus
+from covey.chain.units import CVY
+from covey.daemon.journal import Journal
+from covey.protocol.types import Outcome, Windows
+
+pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(1_800)]
+
+PATIENCE_S = 600.0
+WINDOWS = Windows(20, 20, 20, 0, 25, 300, 2_000, 0)
+"""Seconds that really pass, but for what ends early: reveals, once all have come, and settling."""
+
+
+class Live:
+    """A chain whose time passes by itself."""
+
+    def __init__(self, geth: Geth) -> None:
+        self.geth = geth
+        self.rpc = geth.rpc
+
+    def account(self, number: int) -> LocalSigner:
+        return self.geth.account(number)
+
+    def jump(self, timestamp: int) -> None:
+        """Wait for a block of that time or later."""
+        end = time.monotonic() + PATIENCE_S
+        while self.rpc.block().timestamp < timestamp:
+            assert time.monotonic() < end, f"geth did not come to {timestamp}"
+            time.sleep(0.2)
+
+    def mine(self, blocks: int) -> None:
+        """Wait for so many more blocks."""
+        wanted, end = self.rpc.block_number() + blocks, time.monotonic() + PATIENCE_S
+        while self.rpc.block_number() < wanted:
+            assert time.monotonic() < end, f"geth did not come to block {wanted}"
+            time.sleep(0.2)
+
+
+@dataclass
+class LiveStory(Story):
+    """The story with the sender of a daemon for each key, all at work at once, as in a real network."""
+
+    def send_queues(self, queues: Sequence[tuple[LocalSigner, Sequence[Call]]]) -> None:
+        senders = []
+        for signer, calls in queues:
+            store = SqliteTxStore(sqlite3.connect(":memory:", isolation_level=None))
+            sender = Sender(self.chain.rpc, signer, store, finality=Finality(0))
+            for number, call in enumerate(calls):
+                sender.submit(f"{number}", call)
+            senders.append((sender, len(calls)))
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            for sender, _ in senders:
+                sender.tick()
+            requests = [sender.request(f"{number}") for sender, count in senders for number in range(count)]
+            if all(request is not None and request.status.over for request in requests):
+                break
+            assert time.monotonic() < end, [sender.status for sender, _ in senders]
+            time.sleep(0.2)
+        failed = [(r.call.describe, r.outcome) for r in requests if r is not None and r.status != TxStatus.DONE]
+        assert not failed
+
+    def send_each(self, sends: Sequence[tuple[LocalSigner, Call]]) -> None:
+        self.send_queues([(signer, [call]) for signer, call in sends])
+
+    def post(self) -> int:
+        c = self.contracts
+        self.trainers = [self.chain.account(0x100 + i) for i in range(self.entries)]
+        self.scorers = [self.chain.account(0x900 + i) for i in range(self.validators)]
+        stakes = [200 * CVY] * self.entries + [(3_000 + 500 * i) * CVY for i in range(self.validators)]
+        people = list(zip([*self.trainers, *self.scorers], stakes, strict=True))
+        gifts = [c.token.transfer(signer.address, stake + 1_000 * CVY) for signer, stake in people]
+        self.send_queues([(self.deployer, [*gifts, c.token.approve(c.rewards.address, 2_000 * CVY)])])
+        joins = []
+        for signer, stake in people:
+            register = c.staking.register_operator(signer.address, signer.address, 500)
+            approvals = c.token.approve(c.staking.address, stake), c.token.approve(c.rewards.address, 1_000 * CVY)
+            joins.append((signer, [register, *approvals, c.staking.delegate(signer.address, stake)]))
+        self.send_queues(joins)
+        self.send(self.deployer, c.registry.create_task(self.params))
+        self.task = c.registry.task_count()
+        return self.task
+
+
+@pytest.fixture(scope="module")
+def geth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Geth]:
+    node = new_geth(tmp_path_factory.mktemp("geth"))
+    with node:
+        people = [0xD0, *range(0x100, 0x102), *range(0x900, 0x903)]
+        node.fund(*(node.account(number).address for number in people))
+        yield node
+
+
+@pytest.fixture(scope="module")
+def deployer(geth: Geth) -> LocalSigner:
+    return geth.account(0xD0)
+
+
+@pytest.fixture(scope="module")
+def deployment(geth: Geth, deployer: LocalSigner) -> Deployment:
+    return deploy(geth.rpc, deployer, DeployConfig.devnet())
+
+
+@pytest.fixture(scope="module")
+def contracts(geth: Geth, deployment: Deployment) -> Contracts:
+    return Contracts(geth.rpc, deployment)
+
+
+def test_a_whole_task(geth: Geth, contracts: Contracts, deployer: LocalSigner, tmp_path: Path) -> None:
+    story = LiveStory(Live(geth), contracts, deployer, seed=1, entries=2, validators=3, windows=WINDOWS)
+    task = story.post()
+    story.enter()
+    story.draw()
+    assert contracts.scoring.round_of(task).seeded  # geth's own header has passed
+    story.score()
+    expected = story.finish()
+    assert contracts.registry.outcome_of(task) == Outcome.PAID
+    check_payouts(story, expected, story.expected()[0])
+    check_events(story, expected)
+    story.chain.mine(2)
+    log = Journal(tmp_path / "journal.sqlite", None)
+    follow(Follower(geth.rpc, contracts.deployment, log, Finality(1)))
+    assert [e.args["outcome"] for e in log.events() if e.name == "TaskEnded"] == [Outcome.PAID]
+
+
+def follow(follower: Follower) -> int:
+    """Read everything; the newest settled block."""
+    while True:
+        progress = follower.poll()
+        if progress.caught_up:
+            return progress.checkpoint.block
+
+
+@pytest.mark.parametrize("transport", ["http", "ws", "ipc"])
+def test_the_follower_over_every_transport(
+    geth: Geth, contracts: Contracts, deployer: LocalSigner, tmp_path: Path, transport: str
+) -> None:
+    rpc = Rpc(geth.urls[transport], CHAIN_ID, timeout=60)
+    rpc.check()
+    log = Journal(tmp_path / "journal.sqlite", None)
+    follower = Follower(rpc, contracts.deployment, log, Finality(1), first_range=7)
+    block = follow(follower)
+    reader = EventReader.of(contracts.deployment)
+    start = contracts.deployment.start_block
+    assert list(log.events()) == reader.read_all(geth.rpc.logs(reader.addresses, start, block))
+    before = len(list(log.events()))
+    receipt = send(rpc, deployer, contracts.staking.set_paused(False), confirmations=1)
+    follow(follower)
+    new = list(log.events())[before:]
+    assert [(event.name, event.block) for event in new] == [("PausedSet", receipt.block)]
+
+
+def test_finality_moves_by_epochs(geth: Geth, contracts: Contracts, tmp_path: Path) -> None:
+    live = Live(geth)
+    if (ahead := contracts.deployment.start_block + 33 - geth.rpc.block_number()) > 0:
+        live.mine(ahead)
+    log = Journal(tmp_path / "journal.sqlite", None)
+    block = follow(Follower(geth.rpc, contracts.deployment, log, Finality()))
+    assert block % 32 == 0
+    assert contracts.deployment.start_block <= block < geth.rpc.block_number()
+    reader = EventReader.of(contracts.deployment)
+    assert list(log.events()) == reader.read_all(geth.rpc.logs(reader.addresses, 0, block))
+
+
+def test_a_transaction_above_128_kib_is_told_apart(geth: Geth, deployer: LocalSigner) -> None:
+    with pytest.raises(ChainError, match="oversized data"):
+        send(geth.rpc, deployer, Call(deployer.address, b"\0" * (128 << 10), "send too much"))
+    receipt = send(geth.rpc, deployer, Call(deployer.address, b"\0" * (120 << 10), "send enough"))
+    assert receipt.succeeded
+
+
+def test_no_two_blocks_have_the_same_time(geth: Geth, deployer: LocalSigner) -> None:
+    receipts = send_all(geth.rpc, deployer, [Call(deployer.address, b"", "pay", 1) for _ in range(2)])
+    assert receipts[0].block < receipts[1].block
+    times = [geth.rpc.block(number).timestamp for number in range(receipts[1].block + 1)]
+    assert all(earlier < later for earlier, later in pairwise(times))
+
+
+def test_a_header_is_proven_out_of_the_history_contract(geth: Geth, contracts: Contracts) -> None:
+    """Seen from 1,000 blocks later, BLOCKHASH is gone and EIP-2935's contract alone knows the block."""
+    randomness = contracts.deployment.address("BeaconRandomness")
+    target = geth.rpc.block_number() - 1
+
+    def reveal(proof: bytes, later: int) -> bytes:
+        data = keccak(b"reveal(uint64,bytes)")[:4] + encode(["uint64", "bytes"], [target, proof])
+        fields = {"to": randomness, "data": "0x" + data.hex()}
+        found = geth.ask("eth_call", fields, "latest", {}, {"number": hex(target + later)})
+        return bytes.fromhex(found[2:])
+
+    proof = header_proof(geth.rpc, target)
+    mix = bytes.fromhex(geth.rpc.block_json(target)["mixHash"][2:])
+    assert reveal(proof, 1_000) == mix
+    assert reveal(proof, 8_000) == mix
+    for bad, later in ((proof[:-1] + bytes([proof[-1] ^ 1]), 1_000), (proof, 9_000)):
+        with pytest.raises(ChainError, match=r"Randomness(BadProof|TargetLost)"):
+            reveal(bad, later)
+
+
+def test_all_transports_agree(geth: Geth, contracts: Contracts, tmp_path: Path) -> None:
+    dead = str(tmp_path / "nothing.ipc")
+    rpc = Rpc([dead, *geth.urls.values()], CHAIN_ID, timeout=60, quorum=3)
+    rpc.check()
+    supply = rpc.agreed(lambda one: Contracts(one, contracts.deployment).token.total_supply())
+    assert supply == contracts.token.total_supply()
+    assert [report.ok for report in rpc.report()] == [False, True, True, True]
+
+
+@pytest.mark.parametrize("transport", ["http", "ws", "ipc"])
+def test_another_network_is_fatal_over_every_transport(geth: Geth, transport: str) -> None:
+    with pytest.raises(WrongChain, match="serves chain 1337, not 1") as caught:
+        Rpc(geth.urls[transport], 1, timeout=60).check()
+    assert isinstance(caught.value, Fatal)
+
+
+def test_blocks_that_geth_takes_back_are_taken_back(
+    geth: Geth, contracts: Contracts, deployer: LocalSigner, tmp_path: Path
+) -> None:
+    """The last test: it undoes what the others may rely on."""
+    log = Journal(tmp_path / "journal.sqlite", None)
+    follower = Follower(geth.rpc, contracts.deployment, log, Finality(0))
+    base = follow(follower)
+    send(geth.rpc, deployer, contracts.staking.set_paused(False))
+    Live(geth).mine(3)
+    ahead = follow(follower)
+    assert max(event.block for event in log.events()) > base
+    geth.set_head(base)
+    Live(geth).mine(ahead - base + 2)
+    progress = follower.poll()
+    assert progress.rewound_to is not None
+    assert progress.rewound_to <= base
+    fresh = Journal(tmp_path / "fresh.sqlite", None)
+    follow(Follower(geth.rpc, contracts.deployment, fresh, Finality(0)))
+    follow(follower)
+    newest = min(journal.checkpoints()[0].block for journal in (log, fresh))
+    assert [e for e in log.events() if e.block <= newest] == [e for e in fresh.events() if e.block <= newest]
