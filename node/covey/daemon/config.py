@@ -139,6 +139,11 @@ class NodeConfig(BaseModel):
     max_priority_fee: GasPrice = Field(50 * GWEI, description="most to offer of it to the block's builder")
     bump_blocks: int = Field(3, ge=1, description="blocks that a transaction waits before more is offered for it")
     rpc_urls: tuple[str, ...] = Field(min_length=1, description="JSON-RPC endpoints, best first")
+    rpc_timeout: float = Field(
+        10.0, gt=0, le=600, description="longest wait for one answer, over all endpoints, seconds"
+    )
+    rpc_quorum: int = Field(2, ge=1, description="endpoints that must agree on what costs money, if there are so many")
+    rpc_watch_seconds: float = Field(15.0, ge=1, le=3600, description="pause between two looks at every endpoint")
     deployment: Path = Field(description="folder deployments/<chain id>")
     data_dir: Path = Field(description="journal, secrets, entries and work files")
     training_records: Path | None = Field(None, description="records to train on, JSON lines")
