@@ -43,6 +43,32 @@ def test_health_is_green_only_without_problems() -> None:
         server.close()
 
 
+def test_a_loop_that_is_stuck_turns_red_by_itself() -> None:
+    """Nobody has to notice that nobody looks any more."""
+    vitals = Vitals(patience_s=0.05)
+    sample = vitals.registry.get_sample_value
+    vitals.show(Snapshot(problems=()))
+    assert (vitals.snapshot.healthy, sample("covey_healthy")) == (True, 1.0)
+    time.sleep(0.06)
+    assert vitals.snapshot.problems[0].startswith("stuck: no look at the chain has ended for")
+    assert sample("covey_healthy") == 0.0
+    assert (sample("covey_look_age_seconds") or 0) > 0.05
+    vitals.show(Snapshot(problems=()))
+    assert vitals.snapshot.healthy
+
+
+@pytest.mark.daemon
+def test_amounts_beyond_what_json_numbers_hold_are_text() -> None:
+    vitals = Vitals()
+    vitals.show(Snapshot(balance=10**18 + 1, earnings={"entries": 7}, seats={4: 2}, problems=()))
+    server = HealthServer("127.0.0.1:0", vitals)
+    try:
+        report = json.loads(get(f"{server.url}/health")[1])
+    finally:
+        server.close()
+    assert (report["balance"], report["earnings"], report["seats"]) == ("1000000000000000001", {"entries": 7}, {"4": 2})
+
+
 @pytest.mark.daemon
 def test_metrics_are_what_was_shown() -> None:
     vitals = Vitals()
