@@ -15,8 +15,8 @@ import urllib3
 
 from covey.chain.errors import Fatal, Recoverable, Refused
 
-MAX_ANSWER_BYTES = 64 << 20
-"""A larger answer is cut off: whoever asked for it must ask for less."""
+MAX_ANSWER_BYTES = 32 << 20
+"""A larger answer is cut off: whoever asked for it must ask for less, so that it fits in memory."""
 _CHUNK_BYTES = 1 << 18
 _BUSY = (429, 500, 502, 503, 504, 520, 522, 524)
 _LARGE_OR_SLOW = (408, 413, 504, 524)
@@ -97,7 +97,7 @@ class HttpEndpoint:
         end = time.monotonic() + timeout
         call_id = next(self._ids)
         try:
-            status, headers, answer = self._post(encode(call_id, method, params), end)
+            status, headers, answer = self._post(method, encode(call_id, method, params), end)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise fault_of(method, error) from None
         try:
@@ -116,7 +116,7 @@ class HttpEndpoint:
             raise EndpointFault(f"{method}: HTTP {status}, not JSON")
         return result_of(document, method, call_id)
 
-    def _post(self, body: bytes, end: float) -> tuple[int, Any, bytes]:
+    def _post(self, method: str, body: bytes, end: float) -> tuple[int, Any, bytes]:
         left = max(0.001, end - time.monotonic())
         response = self._pool.request(
             "POST",
@@ -140,7 +140,7 @@ class HttpEndpoint:
                 if not chunk:
                     break
                 answer += chunk
-                check_size(len(answer))
+                check_size(method, len(answer))
         except BaseException:
             response.close()
             raise
@@ -148,14 +148,10 @@ class HttpEndpoint:
         return response.status, response.headers, bytes(answer)
 
 
-class AnswerTooLarge(OSError):
-    """The answer was cut off at `MAX_ANSWER_BYTES`."""
-
-
-def check_size(received: int) -> None:
-    """Raises AnswerTooLarge."""
+def check_size(method: str, received: int) -> None:
+    """Raises Refused, as a node does that limits its answers, where one is above `MAX_ANSWER_BYTES`."""
     if received > MAX_ANSWER_BYTES:
-        raise AnswerTooLarge(f"answer above {MAX_ANSWER_BYTES} bytes")
+        raise Refused(method, 0, f"response size above {MAX_ANSWER_BYTES} bytes")
 
 
 def result_of(document: Any, method: str, call_id: Any) -> Any:
@@ -183,8 +179,6 @@ def fault_of(method: str, error: BaseException) -> EndpointFault:
     refused = (ConnectionRefusedError, FileNotFoundError, urllib3.exceptions.NewConnectionError)
     if isinstance(error, refused):
         return EndpointFault(f"{method}: cannot connect")
-    if isinstance(error, AnswerTooLarge):
-        return EndpointFault(f"{method}: {error}", slow=True)
     text = str(error) or type(error).__name__
     late = isinstance(error, (TimeoutError, urllib3.exceptions.TimeoutError)) or "timed out" in text.lower()
     if late:

@@ -114,7 +114,7 @@ class Follower:
         sink: Sink,
         finality: Finality | None = None,
         *,
-        first_range: int = 1_000,
+        first_range: int = 32,
         max_range: int = 10_000,
     ) -> None:
         self._rpc = rpc

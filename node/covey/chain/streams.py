@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from covey.chain.endpoint import MAX_ANSWER_BYTES, EndpointFault, check_size, encode, fault_of, result_of
+from covey.chain.errors import Refused
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
@@ -52,8 +53,11 @@ class _StreamEndpoint(ABC, Generic[C]):
         try:
             if self._connection is None:
                 self._connection = self._open(_left(end))
-            answer = self._exchange(self._connection, encode(call_id, method, params), end)
+            answer = self._exchange(self._connection, method, encode(call_id, method, params), end)
             document = json.loads(answer)
+        except Refused:
+            self._drop()
+            raise
         except Exception as error:  # transports let sockets', codecs' and their own errors through
             self._drop()
             raise fault_of(method, error) from None
@@ -73,7 +77,7 @@ class _StreamEndpoint(ABC, Generic[C]):
     def _open(self, timeout: float) -> C: ...
 
     @abstractmethod
-    def _exchange(self, connection: C, body: bytes, end: float) -> bytes | str:
+    def _exchange(self, connection: C, method: str, body: bytes, end: float) -> bytes | str:
         """Send a call and return what comes back, whole."""
 
     @abstractmethod
@@ -88,7 +92,7 @@ class WebSocketEndpoint(_StreamEndpoint["ClientConnection"]):
 
         return connect(self.url, open_timeout=timeout, close_timeout=0.5, max_size=MAX_ANSWER_BYTES, proxy=None)
 
-    def _exchange(self, connection: ClientConnection, body: bytes, end: float) -> bytes | str:
+    def _exchange(self, connection: ClientConnection, method: str, body: bytes, end: float) -> bytes | str:
         from websockets.exceptions import ConnectionClosed
 
         try:
@@ -96,7 +100,7 @@ class WebSocketEndpoint(_StreamEndpoint["ClientConnection"]):
             return connection.recv(_left(end))
         except ConnectionClosed as error:
             if error.sent is not None and error.sent.code == 1009:
-                check_size(MAX_ANSWER_BYTES + 1)
+                check_size(method, MAX_ANSWER_BYTES + 1)
             raise ConnectionError(f"the connection was closed: {error}") from None
 
     def _close(self, connection: ClientConnection) -> None:
@@ -116,7 +120,7 @@ class IpcEndpoint(_StreamEndpoint[socket.socket]):
             raise
         return connection
 
-    def _exchange(self, connection: socket.socket, body: bytes, end: float) -> bytes:
+    def _exchange(self, connection: socket.socket, method: str, body: bytes, end: float) -> bytes:
         connection.settimeout(_left(end))
         connection.sendall(body)
         answer = bytearray()
@@ -126,7 +130,7 @@ class IpcEndpoint(_StreamEndpoint[socket.socket]):
             if not chunk:
                 raise EOFError("the connection was closed")
             answer += chunk
-            check_size(len(answer))
+            check_size(method, len(answer))
             if chunk.rstrip().endswith(b"}") and _whole(answer):
                 return bytes(answer)
 

@@ -25,6 +25,8 @@ from tests.node.chain.servers import (
     truncates,
 )
 
+from covey.chain import endpoint as endpoint_module
+from covey.chain import pool as pool_module
 from covey.chain.endpoint import open_endpoint, printable
 from covey.chain.errors import Fatal, Recoverable, Refused, Reverted, TooManyResults, Unreachable, WrongChain
 from covey.chain.rpc import Rpc
@@ -35,7 +37,10 @@ pytestmark = pytest.mark.daemon
 @pytest.mark.parametrize(
     "broken", [hangs, trickles, truncates, says_429, says_502, another_calls_answer, limited, lacks_method]
 )
-def test_a_broken_endpoint_is_passed_over_and_rests(serve: Callable[[Answer], Server], broken: Answer) -> None:
+def test_a_broken_endpoint_is_passed_over_and_rests(
+    serve: Callable[[Answer], Server], broken: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "_FIRST_REST_S", 1_000.0)
     bad, good = serve(only("eth_blockNumber", broken)), serve(healthy(block=7))
     rpc = Rpc([bad.url, good.url], timeout=1.5)
     assert rpc.block_number() == 7
@@ -135,6 +140,15 @@ def test_too_many_logs_ask_for_a_smaller_range(serve: Callable[[Answer], Server]
     rpc = Rpc(serve(only("eth_getLogs", lambda h, c: error(h, c, -32005, message))).url)
     with pytest.raises(TooManyResults):
         rpc.logs([], 0, 10)
+
+
+def test_an_answer_too_large_is_cut_off(serve: Callable[[Answer], Server], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint_module, "MAX_ANSWER_BYTES", 1_000)
+    rpc = Rpc(serve(only("eth_getLogs", lambda h, c: result(h, c, ["0x" + "00" * 100] * 20))).url)
+    with pytest.raises(TooManyResults, match="response size above 1000 bytes"):
+        rpc.logs([], 0, 10)
+    assert rpc.health[0].faults == 0
+    assert rpc.block_number() == 0x10
 
 
 def test_other_errors_are_told_as_the_node_put_them(serve: Callable[[Answer], Server]) -> None:
