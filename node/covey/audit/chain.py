@@ -20,7 +20,8 @@ class Chain:
         self.rpc = rpc
         self.deployment = deployment
         self.contracts = Contracts(rpc, deployment)
-        self.names = Names(deployment.chain_id, self.contracts.registry.address, self.contracts.scoring.address)
+        c = self.contracts
+        self.names = Names(deployment.chain_id, c.registry.address, c.scoring.address, c.appeal_committee.address)
 
     def now(self) -> int:
         """Chain time: the newest block's."""

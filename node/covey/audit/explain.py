@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from covey.audit.record import AuditError, ChainEvent, TaskRecord, gather, raw
-from covey.audit.rules import EntryPay, Network, RowPay, Ruling, rule
+from covey.audit.record import AuditError, ChainEvent, FaultRecord, TaskRecord, gather, raw
+from covey.audit.rules import EntryPay, Network, RowPay, Ruling, rule, stake_of, total_of
+from covey.protocol.appeals import lanes
 from covey.protocol.settlement import clipped
-from covey.protocol.types import Outcome
+from covey.protocol.types import Fault, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class EntryWhy:
 
 @dataclass(frozen=True, slots=True)
 class RowWhy:
-    """A validator: gain = max(0, G - 2 loss), share = seats gain / sum of them. Amounts in wei."""
+    """A validator: gain = max(0, G - 2 loss) (1 of a second committee), share = seats gain / sum of them, in wei."""
 
     operator: str
     earmark: int
@@ -54,8 +55,39 @@ class RowWhy:
 
 
 @dataclass(frozen=True, slots=True)
+class FaultWhy:
+    """A reported fault: where (`round 0`, `appeal`), what it took of the stake, what of that its reporter got, wei."""
+
+    operator: str
+    where: str
+    fault: str
+    taken: int
+    reporter: str
+    reporter_share: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContestWhy:
+    """A contested word. `found` and `moved` are None until it is resolved. Amounts in wei."""
+
+    word: int
+    appellant: str
+    bond: int
+    previous: list[int]
+    found: list[int] | None
+    moved: bool | None
+    to_appellant: int
+    to_round: int
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
-    """A task and its pay. `stage` says how far a task is that has no pay yet; its lists are empty then."""
+    """A task and its pay. `stage` says how far a task is that has no pay yet; its entries and rows are empty then.
+
+    `round` is the committee that counts: 1 where a second one was drawn, which is paid flat. `extra` was added to the
+    bounty by others, `appeal_cost` was taken from the validators' pool by appeals; `appeal_pay` is what they paid, by
+    operator.
+    """
 
     task: int
     outcome: str
@@ -72,6 +104,12 @@ class Explanation:
     spread: int = 0
     entries: list[EntryWhy] = field(default_factory=list)
     rows: list[RowWhy] = field(default_factory=list)
+    round: int = 0
+    extra: int = 0
+    appeal_cost: int = 0
+    faults: list[FaultWhy] = field(default_factory=list)
+    contests: list[ContestWhy] = field(default_factory=list)
+    appeal_pay: dict[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; amounts stay whole numbers."""
@@ -114,6 +152,12 @@ def _shell(task: TaskRecord, ruling: Ruling | None) -> Explanation:
         "bounty": int(params["bounty"]),
         "fees": sum(int(one["fee"]) for one in task.committed),
         "tips": sum(int(one["amount"]) for one in task.tips),
+        "extra": sum(int(one["amount"]) for one in task.top_ups),
+        "appeal_cost": sum(int(one["cost"]) for one in task.appeal.charges),
+        "round": task.last_round.number if task.last_round is not None else 0,
+        "faults": list(_faults(task)),
+        "contests": [_contest(task, index) for index in range(len(task.appeal.contests))],
+        "appeal_pay": {args["operator"]: int(args["amount"]) for args, _ in task.appeal.claims},
     }
     if ruling is None:
         return Explanation(**known)
@@ -136,6 +180,8 @@ def _stage(task: TaskRecord, outcome: Outcome) -> str:
         reason = raw(task.ended["reason"]).rstrip(b"\0").decode("ascii", "replace") if task.ended is not None else ""
         return f"ended as {outcome.name.lower()}" + (f" ({reason})" if reason else "")
     round_ = task.last_round
+    if round_ is not None and round_.failed is not None:
+        return "waits for the seed of a second committee"
     if round_ is None:
         entries = f"{len(task.committed)} entries committed, {len(task.revealed)} revealed"
         return f"{entries}, {len(task.enrolled)} validators enrolled"
@@ -143,11 +189,44 @@ def _stage(task: TaskRecord, outcome: Outcome) -> str:
         return "waits for the seed"
     if round_.settled is None:
         return f"{len(round_.committed)} rows of scores committed, {len(round_.revealed)} revealed"
-    return "settled, waits for its end"
+    open_ = len(task.appeal.contests) - len(task.appeal.resolved)
+    return f"settled, {open_} contested words are not resolved yet" if open_ else "settled, waits for its end"
+
+
+def _faults(task: TaskRecord) -> Iterator[FaultWhy]:
+    places = [(f"round {round_.number}", round_.faults) for round_ in task.rounds.values()]
+    if task.appeal.round is not None:
+        places.append(("appeal", task.appeal.round.faults))
+    for where, faults in places:
+        for fault in faults:
+            yield _fault(fault, where, Fault(int(fault.args["fault"])))
+    for fault in task.appeal.overturned:
+        yield _fault(fault, f"contest {fault.args['contest']}", Fault.OVERTURNED)
+
+
+def _fault(fault: FaultRecord, where: str, kind: Fault) -> FaultWhy:
+    share = sum(int(one["reporterReward"]) for one in fault.slashes)
+    args = fault.args
+    return FaultWhy(args["operator"], where, kind.name.lower(), int(args["taken"]), args["reporter"], share)
+
+
+def _contest(task: TaskRecord, index: int) -> ContestWhy:
+    appeal = task.appeal
+    contest = appeal.contests[index]
+    resolved = next((one for one in appeal.resolved if int(one["contest"]) == index), None)
+    pages = appeal.round.pages if appeal.round is not None else {}
+    words = [int(word) for number in sorted(pages) for word in pages[number]["found"]]
+    return ContestWhy(
+        int(contest["word"]), contest["appellant"], int(contest["bond"]), lanes(int(contest["previous"])),
+        lanes(words[index]) if appeal.settled is not None else None,
+        None if resolved is None else bool(resolved["moved"]),
+        0 if resolved is None else int(resolved["toAppellant"]),
+        0 if resolved is None else int(resolved["toPool"]),
+    )  # fmt: skip
 
 
 def _entry(task: TaskRecord, ruling: Ruling, entry: EntryPay) -> EntryWhy:
-    total = ruling.settlement.total_weights
+    total = ruling.total_weights
     fee = next(int(one["fee"]) for one in task.committed if one["operator"] == entry.operator)
     paid = next((int(args["amount"]) for args, _ in task.entry_claims if int(args["lane"]) == entry.lane), None)
     return EntryWhy(
@@ -159,14 +238,15 @@ def _entry(task: TaskRecord, ruling: Ruling, entry: EntryPay) -> EntryWhy:
 def _row(task: TaskRecord, ruling: Ruling, row: RowPay) -> RowWhy:
     params, settlement = task.params, ruling.settlement
     h, tau = int(params["h"]), int(params["tau"])
-    earmark = sum(int(one["amount"]) for one in task.enrolled if one["operator"] == row.operator)
-    total = sum(int(one["amount"]) for one in task.enrolled)
+    round_ = task.last_round
+    assert round_ is not None
+    stake, total = stake_of(task, round_, row.operator), total_of(task, round_)
     flat = ruling.pools.flat
     share = row.seats / settlement.revealed_seats if flat else row.seats * row.gain / settlement.gain_seats
-    lanes = [
+    losses = [
         LaneLoss(lane, score, median, clipped(score - median, h, tau))
         for lane, (score, median) in enumerate(zip(row.scores, settlement.medians, strict=True))
     ]
     paid = next((int(args["amount"]) for args, _ in task.scoring_claims if args["operator"] == row.operator), None)
-    expected = int(params["targetSeats"]) * earmark / total if total else 0.0
-    return RowWhy(row.operator, earmark, expected, row.seats, lanes, row.loss, row.gain, share, row.reward, paid)
+    expected = int(params["targetSeats"]) * stake / total if total else 0.0
+    return RowWhy(row.operator, stake, expected, row.seats, losses, row.loss, row.gain, share, row.reward, paid)

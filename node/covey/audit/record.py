@@ -31,9 +31,21 @@ class AuditError(Exception):
     """The events are not those of one whole task."""
 
 
+@dataclass(frozen=True, slots=True)
+class FaultRecord:
+    """A reported fault, with the slashes of the operator's pool that it led to."""
+
+    args: Args
+    slashes: list[Args]
+
+
 @dataclass(slots=True)
 class RoundRecord:
-    """One committee's events, in chain order."""
+    """One committee's events, in chain order.
+
+    `out_of_stake`: who had left the first committee, or was reported of it, when a second one's seed was requested;
+    `barred`: the same for each operator when it acted.
+    """
 
     requested: Args
     fixed: Args | None = None
@@ -42,6 +54,43 @@ class RoundRecord:
     revealed: list[Args] = field(default_factory=list)
     pages: dict[int, Args] = field(default_factory=dict)
     settled: Args | None = None
+    failed: Args | None = None
+    faults: list[FaultRecord] = field(default_factory=list)
+    out_of_stake: frozenset[str] = frozenset()
+    barred: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def number(self) -> int:
+        """0 for the first committee."""
+        return int(self.requested["round"])
+
+    @property
+    def unrevealed(self) -> set[str]:
+        """Operators that committed a row and did not reveal it."""
+        shown = {args["operator"] for args in self.revealed}
+        return {args["operator"] for args in self.committed} - shown
+
+    @property
+    def reported(self) -> set[str]:
+        """Operators with a reported fault."""
+        return {fault.args["operator"] for fault in self.faults}
+
+
+@dataclass(slots=True)
+class AppealRecord:
+    """The events of a task's appeal, in chain order."""
+
+    contests: list[Args] = field(default_factory=list)
+    enrolled: list[Args] = field(default_factory=list)
+    round: RoundRecord | None = None
+    settled: Args | None = None
+    failed: bool = False
+    charges: list[Args] = field(default_factory=list)
+    resolved: list[Args] = field(default_factory=list)
+    replaced: list[Args] = field(default_factory=list)
+    overturned: list[FaultRecord] = field(default_factory=list)
+    claims: list[tuple[Args, int | None]] = field(default_factory=list)
+    freed: list[Args] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -57,6 +106,11 @@ class TaskRecord:
     funded: Args | None = None
     fees: list[Args] = field(default_factory=list)
     tips: list[Args] = field(default_factory=list)
+    top_ups: list[Args] = field(default_factory=list)
+    bond_moves: list[tuple[str, Args]] = field(default_factory=list)  # tips and appeals' charges, by name of the event
+    extended: Args | None = None
+    freed: list[Args] = field(default_factory=list)
+    appeal: AppealRecord = field(default_factory=AppealRecord)
     ended: Args | None = None
     closed: Args | None = None
     entry_claims: list[tuple[Args, int | None]] = field(default_factory=list)
@@ -82,12 +136,24 @@ _LISTS = {
     ("Rewards", "FeePaid"): "fees",
     ("Rewards", "TipPaid"): "tips",
     ("Rewards", "FeeRefunded"): "fee_refunds",
+    ("Rewards", "ToppedUp"): "top_ups",
+    ("TaskRegistry", "EarmarkFreed"): "freed",
 }
 _SINGLES = {
     ("TaskRegistry", "TaskEnded"): "ended",
     ("Rewards", "EscrowClosed"): "closed",
     ("Rewards", "TaskFunded"): "funded",
+    ("TaskRegistry", "TaskExtended"): "extended",
 }
+_APPEAL_LISTS = {
+    ("Appeals", "WordContested"): "contests",
+    ("Appeals", "ContestResolved"): "resolved",
+    ("AppealCommittee", "AppealEnrolled"): "enrolled",
+    ("AppealCommittee", "AppealEarmarkFreed"): "freed",
+    ("Scoring", "MedianReplaced"): "replaced",
+    ("Rewards", "AppealCharged"): "charges",
+}
+_BOND_MOVES = (("Rewards", "TipPaid"), ("Rewards", "AppealCharged"))
 _ROUND_LISTS = {"ScoresCommitted": "committed", "Abstained": "abstained", "ScoresRevealed": "revealed"}
 _CLAIMS = {"EntryRewardClaimed": "entry_claims", "ScoringRewardClaimed": "scoring_claims"}
 
@@ -101,7 +167,7 @@ def gather(events: Iterable[ChainEvent]) -> dict[int, TaskRecord]:
     events = list(events)
     tasks: dict[int, TaskRecord] = {}
     early: dict[int, list[tuple[str, Args]]] = {}
-    added = _rewards_added(events)
+    money = _Money(events)
     for event in events:
         if "taskId" not in event.args:
             continue
@@ -114,17 +180,32 @@ def gather(events: Iterable[ChainEvent]) -> dict[int, TaskRecord]:
         elif task_id not in tasks and key in _SINGLES:
             early.setdefault(task_id, []).append((_SINGLES[key], event.args))  # funded within createTask
         else:
-            _file(_known(tasks, task_id), event, added)
+            _file(_known(tasks, task_id), event, money)
     return tasks
 
 
-def _rewards_added(events: Iterable[ChainEvent]) -> dict[tuple[str | bytes, str], list[int]]:
-    """Amounts that reached pools, by transaction and operator, in order."""
-    added: dict[tuple[str | bytes, str], list[int]] = {}
-    for event in events:
-        if (event.contract, event.name) == ("Staking", "RewardAdded"):
-            added.setdefault((event.tx_hash, event.args["operator"]), []).append(int(event.args["amount"]))
-    return added
+class _Money:
+    """What reached pools and was slashed from them, by transaction and operator, in order; each is taken once."""
+
+    def __init__(self, events: Iterable[ChainEvent]) -> None:
+        self._moves: dict[tuple[str, str | bytes, str], list[Args]] = {}
+        for event in events:
+            if event.contract == "Staking" and event.name in ("RewardAdded", "Slashed"):
+                self._moves.setdefault((event.name, event.tx_hash, event.args["operator"]), []).append(event.args)
+
+    def added(self, event: ChainEvent) -> int | None:
+        """The reward of a claim."""
+        found = self._moves.get(("RewardAdded", event.tx_hash, event.args["operator"]))
+        return int(found.pop(0)["amount"]) if found else None
+
+    def slashed(self, event: ChainEvent) -> list[Args]:
+        """The slashes of a reported fault: the oldest that add up to what it says was taken."""
+        found = self._moves.get(("Slashed", event.tx_hash, event.args["operator"]), [])
+        taken, slashes = 0, []
+        while found and taken < int(event.args["taken"]):
+            slashes.append(found.pop(0))
+            taken += int(slashes[-1]["fromActive"]) + int(slashes[-1]["fromUnbonding"])
+        return slashes
 
 
 def _known(tasks: Mapping[int, TaskRecord], task_id: int) -> TaskRecord:
@@ -133,35 +214,85 @@ def _known(tasks: Mapping[int, TaskRecord], task_id: int) -> TaskRecord:
     return tasks[task_id]
 
 
-def _file(task: TaskRecord, event: ChainEvent, added: Mapping[tuple[str | bytes, str], list[int]]) -> None:
+def _file(task: TaskRecord, event: ChainEvent, money: _Money) -> None:
     key = (event.contract, event.name)
+    if key in _BOND_MOVES:
+        task.bond_moves.append((event.name, event.args))
     if key in _LISTS:
         getattr(task, _LISTS[key]).append(event.args)
     elif key in _SINGLES:
         setattr(task, _SINGLES[key], event.args)
+    elif key in _APPEAL_LISTS:
+        getattr(task.appeal, _APPEAL_LISTS[key]).append(event.args)
     elif event.contract == "Rewards" and event.name in _CLAIMS:
-        paid = added.get((event.tx_hash, event.args["operator"]))
-        getattr(task, _CLAIMS[event.name]).append((event.args, paid.pop(0) if paid else None))
+        getattr(task, _CLAIMS[event.name]).append((event.args, money.added(event)))
     elif event.contract == "Scoring":
-        _file_scoring(task, event)
+        _file_scoring(task, event, money)
+    elif event.contract == "AppealCommittee":
+        _file_appeal_round(task, event, money)
+    elif event.contract == "Appeals":
+        _file_appeal(task.appeal, event, money)
 
 
-def _file_scoring(task: TaskRecord, event: ChainEvent) -> None:
+def _file_scoring(task: TaskRecord, event: ChainEvent, money: _Money) -> None:
     args = event.args
     number = int(args.get("round", 0))
     if event.name == "SeedRequested":
         if number in task.rounds and task.rounds[number].fixed is not None:
             raise AuditError(f"task {task.id}: round {number} asked for a seed after it had one")
-        task.rounds[number] = RoundRecord(args)
+        task.rounds[number] = RoundRecord(args, out_of_stake=_left(task, number))
         return
+    if event.name == "Reseated":
+        return  # the next seed request says the same
     if number not in task.rounds:
         raise AuditError(f"task {task.id}: {event.name} of round {number}, which was never begun")
     round_ = task.rounds[number]
-    if event.name == "SeedFixed":
-        round_.fixed = args
-    elif event.name in _ROUND_LISTS:
-        getattr(round_, _ROUND_LISTS[event.name]).append(args)
-    elif event.name == "PageSettled":
+    if event.name in ("ScoresCommitted", "Abstained", "FaultReported"):
+        round_.barred.setdefault(args["operator"], args["operator"] in _left(task, number))
+    _file_round(round_, event, money)
+    if event.name == "PageSettled":
         round_.pages[int(args["page"])] = args
     elif event.name == "RoundSettled":
         round_.settled = args
+    elif event.name == "RoundFailed":
+        round_.failed = args
+
+
+def _left(task: TaskRecord, number: int) -> frozenset[str]:
+    """Who abstained in, or was reported of, the first committee by now; nobody for the first itself."""
+    if number == 0 or 0 not in task.rounds:
+        return frozenset()
+    first = task.rounds[0]
+    return frozenset({args["operator"] for args in first.abstained} | first.reported)
+
+
+def _file_round(round_: RoundRecord, event: ChainEvent, money: _Money) -> None:
+    if event.name == "SeedFixed":
+        round_.fixed = event.args
+    elif event.name in _ROUND_LISTS:
+        getattr(round_, _ROUND_LISTS[event.name]).append(event.args)
+    elif event.name == "FaultReported":
+        round_.faults.append(FaultRecord(event.args, money.slashed(event)))
+
+
+def _file_appeal_round(task: TaskRecord, event: ChainEvent, money: _Money) -> None:
+    appeal = task.appeal
+    if event.name == "SeedRequested":
+        appeal.round = RoundRecord(event.args)
+        return
+    if appeal.round is None:
+        raise AuditError(f"task {task.id}: {event.name} of an appeal whose round was never begun")
+    _file_round(appeal.round, event, money)
+    if event.name == "ContestsSettled":
+        appeal.round.pages[int(event.args["page"])] = event.args
+
+
+def _file_appeal(appeal: AppealRecord, event: ChainEvent, money: _Money) -> None:
+    if event.name == "AppealSettled":
+        appeal.settled = event.args
+    elif event.name == "AppealFailed":
+        appeal.failed = True
+    elif event.name == "RowOverturned":
+        appeal.overturned.append(FaultRecord(event.args, money.slashed(event)))
+    elif event.name == "AppealRewardClaimed":
+        appeal.claims.append((event.args, money.added(event)))

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from covey.audit.appeals import AppealRuling, check_appeal
+from covey.audit.faults import check_committees, check_freed, check_stake
 from covey.audit.record import ChainEvent, RoundRecord, TaskRecord, gather, raw
 from covey.audit.rules import Network, Ruling, pools_of, rule, seats_of
 from covey.protocol.payouts import Pools, entry_fee
@@ -34,6 +36,7 @@ class Audit:
     unclaimed: list[str] = field(default_factory=list)
     unavailable: list[str] = field(default_factory=list)
     rulings: dict[int, Ruling] = field(default_factory=dict)
+    appeals: dict[int, AppealRuling] = field(default_factory=dict)
 
     def compare(self, task: TaskRecord, what: str, chain: Any, rules: Any) -> None:
         """Count one figure, and keep it if the two sides differ."""
@@ -60,12 +63,16 @@ def _audit_task(audit: Audit, task: TaskRecord, network: Network) -> None:
     _entries(audit, task)
     for round_ in task.rounds.values():
         _committee(audit, task, round_, network)
+    check_committees(audit, task, network)
+    check_freed(audit, task, network)
     outcome = Outcome(int(task.ended["outcome"])) if task.ended is not None else Outcome.RUNNING
     round_or_none = task.last_round
     settled = round_or_none is not None and round_or_none.settled is not None
     if settled and round_or_none is not None:
         ruling = audit.rulings[task.id] = rule(task, network)
         _settlement(audit, task, round_or_none, ruling)
+        if task.appeal.contests:
+            audit.appeals[task.id] = check_appeal(audit, task, network, ruling.settlement)
     if outcome == Outcome.RUNNING:
         return
     audit.compare(task, "an escrow closed with the task", task.closed is not None, True)
@@ -77,7 +84,7 @@ def _audit_task(audit: Audit, task: TaskRecord, network: Network) -> None:
             _pools(audit, task, audit.rulings[task.id].pools)
             _claims(audit, task, audit.rulings[task.id])
     else:
-        _pools(audit, task, pools_of(task, None, outcome))
+        _pools(audit, task, pools_of(task, None, outcome=outcome))
         _refunds(audit, task)
 
 
@@ -102,9 +109,8 @@ def _entries(audit: Audit, task: TaskRecord) -> None:
 
 
 def _committee(audit: Audit, task: TaskRecord, round_: RoundRecord, network: Network) -> None:
-    number = round_.requested["round"]
-    total = sum(int(one["amount"]) for one in task.enrolled)
-    audit.compare(task, f"stake behind round {number}", int(round_.requested["totalEarmarked"]), total)
+    number = round_.number
+    check_stake(audit, task, round_)
     for args in [*round_.committed, *round_.abstained, *round_.revealed]:
         rules = seats_of(task, round_, network, args["operator"])
         audit.compare(task, f"seats of {args['operator']} in round {number}", int(args["seats"]), rules)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -76,7 +77,10 @@ def _show(out: object, why: Explanation) -> None:
     rules = why.rules
     say(f"[bold]Task {why.task}[/bold]: {why.stage}")
     say(f"bounty {tokens(why.bounty)} CVY, entry fees {tokens(why.fees)}, tips out of the bond {tokens(why.tips)}")
+    if why.extra:
+        say(f"others added {tokens(why.extra)} to the bounty")
     say(f"K = {rules['K']}, floor = {rules['floor']}, h = {rules['h']}, τ = {rules['tau']}, p = {rules['p']}")
+    _show_disputes(say, why)
     if not why.rows:
         return
     say(
@@ -102,9 +106,10 @@ def _show(out: object, why: Explanation) -> None:
         if why.flat
         else "reward = pool · seats · gain / Σ seats · gain"
     )
+    gain = "gain = max(0, G − 2 · loss)" if why.round == 0 else "second committee: gain = 1 where G > 2 · loss"
     say(
         table(
-            f"Validators: gain = max(0, G − 2 · loss), G = {why.spread:,}; {how}",
+            f"Validators: {gain}, G = {why.spread:,}; {how}",
             ["operator", "earmark>", "seats>", "expected>", "by lane", "loss>", "gain>", "share>", "reward>", "paid>"],
             [
                 [
@@ -116,6 +121,32 @@ def _show(out: object, why: Explanation) -> None:
             ],
         )
     )  # fmt: skip
+
+
+def _show_disputes(say: Callable[..., None], why: Explanation) -> None:
+    """Faults and appeals, if there were any."""
+    from covey.cli.output import table, tokens
+
+    if why.faults:
+        rows = [
+            [one.operator, one.where, one.fault, tokens(one.taken), one.reporter, tokens(one.reporter_share)]
+            for one in why.faults
+        ]
+        columns = ["operator", "where", "fault", "slashed>", "reported by", "its share>"]
+        say(table("Faults: what each took of the stake behind the task", columns, rows))
+    if why.contests:
+        answers = {None: "–", True: "moved", False: "stands"}
+        rows = [
+            [
+                str(one.word), one.appellant, tokens(one.bond), answers[one.moved],
+                tokens(one.to_appellant), tokens(one.to_round),
+            ]
+            for one in why.contests
+        ]  # fmt: skip
+        columns = ["word>", "contested by", "bond>", "outcome", "to appellant>", "to the round>"]
+        say(table(f"Appeal: it cost the validators' pool {tokens(why.appeal_cost)}", columns, rows))
+    for operator, amount in why.appeal_pay.items():
+        say(f"paid for the appeal: {operator} {tokens(amount)}")
 
 
 def _lanes(row: RowWhy) -> str:

@@ -104,9 +104,10 @@ def _part(network: Network, task: TaskRecord, operator: str) -> dict[str, Any] |
     done += ["scored"] if any(one["operator"] == operator for r in rounds for one in r.committed) else []
     done += ["abstained"] if any(one["operator"] == operator for r in rounds for one in r.abstained) else []
     done += ["scores revealed"] if any(one["operator"] == operator for r in rounds for one in r.revealed) else []
-    paid = sum(
-        int(args["amount"]) for args, _ in [*task.entry_claims, *task.scoring_claims] if args["operator"] == operator
-    )
+    faults = [fault.args for r in rounds for fault in r.faults if fault.args["operator"] == operator]
+    done += [f"reported in round {args['round']}" for args in faults]
+    claims = [*task.entry_claims, *task.scoring_claims, *task.appeal.claims]
+    paid = sum(int(args["amount"]) for args, _ in claims if args["operator"] == operator)
     view = network.task(task.id)
     seats = _seats(network, task, operator) if view.running else None
     return {
@@ -122,23 +123,12 @@ def _part(network: Network, task: TaskRecord, operator: str) -> dict[str, Any] |
 
 def _seats(network: Network, task: TaskRecord, operator: str) -> int | None:
     """The operator's seats in the task's newest committee; None before its seed, or without a part in it."""
-    from covey.protocol.seats import seats
+    from covey.audit.rules import earmark_of, seats_of
 
     round_ = task.last_round
-    earmark = sum(int(one["amount"]) for one in task.enrolled if one["operator"] == operator)
-    if round_ is None or round_.fixed is None or not earmark:
+    if round_ is None or round_.fixed is None or not earmark_of(task, operator):
         return None
-    return seats(
-        network.deployment.chain_id,
-        network.contracts.scoring.address,
-        task.id,
-        int(round_.requested["round"]),
-        raw(round_.fixed["seed"]),
-        operator,
-        earmark,
-        int(round_.requested["totalEarmarked"]),
-        int(task.params["targetSeats"]),
-    )
+    return seats_of(task, round_, network.names, operator)
 
 
 def show_standing(standing: dict[str, Any]) -> None:
