@@ -25,7 +25,7 @@ contract PauseTest is CoveyFixture {
     }
 
     /// @dev Everything of an operator: stake, credits and what it was paid. Nothing is left in its pool but rounding.
-    function leave(address operator) private {
+    function departs(address operator) private {
         uint256 shares = staking.sharesOf(operator, operator);
         vm.prank(operator);
         uint256 entry = staking.undelegate(operator, shares, 0);
@@ -108,7 +108,7 @@ contract PauseTest is CoveyFixture {
         assertGt(rewards.withdraw(creator), 0);
         assertGt(rewards.withdraw(keeper), 0);
         for (uint256 i = 0; i < operators.length; ++i) {
-            leave(operators[i]);
+            departs(operators[i]);
         }
         assertTrue(staking.paused() && registry.paused());
     }
@@ -139,7 +139,7 @@ contract PauseTest is CoveyFixture {
         rewards.withdraw(treasury);
         registry.releaseEarmark(expired, validators[0]);
         for (uint256 i = 0; i < operators.length; ++i) {
-            leave(operators[i]);
+            departs(operators[i]);
         }
     }
 

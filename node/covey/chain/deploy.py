@@ -210,6 +210,7 @@ class _Run:
             "Rewards": [registry, scoring, appeals, jury, staking, token, treasury, config.tip],
             "Appeals": [registry, staking, scoring, rewards, jury, token],
             "AppealCommittee": [registry, staking, rewards, randomness, appeals],
+            "Emissions": [manager, token, staking, registry, scoring, rewards],
         }
 
     def _create(self, name: str, arguments: list[Any], planned: str) -> None:
@@ -295,6 +296,13 @@ def verify_wiring(contracts: Contracts, config: DeployConfig | None = None, depl
             "TOKEN": "CoveyToken",
         },
         "AppealCommittee": {**_COMMITTEE, "appeals": "Appeals"},
+        "Emissions": {
+            "token": "CoveyToken",
+            "staking": "Staking",
+            "registry": "TaskRegistry",
+            "scoring": "Scoring",
+            "rewards": "Rewards",
+        },
     }
     for name, known in wiring.items():
         values = artifacts.immutable_values(name, rpc.code(at[name]))

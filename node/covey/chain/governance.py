@@ -30,13 +30,14 @@ ROLES = {ADMIN_ROLE: "ADMIN", GUARDIAN_ROLE: "GUARDIAN", MINTER_ROLE: "MINTER", 
 
 GOVERNED: dict[str, dict[str, int]] = {
     "CoveyToken": {"mint": MINTER_ROLE},
+    "Emissions": {"configure": GOVERNOR_ROLE},
     "Staking": {"setDuty": ADMIN_ROLE, "setPaused": GUARDIAN_ROLE},
     "TaskBounds": {"setConfig": GOVERNOR_ROLE},
     "TaskRegistry": {"setPaused": GUARDIAN_ROLE},
 }
 """Contract, restricted function, and the role that may call it."""
 
-MINTERS: tuple[str, ...] = ()
+MINTERS = ("Emissions",)
 """Contracts that may create tokens."""
 
 

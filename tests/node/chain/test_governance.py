@@ -19,6 +19,8 @@ from covey.chain.errors import Reverted, WrongDeployment
 from covey.chain.governance import GOVERNED, ROLES, Governors, verify_roles
 from covey.chain.keys import LocalSigner
 from covey.chain.send import send
+from covey.chain.units import CVY
+from covey.protocol.emissions import ONE, EmissionsConfig
 
 pytestmark = pytest.mark.daemon
 
@@ -109,6 +111,7 @@ def test_the_deployer_is_out_and_each_role_is_held_as_the_map_says(public: Publi
     assert public.manager.has_role(GUARDIAN_ROLE, guardian) == (True, 0)
     assert public.manager.has_role(GOVERNOR_ROLE, guardian) == (False, 0)
     assert public.manager.has_role(MINTER_ROLE, governance) == (False, 0)
+    assert public.manager.has_role(MINTER_ROLE, public.contracts.emissions.address) == (True, 0)
     assert public.contracts.token.balance_of(governance) == public.config.supply
     assert public.contracts.staking._read("treasury") == governance
     verify_wiring(public.contracts, public.config, public.deployer.address)
@@ -176,6 +179,20 @@ def test_the_check_sees_what_changed(public: Public, told: str, change: Change) 
     public.govern(change(public))
     with pytest.raises(WrongDeployment, match=told):
         verify_wiring(public.contracts, public.config, public.deployer.address)
+
+
+def test_emissions_are_off_until_governance_turns_them_on_after_its_delay(public: Public) -> None:
+    emissions = public.contracts.emissions
+    assert emissions.stream().daily == 0
+    config = EmissionsConfig(per_day=5_000 * CVY, decay=ONE, cap=10**6 * CVY, task_cap=10**5 * CVY, quorum=0)
+    assert public.refused(public.guardian, emissions.configure(config)) == "AccessManagedUnauthorized"
+    assert public.refused(public.governance, emissions.configure(config)) == "AccessManagerNotScheduled"
+    public.govern(emissions.configure(config))
+    assert emissions.stream().daily == 5_000 * CVY
+    too_much = emissions.configure(replace(config, per_day=50_001 * CVY))
+    public.send(public.governance, public.manager.schedule(too_much))
+    public.chain.jump(public.chain.rpc.block().timestamp + public.config.governance_delay)
+    assert public.refused(public.governance, public.manager.execute(too_much)) == "EmissionsBadConfig"
 
 
 def test_a_restricted_function_without_a_role_fails_the_check(public: Public, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ CONTRACTS = (
     "Rewards",
     "Appeals",
     "AppealCommittee",
+    "Emissions",
 )
 """What a deployment consists of, in order of deployment."""
 

@@ -6,6 +6,7 @@ from covey.chain.contracts.appeals import Appeal, AppealCommittee, Appeals, Cont
 from covey.chain.contracts.base import Binding, Call
 from covey.chain.contracts.bounds import Bounds, RegistryConfig
 from covey.chain.contracts.committee import Committee
+from covey.chain.contracts.emissions import Emissions
 from covey.chain.contracts.manager import Manager
 from covey.chain.contracts.registry import Entry, Registry
 from covey.chain.contracts.rewards import Escrow, Rewards
@@ -24,6 +25,7 @@ __all__ = [
     "Committee",
     "Contest",
     "Contracts",
+    "Emissions",
     "Entry",
     "Escrow",
     "Manager",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from covey.chain.contracts.appeals import AppealCommittee, Appeals
 from covey.chain.contracts.bounds import Bounds
+from covey.chain.contracts.emissions import Emissions
 from covey.chain.contracts.registry import Registry
 from covey.chain.contracts.rewards import Rewards
 from covey.chain.contracts.scoring import Scoring
@@ -29,5 +30,6 @@ class Contracts:
         self.registry = Registry(rpc, deployment.address("TaskRegistry"), block)
         self.scoring = Scoring(rpc, deployment.address("Scoring"), block)
         self.rewards = Rewards(rpc, deployment.address("Rewards"), block)
+        self.emissions = Emissions(rpc, deployment.address("Emissions"), block)
         self.appeals = Appeals(rpc, deployment.address("Appeals"), block)
         self.appeal_committee = AppealCommittee(rpc, deployment.address("AppealCommittee"), block)

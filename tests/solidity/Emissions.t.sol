@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
+
+import {Emissions} from "../../contracts/Emissions.sol";
+import {IEmissions} from "../../contracts/interfaces/IEmissions.sol";
+import {ITaskRegistry} from "../../contracts/interfaces/ITaskRegistry.sol";
+import {EmissionsFixture} from "./utils/EmissionsFixture.sol";
+
+/// @notice The stream, votes, shares and bounds, one by one.
+contract EmissionsTest is EmissionsFixture {
+    // ------------------------------------------------------------------ the stream
+
+    function testItIsOffUntilConfigured() public {
+        uint256 task = post();
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsTaskFull.selector, task));
+        vote(large, task, 1e18);
+        skip(100 days);
+        IEmissions.StreamView memory stream = emissions.streamOf();
+        assertEq(stream.allotted + stream.minted + stream.daily + stream.totalWeight, 0);
+        assertEq(emissions.roomOf(task), 0);
+    }
+
+    /// @dev One voter has the whole stream, so what its task is allotted is what was let out, up to the accumulator's rounding.
+    function testFuzzTheStreamIsTheSameHoweverOftenItIsCounted(uint256 seed, uint256 perDay, uint256 decay) public {
+        IEmissions.EmissionsConfig memory config = defaults();
+        config.perDay = perDay = bound(perDay, 0, emissions.MAX_PER_DAY());
+        config.decay = decay = bound(decay, emissions.MIN_DECAY(), 1e18);
+        uint256 task = tasks.post(0, type(uint128).max, type(uint40).max);
+        turnOn();
+        vote(large, task, 3000e18);
+        emissions.configure(config);
+        uint256 start = vm.getBlockTimestamp();
+        for (uint256 i = 0; i < 12; ++i) {
+            seed = uint256(keccak256(abi.encode(seed)));
+            vm.warp(vm.getBlockTimestamp() + seed % [uint256(1), 100, 5000, 1 days, 9 days][seed >> 200 & 3]);
+            emissions.accrue();
+        }
+        uint256 wanted = letOut(perDay, decay, vm.getBlockTimestamp() - start);
+        assertEq(allotted(), wanted);
+        assertLe(pendingOf(task), wanted);
+        assertApproxEqAbs(pendingOf(task), wanted, 12 * DUST);
+    }
+
+    function testNobodyIsAllottedWhatPassesWithoutVotes() public {
+        turnOn();
+        uint256 start = vm.getBlockTimestamp();
+        skip(10 days);
+        uint256 task = post();
+        vote(large, task, 3000e18);
+        uint256 before = letOut(PER_DAY, DECAY, vm.getBlockTimestamp() - start);
+        assertEq(allotted(), 0);
+        skip(3 days);
+        assertEq(allotted(), letOut(PER_DAY, DECAY, vm.getBlockTimestamp() - start) - before);
+    }
+
+    function testALongSilenceIsCountedInSteps() public {
+        turnOn();
+        uint256 start = vm.getBlockTimestamp();
+        uint256 task = tasks.post(0, type(uint128).max, type(uint40).max);
+        vote(large, task, 3000e18);
+        skip(900 days);
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsBehind.selector, uint40(start + 400 days)));
+        vote(large, task, 0);
+        emissions.accrue();
+        assertEq(allotted(), letOut(PER_DAY, DECAY, 800 days)); // a view counts the next 400 days
+        emissions.accrue();
+        emissions.accrue();
+        assertEq(allotted(), letOut(PER_DAY, DECAY, vm.getBlockTimestamp() - start));
+        vote(large, task, 0);
+    }
+
+    function testBelowTheQuorumTheStreamIsLetOutInPart() public {
+        IEmissions.EmissionsConfig memory config = defaults();
+        config.quorum = 10_000e18;
+        config.decay = 1e18;
+        emissions.configure(config);
+        uint256 task = post();
+        vote(small, task, 1000e18);
+        vm.warp(vm.getBlockTimestamp() + 1 days);
+        assertApproxEqAbs(pendingOf(task), PER_DAY / 10, DUST);
+        assertEq(allotted(), PER_DAY / 10);
+    }
+
+    // ------------------------------------------------------------------ shares
+
+    function testSharesGoByWeightAndArePushedIntoBounties() public {
+        turnOn();
+        uint256 first = post();
+        uint256 second = post();
+        vote(small, first, 1000e18);
+        vote(large, second, 2000e18);
+        vote(large, first, 1000e18);
+        vm.warp(vm.getBlockTimestamp() + 1 days);
+        assertApproxEqAbs(pendingOf(first), PER_DAY / 2, DUST);
+        assertApproxEqAbs(pendingOf(second), PER_DAY / 2, DUST);
+        uint256 pending = pendingOf(first);
+        uint256 supply = token.totalSupply();
+        assertEq(emissions.push(first), pending);
+        (, uint256 extra,,,,) = tasks.tasks(first);
+        assertEq(extra, pending);
+        assertEq(token.totalSupply(), supply + pending);
+        assertEq(token.balanceOf(address(tasks)), pending);
+        assertEq(token.balanceOf(address(emissions)), 0);
+        assertEq(emissions.streamOf().minted, pending);
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsNothingToPush.selector, first));
+        emissions.push(first);
+    }
+
+    function testAFullTaskLosesItsVotesAndWhatItCannotTake() public {
+        turnOn();
+        uint256 task = post(4000e18);
+        uint256 other = post();
+        vote(large, task, 3000e18);
+        vote(small, other, 1000e18);
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsTaskOpen.selector, task));
+        emissions.drop(task);
+        skip(2 days);
+        uint256 pending = pendingOf(task);
+        uint256 before = allotted();
+        assertEq(emissions.push(task), 4000e18);
+        assertEq(weightOf(task), 0);
+        assertEq(pendingOf(task), 0);
+        assertEq(allotted(), before - (pending - 4000e18));
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsTaskFull.selector, task));
+        vote(large, task, 3000e18);
+        // The other has the whole stream from now on.
+        uint256 had = pendingOf(other);
+        before = allotted();
+        vm.warp(vm.getBlockTimestamp() + 1 hours);
+        assertApproxEqAbs(pendingOf(other) - had, allotted() - before, DUST);
+    }
+
+    function testATaskFilledByOthersIsDropped() public {
+        turnOn();
+        uint256 task = post(4000e18);
+        vote(large, task, 3000e18);
+        skip(1 days);
+        token.approve(address(tasks), 4000e18);
+        tasks.topUp(task, 4000e18);
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsNothingToPush.selector, task));
+        emissions.push(task);
+        emissions.drop(task);
+        assertEq(weightOf(task), 0);
+        assertLe(allotted(), DUST);
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsNothingToDrop.selector, task));
+        emissions.drop(task);
+    }
+
+    function testATaskGetsNoMoreThanTheCapOfATask() public {
+        IEmissions.EmissionsConfig memory config = defaults();
+        config.taskCap = 500e18;
+        emissions.configure(config);
+        uint256 task = post();
+        vote(large, task, 3000e18);
+        skip(1 days);
+        assertEq(emissions.push(task), 500e18);
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsTaskFull.selector, task));
+        vote(large, task, 1);
+    }
+
+    function testAVoteForADroppedTaskIsFreedAndMayBeCastAgain() public {
+        turnOn();
+        uint256 task = post(100e18);
+        vote(large, task, 3000e18);
+        skip(1 days);
+        emissions.push(task);
+        assertEq(emissions.voteOf(large, task), 0);
+        assertEq(emissions.votedOf(large), 3000e18);
+        emissions.poke(large, task);
+        assertEq(emissions.votedOf(large), 0);
+        uint256 other = post();
+        vote(large, other, 3000e18);
+        assertEq(emissions.voteOf(large, other), 3000e18);
+    }
+
+    function testFuzzRoundingNeverAllotsMoreThanWasLetOut(uint256 seed) public {
+        turnOn();
+        uint256 start = vm.getBlockTimestamp();
+        uint256[3] memory ids = [post(), post(), post()];
+        uint256 pushed;
+        for (uint256 i = 0; i < 20; ++i) {
+            seed = uint256(keccak256(abi.encode(seed)));
+            address who = seed & 1 == 0 ? small : large;
+            uint256 id = ids[(seed >> 8) % 3];
+            uint256 free = emissions.votingPower(who) - emissions.votedOf(who) + emissions.voteOf(who, id);
+            vote(who, id, (seed >> 16) % (free + 1));
+            vm.warp(vm.getBlockTimestamp() + (seed >> 128) % 1 hours);
+            try emissions.push(ids[(seed >> 4) % 3]) returns (uint256 amount) {
+                pushed += amount;
+            } catch {}
+        }
+        uint256 shares = pendingOf(ids[0]) + pendingOf(ids[1]) + pendingOf(ids[2]) + pushed;
+        assertLe(shares, allotted());
+        assertLe(allotted(), letOut(PER_DAY, DECAY, vm.getBlockTimestamp() - start));
+        assertApproxEqAbs(shares, allotted(), 20 * DUST);
+    }
+
+    // ------------------------------------------------------------------ attacks
+
+    function testFlashStakeHasNoVote() public {
+        turnOn();
+        uint256 task = post();
+        stake(small, makeAddr("flash"), 1_000_000e18);
+        assertEq(emissions.votingPower(small), 1000e18);
+        vm.expectRevert(
+            abi.encodeWithSelector(IEmissions.EmissionsAbovePower.selector, small, 1_001_000e18, uint256(1000e18))
+        );
+        vote(small, task, 1_001_000e18);
+        vm.warp(vm.getBlockTimestamp() + 1);
+        vote(small, task, 1_001_000e18);
+    }
+
+    function testStakeThatLeavesInThisBlockHasNoVote() public {
+        turnOn();
+        uint256 task = post();
+        vm.prank(large);
+        staking.undelegate(large, 2900e18, 0);
+        vm.expectRevert(
+            abi.encodeWithSelector(IEmissions.EmissionsAbovePower.selector, large, 3000e18, uint256(100e18))
+        );
+        vote(large, task, 3000e18);
+    }
+
+    function testOneStakeCountsOnceOverTasks() public {
+        turnOn();
+        uint256 first = post();
+        uint256 second = post();
+        vote(large, first, 2000e18);
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsAbovePower.selector, large, 3001e18, 3000e18));
+        vote(large, second, 1001e18);
+        vote(large, second, 1000e18);
+        vote(large, first, 1500e18); // less is always allowed
+        vote(large, second, 1500e18);
+        assertEq(emissions.votedOf(large), 3000e18);
+        assertEq(emissions.streamOf().totalWeight, 3000e18);
+    }
+
+    /// @dev Stake can back another operator when it has unbonded, and no task that it voted for before it left is open then: a task
+    /// lives at most maxTaskLife, which is at most the unbonding period. Not even an operator that nobody pokes votes twice.
+    function testStakeThatMovesToAnotherOperatorDoesNotVoteTwice() public {
+        turnOn();
+        uint256 task = post();
+        stake(small, makeAddr("whale"), 5000e18);
+        vm.warp(vm.getBlockTimestamp() + 1);
+        vote(small, task, 6000e18);
+        vm.prank(makeAddr("whale"));
+        uint256 entry = staking.undelegate(small, 5000e18, 0);
+        uint256 later = post();
+        vm.warp(vm.getBlockTimestamp() + TASK_LIFE - 1);
+        vm.prank(makeAddr("whale"));
+        vm.expectRevert();
+        staking.withdraw(entry);
+        vm.warp(vm.getBlockTimestamp() + 1);
+        vm.prank(makeAddr("whale"));
+        assertEq(staking.withdraw(entry), 5000e18);
+        // Nothing of the first vote can be paid any more, and it is anybody's to drop.
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsTaskNotOpen.selector, task));
+        emissions.push(task);
+        assertEq(emissions.roomOf(task), 0);
+        emissions.drop(task);
+        assertEq(emissions.streamOf().totalWeight, 0);
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsTaskNotOpen.selector, later));
+        vote(large, later, 1);
+    }
+
+    function testAnybodyPokesAVoteWhoseStakeFell() public {
+        turnOn();
+        uint256 first = post();
+        uint256 second = post();
+        vote(large, first, 1000e18);
+        vote(large, second, 2000e18);
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsNothingToPoke.selector, large, first));
+        emissions.poke(large, first);
+        vm.prank(large);
+        staking.undelegate(large, 1500e18, 0);
+        emissions.poke(large, first);
+        assertEq(emissions.voteOf(large, first), 0);
+        assertEq(emissions.votedOf(large), 2000e18);
+        emissions.poke(large, second);
+        assertEq(emissions.voteOf(large, second), 1500e18);
+        assertEq(emissions.votedOf(large), 1500e18);
+        assertEq(emissions.streamOf().totalWeight, 1500e18);
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsNothingToPoke.selector, large, second));
+        emissions.poke(large, second);
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsNothingToPoke.selector, small, second));
+        emissions.poke(small, second);
+    }
+
+    function testASlashAndAJailTakeVotes() public {
+        turnOn();
+        uint256 task = post();
+        vote(large, task, 3000e18);
+        vm.startPrank(duty);
+        staking.earmark(large, 3000e18, uint48(vm.getBlockTimestamp() - 1));
+        staking.slash(large, 3000e18, 600e18, address(0), false);
+        vm.stopPrank();
+        emissions.poke(large, task);
+        assertEq(emissions.voteOf(large, task), 2400e18);
+        vm.prank(duty);
+        staking.slash(large, 2400e18, 2400e18, address(0), true); // to the cap of absences, which jails
+        assertEq(emissions.votingPower(large), 0);
+        emissions.poke(large, task);
+        assertEq(emissions.voteOf(large, task), 0);
+    }
+
+    function testOnlyTheOperatorAndItsSignerVote() public {
+        turnOn();
+        uint256 task = post();
+        vm.prank(small);
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsNotOperator.selector, small, large));
+        emissions.vote(large, task, 1);
+        vm.prank(large);
+        emissions.vote(large, task, 1);
+        address stranger = makeAddr("stranger"); // no operator has no stake
+        vm.prank(stranger);
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsAbovePower.selector, stranger, 1, 0));
+        emissions.vote(stranger, task, 1);
+    }
+
+    /// @dev An operator that votes for its own task gets its stake's part of the stream into it, and no more.
+    function testFuzzSelfVotingGetsTheStakesPartOfTheStream(uint256 own, uint256 others, uint256 elapsed) public {
+        turnOn();
+        own = bound(own, 1, 1000e18);
+        others = bound(others, 1, 3000e18);
+        elapsed = bound(elapsed, 1, TASK_LIFE - 1);
+        uint256 mine = post();
+        uint256 honest = post();
+        vote(small, mine, own);
+        vote(large, honest, others);
+        vm.warp(vm.getBlockTimestamp() + elapsed);
+        assertLe(pendingOf(mine), allotted() * own / (own + others) + 1);
+        assertLe(pendingOf(mine) + pendingOf(honest), allotted());
+    }
+
+    function testAnEndedTaskGetsNothingAndIsDroppedByAnyone() public {
+        turnOn();
+        for (uint256 i = 1; i <= 3; ++i) {
+            uint256 ended = post();
+            uint256 other = post();
+            vote(large, ended, 3000e18);
+            vote(small, other, 1000e18);
+            skip(1 days);
+            tasks.end(ended, ITaskRegistry.Outcome(i));
+            vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsTaskNotOpen.selector, ended));
+            emissions.push(ended);
+            vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsTaskNotOpen.selector, ended));
+            vote(large, ended, 3000e18 + 1);
+            uint256 forfeited = pendingOf(ended);
+            uint256 before = allotted();
+            uint256 supply = token.totalSupply();
+            vm.prank(makeAddr("anyone"));
+            emissions.drop(ended);
+            assertEq(allotted(), before - forfeited); // never minted, and may be allotted again
+            assertEq(token.totalSupply(), supply);
+            assertEq(emissions.streamOf().totalWeight, 1000e18);
+            emissions.poke(large, ended);
+            assertEq(emissions.votedOf(large), 0);
+            vote(small, other, 0);
+        }
+    }
+
+    function testPokingAVoteForAnEndedTaskDropsIt() public {
+        turnOn();
+        uint256 task = post();
+        vote(large, task, 3000e18);
+        vote(small, task, 1000e18);
+        skip(1 days);
+        tasks.end(task, ITaskRegistry.Outcome.Paid);
+        emissions.poke(large, task);
+        assertEq(emissions.votedOf(large), 0);
+        assertEq(emissions.voteOf(small, task), 0);
+        assertEq(emissions.votedOf(small), 1000e18);
+        assertEq(emissions.streamOf().totalWeight, 0);
+        vote(small, task, 0);
+        assertEq(emissions.votedOf(small), 0);
+    }
+
+    function testASettledTaskAndOnePastItsDeadlineGetNothing() public {
+        turnOn();
+        uint256 settled = post();
+        uint256 late = post();
+        vote(large, settled, 1500e18);
+        vote(large, late, 1500e18);
+        skip(1 days);
+        tasks.settle(settled);
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsTaskNotOpen.selector, settled));
+        emissions.push(settled);
+        emissions.drop(settled);
+        skip(TASK_LIFE);
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsTaskNotOpen.selector, late));
+        emissions.push(late);
+        emissions.drop(late);
+        assertLe(allotted(), DUST);
+        assertEq(token.totalSupply(), SUPPLY);
+    }
+
+    // ------------------------------------------------------------------ governance
+
+    function testOnlyGovernanceConfiguresAndOnlyEmissionsMints() public {
+        vm.prank(small);
+        vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, small));
+        emissions.configure(defaults());
+        vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, address(this)));
+        token.mint(address(this), 1);
+    }
+
+    function testBoundsAreEnforced() public {
+        IEmissions.EmissionsConfig memory config = defaults();
+        config.perDay = emissions.MAX_PER_DAY() + 1;
+        refused(config, "perDay");
+        config = defaults();
+        config.decay = emissions.MIN_DECAY() - 1;
+        refused(config, "decay");
+        config.decay = 1e18 + 1;
+        refused(config, "decay");
+        config = defaults();
+        config.taskCap = emissions.MAX_TASK_CAP() + 1;
+        refused(config, "taskCap");
+        config = defaults();
+        config.quorum = emissions.MAX_QUORUM() + 1e18;
+        refused(config, "quorum");
+        config.quorum = 1e18 + 1;
+        refused(config, "quorum");
+        config = defaults();
+        config.cap = token.MAX_SUPPLY() - SUPPLY + 1;
+        refused(config, "cap");
+        config.cap -= 1;
+        config.perDay = emissions.MAX_PER_DAY();
+        config.taskCap = emissions.MAX_TASK_CAP();
+        config.decay = emissions.MIN_DECAY();
+        config.quorum = emissions.MAX_QUORUM();
+        emissions.configure(config);
+        assertEq(emissions.cap(), config.cap);
+        assertEq(emissions.taskCap(), config.taskCap);
+        assertEq(emissions.decay(), config.decay);
+        assertEq(emissions.quorum(), config.quorum);
+        assertEq(emissions.streamOf().daily, config.perDay);
+    }
+
+    function testTheCapStopsTheStreamAndCannotFallBelowWhatWasPromised() public {
+        IEmissions.EmissionsConfig memory config = defaults();
+        config.cap = 15_000e18;
+        emissions.configure(config);
+        uint256 task = post();
+        vote(large, task, 3000e18);
+        skip(5 days);
+        assertEq(allotted(), 15_000e18);
+        uint256 minted = emissions.push(task);
+        assertLe(minted, 15_000e18);
+        assertApproxEqAbs(minted, 15_000e18, DUST);
+        config.cap = 14_999e18;
+        refused(config, "cap");
+        // Turned off, with everything promised still payable.
+        config.cap = 15_000e18;
+        config.perDay = 0;
+        emissions.configure(config);
+        skip(5 days);
+        assertEq(allotted(), 15_000e18);
+    }
+
+    function testAWholeDayLetsOutTheAmountExactlyAfterAChange() public {
+        turnOn();
+        uint256 task = post();
+        vote(large, task, 3000e18);
+        vm.warp(vm.getBlockTimestamp() + 12_345);
+        IEmissions.EmissionsConfig memory config = defaults();
+        config.perDay = 7777e18 + 7;
+        uint256 first = PER_DAY * 12_345 / 1 days;
+        emissions.configure(config);
+        assertEq(allotted(), first);
+        vm.warp(vm.getBlockTimestamp() + 1 days);
+        assertEq(allotted(), first + config.perDay);
+    }
+
+    function testZeroAddressesAreRefused() public {
+        for (uint256 i = 0; i < 5; ++i) {
+            address[5] memory given = [address(token), address(staking), address(tasks), address(tasks), address(tasks)];
+            given[i] = address(0);
+            vm.expectRevert(IEmissions.EmissionsZeroAddress.selector);
+            new Emissions(address(manager), given[0], given[1], given[2], given[3], given[4]);
+        }
+    }
+
+    function refused(IEmissions.EmissionsConfig memory config, bytes32 name) internal {
+        vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsBadConfig.selector, name));
+        emissions.configure(config);
+    }
+}
