@@ -8,7 +8,7 @@ import pytest
 from tests.clef.fixtures import new_clef
 from tests.e2e.nodes import Network, Node, tiny_spec
 
-from covey.chain.clef_rules import clef_rules
+from covey.chain.clef_rules import rules_for
 from covey.chain.fees import GWEI
 from covey.chain.keys import load_keystore
 from covey.chain.sender import MAX_GAS
@@ -47,8 +47,7 @@ def test_a_node_with_clef_turns_red_without_coin_and_goes_on_with_it(
     keystore = net.local.out / "keys" / f"{node.name}.json"
     key = load_keystore(keystore, net.local.password_file.read_text().strip()).key
     clef = new_clef(tmp_path_factory.mktemp("clef") / "clef", [key], CHAIN_ID)
-    ours = [record.address for record in net.local.deployment.contracts.values()]
-    clef.attest(clef_rules(node.signer, ours, max_gas_price=300 * GWEI, max_gas=MAX_GAS))
+    clef.attest(rules_for(node.signer, net.local.deployment, max_gas_price=300 * GWEI, max_gas=MAX_GAS))
     kept = [
         line for line in node.settings.read_text().splitlines(True) if not line.startswith(("keystore", "password"))
     ]

@@ -60,22 +60,20 @@ def list_(
 ) -> None:
     """List keystores and the remote signer's accounts; with a chain, what each is there and its coin. No password."""
     from covey.cli.keyfiles import list_keys
-    from covey.cli.output import console, print_json, table, tokens
+    from covey.cli.output import console, print_json, tokens
 
     found = list_keys(folder, settings)
     if json:
         print_json(found)
         return
-    rows = [
-        [
-            one["address"],
-            one["where"],
-            ", ".join([*one["roles"], *([] if one["private"] else ["[red]readable by others[/]"])]),
-            "–" if one["coin"] is None else tokens(one["coin"]),
-        ]
-        for one in found
-    ]
-    console().print(table("", ["address", "where", "what", "coin>"], rows) if rows else "no keystores")
+    out = console()
+    for one in found:
+        coin = "" if one["coin"] is None else f"  {tokens(one['coin'])} coin"
+        out.print(f"{one['address']}  {one['where']}{coin}", markup=False)
+        for told in [*one["roles"], *([] if one["private"] else ["readable by others: chmod 600 it"])]:
+            out.print(" " * 44 + told, markup=False)
+    if not found:
+        out.print("no keystores")
 
 
 @group.command()
@@ -142,14 +140,13 @@ def rotate(
 @with_settings(*SIGNER, "max_gas_price")
 def clef_rules(*, settings: Settings) -> None:
     """Print rules by which Clef signs for this node unattended: this network's contracts only, and a bounded price."""
-    from covey.chain.clef_rules import clef_rules as rules
+    from covey.chain.clef_rules import rules_for
     from covey.chain.sender import MAX_GAS
     from covey.cli.access import connect
 
     network = connect(settings)
     signer = settings.signer_address or network.signer_address(settings)
-    contracts = [record.address for record in network.deployment.contracts.values()]
-    typer.echo(rules(signer, contracts, max_gas_price=settings.max_gas_price, max_gas=MAX_GAS), nl=False)
+    typer.echo(rules_for(signer, network.deployment, max_gas_price=settings.max_gas_price, max_gas=MAX_GAS), nl=False)
 
 
 def add_to(app: Any) -> None:

@@ -78,10 +78,14 @@ def _new_key(path: Path | None, password_file: Path | None) -> str:
 
 
 def _next(path: Path | None, signer: str, former: str, *, named: bool) -> list[str]:
-    how = f'keystore = "{path}"' if path is not None else f'remote_signer and signer_address = "{signer}"'
+    how = (
+        f'keystore = "{path.expanduser().resolve()}"'
+        if path is not None
+        else f'remote_signer and signer_address = "{signer}"'
+    )
     return [
         *([] if named else ["send that transaction with the owner's wallet"]),
-        f"put {how} into covey.toml and start the node again; it brings to an end what {former} had signed",
         f"send {signer} coin for gas, and (a trainer) CVY for entry fees",
+        f"put {how} into covey.toml and start the node again; it brings to an end what {former} had signed",
         f"when the node is earning again, empty {former}",
     ]

@@ -12,7 +12,7 @@ from tests.node.chain.conftest import CHAIN_ID, Chain
 from tests.node.chain.sending import TO, finish, new_sender, open_store, plain, status_of
 
 from covey.chain.attempts import TRANSFER_GAS
-from covey.chain.clef_rules import clef_rules
+from covey.chain.clef_rules import rules_for
 from covey.chain.contracts import Contracts
 from covey.chain.errors import SigningFailed
 from covey.chain.fees import GWEI
@@ -33,8 +33,7 @@ def clef(tmp_path_factory: pytest.TempPathFactory, deployment: object) -> Iterat
 
     assert isinstance(deployment, Deployment)
     made = new_clef(tmp_path_factory.mktemp("clef") / "clef", [KEY, OTHER], CHAIN_ID)
-    ours = [record.address for record in deployment.contracts.values()]
-    made.attest(clef_rules(ADDRESS, ours, max_gas_price=300 * GWEI, max_gas=MAX_GAS))
+    made.attest(rules_for(ADDRESS, deployment, max_gas_price=300 * GWEI, max_gas=MAX_GAS))
     with made:
         yield made
 
@@ -75,7 +74,7 @@ def test_every_function_that_a_node_calls_is_known_to_it(signer: RemoteSigner, c
     from covey.chain.reverts import signature as signature_of
 
     seen = 0
-    for binding in (contracts.token, contracts.staking, contracts.registry, contracts.scoring, contracts.rewards):
+    for binding in (contracts.staking, contracts.registry, contracts.scoring, contracts.rewards):
         for item in binding.contract.abi:
             if item["type"] != "function" or item["stateMutability"] in ("view", "pure"):
                 continue
@@ -84,7 +83,7 @@ def test_every_function_that_a_node_calls_is_known_to_it(signer: RemoteSigner, c
             data = selector + encode(types, [_some(one) for one in item["inputs"]])
             assert signer.sign_transaction(fields_of(binding.address, data)).raw
             seen += 1
-    assert seen > 40
+    assert seen > 30
 
 
 def _some(component: dict[str, object]) -> object:
@@ -114,6 +113,15 @@ def test_its_rules_refuse_what_a_node_never_sends(
     signer.sign_transaction(fields_of(call.to, call.data))
     with pytest.raises(SigningFailed, match=r"clef at .* refused: "):
         signer.sign_transaction({**fields_of(call.to, call.data), **changed})
+
+
+def test_of_the_token_it_signs_approvals_of_the_contracts_only(signer: RemoteSigner, contracts: Contracts) -> None:
+    token, staking = contracts.token, contracts.staking
+    assert signer.sign_transaction(fields_of(token.address, token.approve(staking.address, 2**256 - 1).data)).raw
+    transfer = token.contract.encode_abi("transfer", [TO, 5])
+    for data in (token.approve(TO, 5).data, token.approve(token.address, 5).data, bytes.fromhex(transfer[2:])):
+        with pytest.raises(SigningFailed, match="denied"):
+            signer.sign_transaction(fields_of(token.address, data))
 
 
 def test_its_rules_refuse_other_keys_and_other_chains(clef: Clef, contracts: Contracts) -> None:

@@ -190,7 +190,7 @@ def test_a_signer_is_rotated_by_the_owner(
     fresh = load_keystore(here / "next.json", "a password").address
     assert contracts.staking.signer_of(owner.address) == told["signer"] == fresh != old
     assert (told["operator"], told["former"]) == (owner.address, old)
-    assert any('keystore = "next.json"' in line for line in told["next"])
+    assert any(f'keystore = "{here / "next.json"}"' in line for line in told["next"])
     code, listed, _ = covey(capsys, "keys", "list", "--keystore", "next.json", "--json")
     roles = {Path(one["where"]).name: one["roles"] for one in listed}
     assert code == 0
@@ -244,7 +244,7 @@ def test_rules_for_clef_name_this_networks_contracts(
 ) -> None:
     code, out, _ = covey(capsys, "keys", "clef-rules", "--max-gas-price", "25 gwei")
     assert code == 0
-    for record in deployment.contracts.values():
-        assert record.address.lower() in out
+    for name, record in deployment.contracts.items():
+        assert (record.address.lower() in out) == (name != "AccessManager")
     assert f'var SIGNER = "{contracts.staking.signer_of(owner.address).lower()}";' in out
     assert "var MOST_WEI_PER_GAS = 25000000000;" in out
