@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from covey.audit.record import raw
 from covey.cli.errors import CliError, InputError
 from covey.cli.outlook import left_text
 from covey.cli.output import console, moment, table, tokens

@@ -22,7 +22,6 @@ from covey.chain.contracts import Contracts
 from covey.chain.deployment import Deployment
 from covey.chain.errors import Fatal
 from covey.chain.follower import Finality, Follower
-from covey.chain.keys import keystore_address
 from covey.chain.rpc import Rpc
 from covey.chain.sender import Sender, SenderStatus
 from covey.chain.tx_store import SqliteTxStore, TxStatus
@@ -40,6 +39,7 @@ from covey.daemon.plan import NEVER
 from covey.daemon.scratch import copy_data, running
 from covey.daemon.secrets import SecretFile
 from covey.daemon.strategy import Strategy
+from covey.daemon.unlock import signer_address
 from covey.daemon.workers import Finished, Progress
 from covey.ipfs import BlockStore, Fetcher, GatewaySource, Source
 from covey.ipfs.keeper import Keeper
@@ -87,7 +87,7 @@ class _NoKey:
 class _Queue(Sender):
     """Takes requests as the real sender does, and leaves them where they are."""
 
-    def tick(self) -> SenderStatus:
+    def tick(self, *, launch: bool = True) -> SenderStatus:
         self.status = SenderStatus(self.status.address)
         return self.status
 
@@ -157,7 +157,7 @@ def outlook(config: NodeConfig, strategy: Strategy | None = None) -> Outlook:
 
 
 def _parts(config: NodeConfig, scratch: Path, strategy: Strategy, stack: ExitStack) -> tuple[Parts, _NoWorkers]:
-    signer = _NoKey(keystore_address(config.keystore))
+    signer = _NoKey(signer_address(config))
     deployment = Deployment.load(config.deployment)
     rpc = Rpc(list(config.rpc_urls), deployment.chain_id)
     deployment.verify(rpc)

@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from covey.chain.keys import Signer, load_keystore
+from covey.chain.keys import Signer, keystore_address, load_keystore
 from covey.daemon.config import ConfigError, NodeConfig
 
 PASSWORD_VARIABLE = "COVEY_PASSWORD"
@@ -85,3 +85,10 @@ def unlock(config: NodeConfig) -> Signer:
 
     assert config.remote_signer is not None
     return open_remote(config.remote_signer, config.signer_address)
+
+
+def signer_address(config: NodeConfig) -> str:
+    """Who the node signs as, without a password. Errors as `unlock`."""
+    if config.keystore is not None:
+        return keystore_address(config.keystore)
+    return config.signer_address or unlock(config).address
