@@ -9,8 +9,10 @@ order turns around from round to round.
 `cat_ratio` is against Kubo as it comes; `cat_read_ratio` is against Kubo with somebody who reads what it writes, as
 Covey's caller does; `cat_verified_ratio` is against Kubo hashing too (Datastore.HashOnRead). `cat_bound` is what
 `cat_ratio` would be if sha256 on all cores were all that reading costs: nothing that hashes by the library's sha256
-can be above it. `sha256_fraction` is the time to hash the file on one core over the time to add it. Nothing is deleted
-before the end: ext4 does not reuse an inode at once, and creating files would slow down.
+can be above it. On a busy machine times tell more about the neighbours than about the programs; the ratios that end
+in `_cpu_ratio` are of processor time, system calls included, with Kubo's command line. `sha256_fraction` is the time
+to hash the file on one core over the time to add it. Nothing is deleted before the end: ext4 does not reuse an inode
+at once, and creating files would slow down.
 
     python bench/ipfs.py [--rounds 3] [--mib 1024] [--adapters 10000]
 """
@@ -59,6 +61,12 @@ def write_adapters(folder: Path, count: int) -> None:
         (adapter / "adapter_model.safetensors").write_bytes(random.randbytes(ADAPTER_BYTES))
         (adapter / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 8}\n')
         (adapter / "manifest.json").write_text(json.dumps({"task": 1, "entry": number}) + "\n")
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and of its children that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def timed(action: Callable[[], object]) -> float:
@@ -126,6 +134,7 @@ class Round:
 
     def __init__(self, folder: Path, big: Path, adapters: Path, *, backwards: bool) -> None:
         self.seconds: dict[str, dict[str, float]] = {}
+        self.cpu: dict[str, dict[str, float]] = {}
         self._backwards = backwards
         folder.mkdir()
         store = BlockStore(folder / "covey")
@@ -172,10 +181,13 @@ class Round:
 
     def _measure(self, operation: str, ways: dict[str, Callable[[], object]], daemon: KuboSide) -> None:
         taken: dict[str, float] = {}
+        cpu: dict[str, float] = {}
         for way in sorted(ways, reverse=self._backwards):
             with daemon.node if way == "kubo rpc" else contextlib.nullcontext():
+                before = cpu_seconds()
                 taken[way] = timed(ways[way])
-        self.seconds[operation] = taken
+                cpu[way] = cpu_seconds() - before
+        self.seconds[operation], self.cpu[operation] = taken, cpu
 
     def ratio(self, operation: str, *ways: str) -> float:
         """The fastest of ``ways``, over Covey."""
@@ -209,6 +221,8 @@ def report(done: list[Round], hashing: list[tuple[float, float]], mib: int, coun
     print(f"{f'sha256 of {mib} MiB':22}" + f"{statistics.median(one for one, _ in hashing):70.2f}")
     best = ("kubo", "kubo rpc")
     ratios = {f"{operation}_ratio": [one.ratio(operation, *best) for one in done] for operation in done[0].seconds}
+    for operation in done[0].cpu:
+        ratios[f"{operation}_cpu_ratio"] = [one.cpu[operation]["kubo"] / one.cpu[operation]["covey"] for one in done]
     ratios["cat_read_ratio"] = [one.ratio("cat", "kubo read", "kubo rpc") for one in done]
     ratios["cat_verified_ratio"] = [one.ratio("cat", "kubo hashing") for one in done]
     ratios["cat_bound"] = [
