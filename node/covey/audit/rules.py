@@ -117,6 +117,8 @@ def rule(task: TaskRecord, network: Network) -> Ruling:
         raise AuditError(f"task {task.id} was not settled: nothing was revealed")
     params = task.params
     rows = revealed_rows(task, round_, network)
+    if not any(row.seats for row in rows):
+        raise AuditError(f"task {task.id} was settled on rows that have no seat by the rules")
     rules = Rules(int(params["h"]), int(params["tau"]), int(params["floorScore"]), int(params["power"]))
     settlement = settle(rows, rules, page_words(len(round_.committed)), round_.number)
     words = list(settlement.median_words)
