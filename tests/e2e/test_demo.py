@@ -117,6 +117,9 @@ def test_demo_pays_by_the_rules_and_its_network_answers(kept: tuple[DemoResult, 
     rewards = {entry["operator"]: int(entry["reward"]) for entry in why["entries"]}
     assert rewards == {entry.operator: int(entry.reward_wei) for entry in result.entries}
     assert [task["state"]["outcome"] for task in covey("task", "list", *where)] == ["paid"]
+    audit = covey("audit", "replay", *where)
+    assert (audit["tasks"], audit["differences"], audit["unclaimed"]) == (1, [], [])
+    assert audit["checked"] > 100
     gateway = json.loads((out / "nodes/harbour-heart/settings.json").read_text())["peers"][0]
     shown = covey("task", "show", "1", *where, "--data-dir", str(out / "reader"), "--peers", gateway)
     assert shown["spec"]["base"]["digest"] == result.base.digest
@@ -152,11 +155,12 @@ def test_delegator_enters_and_leaves_on_the_network(kept: tuple[DemoResult, Path
         f"delegate {'0x' + 'ab' * 20} 5CVY": "is not an operator",
         f"claim 7 --operator {operator}": "no task 7",
         "explain 7": "no task 7",
+        "audit replay 7": "no task 7",
         "task show 7": "no task 7",
     }
     for line, told in refusals.items():
         done = subprocess.run(
-            [*COMMAND, *line.split(), *where, *(key if "task" not in line and "explain" not in line else [])],
+            [*COMMAND, *line.split(), *where, *(key if line.split()[0] not in ("task", "explain", "audit") else [])],
             capture_output=True, text=True, env=environment(), timeout=60, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr

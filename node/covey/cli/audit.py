@@ -1,4 +1,4 @@
-"""covey audit: is what runs on the chain what the sources say?"""
+"""covey audit: is what runs on the chain what the sources say, and what it decided what the rules say?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import typer
 
 from covey.cli.settings import ACCESS, JsonOption, Settings, with_settings
 
-group = typer.Typer(name="audit", help="Check a deployment against its sources.", no_args_is_help=True)
+group = typer.Typer(
+    name="audit",
+    help="Check a deployment against its sources, and what it paid against the rules.",
+    no_args_is_help=True,
+)
 
 SourcesOption = Annotated[
     Path | None,
@@ -60,6 +64,49 @@ def bytecode(
     wrong = [checked for checked in found if checked.differences]
     if wrong:
         raise CliError(f"{len(wrong)} of {len(found)} contracts differ; {wrong[0].name}: {wrong[0].differences[0]}")
+
+
+TasksArgument = Annotated[
+    list[int] | None, typer.Argument(metavar="[TASK]...", help="task ids; none: all tasks", min=1)
+]
+
+
+@group.command()
+@with_settings(*ACCESS)
+def replay(tasks: TasksArgument = None, *, settings: Settings, json: JsonOption = False) -> None:
+    """Recompute every seat, median, gain and payout from the chain's events, and compare with what was decided."""
+    from covey.audit.record import AuditError, gather
+    from covey.audit.replay import replay as replayed
+    from covey.chain.errors import ChainError
+    from covey.cli.access import connect
+    from covey.cli.errors import CliError, InputError
+    from covey.cli.output import console, print_json
+
+    network = connect(settings)
+    try:
+        events = network.events()
+        known = gather(events)
+        if missing := sorted(set(tasks or ()) - set(known)):
+            raise InputError(f"there is no task {missing[0]}; tasks so far: {len(known)}")
+        found = replayed(events, network.names, tasks or None)
+    except AuditError as error:
+        raise InputError(str(error)) from None
+    except ChainError as error:
+        raise CliError(str(error)) from None
+    differences = [str(one) for one in found.differences]
+    count = len(tasks) if tasks else len(known)
+    if json:
+        facts = {"tasks": count, "checked": found.checked, "differences": differences}
+        print_json({"chain": network.deployment.chain_id, **facts, "unclaimed": found.unclaimed})
+    else:
+        out = console()
+        for line in differences:
+            out.print(f"[red]differs[/red] {line}")
+        for line in found.unclaimed:
+            out.print(f"not claimed yet: {line}")
+        out.print(f"{found.checked} figures of {count} tasks replayed, {len(differences)} differ from the rules.")
+    if differences:
+        raise CliError(f"the chain and the rules disagree: {differences[0]}")
 
 
 def add_to(app: typer.Typer) -> None:

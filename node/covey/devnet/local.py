@@ -74,7 +74,7 @@ class LocalNetwork:
         self.rpc = Rpc(self.anvil.url, CHAIN_ID)
         config = DeployConfig.devnet()
         if self._long_windows:
-            config = replace(config, staking=replace(config.staking, max_task_life=DAY, unbonding_period=2 * DAY))
+            config = replace(config, staking=replace(config.staking, max_task_life=2 * DAY, unbonding_period=4 * DAY))
         self.anvil.set_balance(self.deployer.address, 10 * GAS_MONEY)
         try:
             self.deployment: Deployment = deploy(self.rpc, self.deployer, config)

@@ -82,6 +82,8 @@ CASES: list[tuple[str, str]] = [
     # explain, devnet, demo
     ("explain", "Missing argument"),
     ("explain 1", "no deployment"),
+    ("audit replay", "no deployment"),
+    ("audit replay 0", "greater than or equal to 1"),
     ("devnet --port 99999", "--port: "),
     ("devnet --accounts 0", "--accounts: "),
     ("devnet --block-time soon", "--block-time: "),
