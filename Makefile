@@ -78,6 +78,10 @@ test-node: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run the unit tests of th
 test-e2e: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run the end-to-end tests
 	$(PY) -m pytest tests/e2e $(ARGS)
 
+.PHONY: test-geth
+test-geth: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(TOOLS)/geth.stamp ## Run whole tasks on a real geth, one of them by real nodes (ten minutes; not part of `test`)
+	COVEY_LONG=1 COVEY_REQUIRE_GETH=1 $(PY) -m pytest tests/node/chain/test_geth.py tests/e2e/test_geth_task.py $(ARGS)
+
 ##@ Check
 
 .PHONY: lint
