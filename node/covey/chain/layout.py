@@ -114,6 +114,12 @@ class Layout:
         self._reads: list[Read | _Tail] = []
         self._shape = tuple(self._add(component, formats, inside=False) for component in components)
         self._struct = struct.Struct(">" + "".join(formats))
+        self._flat = not any(isinstance(place, tuple) for _, place in self._shape)
+        names = [name for name, _ in self._shape]
+        self._columns = [
+            (name, None if isinstance(r, _Tail) else r) for name, r in zip(names, self._reads, strict=False)
+        ]
+        self._tails = [(name, r.read) for name, r in zip(names, self._reads, strict=False) if isinstance(r, _Tail)]
 
     def _add(self, component: dict[str, Any], formats: list[str], *, inside: bool) -> tuple[str, Any]:
         """(name, index of the value) or (name, shape of the struct)."""
@@ -136,7 +142,16 @@ class Layout:
         """See `Decoder.decode`."""
         if len(data) < self._struct.size:
             raise ValueError(f"{len(data)} bytes of event data, at least {self._struct.size} wanted")
-        return dict(self._build(self._shape, self._struct.unpack_from(data), data))
+        values = self._struct.unpack_from(data)
+        if not self._flat:
+            return dict(self._build(self._shape, values, data))
+        found = {
+            name: value if read is None else read(value)
+            for (name, read), value in zip(self._columns, values, strict=True)
+        }
+        for name, tail in self._tails:
+            found[name] = tail(data, found[name])
+        return found
 
     def _build(self, shape: Any, values: Sequence[Any], data: bytes) -> Iterator[tuple[str, Any]]:
         reads = self._reads
