@@ -9,6 +9,7 @@ import pytest
 from tests.node.chain.conftest import CHAIN_ID, Chain
 from tests.node.chain.sending import PATIENCE, TO, finish, new_sender, open_store, plain, status_of
 
+from covey.chain.contracts import Contracts
 from covey.chain.fees import GWEI, FeePolicy
 from covey.chain.follower import Finality
 from covey.chain.foreign import NOTICE_SECONDS, find_transaction
@@ -164,3 +165,34 @@ def test_what_a_former_key_signed_is_brought_to_its_end_without_it(chain: Chain)
     after.tick()
     assert status_of(after, "a") == TxStatus.DONE
     assert [chain.rpc.nonce(one.address) for one in (old, new)] == [1, 0]
+
+
+def test_what_the_contracts_no_longer_take_from_a_former_key_is_sent_by_the_new_one(
+    chain: Chain, contracts: Contracts
+) -> None:
+    """As after a change of signers: the old key's transaction was dropped, and would be refused now."""
+    old, new = chain.account(1), chain.account(2)
+    chain.hold()
+    store = open_store()
+    before = new_sender(chain.rpc, old, store)
+    before.submit("a", contracts.staking.register_operator(TO, old.address, 0))
+    before.tick()
+    chain.ask("anvil_dropAllTransactions")
+    rival = new_sender(chain.rpc, chain.account(3))
+    rival.submit("b", contracts.staking.register_operator(TO, chain.account(3).address, 0))
+    rival.tick()
+    chain.mine()
+    after = new_sender(chain.rpc, new, store)
+    after.tick()
+    request = after.request("a")
+    assert request is not None
+    assert request.status == TxStatus.FAILED
+    assert request.outcome.startswith(f"signed by the former signer {old.address}, for whom it would revert: ")
+    assert "StakingSignerTaken(" in request.outcome
+    after.submit("a", contracts.staking.register_operator(ELSEWHERE, new.address, 0), again=True)
+    after.tick()
+    chain.mine()
+    after.tick()
+    assert status_of(after, "a") == TxStatus.DONE
+    assert contracts.staking.pool_of(new.address).signer.lower() == ELSEWHERE
+    assert [chain.rpc.nonce(one.address) for one in (old, new)] == [0, 1]
