@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from covey.audit.sources import from_deployment, input_hash, part_of
 from covey.chain.deployment import Deployment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +26,16 @@ def test_it_deploys_and_writes_records(tmp_path: Path) -> None:
     deployment = Deployment.load(tmp_path / "31337")
     assert deployment.chain_id == 31337
     assert all(record.address in done.stdout for record in deployment.contracts.values())
+    kept = from_deployment(tmp_path / "31337")
+    assert all(input_hash(part_of(kept, record)) == record.input_hash for record in deployment.contracts.values())
+
+
+@pytest.mark.slow
+def test_a_public_network_needs_governors(tmp_path: Path) -> None:
+    done = run("--windows", "public", "--out", str(tmp_path))
+    assert done.returncode != 0
+    assert "name who governs: on a public network it is an address (--governance)" in done.stderr + done.stdout
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -82,6 +82,9 @@ CASES: list[tuple[str, str]] = [
     # explain, devnet, demo
     ("explain", "Missing argument"),
     ("explain 1", "no deployment"),
+    ("audit bytecode", "no deployment"),
+    ("audit bytecode --deployment .", "no chain"),
+    ("audit bytecode --deployment empty --rpc-urls http://127.0.0.1:1", "no deployment records"),
     ("audit replay", "no deployment"),
     ("audit replay 0", "greater than or equal to 1"),
     ("devnet --port 99999", "--port: "),
