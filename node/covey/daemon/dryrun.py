@@ -143,7 +143,9 @@ def outlook(config: NodeConfig, strategy: Strategy | None = None) -> Outlook:
         vitals, stop = Vitals(), threading.Event()
         head = _look(parts, Daemon(parts, vitals, stop))
         snapshot = vitals.snapshot
-        actions = [*_due(parts, snapshot.due, workers), *_decided(parts.context, before)]
+        decided = _decided(parts.context, before)
+        over = {action.duty for action in decided}
+        actions = [*_due(parts, [one for one in snapshot.due if one.key not in over], workers), *decided]
         me = parts.context.me
         return Outlook(
             operator=me.operator,
@@ -159,7 +161,9 @@ def outlook(config: NodeConfig, strategy: Strategy | None = None) -> Outlook:
 def _parts(config: NodeConfig, scratch: Path, strategy: Strategy, stack: ExitStack) -> tuple[Parts, _NoWorkers]:
     signer = _NoKey(signer_address(config))
     deployment = Deployment.load(config.deployment)
-    rpc = Rpc(list(config.rpc_urls), deployment.chain_id)
+    rpc = Rpc(list(config.rpc_urls), deployment.chain_id, config.rpc_timeout, quorum=config.rpc_quorum)
+    stack.callback(rpc.close)
+    rpc.check()
     deployment.verify(rpc)
     contracts = Contracts(rpc, deployment)
     me = identify(config, contracts, signer.address)
