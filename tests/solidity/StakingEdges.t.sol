@@ -581,6 +581,20 @@ contract StakingEdgesTest is StakingFixture {
         staking.payOwed(bob);
     }
 
+    /// @dev What comes out of the unbonding side is not the operator's own loss; the tenth is of both sides.
+    function testAReporterIsPaidByTheLossOfTheActiveSide() public {
+        uint256 shares = stake(operator, alice, 9000e18);
+        vm.prank(alice);
+        staking.undelegate(operator, shares, 0);
+        skip(1);
+        vm.startPrank(duty);
+        staking.earmark(operator, 1000e18, uint48(block.timestamp - 1));
+        assertEq(staking.slash(operator, 1000e18, 1000e18, bob, false), 1000e18);
+        vm.stopPrank();
+        // A tenth of the pool is active and all of that the operator's: it loses 100, of which half is paid.
+        assertApproxEqAbs(staking.owedTo(bob), 50e18, 1e12);
+    }
+
     function testCreditsAddUp() public {
         skip(1);
         vm.startPrank(duty);
