@@ -230,6 +230,15 @@ class SqliteTxStore:
         ).fetchone()
         return int(row[0])
 
+    def expect(self, sender: str, nonce: int) -> None:
+        """Transactions of ``sender`` below ``nonce`` are ours, though no request here is theirs."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO tx_key VALUES (?, ?)"
+                " ON CONFLICT (sender) DO UPDATE SET nonce = max(nonce, excluded.nonce)",
+                (sender, nonce),
+            )
+
     def add_foreign(self, use: ForeignUse) -> None:
         """See `TxStore.add_foreign`."""
         with self._transaction():

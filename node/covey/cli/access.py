@@ -13,12 +13,12 @@ from covey.chain.rpc import Rpc
 from covey.cli.errors import CliError, InputError
 from covey.cli.output import moment
 from covey.cli.settings import Settings
-from covey.cli.wallet import Wallet
+from covey.cli.wallet import NodeWallet, Wallet
 from covey.protocol.types import Outcome, Schedule, TaskParams, TaskState
 from covey.protocol.windows import Phase, phase
 
 if TYPE_CHECKING:
-    from covey.chain.keys import LocalSigner
+    from covey.chain.keys import LocalSigner, Signer
     from covey.chain.remote import RemoteSigner
 
 NO_ADDRESS = "0x" + "00" * 20
@@ -87,11 +87,17 @@ class Network(Chain):
                 self.rpc, open_key(settings.owner_keystore, settings.owner_password_file, "COVEY_OWNER_PASSWORD")
             )
         if settings.remote_signer is not None:
-            return Wallet(self.rpc, remote_signer(settings))
+            return self._signers(remote_signer(settings), settings)
         if settings.keystore is None:
             wanted = "--keystore (or --owner-keystore)" if who == "owner" else "--keystore or --remote-signer"
             raise InputError(f"no key to sign with: give {wanted}, its variable COVEY_KEYSTORE, or run `covey init`")
-        return Wallet(self.rpc, open_key(settings.keystore, settings.password_file, "COVEY_PASSWORD"))
+        return self._signers(open_key(settings.keystore, settings.password_file, "COVEY_PASSWORD"), settings)
+
+    def _signers(self, signer: Signer, settings: Settings) -> Wallet:
+        """The signer's wallet; beside the node's journal, if there is one, so that they share a queue."""
+        if settings.data_dir is not None and (settings.data_dir / "journal.sqlite").is_file():
+            return NodeWallet(self.rpc, signer, settings)
+        return Wallet(self.rpc, signer)
 
     @staticmethod
     def signer_address(settings: Settings) -> str:

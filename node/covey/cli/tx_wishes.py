@@ -93,7 +93,7 @@ def make_wish(settings: Settings, number: int, wish: TxWish, wait_s: float) -> W
             raise InputError(f"transaction {number} is queued: nothing was signed for it yet, so there is no offer")
         before = len(store.attempts(number))
         store.wish(number, wish)
-        lock = _lock(settings)
+        lock = node_lock(settings)
         if lock is None:
             by = _await_node(store, number, wait_s)
         else:
@@ -122,7 +122,7 @@ def _find(store: SqliteTxStore, number: int) -> TxRequest:
     return request
 
 
-def _lock(settings: Settings) -> int | None:
+def node_lock(settings: Settings) -> int | None:
     """The node's lock, so that it does not start meanwhile; None while it runs."""
     from covey.daemon.assemble import lock_data_dir
     from covey.daemon.config import ConfigError

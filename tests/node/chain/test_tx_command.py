@@ -14,11 +14,15 @@ import pytest
 from tests.node.chain.conftest import Chain
 from tests.node.chain.sending import TO, new_sender, open_store, plain, status_of
 
+from covey.chain.contracts import Contracts
 from covey.chain.deployment import Deployment
 from covey.chain.keys import LocalSigner, create_keystore
 from covey.chain.sender import Sender
 from covey.chain.tx_store import SqliteTxStore, TxStatus
+from covey.cli.access import connect
+from covey.cli.errors import CliError
 from covey.cli.main import main
+from covey.cli.settings import load_settings
 from covey.daemon.assemble import lock_data_dir
 
 pytestmark = pytest.mark.daemon
@@ -207,3 +211,35 @@ def test_what_cannot_be_done_is_said_in_one_line(operator: Operator) -> None:
     (operator.folder / "data" / "journal.sqlite").write_bytes(b"no database at all" * 100)
     code, _, error = operator.run("tx", "list")
     assert (code, "not a database" in error) == (1, True)
+
+
+def test_a_command_beside_a_running_node_goes_through_its_queue(operator: Operator) -> None:
+    operator.chain.ask("evm_setAutomine", True)
+    operator.sender()
+    settings = load_settings({}, str(operator.folder / "covey.toml"))
+    with running(operator):
+        receipt = connect(settings).wallet(settings, "signer").send(plain(3))
+    assert receipt.succeeded
+    code, (listed,), _ = operator.run("tx", "list", "--json")
+    assert (code, listed["transaction"], listed["what"]) == (0, receipt.tx_hash, "send 3 wei")
+    sender, _ = operator.sender()
+    assert sender.tick().foreign == ""
+
+
+def test_a_command_in_a_stopped_nodes_place_is_no_foreign_use_later(operator: Operator) -> None:
+    operator.chain.ask("evm_setAutomine", True)
+    sender, store = operator.sender()
+    assert sender.tick().foreign == ""
+    settings = load_settings({}, str(operator.folder / "covey.toml"))
+    assert connect(settings).wallet(settings, "signer").send(plain(3)).succeeded
+    later, _ = operator.sender()
+    assert later.tick().foreign == ""
+    assert store.last_foreign(operator.signer.address) is None
+
+
+def test_a_command_that_the_node_cannot_do_says_why(operator: Operator, contracts: Contracts) -> None:
+    operator.sender()
+    settings = load_settings({}, str(operator.folder / "covey.toml"))
+    call = contracts.staking.set_commission(100)
+    with running(operator), pytest.raises(CliError, match=r"set commission to 1%: StakingUnknownOperator"):
+        connect(settings).wallet(settings, "signer").send(call)
