@@ -21,6 +21,8 @@ class EndpointHealth:
     endpoint: Endpoint
     checked: bool = False
     """Whether its chain id was found right since its last fault."""
+    chain_id: int | None = None
+    """The chain that it said it serves when it was last asked."""
     faults: int = 0
     """In a row."""
     retry_at: float = 0.0
@@ -61,7 +63,8 @@ class EndpointReport:
     """Without what may be a key."""
     ok: bool
     """It answered when last asked, is on the right chain and not behind."""
-    chain_checked: bool
+    chain_id: int | None
+    """The chain that it serves; None before its first answer."""
     head: int | None
     head_age: float | None
     """Seconds since its head was seen to move."""
@@ -141,7 +144,7 @@ class Heads:
         return EndpointReport(
             url=printable(health.endpoint.url),
             ok=health.checked and health.faults == 0 and not self.behind(health),
-            chain_checked=health.checked,
+            chain_id=health.chain_id,
             head=health.head,
             head_age=None if health.head is None else now - health.head_at,
             blocks_behind=None if best is None or health.head is None else max(0, best - health.head),

@@ -177,6 +177,7 @@ class Pool:
             served = answers.quantity(health.endpoint.request("eth_chainId", [], timeout))
         except Unreachable as damaged:
             raise EndpointFault(f"eth_chainId: {damaged}") from None
+        health.chain_id = served
         if self._chain_id is None:
             self._chain_id = served
         elif served != self._chain_id:

@@ -12,6 +12,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 
 from covey import __version__
+from covey.chain.health import EndpointReport
 from covey.daemon.plan import NEVER
 
 
@@ -79,6 +80,8 @@ class Snapshot:
     store_quota_bytes: int | None = None
     data_bytes: int | None = None
     disk_quota_bytes: int | None = None
+    endpoints: tuple[EndpointReport, ...] = ()
+    """The RPC endpoints, best first."""
     problems: tuple[str, ...] = ("starting",)
 
     @property
@@ -100,6 +103,10 @@ class Metrics:
         self._head_block = gauge("head_block", "Newest block seen")
         self._head_time = gauge("head_timestamp_seconds", "Chain time of the newest block")
         self._settled = gauge("settled_block", "Newest block whose events were read")
+        self._endpoint_up = gauge("rpc_endpoint_up", "1 while an RPC endpoint answers and is not behind", "endpoint")
+        self._endpoint_latency = gauge("rpc_endpoint_latency_seconds", "Average time to its answer", "endpoint")
+        self._endpoint_behind = gauge("rpc_endpoint_blocks_behind", "Blocks its head is behind the others'", "endpoint")
+        self._endpoint_age = gauge("rpc_endpoint_head_age_seconds", "Time since its head last moved", "endpoint")
         self._tasks = gauge("tasks_running", "Tasks that have not ended")
         self._balance = gauge("signer_balance_wei", "Native coin of the signer")
         self._min_balance = gauge("signer_min_balance_wei", "Native coin of the signer below which health is red")
@@ -166,6 +173,14 @@ class Metrics:
                 self._deadline.labels(*_labels(duty.key)).set(duty.deadline)
         for job in snapshot.running:
             self._progress.labels(*_labels(job.key)).set(job.done / job.total if job.total else 0.0)
+        for place, endpoint in enumerate(snapshot.endpoints, 1):
+            name = f"{place} {endpoint.url}"  # two may differ in what is not shown
+            self._endpoint_up.labels(name).set(endpoint.ok)
+            self._endpoint_latency.labels(name).set(endpoint.latency)
+            if endpoint.blocks_behind is not None:
+                self._endpoint_behind.labels(name).set(endpoint.blocks_behind)
+            if endpoint.head_age is not None:
+                self._endpoint_age.labels(name).set(endpoint.head_age)
         for kind, amount in snapshot.earnings.items():
             self._earnings.labels(kind).set(amount)
         for status, count in snapshot.transactions.items():

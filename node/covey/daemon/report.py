@@ -90,6 +90,7 @@ class Reporter:
             store_quota_bytes=kept.quota_bytes,
             data_bytes=kept.data_bytes,
             disk_quota_bytes=int(ctx.config.disk_quota),
+            endpoints=tuple(ctx.contracts.rpc.report()),
             problems=tuple(problems),
         )
 

@@ -125,12 +125,12 @@ def test_health_is_told(serve: Serve) -> None:
     for health in rpc.health:
         rpc.probe(health)
     first, second, third = rpc.report()
-    assert (first.ok, first.head, first.blocks_behind) == (True, 50, 0)
+    assert (first.ok, first.chain_id, first.head, first.blocks_behind) == (True, 1, 50, 0)
     assert first.latency > 0
     assert first.head_age is not None
     assert (second.ok, second.head, second.blocks_behind) == (True, 47, 3)
     assert not third.ok
-    assert third.head is None
+    assert (third.chain_id, third.head) == (None, None)
     assert third.resting > 0
     assert "HTTP 502" in third.last_fault
 

@@ -10,6 +10,8 @@ import urllib.request
 
 import pytest
 
+from covey.chain.errors import Unreachable
+from covey.chain.rpc import Rpc
 from covey.daemon.background import Background, Pending
 from covey.daemon.health import DueDuty, HealthError, HealthServer, Lateness, Snapshot, Vitals
 from covey.daemon.logs import LineFormatter
@@ -89,6 +91,26 @@ def test_metrics_are_what_was_shown() -> None:
         "covey_events_total 5.0",
     ):
         assert line in lines
+
+
+@pytest.mark.daemon
+def test_rpc_endpoints_are_told_one_by_one() -> None:
+    rpc = Rpc(["http://127.0.0.1:9/KEY", "/run/nothing.ipc"], chain_id=1, timeout=2)
+    with pytest.raises(Unreachable):
+        rpc.check()
+    vitals = Vitals()
+    vitals.show(Snapshot(endpoints=tuple(rpc.report()), problems=()))
+    server = HealthServer("127.0.0.1:0", vitals)
+    try:
+        body = get(f"{server.url}/health")[1]
+        first, second = json.loads(body)["endpoints"]
+        assert (first["url"], first["ok"], first["failures"]) == ("http://127.0.0.1:9", False, 1)
+        assert "cannot connect" in second["last_fault"]
+        assert "KEY" not in body
+        metrics = get(f"{server.url}/metrics")[1]
+        assert 'covey_rpc_endpoint_up{endpoint="1 http://127.0.0.1:9"} 0.0' in metrics
+    finally:
+        server.close()
 
 
 @pytest.mark.daemon

@@ -52,7 +52,7 @@ class Node:
         config = NodeConfig.model_construct(stale_seconds=180, min_balance=10**16, disk_quota=1)
         sender = SimpleNamespace(status=self.status, request=self.store.get)
         executor = SimpleNamespace(progress=dict, queued=lambda: 0)
-        rpc = SimpleNamespace(balance=lambda _: self.balance)
+        rpc = SimpleNamespace(balance=lambda _: self.balance, report=list)
         self.context: Any = SimpleNamespace(
             journal=self.journal, sender=sender, executor=executor, config=config, me=me(), now=COMMIT_END - 90,
             contracts=SimpleNamespace(rpc=rpc),
