@@ -1,0 +1,359 @@
+"""Random whole tasks with faults, second committees and appeals: contracts, the node's projection and audit agree.
+
+Each task is driven to its end with everything claimed and freed. The projection's seats and open duties are compared
+with the contracts' on the way; at the end the audit recomputes every figure from the events alone and must find no
+difference.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import ape
+import pytest
+from covey_system import CVY, System
+from task_steps import EVIDENCE, LOCAL, STAKE, People, Task, salt_of, sealed
+
+from covey.audit.replay import Audit, replay
+from covey.audit.rules import Network
+from covey.chain.events import EventReader, followed
+from covey.daemon.config import Role
+from covey.daemon.duties.settle import arguments
+from covey.daemon.plan import Me
+from covey.daemon.plan_faults import owes, seats_in
+from covey.daemon.state import Committee, World
+from covey.daemon.state import Task as Projected
+from covey.protocol import merkle
+from covey.protocol.appeals import contest_bond, settle_contests
+from covey.protocol.commitments import score_commitment
+from covey.protocol.scores import LANES, pack, unpack
+from covey.protocol.settlement import RevealedRow
+from covey.protocol.types import AppealState, Outcome, RowStatus, TaskParams
+
+NAMES = {
+    "AppealCommittee": "committee",
+    "Appeals": "appeals",
+    "BeaconRandomness": "randomness",
+    "Rewards": "rewards",
+    "Scoring": "scoring",
+    "Staking": "staking",
+    "TaskBounds": "bounds",
+    "TaskRegistry": "registry",
+}
+
+
+class Mirror:
+    """What the node makes of the chain's events."""
+
+    def __init__(self, system: System, chain: Any, task: Task) -> None:
+        self.system, self.chain, self.task = system, chain, task
+        contracts = {name: str(getattr(system, field).address) for name, field in NAMES.items() if name in followed()}
+        self.reader = EventReader(contracts)
+        scoring, committee = str(system.scoring), str(system.committee)
+        self.me = Me("0x" + "00" * 19 + "01", scoring, (Role.VALIDATOR,), chain.chain_id, scoring)
+        self.me = replace(self.me, appeal_committee=committee)
+        self.names = Network(chain.chain_id, str(system.registry), scoring, committee)
+
+    def events(self) -> list[Any]:
+        wanted = {"fromBlock": "0x0", "toBlock": "latest", "address": self.reader.addresses}
+        return self.reader.read_all(self.chain.provider.make_request("eth_getLogs", [wanted]))
+
+    def projected(self) -> Projected:
+        world = World()
+        for event in self.events():
+            world.apply(event)
+        return world.tasks[self.task.id]
+
+    def compare_committee(self, number: int, validators: Sequence[Any]) -> Committee:
+        """Seats of everybody, and who owes something, by the projection and by the contract."""
+        scoring, task = self.system.scoring, self.projected()
+        c = next(c for c in task.committees if c.number == number)
+        for validator in validators:
+            drawn = scoring.seatsAt(self.task.id, number, validator)
+            assert seats_in(task, c, self.me, str(validator)) == drawn
+            ours = any(owes(task, one, self.me, str(validator)) for one in task.committees)
+            assert ours == scoring.owesFault(self.task.id, validator)
+        return c
+
+    def audit(self) -> Audit:
+        found = replay(self.events(), self.names, [self.task.id])
+        assert [str(one) for one in found.differences] == []
+        assert found.unclaimed == []
+        return found
+
+
+def small_params(rng: random.Random, params: TaskParams) -> TaskParams:
+    return replace(
+        params,
+        validator_bps=rng.randrange(500, 9_500),
+        target_seats=rng.choice([3, 9, 21]),
+        h=rng.choice([8, 50, 300]),
+        tau=rng.choice([100, 500, 4_095]),
+        power=rng.randrange(1, 4),
+        bounty=rng.randrange(10 * CVY, 1000 * CVY),
+    )
+
+
+def act(
+    rng: random.Random, task: Task, seated: list[Any], entries: int, weights: Sequence[int]
+) -> dict[Any, list[int]]:
+    """Everybody seated reveals, hides its row, abstains or is silent, by chance; the rows revealed, in order."""
+    choices = {validator: rng.choices(("reveal", "hide", "abstain", "silent"), weights)[0] for validator in seated}
+    centres = [rng.randrange(700, 30_000) for _ in range(entries)]
+    rows = {validator: [centre + rng.randrange(-900, 900) for centre in centres] for validator in seated}
+    rows = {validator: [max(0, score) for score in row] for validator, row in rows.items()}
+    for validator, choice in choices.items():
+        if choice in ("reveal", "hide"):
+            task.commit_scores(validator, rows[validator])
+        elif choice == "abstain":
+            task.abstain(validator)
+    task.warp(task.round().scoreCommitEnd)
+    order = [validator for validator in seated if choices[validator] == "reveal"]
+    rng.shuffle(order)
+    for validator in order:
+        task.reveal_scores(validator, rows[validator])
+    task.warp(task.round().scoreRevealEnd)
+    return {validator: rows[validator] for validator in order}
+
+
+def report(system: System, task: Task, c: Committee, validators: Sequence[Any], people: People, contract: Any) -> int:
+    """Report every fault of a round that the contract knows; how many there were."""
+    told = 0
+    for validator in validators:
+        row = contract.rowAt(task.id, c.number, validator)
+        if row.status == RowStatus.COMMITTED:
+            contract.reportUnrevealed(task.id, c.number, validator, sender=people.keeper)
+            told += 1
+        elif row.status == RowStatus.NONE and contract.seatsAt(task.id, c.number, validator):
+            contract.reportAbsent(task.id, c.number, validator, sender=people.keeper)
+            told += 1
+    return told
+
+
+def finish(
+    system: System, task: Task, mirror: Mirror, trainers: Sequence[Any], validators: Sequence[Any], keeper: Any
+) -> None:
+    """Claim and free everything, by a stranger."""
+    projected = mirror.projected()
+    if projected.outcome == Outcome.PAID:
+        committee = projected.committee
+        assert committee is not None
+        medians = committee.pages[0].medians
+        for lane, _ in enumerate(trainers):
+            median = unpack([medians[0]], LANES)[lane]
+            if system.rewards.entryReward(task.id, median):
+                system.rewards.claimEntry(task.id, lane, medians[0], merkle.proof(medians, 0), sender=keeper)
+        for validator in validators:
+            if system.rewards.scoringReward(task.id, validator):
+                system.rewards.claimScoring(task.id, validator, sender=keeper)
+    else:
+        for trainer in trainers:
+            system.rewards.claimFee(task.id, trainer, sender=keeper)
+    for validator in validators:
+        system.registry.releaseEarmark(task.id, validator, sender=keeper)
+        assert system.registry.heldOf(task.id, validator) == 0
+    assert system.rewards.escrowOf(task.id).remaining <= len(trainers) + len(validators)
+
+
+@pytest.mark.parametrize("case", range(6))
+def test_a_random_task_with_faults_and_a_second_committee(
+    system: System, chain: Any, people: People, case: int
+) -> None:
+    rng = random.Random(f"reseat {case}")
+    params = small_params(rng, LOCAL)
+    trainers, validators = people.operators[:2], people.operators[2:]
+    stakes = [rng.randrange(1000 * CVY, STAKE) for _ in validators]
+    task = Task(system, chain, people, params)
+    mirror = Mirror(system, chain, task)
+    task.fill(trainers, validators, stakes)
+    if rng.random() < 0.7:  # others add to the bounty
+        extra = min(rng.randrange(1, 50 * CVY), system.registry.bountyLimitOf(task.id) - params.bounty)
+        if extra > 0:
+            system.give(people.keeper, extra, system.rewards)
+            system.rewards.topUp(task.id, extra, sender=people.keeper)
+
+    for number, weights in ((0, (3, 3, 2, 3)), (1, (6, 1, 1, 1))):
+        task.draw_seed()
+        mirror.compare_committee(number, validators)
+        seated = [validator for validator in validators if system.scoring.seatsOf(task.id, validator)]
+        rows = act(rng, task, seated, len(trainers), weights)
+        c = mirror.compare_committee(number, validators)
+        if rng.random() < 0.6:
+            report(system, task, c, validators, people, system.scoring)
+            mirror.compare_committee(number, validators)
+        projected = mirror.projected()
+        state = projected.round()
+        assert state is not None
+        quorum = 2 * state.revealed_seats > max(state.committed_seats, params.target_seats)
+        if quorum:
+            task.settle(rows)
+            task.finalise()
+            break
+        system.scoring.failRound(task.id, sender=people.keeper)
+        if task.outcome() != Outcome.RUNNING:
+            break
+        assert (number, task.round().number) == (0, 1)
+        assert mirror.projected().schedule.expires_at == system.registry.scheduleOf(task.id).expiresAt
+
+    for c in mirror.projected().committees:
+        report(system, task, c, validators, people, system.scoring)
+        mirror.compare_committee(c.number, validators)
+    finish(system, task, mirror, trainers, validators, people.keeper)
+    found = mirror.audit()
+    if task.outcome() == Outcome.PAID:
+        rows_paid = found.rulings[task.id].rows
+        assert {row.operator: row.gain for row in rows_paid} == {
+            str(validator): system.scoring.gainOf(task.id, validator) for validator in rows
+        }
+
+
+@pytest.mark.parametrize("case", range(6))
+def test_a_random_sealed_task_with_an_appeal(system: System, chain: Any, people: People, case: int) -> None:
+    rng = random.Random(f"appeal {case}")
+    params = small_params(rng, sealed(system, chain.chain_id))
+    trainers, validators, fresh = people.operators[:2], people.operators[2:5], people.operators[5]
+    stakes = [rng.randrange(1000 * CVY, STAKE // 2) for _ in validators]
+    task = Task(system, chain, people, params)
+    mirror = Mirror(system, chain, task)
+    task.fill(trainers, validators, stakes)
+    task.draw_seed()
+    seated = [validator for validator in validators if system.scoring.seatsOf(task.id, validator)]
+    centres = [rng.randrange(5_000, 20_000) for _ in trainers]
+    rows = {validator: [centre + rng.randrange(-20, 20) for centre in centres] for validator in seated}
+    if rng.random() < 0.7:  # somebody with many seats lies, and may move the medians
+        liar = max(seated, key=lambda validator: system.scoring.seatsOf(task.id, validator))
+        rows[liar] = [centre + 6_000 for centre in centres]
+    task.score(rows)
+    task.settle(rows)
+
+    # Somebody contests the only word.
+    appellant = people.keeper
+    bond = system.appeals.bondOf(task.id)
+    assert bond == contest_bond(params.bounty, params.validator_bps, len(trainers))
+    system.give(appellant, bond, system.appeals)
+    committee = mirror.projected().committee
+    assert committee is not None
+    medians = committee.pages[0].medians
+    proof = merkle.proof(medians, 0)
+    system.appeals.contest(task.id, 0, medians[0], proof, sender=appellant)
+    ends = system.appeals.appealOf(task.id)
+    task.warp(ends.contestEnd)
+    own = rng.randrange(1000 * CVY, STAKE // 2)
+    system.committee.enrol(task.id, fresh, own, sender=people.signer(fresh))
+    task.warp(ends.enrolEnd)
+    backers = [*validators, fresh]
+    settled = _appeal_round(rng, system, chain, task, mirror, people, backers, centres)
+    before = system.token.balanceOf(system.appeals)
+    system.appeals.resolve(task.id, 0, proof, sender=people.keeper)
+    assert system.token.balanceOf(system.appeals) >= before
+
+    projected = mirror.projected()
+    assert projected.appeal is not None
+    assert (projected.appeal.state == AppealState.SETTLED, projected.appeal.is_open) == (settled, False)
+    owed = system.appeals.owedTo(appellant)
+    task.finalise()
+    if settled:
+        _slash_overturned(system, task, mirror, people)
+    appeal_round = mirror.projected().appeal
+    assert appeal_round is not None and appeal_round.committee is not None
+    report(system, task, appeal_round.committee, backers, people, system.committee)
+    for validator in seated:
+        if system.committee.paidSeatsOf(task.id, validator) and system.appeals.appealOf(task.id).pool:
+            system.appeals.claimAppeal(task.id, validator, sender=people.keeper)
+    if system.committee.paidSeatsOf(task.id, fresh):
+        system.appeals.claimAppeal(task.id, fresh, sender=people.keeper)
+    for validator in set(validators) - set(seated):
+        if system.committee.paidSeatsOf(task.id, validator):
+            system.appeals.claimAppeal(task.id, validator, sender=people.keeper)
+    if owed:
+        system.appeals.withdraw(appellant, sender=people.keeper)
+    task.warp(system.appeals.appealOf(task.id).reportEnd)
+    system.committee.release(task.id, fresh, sender=people.keeper)
+    finish(system, task, mirror, trainers, validators, people.keeper)
+    found = mirror.audit()
+    ruling = found.appeals[task.id]
+    assert ruling.pool == system.appeals.appealOf(task.id).pool
+    paid = {operator: amount for operator, amount in ruling.rewards.items() if amount}
+    assert all(system.appeals.claimed(task.id, operator) for operator in paid)
+    totals = system.scoring.totalsOf(task.id)
+    assert found.rulings[task.id].total_weights == totals.weights
+    assert system.staking.poolOf(fresh).earmarked == 0
+
+
+def _appeal_round(
+    rng: random.Random, system: System, chain: Any, task: Task, mirror: Mirror, people: People, backers: list[Any],
+    centres: list[int],
+) -> bool:  # fmt: skip
+    """Draw the committee and let it act; True when it found an answer, False when the appeal failed."""
+    contract = system.committee
+    contract.requestSeed(task.id, sender=people.keeper)
+    target = contract.roundOf(task.id).target
+    chain.mine(int(target) + 1 - chain.blocks.head.number)
+    contract.fixSeed(task.id, task.header(target), sender=people.keeper)
+    projected = mirror.projected()
+    appeal = projected.appeal
+    assert appeal is not None and appeal.committee is not None
+    drawn = {backer: contract.seatsOf(task.id, backer) for backer in backers}
+    assert drawn == {
+        backer: seats_in(projected, appeal.committee, mirror.me, str(backer), appeal) for backer in backers
+    }
+    seated = [backer for backer, seats in drawn.items() if seats]
+    choices = {backer: rng.choices(("reveal", "hide", "abstain", "silent"), (8, 1, 1, 1))[0] for backer in seated}
+    rows: dict[Any, list[int]] = {}
+    for backer, choice in choices.items():
+        words = pack([centre + rng.choice([0, 1, -1, rng.randrange(-3_000, 3_000)]) for centre in centres])
+        if choice in ("reveal", "hide"):
+            commitment = score_commitment(
+                chain.chain_id, str(contract), task.id, 0, str(backer), words, EVIDENCE, salt_of(backer)
+            )
+            contract.commitScores(task.id, backer, commitment, sender=people.signer(backer))
+            rows[backer] = words
+        elif choice == "abstain":
+            contract.abstain(task.id, backer, sender=people.signer(backer))
+    task.warp(contract.roundOf(task.id).scoreCommitEnd)
+    for backer, words in rows.items():
+        if choices[backer] == "reveal":
+            contract.revealScores(task.id, backer, words, EVIDENCE, salt_of(backer), sender=people.keeper)
+    task.warp(contract.roundOf(task.id).scoreRevealEnd)
+    projected = mirror.projected()
+    appeal = projected.appeal
+    assert appeal is not None and appeal.committee is not None
+    for backer in backers:
+        ours = owes(projected, appeal.committee, mirror.me, str(backer), appeal)
+        assert ours == contract.owesFault(task.id, backer)
+    revealed = appeal.committee.revealed
+    if not revealed or contract.isQuorumMissed(task.id):
+        system.appeals.failAppeal(task.id, sender=people.keeper)
+        return False
+    heads, found, words = arguments(revealed, LANES, appeal.words_a_page, 0)
+    contract.settleContests(task.id, 0, heads, found, words, sender=people.keeper)
+    mirrored = settle_contests(
+        [RevealedRow(row.operator, row.seats, unpack(row.words, LANES)) for row in revealed],
+        task.params.h, task.params.tau,
+    )  # fmt: skip
+    assert [contract.foundOf(task.id, 0)] == mirrored.found
+    assert system.appeals.appealOf(task.id).paidSeats == mirrored.paid_seats
+    assert [contract.paidSeatsOf(task.id, row.operator) for row in revealed] == mirrored.paid
+    return True
+
+
+def _slash_overturned(system: System, task: Task, mirror: Mirror, people: People) -> None:
+    """Report what the projection plans, which the contract must accept, and see that nothing else can be."""
+    from covey.daemon.plan_appeals import appeal_steps
+
+    projected = mirror.projected()
+    now = mirror.chain.blocks.head.timestamp
+    planned = [duty for duty in appeal_steps(projected, mirror.me, now) if duty.kind == "report-overturned"]
+    assert projected.committee is not None
+    for row in projected.committee.revealed:
+        held = system.registry.heldOf(task.id, row.operator)
+        if row.operator in {duty.account for duty in planned}:
+            receipt = system.appeals.reportOverturned(task.id, row.operator, 0, list(row.words), sender=people.keeper)
+            (slashed,) = receipt.decode_logs(system.appeals.RowOverturned)
+            assert slashed.taken == held - system.registry.heldOf(task.id, row.operator) > 0
+        else:
+            with ape.reverts(system.appeals.AppealsNoFault):
+                system.appeals.reportOverturned(task.id, row.operator, 0, list(row.words), sender=people.keeper)
