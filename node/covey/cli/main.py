@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from covey.cli import audit, demo, explain, keys, network, node, stake, tasks, tx
+from covey.cli import appeals, audit, demo, explain, keys, network, node, stake, tasks, tx
 from covey.cli.errors import CliError
 
 app = typer.Typer(
@@ -18,7 +18,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for module in (node, tasks, stake, keys, tx, explain, audit, network, demo):
+for module in (node, tasks, appeals, stake, keys, tx, explain, audit, network, demo):
     module.add_to(app)
 
 

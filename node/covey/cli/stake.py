@@ -94,7 +94,7 @@ def withdraw(
     settings: Settings,
     json: JsonOption = False,
 ) -> None:
-    """Take out finished unbondings and what the contracts owe you (bounties back, tips, fees). Uses the owner's key."""
+    """Take out finished unbondings and what you are owed (bounties back, tips, bonds, fees). Uses the owner's key."""
     from covey.cli.access import connect
     from covey.cli.errors import InputError
     from covey.cli.output import moment
@@ -116,6 +116,10 @@ def withdraw(
         calls = [staking.withdraw(one) for one, until in sorted(mine.items()) if until <= now]
         if rewards.owed_to(wallet.address):
             calls.append(rewards.withdraw(wallet.address))
+        if network.contracts.appeals.owed_to(wallet.address):
+            calls.append(network.contracts.appeals.withdraw(wallet.address))
+        if staking.owed_to(wallet.address):
+            calls.append(staking.pay_owed(wallet.address))
     if not calls:
         waiting = f"; the next of {len(mine)} is over at {moment(min(mine.values()))} UTC" if mine else ""
         raise InputError(f"nothing to withdraw for {wallet.address}{waiting}")
