@@ -28,6 +28,7 @@ class KeyWatch:
         self._store = store
         self._address = address
         self._now = 0
+        self._first = True
         self._looked = -IDLE_SECONDS
         self._waiting = ""
 
@@ -36,6 +37,9 @@ class KeyWatch:
         self._now = head.timestamp
         self._looked = time.monotonic()
         self._waiting = ""
+        if self._first:  # with a new journal, what waits may be our own: the old one is lost
+            self._first = False
+            self._store.expected_nonce(self._address, max(nonce, self._rpc.nonce(self._address, "pending")))
         expected = self._store.expected_nonce(self._address, nonce)
         if nonce > expected:
             self.used(self._address, nonce - 1, head)

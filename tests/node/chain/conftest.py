@@ -123,6 +123,7 @@ def chain(anvil: Chain, deployment: Deployment) -> Iterator[Chain]:
     yield Chain(anvil.url)
     anvil.ask("anvil_dropAllTransactions")
     anvil.ask("evm_revert", snapshot)
+    anvil.ask("anvil_setNextBlockBaseFeePerGas", hex(anvil.rpc.block().base_fee))  # a revert leaves a test's own
     anvil.ask("evm_setAutomine", True)
 
 

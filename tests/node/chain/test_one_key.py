@@ -132,6 +132,23 @@ def test_a_lost_database_is_no_foreign_use(chain: Chain) -> None:
     assert fresh.status.foreign == ""
 
 
+def test_what_waited_when_a_database_was_lost_is_waited_for_and_is_no_foreign_use(chain: Chain) -> None:
+    chain.hold()
+    signer = chain.account(1)
+    sender = new_sender(chain.rpc, signer)
+    sender.submit("a", plain(1))
+    sender.tick()
+    fresh = new_sender(chain.rpc, signer)
+    fresh.submit("b", plain(2))
+    assert "waits at nonce 0 of" in fresh.tick().foreign
+    chain.mine()
+    fresh.tick()
+    chain.mine()
+    assert fresh.tick().foreign == ""
+    assert status_of(fresh, "b") == TxStatus.DONE
+    assert [one.nonce for one in (fresh.request("b"),) if one is not None] == [1]
+
+
 def test_the_transaction_behind_a_nonce_is_found_by_bisection(chain: Chain) -> None:
     signer = chain.account(1)
     hashes = []
