@@ -2,6 +2,8 @@
 pragma solidity ^0.8.28;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
@@ -17,6 +19,7 @@ import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
 /// @dev One accumulator, the tokens allotted per unit of weight so far, serves all tasks: a task's share since it was last looked at is
 /// its weight times what the accumulator has grown by. The contract holds tokens only within `push`.
 contract Emissions is IEmissions, AccessManaged {
+    using SafeERC20 for IERC20;
     using SafeCast for uint256;
 
     /// @dev Amounts and weights are below the token's MAX_SUPPLY, hence 88 bits.
@@ -106,7 +109,7 @@ contract Emissions is IEmissions, AccessManaged {
         _limits.decay = uint64(ONE);
         _stream.updatedAt = uint40(block.timestamp);
         // Rewards takes what `push` has minted, in the same call, and nothing else is ever here.
-        CoveyToken(token_).approve(rewards_, type(uint256).max);
+        IERC20(token_).forceApprove(rewards_, type(uint256).max);
     }
 
     // ------------------------------------------------------------------ votes
@@ -349,8 +352,9 @@ contract Emissions is IEmissions, AccessManaged {
     ) private {
         // Open tasks are voted for with stake that exists, which fits. Stake that moved on may also stand behind tasks that are over and
         // that nobody dropped: should all that ever exceed 88 bits, more is refused until somebody does.
-        share.weight = (share.weight - counted + weight).toUint88();
-        stream.totalWeight = (stream.totalWeight - counted + weight).toUint88();
+        uint256 ofTask = share.weight - counted + weight;
+        uint256 ofAll = stream.totalWeight - counted + weight;
+        (share.weight, stream.totalWeight) = (ofTask.toUint88(), ofAll.toUint88());
         _shares[taskId] = share;
         _stream = stream;
         _votes[operator][taskId] = Vote({weight: uint88(weight), generation: share.generation});
