@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,9 @@ class IpcServer:
 
     def _serve(self, connection: socket.socket) -> None:
         link = Link(connection.sendall, lambda: connection.shutdown(socket.SHUT_RDWR))
-        while body := connection.recv(1 << 16):
-            self.behave(json.loads(body), link)
+        with suppress(OSError):  # the client has left
+            while body := connection.recv(1 << 16):
+                self.behave(json.loads(body), link)
 
     def stop(self) -> None:
         self.listener.close()
