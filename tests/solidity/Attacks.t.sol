@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {RLP} from "@openzeppelin/contracts/utils/RLP.sol";
+
+import {IAppeals} from "../../contracts/interfaces/IAppeals.sol";
+import {ICommittee} from "../../contracts/interfaces/ICommittee.sol";
+import {IRewards} from "../../contracts/interfaces/IRewards.sol";
+import {IStaking} from "../../contracts/interfaces/IStaking.sol";
+import {ITaskRegistry} from "../../contracts/interfaces/ITaskRegistry.sol";
+import {PackedScores} from "../../contracts/libraries/PackedScores.sol";
+import {CoveyScenario} from "./utils/CoveyScenario.sol";
+import {PlainScores} from "./utils/PlainScores.sol";
+import {Vm} from "./utils/Vm.sol";
+
+/// @notice Sends somebody's reveal with calldata of its own.
+contract Wrapper {
+    function send(address target, bytes32 digest, bytes32 salt, uint256 taskId, address operator) external {
+        uint256[] memory words = new uint256[](1);
+        for (uint256 i = 0; i < 3; ++i) {
+            words[0] |= (2000 + 3000 * i) << (240 - 16 * i);
+        }
+        ICommittee(target).revealScores(taskId, operator, words, digest, salt);
+    }
+}
+
+/// @notice The attacks that the design names, each tried and found not to pay.
+contract AttacksTest is CoveyScenario {
+    using PlainScores for uint256[];
+    using RLP for RLP.Encoder;
+
+    uint256[] private none;
+    uint256[] private truth;
+
+    function setUp() public override {
+        super.setUp();
+        truth = ladder(3);
+    }
+
+    function params18(bool isSealed) private view returns (ITaskRegistry.TaskParams memory params) {
+        params = isSealed ? sealedParams() : localParams();
+        params.targetSeats = 18;
+    }
+
+    function delegateTo(address operator, address who, uint256 amount) private {
+        require(token.transfer(who, amount));
+        vm.startPrank(who);
+        token.approve(address(staking), amount);
+        staking.delegate(operator, amount, 0);
+        vm.stopPrank();
+    }
+
+    /// @dev A settled task of all trainers and validators, with honest rows.
+    function settledTask(bool isSealed) private returns (uint256 taskId, uint256[] memory middle) {
+        taskId = seeded(params18(isSealed));
+        truth = ladder(trainers.length);
+        uint256[][] memory rows = around(truth, validators.length);
+        scoreAll(scoring, taskId, validators, rows);
+        settleAll(taskId, validators, rows);
+        middle = middleOf(taskId, validators, rows);
+    }
+
+    // ------------------------------------------------------------------ staking
+
+    /// @dev With 1% of its own the operator would gain from a tenth of the slash; it gets back half of what it loses itself.
+    function test_SelfSlashThroughAFriend() external {
+        joinAll(1, 3);
+        address operator = join("self-slasher", 100e18);
+        delegateTo(operator, makeAddr("delegator"), 9900e18);
+        uint256 taskId = post(params18(false));
+        commitEntry(taskId, trainers[0]);
+        vm.warp(registry.scheduleOf(taskId).entryCommitEnd);
+        enrol(taskId, operator, STAKE);
+        vm.warp(registry.scheduleOf(taskId).enrolEnd);
+        revealEntry(taskId, trainers[0]);
+        vm.warp(registry.scheduleOf(taskId).entryRevealEnd);
+        drawSeed(taskId, keccak256("seed"));
+        vm.warp(scoring.roundOf(taskId).scoreCommitEnd);
+        address friend = makeAddr("friend");
+        vm.prank(friend);
+        scoring.reportAbsent(taskId, 0, operator);
+        uint256 lost = 100e18 - staking.poolOf(operator).selfBond;
+        assertApproxEqAbs(lost, 1e18, 1e12);
+        assertGt(staking.owedTo(friend), 0);
+        assertLe(staking.owedTo(friend), lost / 2);
+    }
+
+    function test_JoiningJustBeforeAClaim() external {
+        joinAll(3, 6);
+        (uint256 taskId,) = settledTask(false);
+        finalise(taskId);
+        address late = makeAddr("latecomer");
+        delegateTo(validators[0], late, 1_000_000e18);
+        uint256 shares = staking.sharesOf(validators[0], late);
+        assertGt(rewards.claimScoring(taskId, validators[0]), 10e18);
+        // At once: nothing of the claim is in the price yet.
+        assertLe(staking.tokensFor(validators[0], shares), 1_000_000e18);
+        vm.prank(late);
+        uint256 entry = staking.undelegate(validators[0], shares, 0);
+        vm.warp(block.timestamp + 28 days);
+        vm.prank(late);
+        assertLe(staking.withdraw(entry), 1_000_000e18);
+    }
+
+    function test_OneStakeInTwoTasks() external {
+        joinAll(1, 2);
+        uint256 first = post(localParams());
+        uint256 second = post(localParams());
+        commitEntry(first, trainers[0]);
+        commitEntry(second, trainers[0]);
+        vm.warp(registry.scheduleOf(second).entryCommitEnd);
+        enrol(first, validators[0], STAKE - 1e18);
+        vm.expectRevert(abi.encodeWithSelector(IStaking.StakingStakeTooLow.selector, validators[0], 1e18, 1e18 + 1));
+        this.enrolOutside(second, validators[0], 1e18 + 1);
+        enrol(second, validators[0], 1e18);
+        // Nor does stake that came after the task was posted count for it.
+        delegateTo(validators[0], makeAddr("delegator"), STAKE);
+        skip(1 hours);
+        vm.expectPartialRevert(IStaking.StakingStakeTooLow.selector);
+        this.enrolOutside(uint256(first), validators[1], STAKE + 1);
+        uint256 third = post(localParams());
+        commitEntry(third, trainers[0]);
+        vm.warp(registry.scheduleOf(third).entryCommitEnd);
+        enrol(third, validators[0], STAKE);
+        // One that is leaving backs nothing new.
+        uint256 shares = staking.sharesOf(validators[1], validators[1]);
+        vm.prank(validators[1]);
+        staking.undelegate(validators[1], shares, 0);
+        vm.expectRevert(abi.encodeWithSelector(IStaking.StakingNotEligible.selector, validators[1]));
+        this.enrolOutside(third, validators[1], 1);
+    }
+
+    function enrolOutside(uint256 taskId, address operator, uint256 amount) external {
+        enrol(taskId, operator, amount);
+    }
+
+    function test_DustClaimsThatStretchADrip() external {
+        joinAll(0, 1);
+        staking.setDuty(address(this), true);
+        token.approve(address(staking), type(uint256).max);
+        staking.addReward(validators[0], 1000e18);
+        uint40 end = staking.poolOf(validators[0]).dripEnd;
+        for (uint256 i = 0; i < 100; ++i) {
+            vm.warp(block.timestamp + 1 hours);
+            staking.addReward(validators[0], 1e15);
+        }
+        // A hundred claims of a millionth, half of them late: a second or so, where restarting the drip would be four days.
+        assertLe(staking.poolOf(validators[0]).dripEnd, end + 100);
+        vm.warp(end + 100);
+        assertEq(staking.poolOf(validators[0]).undripped, 0);
+    }
+
+    // ------------------------------------------------------------------ the seed
+
+    function headerOf(uint256 number, bytes32 prevrandao, bytes memory extraData) private view returns (bytes memory) {
+        return RLP.encode(
+            RLP.encoder().push(bytes32(uint256(1))).push(bytes32(uint256(2))).push(address(3)).push(bytes32(uint256(4)))
+                .push(bytes32(uint256(5))).push(bytes32(uint256(6))).push(new bytes(256)).push(uint256(0)).push(number)
+                .push(uint256(60_000_000)).push(uint256(21_000)).push(block.timestamp).push(extraData).push(prevrandao)
+                .push(bytes("\x00\x00\x00\x00\x00\x00\x00\x00")).push(uint256(7))
+        );
+    }
+
+    /// forge-config: ci.fuzz.runs = 500
+    function testFuzz_GrindingTheSeed(bytes32 prevrandao, bytes32 extraData, uint256 age, uint256 delay) external {
+        joinAll(1, 3);
+        uint256 taskId = post(params18(false));
+        fill(taskId, trainers, validators);
+        scoring.requestSeed(taskId);
+        uint64 target = scoring.roundOf(taskId).target;
+        uint256[2] memory seats;
+        for (uint256 side = 0; side < 2; ++side) {
+            uint256 snapshot = vm.snapshotState();
+            // A builder's own bytes change the block's hash; the caller chooses when it proves the block.
+            bytes memory header = headerOf(target, prevrandao, side == 0 ? bytes("") : abi.encode(extraData));
+            vm.roll(target + (side == 0 ? 1 : bound(age, 1, 256)));
+            vm.setBlockhash(target, keccak256(header));
+            vm.warp(block.timestamp + (side == 0 ? 0 : bound(delay, 0, 1 days)));
+            vm.prank(side == 0 ? creator : keeper);
+            scoring.fixSeed(taskId, header);
+            assertEq(scoring.roundOf(taskId).seed, prevrandao);
+            for (uint256 j = 0; j < 3; ++j) {
+                seats[side] = (seats[side] << 16) | scoring.seatsOf(taskId, validators[j]);
+            }
+            vm.revertToState(snapshot);
+        }
+        assertEq(seats[0], seats[1]);
+    }
+
+    // ------------------------------------------------------------------ entries and claims
+
+    function test_ForgedLaneInAPayoutProof() external {
+        joinAll(20, 6);
+        (uint256 taskId, uint256[] memory middle) = settledTask(false);
+        finalise(taskId);
+        uint256[] memory words = middle.pack();
+        bytes32[6] memory first = words.proof(0);
+        bytes32[6] memory second = words.proof(1);
+        bytes memory bad = abi.encodeWithSelector(IRewards.RewardsBadProof.selector, taskId, 19);
+        vm.expectRevert(bad); // another word's median
+        rewards.claimEntry(taskId, 19, words[0], first);
+        vm.expectRevert(bad);
+        rewards.claimEntry(taskId, 19, words[0], second);
+        vm.expectRevert(bad); // its own word with a better lane
+        rewards.claimEntry(taskId, 19, words[1] | (0x7fff << 192), second);
+        // A lane that nobody has, and one that lies beyond the page.
+        vm.expectRevert(abi.encodeWithSelector(IRewards.RewardsUnknownLane.selector, taskId, 20));
+        rewards.claimEntry(taskId, 20, words[1], second);
+        vm.expectRevert(abi.encodeWithSelector(IRewards.RewardsUnknownLane.selector, taskId, 64 * 16 + 19));
+        rewards.claimEntry(taskId, 64 * 16 + 19, words[1], second);
+        rewards.claimEntry(taskId, 19, words[1], second);
+        vm.expectRevert(abi.encodeWithSelector(IRewards.RewardsAlreadyClaimed.selector, taskId, 19));
+        rewards.claimEntry(taskId, 19, words[1], second);
+    }
+
+    /// @dev Filling all slots costs 2.5 times the fee a slot, and validators get it.
+    function test_SlotFilling() external {
+        joinAll(8, 6);
+        ITaskRegistry.TaskParams memory params = params18(false);
+        params.maxEntries = 7;
+        uint256 taskId = post(params);
+        uint256 last = 0;
+        uint256 sum = 0;
+        for (uint256 i = 0; i < 7; ++i) {
+            uint256 fee = registry.entryFeeAt(taskId, uint32(i));
+            assertGt(fee, last);
+            commitEntry(taskId, trainers[i]);
+            (last, sum) = (fee, sum + fee);
+        }
+        assertEq(last, 4e18 + uint256(12e18) * 6 / 7);
+        assertEq(rewards.escrowOf(taskId).fees, sum);
+        bytes32 commitment = entryCommitment(taskId, trainers[7]);
+        vm.prank(signerOf(trainers[7]));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.RegistryFull.selector, taskId));
+        registry.commitEntry(taskId, trainers[7], commitment, type(uint256).max);
+        // None of them is revealed but the first: the fees of all stay.
+        vm.warp(registry.scheduleOf(taskId).entryCommitEnd);
+        for (uint256 j = 0; j < 6; ++j) {
+            enrol(taskId, validators[j], STAKE);
+        }
+        vm.warp(registry.scheduleOf(taskId).enrolEnd);
+        revealEntry(taskId, trainers[0]);
+        vm.warp(registry.scheduleOf(taskId).entryRevealEnd);
+        drawSeed(taskId, keccak256("seed"));
+        truth = ladder(1);
+        uint256[][] memory rows = around(truth, 6);
+        scoreAll(scoring, taskId, validators, rows);
+        settleAll(taskId, validators, rows);
+        finalise(taskId);
+        assertEq(rewards.escrowOf(taskId).validatorsPool, (300e18 + sum) / 4, "one entry has no neighbour: a quarter");
+        drain(taskId, middleOf(taskId, validators, rows), 10);
+    }
+
+    function test_ToppingUpATaskAndCancellingIt() external {
+        joinAll(1, 1);
+        uint256 before = token.balanceOf(creator);
+        ITaskRegistry.TaskParams memory params = localParams();
+        params.minStake = 2000e18;
+        uint256 taskId = post(params);
+        token.approve(address(rewards), type(uint256).max);
+        vm.expectRevert(abi.encodeWithSelector(IRewards.RewardsBountyTooLarge.selector, 2000e18 + 1, 2000e18));
+        rewards.topUp(taskId, 1000e18 + 1);
+        rewards.topUp(taskId, 1000e18);
+        vm.prank(creator);
+        registry.cancelTask(taskId);
+        vm.expectRevert(abi.encodeWithSelector(IRewards.RewardsAlreadyClosed.selector, taskId));
+        rewards.topUp(taskId, 1);
+        drain(taskId, none, 0);
+        assertEq(token.balanceOf(creator), before, "its own back, nothing of others'");
+        assertEq(token.balanceOf(treasury), 1000e18);
+    }
+
+    // ------------------------------------------------------------------ committees
+
+    /// @dev A creator whose own validators hold most seats and keep silent has seen the adapters; it costs half of the bounty, the bond
+    /// and a slash of each silent row.
+    function test_QuorumBreakingByTheCreator() external {
+        joinAll(3, 6);
+        uint256 before = token.balanceOf(creator);
+        uint256 taskId = seeded(params18(false));
+        for (uint256 round = 0; round < 2; ++round) {
+            if (outcomeOf(taskId) != 0) break;
+            if (round == 1) drawSeed(taskId, keccak256("second seed"));
+            for (uint256 j = 0; j < 6; ++j) {
+                // Four of six are the creator's.
+                if (scoring.seatsOf(taskId, validators[j]) != 0) commit(scoring, taskId, validators[j], truth);
+            }
+            vm.warp(scoring.roundOf(taskId).scoreCommitEnd);
+            for (uint256 j = 4; j < 6; ++j) {
+                if (round == 0) reveal(scoring, taskId, validators[j], truth);
+            }
+            vm.warp(scoring.roundOf(taskId).scoreRevealEnd);
+            scoring.failRound(taskId);
+            // The four have no seat in the second committee: to break it too, the creator needs others.
+            if (round == 0) {
+                for (uint256 j = 0; j < 4; ++j) {
+                    scoring.reportUnrevealed(taskId, 0, validators[j]);
+                    assertEq(poolValue(validators[j]), STAKE - 500e18);
+                }
+            }
+        }
+        assertEq(outcomeOf(taskId), uint256(ITaskRegistry.Outcome.Failed));
+        drain(taskId, none, 0);
+        assertEq(token.balanceOf(creator), before - 500e18 - 100e18);
+    }
+
+    function test_AbstainingForProfit() external {
+        joinAll(3, 6);
+        uint256 taskId = seeded(params18(false));
+        abstain(scoring, taskId, validators[0]);
+        bytes32 commitment = scoreCommitment(taskId, validators[0], truth.pack());
+        vm.prank(signerOf(validators[0]));
+        vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringAlreadyCommitted.selector, taskId, validators[0]));
+        scoring.commitScores(taskId, validators[0], commitment);
+        address[] memory who = new address[](5);
+        for (uint256 j = 0; j < 5; ++j) {
+            who[j] = validators[j + 1];
+        }
+        uint256[][] memory rows = around(truth, 5);
+        scoreAll(scoring, taskId, who, rows);
+        // Who has seen the others' rows cannot follow them.
+        vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringNotCommitted.selector, taskId, validators[0]));
+        this.revealOutside(taskId, validators[0], rows[0]);
+        settleAll(taskId, who, rows);
+        finalise(taskId);
+        assertEq(rewards.scoringReward(taskId, validators[0]), 0);
+        vm.expectRevert(abi.encodeWithSelector(IRewards.RewardsNothingToClaim.selector, taskId, validators[0]));
+        rewards.claimScoring(taskId, validators[0]);
+        assertGt(rewards.scoringReward(taskId, validators[1]), 0);
+    }
+
+    function revealOutside(uint256 taskId, address operator, uint256[] calldata row) external {
+        reveal(scoring, taskId, operator, row);
+    }
+
+    /// @dev A cabal that dislikes the committee it sees strikes to get another: it is slashed, and not in the next one.
+    function test_StrikesAfterAKnownSeed() external {
+        joinAll(3, 6);
+        uint256 taskId = seeded(params18(false));
+        for (uint256 j = 3; j < 6; ++j) {
+            commit(scoring, taskId, validators[j], truth);
+        }
+        vm.warp(scoring.roundOf(taskId).scoreCommitEnd);
+        for (uint256 j = 3; j < 6; ++j) {
+            reveal(scoring, taskId, validators[j], truth);
+        }
+        for (uint256 j = 0; j < 3; ++j) {
+            vm.prank(reporter);
+            scoring.reportAbsent(taskId, 0, validators[j]);
+            assertEq(poolValue(validators[j]), STAKE - 100e18);
+        }
+        vm.warp(scoring.roundOf(taskId).scoreRevealEnd);
+        scoring.failRound(taskId); // nine of eighteen seats are no quorum
+        drawSeed(taskId, keccak256("second seed"));
+        for (uint256 j = 0; j < 3; ++j) {
+            assertEq(scoring.seatsOf(taskId, validators[j]), 0);
+            assertEq(scoring.seatsOf(taskId, validators[j + 3]), 6);
+        }
+    }
+
+    function test_WordsHiddenInAWrappersCall() external {
+        joinAll(3, 6);
+        uint256 taskId = seeded(params18(false));
+        commit(scoring, taskId, validators[0], truth);
+        vm.warp(scoring.roundOf(taskId).scoreCommitEnd);
+        Wrapper wrapper = new Wrapper();
+        vm.recordLogs();
+        wrapper.send(address(scoring), keccak256("evidence"), saltOf(validators[0]), taskId, validators[0]);
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        assertEq(logs.length, 1);
+        assertEq(logs[0].topics[0], ICommittee.ScoresRevealed.selector);
+        (,,,, uint256[] memory words) = abi.decode(logs[0].data, (uint8, uint16, uint32, bytes32, uint256[]));
+        assertEq(words, truth.pack());
+    }
+
+    /// @dev However many rows, a page with its heads and medians fits 128 KiB; no more rows are let in than give a page of one word.
+    function test_MoreRowsThanFitATransaction() external {
+        for (uint256 rows = 1; rows <= PackedScores.MAX_ROWS; ++rows) {
+            uint256 width = PackedScores.pageWords(rows);
+            assertGe(width, 1);
+            // 8 KiB are left for the rest of the transaction.
+            assertLe(32 * (rows + width + rows * width), 131_072 - 8192);
+        }
+        assertEq((PackedScores.CALL_WORDS - PackedScores.MAX_ROWS - 1) / (PackedScores.MAX_ROWS + 2), 0);
+        joinAll(1, 2);
+        uint256 taskId = seeded(params18(false));
+        // Rounds are the first mapping of Scoring; committedRows lies above 120 bits of a round's first slot.
+        bytes32 slot = keccak256(abi.encode(taskId, uint256(0)));
+        vm.store(address(scoring), slot, bytes32(uint256(vm.load(address(scoring), slot)) | (1919 << 120)));
+        bytes32 commitment = scoreCommitment(taskId, validators[0], none);
+        vm.prank(signerOf(validators[0]));
+        vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringFull.selector, taskId));
+        scoring.commitScores(taskId, validators[0], commitment);
+        // Who was turned away is not absent.
+        vm.warp(scoring.roundOf(taskId).scoreCommitEnd);
+        vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringFull.selector, taskId));
+        scoring.reportAbsent(taskId, 0, validators[0]);
+        assertFalse(scoring.owesFault(taskId, validators[0]));
+    }
+
+    // ------------------------------------------------------------------ appeals and faults
+
+    /// @dev A right word contested: the bond pays the round, and the task waits its deadline at most.
+    function test_ContestingToGrief() external {
+        joinAll(3, 6);
+        (uint256 taskId, uint256[] memory middle) = settledTask(true);
+        contest(taskId, 0, middle);
+        vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsContested.selector, taskId, 0));
+        this.contestOutside(taskId, 0, middle);
+        IAppeals.Appeal memory appeal = appeals.appealOf(taskId);
+        assertEq(appeal.bond, 150e18, "half of what the bounty gives validators for this word");
+        vm.warp(appeal.contestEnd);
+        vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsClosed.selector, taskId));
+        this.contestOutside(taskId, 0, middle);
+        vm.warp(appeal.enrolEnd);
+        seed(committee, taskId, keccak256("appeal seed"));
+        uint256[][] memory rows = new uint256[][](6);
+        for (uint256 j = 0; j < 6; ++j) {
+            rows[j] = new uint256[](16);
+            for (uint256 i = 0; i < 3; ++i) {
+                rows[j][i] = middle[i];
+            }
+        }
+        scoreAll(committee, taskId, validators, rows);
+        settleContests(taskId, validators, rows);
+        appeals.resolve(taskId, 0, middle.pack().proof(0));
+        assertEq(appeals.owedTo(appellant), 0);
+        finalise(taskId);
+        drain(taskId, middle, 20);
+        assertEq(token.balanceOf(appellant), 10_000e18 - 150e18);
+    }
+
+    function contestOutside(uint256 taskId, uint256 word, uint256[] calldata middle) external {
+        contest(taskId, word, middle);
+    }
+
+    /// @dev Lanes past the last entry would add weight that nobody claims.
+    function test_AMedianSmuggledPastTheLastEntry() external {
+        joinAll(3, 6);
+        (uint256 taskId, uint256[] memory middle) = settledTask(true);
+        contest(taskId, 0, middle);
+        vm.warp(appeals.appealOf(taskId).enrolEnd);
+        seed(committee, taskId, keccak256("appeal seed"));
+        uint256[] memory row = new uint256[](16);
+        for (uint256 lane = 0; lane < 16; ++lane) {
+            uint256 snapshot = vm.snapshotState();
+            row[lane] = 20_000;
+            commit(committee, taskId, validators[0], row);
+            vm.warp(committee.roundOf(taskId).scoreCommitEnd);
+            if (lane >= 3) vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringBadWord.selector, 0));
+            committee.revealScores(taskId, validators[0], row.pack(), keccak256("evidence"), saltOf(validators[0]));
+            row[lane] = 0;
+            vm.revertToState(snapshot);
+        }
+    }
+
+    function test_ReportingTheSameRowTwice() external {
+        joinAll(3, 6);
+        uint256 taskId = seeded(params18(false));
+        vm.warp(scoring.roundOf(taskId).scoreCommitEnd);
+        vm.prank(reporter);
+        scoring.reportAbsent(taskId, 0, validators[0]);
+        address second = makeAddr("second reporter");
+        vm.prank(second);
+        vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringNoFault.selector, taskId, validators[0]));
+        scoring.reportAbsent(taskId, 0, validators[0]);
+        assertEq(staking.owedTo(second), 0);
+        assertEq(poolValue(validators[0]), STAKE - 100e18);
+    }
+
+    function test_ReleasingBeforeAReport() external {
+        joinAll(3, 6);
+        uint256 taskId = seeded(params18(false));
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.RegistryNotEnded.selector, taskId));
+        registry.releaseEarmark(taskId, validators[0]);
+        vm.warp(registry.scheduleOf(taskId).expiresAt);
+        registry.expire(taskId);
+        vm.prank(validators[0]);
+        vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.RegistryFaultOpen.selector, taskId, validators[0]));
+        registry.releaseEarmark(taskId, validators[0]);
+        scoring.reportAbsent(taskId, 0, validators[0]);
+        vm.prank(validators[0]);
+        registry.releaseEarmark(taskId, validators[0]);
+        assertEq(poolValue(validators[0]), STAKE - 100e18);
+    }
+}
