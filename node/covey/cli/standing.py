@@ -176,6 +176,7 @@ def _show_operator(out: Any, s: dict[str, Any]) -> None:
     e = s["earnings"]
     out.print(
         f"earned    {tokens(s['net'])} CVY: entries {tokens(e['entries'])}, scoring {tokens(e['scoring'])}, "
+        f"appeals {tokens(e['appeals'])}, "
         f"tips {tokens(e['tips'])}, fees −{tokens(e['fees'] - e['fees_back'])}, slashed −{tokens(e['slashed'])}"
     )
     dripping = (

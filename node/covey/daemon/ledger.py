@@ -6,14 +6,15 @@ from collections.abc import Iterable
 
 from covey.daemon.state import EventLike
 
-ENTRIES, SCORING, TIPS, FEES, FEES_BACK, SLASHED = "entries", "scoring", "tips", "fees", "fees_back", "slashed"
-KINDS = (ENTRIES, SCORING, TIPS, FEES, FEES_BACK, SLASHED)
+ENTRIES, SCORING, APPEALS, TIPS = "entries", "scoring", "appeals", "tips"
+FEES, FEES_BACK, SLASHED = "fees", "fees_back", "slashed"
+KINDS = (ENTRIES, SCORING, APPEALS, TIPS, FEES, FEES_BACK, SLASHED)
 
 
 class Ledger:
     """Sums by kind for one operator. `accounts` are those that tips count for: the operator's and its signer's.
 
-    Rewards (`entries`, `scoring`) are what the task paid into the operator's pool, delegators' share included.
+    Rewards (`entries`, `scoring`, `appeals`) are what a task paid into the operator's pool, delegators' share included.
     """
 
     def __init__(self, operator: str, accounts: Iterable[str] = ()) -> None:
@@ -25,7 +26,7 @@ class Ledger:
     def net(self) -> int:
         """All that came less all that went."""
         s = self.sums
-        return s[ENTRIES] + s[SCORING] + s[TIPS] + s[FEES_BACK] - s[FEES] - s[SLASHED]
+        return s[ENTRIES] + s[SCORING] + s[APPEALS] + s[TIPS] + s[FEES_BACK] - s[FEES] - s[SLASHED]
 
     def clear(self) -> None:
         """Begin again: the events are told from the start."""
@@ -51,6 +52,8 @@ def own(event: EventLike, operator: str, accounts: Iterable[str] = ()) -> tuple[
             return ENTRIES, int(a["amount"])
         case "Rewards", "ScoringRewardClaimed":
             return SCORING, int(a["amount"])
+        case "Appeals", "AppealRewardClaimed":
+            return APPEALS, int(a["amount"])
         case "Rewards", "FeePaid":
             return FEES, int(a["amount"])
         case "Rewards", "FeeRefunded":

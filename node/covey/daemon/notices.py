@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from covey.chain.events import Event
 from covey.chain.units import cvy
 from covey.daemon.journal import Journal
-from covey.daemon.ledger import ENTRIES, SCORING, SLASHED, own
+from covey.daemon.ledger import APPEALS, ENTRIES, SCORING, SLASHED, own
 from covey.daemon.metrics import Snapshot, plain
 
 _CURSOR = "told up to block"
@@ -93,7 +93,7 @@ class Notices:
             name = f"{self._chain_id}/{event.block_hash}/{event.log_index}"
             if kind == SLASHED:
                 self._tell("slashed", f"slashed: {cvy(amount)}", id=name, **where)
-            elif kind in (ENTRIES, SCORING):
+            elif kind in (ENTRIES, SCORING, APPEALS):
                 task = event.args["taskId"]
                 self._tell("paid", f"task {task} paid {cvy(amount)} for {kind}", id=name, task=task, **where)
 

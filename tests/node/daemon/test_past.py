@@ -13,7 +13,7 @@ from covey.chain.follower import Checkpoint
 from covey.daemon import chainlog
 from covey.daemon.chainlog import ChainLog
 from covey.daemon.journal import Journal
-from covey.daemon.ledger import KINDS, Ledger
+from covey.daemon.ledger import APPEALS, KINDS, Ledger, own
 from covey.daemon.past import LOOK_BACK, has_part, prune
 from covey.daemon.plan import plan
 from covey.daemon.state import World
@@ -150,3 +150,9 @@ def test_the_ledger_sums_what_concerns_the_operator_once_also_after_a_rewind() -
     assert ledger.sums == dict.fromkeys(KINDS, 0) | {"entries": 700, "scoring": 30}
     log.commit(rest, Checkpoint(50, "0x"))
     assert ledger.sums == wanted
+
+
+def test_pay_for_settling_an_appeal_counts() -> None:
+    args = {"taskId": 1, "operator": ME, "seats": 3, "amount": 11}
+    assert own(Told("Appeals", "AppealRewardClaimed", args), ME) == (APPEALS, 11)
+    assert own(Told("Appeals", "AppealRewardClaimed", {**args, "operator": OTHER}), ME) is None

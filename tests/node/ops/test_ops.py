@@ -25,6 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.prometheus import find
 
 from covey import ops
+from covey.chain.health import EndpointReport
 from covey.chain.tx_store import TxStatus
 from covey.daemon.config import NodeConfig
 from covey.daemon.ledger import KINDS
@@ -52,6 +53,7 @@ FULL = Snapshot(
     stored_bytes=1,
     store_quota_bytes=2,
     data_bytes=3,
+    endpoints=(EndpointReport("http://x", True, 1, 9, 0.5, 0, 0.01, 7, 0, 0, 0.0, ""),),
     problems=(),
 )
 
