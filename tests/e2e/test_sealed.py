@@ -1,0 +1,164 @@
+"""A sealed task whose median is contested: daemons score none of it, and take every step in it that anyone may.
+
+Entrant and validators act through the contracts here; the one with most of the stake lies. Two daemons with no part in
+the task ask for seeds, fix and settle, resolve the contest and report the liar; a command contests the median.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.e2e.nodes import CVY, SOURCE, Network, network, tiny_params, tiny_spec
+
+from covey.audit.replay import replay
+from covey.chain.contracts import Call, Committee
+from covey.chain.keys import LocalSigner
+from covey.daemon.state import Task
+from covey.devnet.local import Account
+from covey.protocol.commitments import entry_commitment, score_commitment, sealed_commitment
+from covey.protocol.scores import pack
+from covey.protocol.types import AppealState, Evaluation, Outcome, RowStatus, Windows
+
+pytestmark = [pytest.mark.daemon, pytest.mark.slow]
+
+SALT, DIGEST = b"\1" * 32, b"\2" * 32
+TRUTH, LIE = [9_000], [15_000]
+WINDOWS = Windows(600, 300, 300, 300, 600, 300, 900, 600)
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    with network(tmp_path_factory.mktemp("net")) as running:
+        yield running
+
+
+class Hand:
+    """An operator that acts without a daemon."""
+
+    def __init__(self, net: Network, name: str, stake: int) -> None:
+        self.net, self.contracts = net, net.local.chain.contracts
+        self.owner: Account = net.local.account(f"{name}-owner")
+        self.signer: Account = net.local.account(name)
+        net.local.fund({self.owner.address: stake, self.signer.address: 200 * CVY})
+        net.local.register(self.owner, self.signer, stake)
+        self.operator = self.owner.address
+
+    def send(self, *calls: Call) -> None:
+        self.net.local.send(self.signer.signer, list(calls))
+
+    def commit(self, committee: Committee, task: int, scores: list[int]) -> None:
+        """Commit a row, if the seed gave a seat."""
+        if committee.seats_of(task, self.operator):
+            chain = self.net.local.rpc.chain_id
+            args = (chain, committee.address, task, 0, self.operator, pack(scores), DIGEST, SALT)
+            self.send(committee.commit_scores(task, self.operator, score_commitment(*args)))
+
+    def reveal(self, committee: Committee, task: int, scores: list[int]) -> None:
+        if committee.row_of(task, self.operator).status == RowStatus.COMMITTED:
+            self.send(committee.reveal_scores(task, self.operator, pack(scores), DIGEST, SALT))
+
+
+def post(net: Network) -> tuple[int, LocalSigner]:
+    """The task's id and its creator."""
+    local, contracts = net.local, net.local.chain.contracts
+    spec = tiny_spec()
+    spec = spec.model_copy(update={"evaluation": spec.evaluation.model_copy(update={"source": "sealed"})})
+    cid = net.store.add_directory({"spec.json": spec.canonical_bytes()})
+    creator = local.account("creator")
+    sealed = sealed_commitment(local.rpc.chain_id, contracts.registry.address, creator.address, DIGEST, SALT)
+    params = replace(
+        tiny_params(spec, cid.word), windows=WINDOWS, evaluation=Evaluation.SEALED, sealed_commitment=sealed
+    )
+    local.fund({creator.address: params.bounty + params.bond})
+    approve = contracts.token.approve(contracts.rewards.address, params.bounty + params.bond)
+    local.send(creator.signer, [approve, contracts.registry.create_task(params)])
+    return contracts.registry.task_count(), creator.signer
+
+
+def command(net: Network, *arguments: str, key: Path | None = None) -> dict[str, object]:
+    """`covey … --json` on this network."""
+    where = ["--rpc-urls", net.local.anvil.url, "--deployment", str(net.local.deployment_folder), "--json"]
+    wallet = ["--keystore", str(key), "--password-file", str(net.local.password_file)] if key is not None else []
+    run = "from covey.cli.main import run; run()"
+    done = subprocess.run(
+        [sys.executable, "-c", run, *arguments, *where, *wallet], capture_output=True, text=True, timeout=240,
+        env={"PYTHONPATH": str(SOURCE), "PATH": "/usr/bin:/bin", "HOME": str(net.local.out)}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def test_daemons_carry_a_sealed_task_and_its_appeal_to_the_end(net: Network) -> None:
+    local, contracts = net.local, net.local.chain.contracts
+    entrant, liar = Hand(net, "entrant", 200 * CVY), Hand(net, "liar", 3_000 * CVY)
+    honest = [Hand(net, "first", 1_000 * CVY), Hand(net, "second", 1_000 * CVY)]
+    daemons = [net.add("trainer"), net.add("validator")]
+    net.start()
+    task_id, creator = post(net)
+    schedule = net.task(task_id).schedule
+    registry = contracts.registry
+    fee = contracts.token.approve(contracts.rewards.address, 100 * CVY)
+    named = (local.rpc.chain_id, registry.address, task_id, entrant.operator, DIGEST, SALT)
+    entrant.send(fee, registry.commit_entry(task_id, entrant.operator, entry_commitment(*named), 100 * CVY))
+    net.jump(schedule.entry_commit_end)
+    liar.send(registry.enrol(task_id, liar.operator, 3_000 * CVY))
+    for one in honest:
+        one.send(registry.enrol(task_id, one.operator, 500 * CVY))
+    net.wait("a refusal", lambda: "sealed evaluation is not supported yet" in daemons[1].log.read_text("utf-8"))
+    net.jump(schedule.enrol_end)
+    entrant.send(registry.reveal_entry(task_id, entrant.operator, DIGEST, SALT))
+    net.jump(schedule.entry_reveal_end)
+    local.send(creator, [registry.open_sealed(task_id, DIGEST, SALT)])
+
+    rows = {liar: LIE, honest[0]: TRUTH, honest[1]: TRUTH}
+    net.wait("the seed", lambda: (c := net.task(task_id).committee) is not None and c.seeded)
+    for one, scores in rows.items():
+        one.commit(contracts.scoring, task_id, scores)
+    net.jump(contracts.scoring.round_of(task_id).score_commit_end)
+    for one, scores in rows.items():
+        one.reveal(contracts.scoring, task_id, scores)
+    net.wait("settlement", lambda: contracts.scoring.is_settled(task_id))
+    assert _medians(net.task(task_id)) == tuple(pack(LIE)), "the majority lied"
+
+    told = command(net, "appeal", "contest", str(task_id), "0", key=entrant.signer.keystore)
+    assert (told["word"], told["bond"]) == (0, str(contracts.appeals.bond_of(task_id)))
+    appeal = contracts.appeals.appeal_of(task_id)
+    net.jump(appeal.enrol_end)
+    committee = contracts.appeal_committee
+    net.wait("the appeal's seed", lambda: committee.round_of(task_id).seeded)
+    for one in rows:
+        one.commit(committee, task_id, TRUTH)
+    net.jump(committee.round_of(task_id).score_commit_end)
+    for one in rows:
+        one.reveal(committee, task_id, TRUTH)
+    net.wait("the appeal's answer", lambda: contracts.appeals.appeal_of(task_id).state == AppealState.SETTLED)
+    net.wait("the contest resolved", lambda: not contracts.appeals.is_open(task_id))
+    net.wait("the liar reported", lambda: contracts.appeals.overturned(task_id, liar.operator))
+    net.wait("the end", lambda: net.task(task_id).outcome == Outcome.PAID)
+
+    task = net.task(task_id)
+    assert _medians(task) == tuple(pack(TRUTH))
+    assert task.appeal is not None and task.appeal.overturned == {liar.operator}
+    [slash] = [event.args for event in net.events() if event.name == "Slashed"]
+    assert (slash["operator"], slash["fromActive"]) == (liar.operator, 300 * CVY), "a tenth of what it put behind it"
+    assert slash["reporter"] in {node.signer for node in daemons}
+    net.wait("the reporter's share", lambda: contracts.staking.owed_to(slash["reporter"]) == 0)
+    listed = command(net, "appeal", "list", str(task_id))
+    assert [one["moved"] for one in listed["contests"]] == [True]  # type: ignore[attr-defined]
+    found = replay(net.events(), local.chain.names)
+    assert [str(one) for one in found.differences] == []
+    for node in daemons:
+        assert node.report()["missed"] == []
+        assert node.stop() == 0
+        assert "Traceback" not in node.log.read_text(encoding="utf-8")
+
+
+def _medians(task: Task) -> tuple[int, ...]:
+    assert task.committee is not None
+    return task.committee.pages[0].medians
