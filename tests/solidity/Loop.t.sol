@@ -112,6 +112,7 @@ contract LoopTest is CoveyFixture {
     // ------------------------------------------------------------------ paid
 
     /// forge-config: default.fuzz.runs = 64
+    /// forge-config: ci.fuzz.runs = 250
     function testFuzz_PaidTask(uint256 seed) external {
         state = seed;
         joinAll(1 + draw(20), 3 + draw(5));
@@ -378,6 +379,7 @@ contract LoopTest is CoveyFixture {
 
     /// @dev However far a task went, from `expiresAt` on anyone can end it and all tokens come out.
     /// forge-config: default.fuzz.runs = 64
+    /// forge-config: ci.fuzz.runs = 250
     function testFuzz_ExpiredTask(uint256 seed, uint256 steps) external {
         state = seed;
         steps = bound(steps, 0, 6);

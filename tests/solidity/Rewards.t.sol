@@ -94,6 +94,7 @@ contract RewardsTest is CoveyFixture {
     // ------------------------------------------------------------------ endings
 
     /// forge-config: default.fuzz.runs = 24
+    /// forge-config: ci.fuzz.runs = 250
     function testFuzzAPaidTaskPaysByTheRulesAndConserves(uint256 seed, uint16 validatorBps, uint8 power, uint16 noise)
         public
     {
@@ -221,6 +222,7 @@ contract RewardsTest is CoveyFixture {
     }
 
     /// forge-config: default.fuzz.runs = 32
+    /// forge-config: ci.fuzz.runs = 250
     function testFuzzARefundedTaskGivesAllBack(uint256 entries) public {
         entries = bound(entries, 0, TRAINERS);
         uint256 taskId = post(localParams());
@@ -238,6 +240,7 @@ contract RewardsTest is CoveyFixture {
     }
 
     /// forge-config: default.fuzz.runs = 32
+    /// forge-config: ci.fuzz.runs = 250
     function testFuzzAFailedTaskIsSplitWithTheTreasury(uint256 entries) public {
         entries = bound(entries, 1, TRAINERS);
         ITaskRegistry.TaskParams memory params = sealedParams();
@@ -317,6 +320,7 @@ contract RewardsTest is CoveyFixture {
     // ------------------------------------------------------------------ tips
 
     /// forge-config: default.fuzz.runs = 32
+    /// forge-config: ci.fuzz.runs = 250
     function testFuzzTipsNeverExceedTheBond(uint256 bond, uint256 steps) public {
         bond = bound(bond, 0, 10 * TIP);
         steps = bound(steps, 1, 12);
