@@ -81,17 +81,30 @@ def post(net: Network) -> tuple[int, LocalSigner]:
     return contracts.registry.task_count(), creator.signer
 
 
-def command(net: Network, *arguments: str, key: Path | None = None) -> dict[str, object]:
+def covey(net: Network, *arguments: str, key: Path | None = None) -> subprocess.CompletedProcess[str]:
     """`covey … --json` on this network."""
     where = ["--rpc-urls", net.local.anvil.url, "--deployment", str(net.local.deployment_folder), "--json"]
     wallet = ["--keystore", str(key), "--password-file", str(net.local.password_file)] if key is not None else []
     run = "from covey.cli.main import run; run()"
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", run, *arguments, *where, *wallet], capture_output=True, text=True, timeout=240,
         env={"PYTHONPATH": str(SOURCE), "PATH": "/usr/bin:/bin", "HOME": str(net.local.out)}, check=False,
     )  # fmt: skip
+
+
+def command(net: Network, *arguments: str, key: Path | None = None) -> dict[str, object]:
+    """What a command that works prints."""
+    done = covey(net, *arguments, key=key)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
+
+
+def refused(net: Network, *arguments: str, key: Path) -> str:
+    """The one line of a command that does not."""
+    done = covey(net, *arguments, key=key)
+    assert done.returncode == 2, done.stderr
+    [line] = done.stderr.splitlines()
+    return line
 
 
 def test_daemons_carry_a_sealed_task_and_its_appeal_to_the_end(net: Network) -> None:
@@ -120,14 +133,22 @@ def test_daemons_carry_a_sealed_task_and_its_appeal_to_the_end(net: Network) -> 
     net.wait("the seed", lambda: (c := net.task(task_id).committee) is not None and c.seeded)
     for one, scores in rows.items():
         one.commit(contracts.scoring, task_id, scores)
+    early = refused(net, "appeal", "contest", str(task_id), "0", key=entrant.signer.keystore)
+    assert "not settled yet" in early
     net.jump(contracts.scoring.round_of(task_id).score_commit_end)
     for one, scores in rows.items():
         one.reveal(contracts.scoring, task_id, scores)
     net.wait("settlement", lambda: contracts.scoring.is_settled(task_id))
     assert _medians(net.task(task_id)) == tuple(pack(LIE)), "the majority lied"
+    poor = local.account("poor").keystore
+    assert "the bond is" in refused(net, "appeal", "contest", str(task_id), "0", key=poor)
 
     told = command(net, "appeal", "contest", str(task_id), "0", key=entrant.signer.keystore)
     assert (told["word"], told["bond"]) == (0, str(contracts.appeals.bond_of(task_id)))
+    key = entrant.signer.keystore
+    assert "contested already" in refused(net, "appeal", "contest", str(task_id), "0", key=key)
+    assert "there is no lane 7" in refused(net, "appeal", "contest", str(task_id), "7", key=key)
+    assert "there is no task 9" in refused(net, "appeal", "contest", "9", "0", key=key)
     appeal = contracts.appeals.appeal_of(task_id)
     net.jump(appeal.enrol_end)
     committee = contracts.appeal_committee
@@ -149,6 +170,7 @@ def test_daemons_carry_a_sealed_task_and_its_appeal_to_the_end(net: Network) -> 
     assert (slash["operator"], slash["fromActive"]) == (liar.operator, 300 * CVY), "a tenth of what it put behind it"
     assert slash["reporter"] in {node.signer for node in daemons}
     net.wait("the reporter's share", lambda: contracts.staking.owed_to(slash["reporter"]) == 0)
+    assert "appeal window was over" in refused(net, "appeal", "contest", str(task_id), "0", key=key)
     listed = command(net, "appeal", "list", str(task_id))
     assert [one["moved"] for one in listed["contests"]] == [True]  # type: ignore[attr-defined]
     found = replay(net.events(), local.chain.names)
