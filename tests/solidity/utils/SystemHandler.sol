@@ -1,0 +1,610 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {IAppeals} from "../../../contracts/interfaces/IAppeals.sol";
+import {ICommittee} from "../../../contracts/interfaces/ICommittee.sol";
+import {IRewards} from "../../../contracts/interfaces/IRewards.sol";
+import {IStaking} from "../../../contracts/interfaces/IStaking.sol";
+import {ITaskRegistry} from "../../../contracts/interfaces/ITaskRegistry.sol";
+import {CoveyScenario} from "./CoveyScenario.sol";
+import {PlainScores} from "./PlainScores.sol";
+
+/// @notice The whole system under random use: several tasks at once, validators that always do their duty beside others that do what
+/// comes, faults, appeals, delegators, pauses, time. It keeps what the contracts cannot add up.
+/// @dev Validators 0…3 are honest. In attended tasks they enrol, with more stake than all others together; other tasks they leave alone.
+contract SystemHandler is CoveyScenario {
+    using PlainScores for uint256[];
+
+    uint256 private constant VIRTUAL = 1e12;
+    uint256 private constant HONEST = 4;
+
+    struct Manner {
+        bool attended; // honest validators enrol
+        bool lazy; // nobody sends the steps unless the runner does
+        bool withheld; // the sealed set is not opened
+        uint8 silent; // trainers that do not reveal, one bit each
+    }
+
+    uint256 public fallen; // prices that fell without a slash
+    uint256 public wrongSlashes; // of an honest validator, or without a fault
+    uint256 public blocked; // duties of honest validators that were refused
+    uint256 public intrusions; // privileged calls of a stranger that went through
+    uint256 public slashes;
+    uint256[] private _tasks;
+    uint256[] private _unbonding;
+    address[2] private _delegators;
+    mapping(uint256 taskId => Manner) private _manner;
+    mapping(uint256 taskId => uint256) public claimed; // of the task's pools
+    mapping(uint256 taskId => uint256) private _claimedAppeal;
+    mapping(uint256 taskId => uint256) private _word; // its median word
+    mapping(bytes32 key => address[]) private _revealed; // in order
+    mapping(bytes32 key => mapping(address operator => bool)) private _done;
+    mapping(bytes32 key => mapping(address operator => uint256)) private _wild; // seed of a row that is not honest
+
+    function setUp() public override {
+        super.setUp();
+        joinAll(4, 0);
+        for (uint256 j = 0; j < HONEST; ++j) {
+            validators.push(join(string.concat("honest ", decimal(j)), 60_000e18));
+        }
+        for (uint256 j = 0; j < 4; ++j) {
+            validators.push(join(string.concat("loose ", decimal(j)), 10_000e18));
+        }
+        _delegators = [makeAddr("first delegator"), makeAddr("second delegator")];
+        for (uint256 i = 0; i < 2; ++i) {
+            require(token.transfer(_delegators[i], 1_000_000e18));
+            vm.prank(_delegators[i]);
+            token.approve(address(staking), type(uint256).max);
+        }
+        token.approve(address(rewards), type(uint256).max);
+        skip(1 hours);
+    }
+
+    // ------------------------------------------------------------------ what the runner calls
+
+    /// @dev A price falls by a slash only; cross-multiplied, so that no rounding hides a fall.
+    modifier watched() {
+        vm.pauseGasMetering(); // a run of many tasks is no block
+        uint256 n = operators.length;
+        IStaking.PoolView[] memory before = new IStaking.PoolView[](n);
+        for (uint256 i = 0; i < n; ++i) {
+            before[i] = staking.poolOf(operators[i]);
+        }
+        _;
+        for (uint256 i = 0; i < n; ++i) {
+            IStaking.PoolView memory later = staking.poolOf(operators[i]);
+            bool active = (later.activeTokens + VIRTUAL) * (before[i].activeShares + VIRTUAL)
+                < (before[i].activeTokens + VIRTUAL) * (later.activeShares + VIRTUAL);
+            bool unbonding = (later.unbondingTokens + VIRTUAL) * (before[i].unbondingShares + VIRTUAL)
+                < (before[i].unbondingTokens + VIRTUAL) * (later.unbondingShares + VIRTUAL);
+            if (active || unbonding) ++fallen;
+        }
+    }
+
+    function postTask(uint256 random) external watched {
+        random = uint256(keccak256(abi.encode(random))); // the runner likes small numbers
+        uint256 running = 0;
+        for (uint256 i = 0; i < _tasks.length; ++i) {
+            if (outcomeOf(_tasks[i]) == 0) ++running;
+        }
+        if (running >= 4 || _tasks.length >= 12) return;
+        ITaskRegistry.TaskParams memory params = random & 1 == 0 ? localParams() : sealedParams();
+        if (random & 1 == 1) params.windows.appeal = 1 days;
+        params.targetSeats = uint16(12 + (random >> 8) % 19);
+        params.h = uint16(16 + (random >> 16) % 500);
+        params.tau = uint16(1 + (random >> 32) % 4095);
+        params.power = uint8(1 + (random >> 48) % 3);
+        params.validatorBps = uint16(1 + (random >> 56) % 9999);
+        params.bounty = uint128(10e18 + (random >> 72) % 600e18);
+        params.bond = uint128(5e18 + (random >> 140) % 100e18);
+        vm.warp(vm.getBlockTimestamp() + 12);
+        vm.prank(creator);
+        (bool ok, bytes memory data) = address(registry).call(abi.encodeCall(registry.createTask, (params)));
+        if (!ok) return; // paused
+        uint256 taskId = abi.decode(data, (uint256));
+        _tasks.push(taskId);
+        _manner[taskId] = Manner({
+            attended: (random >> 200) % 4 != 0,
+            lazy: (random >> 204) % 6 == 0,
+            withheld: (random >> 208) % 6 == 0,
+            silent: (random >> 212) % 2 == 0 ? uint8(random >> 216) : 0
+        });
+        for (uint256 i = 0; i < (random >> 224) % 5; ++i) {
+            commitEntry(taskId, trainers[i]);
+        }
+    }
+
+    /// @dev One thing that a validator without principles, an appellant or a creator may do in a task.
+    function work(uint256 which, uint256 who, uint256 random) external watched {
+        if (_tasks.length == 0) return;
+        random = uint256(keccak256(abi.encode(random, which, who)));
+        uint256 taskId = _tasks[which % _tasks.length];
+        address operator = validators[HONEST + who % 4];
+        address signer = signerOf(operator);
+        uint256 most = _manner[taskId].attended ? 500e18 : 3000e18;
+        uint256 amount = 100e18 + random % (most - 100e18);
+        call(signer, address(registry), abi.encodeCall(registry.enrol, (taskId, operator, amount)));
+        call(signer, address(committee), abi.encodeCall(committee.enrol, (taskId, operator, 1 + random % most)));
+        if (random % 16 == 3) call(creator, address(registry), abi.encodeCall(registry.cancelTask, (taskId)));
+        if (random % 3 == 0 && scoring.isSettled(taskId)) {
+            bytes32[6] memory proof = one(0).proof(0);
+            call(appellant, address(appeals), abi.encodeCall(appeals.contest, (taskId, 0, _word[taskId], proof)));
+        }
+        act(scoring, taskId, operator, random);
+        act(committee, taskId, operator, random >> 8);
+    }
+
+    function act(ICommittee c, uint256 taskId, address operator, uint256 random) private {
+        bytes32 key = keyOf(c, taskId);
+        if (random % 4 == 0) {
+            if (call(signerOf(operator), address(c), abi.encodeCall(c.abstain, (taskId, operator)))) {
+                _done[key][operator] = true;
+            }
+            return;
+        }
+        ICommittee.RowStatus status = c.rowOf(taskId, operator).status;
+        if (status == ICommittee.RowStatus.None) {
+            _wild[key][operator] = random % 2 == 0 ? 0 : random;
+            commitRow(c, taskId, operator);
+        } else if (random % 4 != 1) {
+            revealRow(c, taskId, operator);
+        }
+    }
+
+    function step(uint256 which) external watched {
+        if (_tasks.length != 0) steps(_tasks[which % _tasks.length]);
+    }
+
+    /// @dev Whatever can be proven of an operator in a task is, or is found not to be so.
+    function report(uint256 which, uint256 who) external {
+        vm.pauseGasMetering();
+        if (_tasks.length != 0) reportOne(_tasks[which % _tasks.length], validators[who % validators.length]);
+    }
+
+    function claim(uint256 which) external watched {
+        if (_tasks.length != 0) claimAll(_tasks[which % _tasks.length]);
+    }
+
+    function elapse(uint256 seconds_) external watched {
+        until(vm.getBlockTimestamp() + bound(seconds_, 1 minutes, 40 hours));
+    }
+
+    function money(uint256 who, uint256 which, uint256 amount) external watched {
+        address person = _delegators[who & 1];
+        address operator = operators[which % operators.length];
+        uint256 choice = amount % 7;
+        if (choice < 2) {
+            amount = bound(amount, 1, 20_000e18);
+            call(person, address(staking), abi.encodeCall(staking.delegate, (operator, amount, 0)));
+        } else if (choice == 2) {
+            undelegate(person, operator, bound(amount, 1, 1 + staking.sharesOf(operator, person)));
+        } else if (choice == 3) {
+            // Those without principles leave while their faults are open; they keep what they need to be eligible.
+            operator = validators[HONEST + which % 4];
+            undelegate(operator, operator, staking.sharesOf(operator, operator) / 8);
+        } else if (choice == 4) {
+            call(operator, address(staking), abi.encodeCall(staking.unjail, ()));
+            call(operator, address(staking), abi.encodeCall(staking.setCommission, (uint16(amount % 5001))));
+            call(operator, address(staking), abi.encodeCall(staking.applyCommission, (operator)));
+            call(operator, address(staking), abi.encodeCall(staking.accrue, (operator)));
+        } else if (choice == 5) {
+            withdrawEntries();
+        } else {
+            payAll(operator);
+            payAll(treasury);
+            if (_tasks.length != 0) {
+                uint256 taskId = _tasks[who % _tasks.length];
+                call(address(this), address(rewards), abi.encodeCall(rewards.topUp, (taskId, 1 + amount % 50e18)));
+            }
+        }
+    }
+
+    function pause(uint256 random) external watched {
+        bool value = random % 4 == 0;
+        staking.setPaused(value);
+        registry.setPaused(value);
+    }
+
+    /// @dev What only other contracts or governance may call.
+    function intrude(uint256 which, uint256 who) external watched {
+        uint256 taskId = _tasks.length == 0 ? 1 : _tasks[which % _tasks.length];
+        address operator = validators[who % validators.length];
+        address payable[6] memory target = [
+            payable(address(rewards)),
+            payable(address(registry)),
+            payable(address(scoring)),
+            payable(address(staking)),
+            payable(address(appeals)),
+            payable(address(bounds))
+        ];
+        bytes32[6] memory proof;
+        tryIntrude(target[0], abi.encodeCall(rewards.fund, (taskId, creator, 1, 1)));
+        tryIntrude(target[0], abi.encodeCall(rewards.payFee, (taskId, operator, creator, 1)));
+        tryIntrude(target[0], abi.encodeCall(rewards.tip, (taskId, reporter)));
+        tryIntrude(target[0], abi.encodeCall(rewards.close, (taskId, ITaskRegistry.Outcome.Failed)));
+        tryIntrude(target[0], abi.encodeCall(rewards.chargeAppeal, (taskId, 1, 1)));
+        tryIntrude(target[1], abi.encodeCall(registry.endTask, (taskId, ITaskRegistry.Outcome.Failed, "x")));
+        tryIntrude(target[1], abi.encodeCall(registry.extend, (taskId)));
+        tryIntrude(target[1], abi.encodeCall(registry.slashEarmark, (taskId, operator, 1, reporter, false)));
+        tryIntrude(target[1], abi.encodeCall(registry.setPaused, (true)));
+        tryIntrude(target[2], abi.encodeCall(scoring.replaceWord, (taskId, 0, _word[taskId], 0, proof)));
+        tryIntrude(target[3], abi.encodeCall(staking.earmark, (operator, 1, 1)));
+        tryIntrude(target[3], abi.encodeCall(staking.releaseEarmark, (operator, 1)));
+        tryIntrude(target[3], abi.encodeCall(staking.slash, (operator, 1, 1, reporter, false)));
+        tryIntrude(target[3], abi.encodeCall(staking.addReward, (operator, 1)));
+        tryIntrude(target[3], abi.encodeCall(staking.setDuty, (reporter, true)));
+        tryIntrude(target[3], abi.encodeCall(staking.setPaused, (true)));
+        tryIntrude(target[4], abi.encodeCall(appeals.settled, (taskId, 1)));
+        tryIntrude(target[5], abi.encodeCall(bounds.setConfig, (registryConfig())));
+    }
+
+    function tryIntrude(address target, bytes memory data) private {
+        if (call(reporter, target, data)) ++intrusions;
+    }
+
+    // ------------------------------------------------------------------ the end
+
+    /// @notice With everything paused: every task is driven to its end, all faults are reported, all is claimed and everybody leaves.
+    function finish() external {
+        vm.pauseGasMetering();
+        staking.setPaused(true);
+        registry.setPaused(true);
+        for (uint256 i = 0; i < _tasks.length; ++i) {
+            _manner[_tasks[i]].lazy = false;
+        }
+        until(vm.getBlockTimestamp() + 60 days);
+        for (uint256 i = 0; i < _tasks.length; ++i) {
+            uint256 taskId = _tasks[i];
+            assertTrue(outcomeOf(taskId) != 0, "a task that does not end");
+            for (uint256 j = 0; j < validators.length; ++j) {
+                reportOne(taskId, validators[j]);
+            }
+            claimAll(taskId);
+            claimAll(taskId); // fees of the first are credits of the second
+        }
+        for (uint256 i = 0; i < operators.length; ++i) {
+            assertEq(staking.poolOf(operators[i]).earmarked, 0, "stake left earmarked");
+        }
+        vm.warp(vm.getBlockTimestamp() + staking.dripPeriod());
+        for (uint256 d = 0; d < 2; ++d) {
+            for (uint256 i = 0; i < operators.length; ++i) {
+                undelegate(_delegators[d], operators[i], staking.sharesOf(operators[i], _delegators[d]));
+            }
+        }
+        leaveAll();
+        withdrawEntries();
+        leaveAll();
+        assertLe(token.balanceOf(address(rewards)), 40 * _tasks.length, "left in Rewards");
+        assertLe(token.balanceOf(address(appeals)), 40 * _tasks.length, "left in Appeals");
+        assertLe(token.balanceOf(address(staking)), 1e14, "left in Staking");
+    }
+
+    // ------------------------------------------------------------------ sums
+
+    function taskIds() external view returns (uint256[] memory) {
+        return _tasks;
+    }
+
+    /// @return outcome how the task ended
+    /// @return round number of its last committee
+    /// @return state of its appeal
+    function historyOf(uint256 taskId) external view returns (uint256 outcome, uint256 round, uint256 state) {
+        return (outcomeOf(taskId), scoring.roundOf(taskId).number, uint256(appeals.appealOf(taskId).state));
+    }
+
+    function escrowOf(uint256 taskId) external view returns (IRewards.Escrow memory) {
+        return rewards.escrowOf(taskId);
+    }
+
+    function owedBy(uint256 which) private view returns (uint256 sum) {
+        for (uint256 i = 0; i < operators.length; ++i) {
+            sum += owed(which, operators[i]) + owed(which, signerOf(operators[i]));
+        }
+        sum += owed(which, creator) + owed(which, treasury) + owed(which, keeper) + owed(which, appellant)
+        + owed(which, reporter) + owed(which, address(this));
+    }
+
+    function owed(uint256 which, address account) private view returns (uint256) {
+        return which == 0 ? rewards.owedTo(account) : which == 1 ? appeals.owedTo(account) : staking.owedTo(account);
+    }
+
+    /// @return held what is there
+    /// @return due what pools, tasks and accounts have to get
+    function stakingSums() external returns (uint256 held, uint256 due) {
+        for (uint256 i = 0; i < operators.length; ++i) {
+            staking.accrue(operators[i]);
+            IStaking.PoolView memory pool = staking.poolOf(operators[i]);
+            due += pool.activeTokens + pool.unbondingTokens + pool.undripped;
+        }
+        return (token.balanceOf(address(staking)), due + owedBy(2));
+    }
+
+    function rewardsSums() external view returns (uint256 held, uint256 due) {
+        for (uint256 i = 0; i < _tasks.length; ++i) {
+            IRewards.Escrow memory e = rewards.escrowOf(_tasks[i]);
+            due += e.closed ? e.remaining : uint256(e.bounty) + e.bond + e.fees + e.extra - e.appealCost;
+        }
+        return (token.balanceOf(address(rewards)), due + owedBy(0));
+    }
+
+    function appealsSums() external view returns (uint256 held, uint256 due) {
+        for (uint256 i = 0; i < _tasks.length; ++i) {
+            IAppeals.Appeal memory a = appeals.appealOf(_tasks[i]);
+            due += uint256(a.bond) * (a.contested - a.resolved) + a.pool - _claimedAppeal[_tasks[i]];
+        }
+        return (token.balanceOf(address(appeals)), due + owedBy(1));
+    }
+
+    // ------------------------------------------------------------------ calls
+
+    function call(address from, address target, bytes memory data) private returns (bool ok) {
+        vm.prank(from);
+        (ok,) = target.call(data);
+    }
+
+    function undelegate(address who, address operator, uint256 shares) private {
+        if (shares == 0) return;
+        vm.prank(who);
+        (bool ok, bytes memory data) = address(staking).call(abi.encodeCall(staking.undelegate, (operator, shares, 0)));
+        if (ok) _unbonding.push(abi.decode(data, (uint256)));
+    }
+
+    function withdrawEntries() private {
+        for (uint256 k = 0; k < _unbonding.length; ++k) {
+            (, address owner,,,) = staking.unbondingEntry(_unbonding[k]);
+            if (owner != address(0)) call(owner, address(staking), abi.encodeCall(staking.withdraw, (_unbonding[k])));
+        }
+    }
+
+    function one(uint256 word) private pure returns (uint256[] memory words) {
+        words = new uint256[](1);
+        words[0] = word;
+    }
+
+    function keyOf(ICommittee c, uint256 taskId) private view returns (bytes32) {
+        return keyAt(c, taskId, c.roundOf(taskId).number);
+    }
+
+    function keyAt(ICommittee c, uint256 taskId, uint8 number) private pure returns (bytes32) {
+        return keccak256(abi.encode(address(c), taskId, number));
+    }
+
+    // ------------------------------------------------------------------ rows
+
+    /// @dev One word: a task has at most four entries.
+    function rowFor(ICommittee c, uint256 taskId, address operator) private view returns (uint256[] memory row) {
+        uint256 entries = registry.stateOf(taskId).revealed;
+        row = new uint256[](address(c) == address(scoring) ? entries : 16);
+        uint256 wild = _wild[keyOf(c, taskId)][operator];
+        for (uint256 i = 0; i < entries; ++i) {
+            uint256 truth = 1000 + uint256(keccak256(abi.encode(taskId, i))) % 20_000;
+            row[i] = wild == 0 ? truth + uint160(operator) % 8 : uint256(keccak256(abi.encode(wild, i))) % 32_768;
+        }
+    }
+
+    function commitRow(ICommittee c, uint256 taskId, address operator) private returns (bool) {
+        bytes32 hash = keccak256(
+            abi.encode(
+                block.chainid,
+                address(c),
+                taskId,
+                uint256(c.roundOf(taskId).number),
+                operator,
+                keccak256(abi.encodePacked(rowFor(c, taskId, operator).pack())),
+                keccak256("evidence"),
+                saltOf(operator)
+            )
+        );
+        return call(signerOf(operator), address(c), abi.encodeCall(c.commitScores, (taskId, operator, hash)));
+    }
+
+    function revealRow(ICommittee c, uint256 taskId, address operator) private returns (bool ok) {
+        uint256[] memory words = rowFor(c, taskId, operator).pack();
+        ok = call(
+            keeper,
+            address(c),
+            abi.encodeCall(c.revealScores, (taskId, operator, words, keccak256("evidence"), saltOf(operator)))
+        );
+        if (!ok) return false;
+        _revealed[keyOf(c, taskId)].push(operator);
+        _done[keyOf(c, taskId)][operator] = true;
+    }
+
+    // ------------------------------------------------------------------ time and duties
+
+    /// @dev From boundary to boundary; nobody honest misses one.
+    function until(uint256 target) private {
+        while (true) {
+            for (uint256 i = 0; i < _tasks.length; ++i) {
+                if (!_manner[_tasks[i]].lazy) steps(_tasks[i]);
+                duties(_tasks[i]);
+                if (!_manner[_tasks[i]].lazy) steps(_tasks[i]);
+            }
+            if (vm.getBlockTimestamp() >= target) return;
+            uint256 next = target;
+            for (uint256 i = 0; i < _tasks.length; ++i) {
+                next = boundary(_tasks[i], next);
+            }
+            vm.warp(next);
+            vm.roll(vm.getBlockNumber() + (next % 8 == 0 ? 300 : 5)); // at times a target leaves the history
+        }
+    }
+
+    function boundary(uint256 taskId, uint256 next) private view returns (uint256) {
+        IAppeals.Appeal memory a = appeals.appealOf(taskId);
+        if (outcomeOf(taskId) != 0) return sooner(next, a.reportEnd);
+        ITaskRegistry.Schedule memory s = registry.scheduleOf(taskId);
+        next = sooner(sooner(sooner(next, s.entryCommitEnd), s.enrolEnd), s.entryRevealEnd);
+        next = sooner(sooner(next, s.openEnd), s.expiresAt);
+        ICommittee.Round memory r = scoring.roundOf(taskId);
+        next = sooner(sooner(next, r.scoreCommitEnd), r.scoreRevealEnd);
+        if (r.settledAt != 0) next = sooner(next, r.settledAt + 1 days);
+        r = committee.roundOf(taskId);
+        next = sooner(sooner(next, r.scoreCommitEnd), r.scoreRevealEnd);
+        return sooner(sooner(sooner(sooner(next, a.contestEnd), a.enrolEnd), a.deadline), a.reportEnd);
+    }
+
+    function sooner(uint256 next, uint256 time) private view returns (uint256) {
+        return time > vm.getBlockTimestamp() && time < next ? time : next;
+    }
+
+    /// @dev Whatever honest people do at this moment.
+    function duties(uint256 taskId) private {
+        if (outcomeOf(taskId) != 0) return;
+        Manner memory manner = _manner[taskId];
+        for (uint256 i = 0; i < 4; ++i) {
+            if ((manner.silent >> i) & 1 == 1) continue;
+            bytes32 salt = saltOf(trainers[i]);
+            bytes memory data =
+                abi.encodeCall(registry.revealEntry, (taskId, trainers[i], entryDigest(trainers[i]), salt));
+            call(keeper, address(registry), data);
+        }
+        if (!manner.withheld) {
+            bytes memory data = abi.encodeCall(registry.openSealed, (taskId, keccak256("set"), keccak256("salt")));
+            call(creator, address(registry), data);
+        }
+        for (uint256 j = 0; j < HONEST; ++j) {
+            address operator = validators[j];
+            if (!manner.attended) {
+                // Those without principles take what nobody honest wants.
+                address other = validators[HONEST + j];
+                call(signerOf(other), address(registry), abi.encodeCall(registry.enrol, (taskId, other, 1500e18)));
+            } else {
+                call(signerOf(operator), address(registry), abi.encodeCall(registry.enrol, (taskId, operator, 2000e18)));
+            }
+            duty(scoring, taskId, operator);
+            duty(committee, taskId, operator);
+        }
+    }
+
+    function duty(ICommittee c, uint256 taskId, address operator) private {
+        ICommittee.Round memory round = c.roundOf(taskId);
+        if (round.scoreCommitEnd == 0) return;
+        ICommittee.RowStatus status = c.rowOf(taskId, operator).status;
+        if (vm.getBlockTimestamp() < round.scoreCommitEnd) {
+            if (status != ICommittee.RowStatus.None || c.seatsOf(taskId, operator) == 0) return;
+            if (!commitRow(c, taskId, operator)) ++blocked;
+        } else if (vm.getBlockTimestamp() < round.scoreRevealEnd && status == ICommittee.RowStatus.Committed) {
+            if (!revealRow(c, taskId, operator)) ++blocked;
+        }
+    }
+
+    /// @dev Every step that anyone may send, as far as it is due.
+    function steps(uint256 taskId) private {
+        if (outcomeOf(taskId) != 0) return;
+        call(keeper, address(registry), abi.encodeCall(registry.closeTask, (taskId)));
+        call(keeper, address(registry), abi.encodeCall(registry.expire, (taskId)));
+        drawn(scoring, taskId);
+        call(keeper, address(scoring), abi.encodeCall(scoring.failRound, (taskId)));
+        settlement(scoring, taskId);
+        drawn(committee, taskId);
+        settlement(committee, taskId);
+        call(keeper, address(appeals), abi.encodeCall(appeals.failAppeal, (taskId)));
+        bytes32[6] memory proof = one(0).proof(0); // of a page of one word, whatever it is
+        if (call(keeper, address(appeals), abi.encodeCall(appeals.resolve, (taskId, 0, proof)))) {
+            if (appeals.appealOf(taskId).state == IAppeals.AppealState.Settled) {
+                _word[taskId] = committee.foundOf(taskId, 0);
+            }
+        }
+        call(keeper, address(scoring), abi.encodeCall(scoring.finalise, (taskId)));
+    }
+
+    function drawn(ICommittee c, uint256 taskId) private {
+        call(keeper, address(c), abi.encodeCall(c.requestSeed, (taskId)));
+        ICommittee.Round memory round = c.roundOf(taskId);
+        if (round.target == 0 || round.seedAt != 0) return;
+        uint256 number = vm.getBlockNumber();
+        if (number > round.target + 256) return;
+        bytes memory header = mine(round.target, keccak256(abi.encode(taskId, round.target, address(c))));
+        if (number > round.target + 1) vm.roll(number);
+        vm.setBlockhash(round.target, keccak256(header));
+        call(keeper, address(c), abi.encodeCall(c.fixSeed, (taskId, header)));
+    }
+
+    function settlement(ICommittee c, uint256 taskId) private {
+        address[] memory who = _revealed[keyOf(c, taskId)];
+        if (who.length == 0 || c.roundOf(taskId).settledAt != 0) return;
+        uint256[] memory seats = new uint256[](who.length);
+        uint256[] memory heads = new uint256[](who.length);
+        uint256[] memory words = new uint256[](who.length);
+        uint256[][] memory rows = new uint256[][](who.length);
+        for (uint256 j = 0; j < who.length; ++j) {
+            seats[j] = c.rowOf(taskId, who[j]).seats;
+            heads[j] = uint256(uint160(who[j])) | (seats[j] << 160);
+            rows[j] = rowFor(c, taskId, who[j]);
+            words[j] = rows[j].pack()[0];
+        }
+        uint256[] memory middle = PlainScores.medians(rows, seats).pack();
+        bool first = address(c) == address(scoring);
+        bytes memory data = first
+            ? abi.encodeCall(scoring.settlePage, (taskId, 0, heads, middle, words))
+            : abi.encodeCall(committee.settleContests, (taskId, 0, heads, middle, words));
+        if (call(keeper, address(c), data) && first) _word[taskId] = middle[0];
+    }
+
+    // ------------------------------------------------------------------ faults and claims
+
+    function reportOne(uint256 taskId, address operator) private {
+        for (uint8 number = 0; number < 2; ++number) {
+            accuse(scoring, taskId, number, operator);
+            accuse(committee, taskId, number, operator);
+        }
+        if (scoring.rowOf(taskId, operator).status != ICommittee.RowStatus.Revealed) return;
+        uint256[] memory words = rowFor(scoring, taskId, operator).pack();
+        bytes memory data = abi.encodeCall(appeals.reportOverturned, (taskId, operator, 0, words));
+        if (call(reporter, address(appeals), data)) {
+            ++slashes;
+            // With honest validators in it, an appeal finds the truth: none but a wild row is far from it.
+            if (isHonest(operator)) ++wrongSlashes;
+            if (_manner[taskId].attended && registry.earmarkOf(taskId, validators[0]) != 0) {
+                if (_wild[keyOf(scoring, taskId)][operator] == 0) ++wrongSlashes;
+            }
+        }
+    }
+
+    function accuse(ICommittee c, uint256 taskId, uint8 number, address operator) private {
+        bytes32 key = keyAt(c, taskId, number);
+        uint256 before = poolValue(operator);
+        bool ok = call(reporter, address(c), abi.encodeCall(c.reportAbsent, (taskId, number, operator)));
+        bool also = call(reporter, address(c), abi.encodeCall(c.reportUnrevealed, (taskId, number, operator)));
+        if (!ok && !also) {
+            if (poolValue(operator) != before) ++wrongSlashes;
+            return;
+        }
+        ++slashes;
+        // One fault a row, of one that did not do its duty.
+        if ((ok && also) || _done[key][operator] || isHonest(operator)) ++wrongSlashes;
+    }
+
+    function isHonest(address operator) private view returns (bool) {
+        for (uint256 j = 0; j < HONEST; ++j) {
+            if (validators[j] == operator) return true;
+        }
+        return false;
+    }
+
+    function claimAll(uint256 taskId) private {
+        bytes32[6] memory proof = one(0).proof(0);
+        for (uint32 lane = 0; lane < 4; ++lane) {
+            claimed[
+                taskId
+            ] += amountOf(address(rewards), abi.encodeCall(rewards.claimEntry, (taskId, lane, _word[taskId], proof)));
+            amountOf(address(rewards), abi.encodeCall(rewards.claimFee, (taskId, trainers[lane])));
+        }
+        for (uint256 j = 0; j < validators.length; ++j) {
+            address operator = validators[j];
+            claimed[taskId] += amountOf(address(rewards), abi.encodeCall(rewards.claimScoring, (taskId, operator)));
+            _claimedAppeal[
+                taskId
+            ] += amountOf(address(appeals), abi.encodeCall(appeals.claimAppeal, (taskId, operator)));
+            call(keeper, address(registry), abi.encodeCall(registry.releaseEarmark, (taskId, operator)));
+            call(keeper, address(committee), abi.encodeCall(committee.release, (taskId, operator)));
+        }
+    }
+
+    function amountOf(address target, bytes memory data) private returns (uint256) {
+        vm.prank(keeper);
+        (bool ok, bytes memory result) = target.call(data);
+        return ok ? abi.decode(result, (uint256)) : 0;
+    }
+}
