@@ -8,8 +8,9 @@ many mutants. What cannot be guarded (constants, modifiers, pure functions, asse
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Node = dict[str, Any]
@@ -37,11 +38,13 @@ class Mutant:
     original: str
     text: str
     guard: str
+    again: int = 0
+    """How many mutants of this text come before it in its function."""
 
     @property
     def name(self) -> str:
         """The same for the same mistake in the same function, wherever that lies in the file."""
-        content = f"{self.kind}\0{self.function}\0{self.original}\0{self.text}"
+        content = f"{self.kind}\0{self.function}\0{self.original}\0{self.text}" + f"\0{self.again}" * bool(self.again)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     def describe(self) -> str:
@@ -222,10 +225,15 @@ def yul(node: Node) -> Iterator[Node]:
 
 
 def find(tree: Node, source: bytes) -> list[Mutant]:
-    """All mutants of a file, in order of place; equal ones once a function."""
+    """All mutants of a file, in order of place."""
     finder = Finder(source)
     finder.walk(tree)
-    return sorted(finder.found, key=lambda mutant: (mutant.start, mutant.end, mutant.text))
+    seen: Counter[str] = Counter()
+    found = []
+    for mutant in sorted(finder.found, key=lambda mutant: (mutant.start, mutant.end, mutant.text)):
+        found.append(replace(mutant, again=seen[mutant.name]))
+        seen[mutant.name] += 1
+    return found
 
 
 def batches(mutants: list[Mutant], most: int) -> list[list[Mutant]]:

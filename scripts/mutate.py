@@ -128,11 +128,15 @@ def wrong_ones(tree: Tree, batch: list[Mutant], places: list[tuple[int, int]]) -
         # A conversion that fails is reported as a whole: it lies around the mutant.
         around = [m for m, (start, end) in zip(batch, places, strict=True) if any(a < start < b for a, b in ranges)]
         wrong += [mutant for mutant in inside or around if mutant not in wrong]
+    if errors and not wrong and len(batch) == 1:
+        return batch
     if errors and not wrong:
-        if len(batch) == 1:
-            return batch
-        raise SystemExit(f"error: the mutated file does not compile: {errors[0].get('formattedMessage')}")
+        raise Unlocated(errors[0].get("formattedMessage", ""))
     return wrong
+
+
+class Unlocated(Exception):
+    """The compiler refuses a batch at a place where no mutant is."""
 
 
 class Run:
@@ -202,7 +206,12 @@ class Run:
         while batch:
             source, places = apply(self.tree.original if alone else self.source, batch)
             self.tree.write(source)
-            wrong = wrong_ones(self.tree, batch, places)
+            try:
+                wrong = wrong_ones(self.tree, batch, places)
+            except Unlocated:
+                self.batch(batch[::2])
+                self.batch(batch[1::2])
+                return
             for mutant in wrong:
                 self.record(mutant, "uncompilable")
             batch = [mutant for mutant in batch if mutant not in wrong]

@@ -629,6 +629,20 @@ contract StakingEdgesTest is StakingFixture {
         vm.stopPrank();
     }
 
+    /// @dev A commission of one wei is paid, and so is a drip of one wei taken in.
+    function testOneWeiIsMovedToo() public {
+        uint256 held = token.balanceOf(address(staking));
+        reward(operator, 10);
+        assertEq(token.balanceOf(rewardAddress), 1);
+        assertEq(staking.poolOf(operator).undripped, 9);
+        assertEq(token.balanceOf(address(staking)), held + 9);
+        skip(DRIP);
+        reward(operator, 1);
+        assertEq(staking.poolOf(operator).undripped, 1);
+        assertEq(staking.poolOf(operator).activeTokens, SELF_BOND + 9);
+        assertEq(token.balanceOf(address(staking)), held + 10);
+    }
+
     /// @dev The whole reward is commission: nothing drips, and the pool's price stays.
     function testAFullCommissionLeavesNothingToDrip() public {
         IStaking.StakingConfig memory given = config();
