@@ -479,8 +479,13 @@ contract EmissionsTest is EmissionsFixture {
             address[5] memory given = [address(token), address(staking), address(tasks), address(tasks), address(tasks)];
             given[i] = address(0);
             vm.expectRevert(IEmissions.EmissionsZeroAddress.selector);
-            new Emissions(address(manager), given[0], given[1], given[2], given[3], given[4]);
+            this.create(given);
         }
+    }
+
+    /// @dev From outside, where a constructor's revert is seen.
+    function create(address[5] memory given) external {
+        new Emissions(address(manager), given[0], given[1], given[2], given[3], given[4]);
     }
 
     function refused(IEmissions.EmissionsConfig memory config, bytes32 name) internal {

@@ -397,7 +397,12 @@ contract RewardsTest is CoveyFixture {
             address[7] memory a = [address(1), address(2), address(3), address(4), address(5), address(6), address(7)];
             a[i] = address(0);
             vm.expectRevert(IRewards.RewardsZeroAddress.selector);
-            new Rewards(a[0], a[1], a[2], a[3], a[4], a[5], a[6], 1);
+            this.create(a);
         }
+    }
+
+    /// @dev From outside, where a constructor's revert is seen.
+    function create(address[7] memory a) external {
+        new Rewards(a[0], a[1], a[2], a[3], a[4], a[5], a[6], 1);
     }
 }
