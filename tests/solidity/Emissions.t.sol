@@ -484,7 +484,7 @@ contract EmissionsTest is EmissionsFixture {
     }
 
     /// @dev From outside, where a constructor's revert is seen.
-    function create(address[5] memory given) external {
+    function create(address[5] calldata given) external {
         new Emissions(address(manager), given[0], given[1], given[2], given[3], given[4]);
     }
 

@@ -402,7 +402,7 @@ contract RewardsTest is CoveyFixture {
     }
 
     /// @dev From outside, where a constructor's revert is seen.
-    function create(address[7] memory a) external {
+    function create(address[7] calldata a) external {
         new Rewards(a[0], a[1], a[2], a[3], a[4], a[5], a[6], 1);
     }
 }
