@@ -24,6 +24,8 @@ SOLC := $(TOOLS)/solcx/solc-v$(SOLC_VERSION)
 SOLIDITY := $(shell find contracts -name .cache -prune -o -name '*.sol' -print 2>/dev/null)
 # Extra arguments for the test runner of one target: make test-node ARGS="-k cid -x"
 ARGS ?=
+# Profile of foundry.toml that says how many random cases the forge tests draw.
+FUZZ_PROFILE ?= default
 # Processes that run Python tests side by side: one thread and up to 2 GB each, or an anvil each.
 WORKERS ?= 2
 
@@ -63,8 +65,8 @@ no-go:
 	@echo "Go is not installed: the tests against real Kubo, geth and Clef will be skipped, all others run"
 
 .PHONY: test-solidity
-test-solidity: $(TOOLS)/node.stamp $(SOLC) ## Run the forge tests
-	forge test $(ARGS)
+test-solidity: $(TOOLS)/node.stamp $(SOLC) ## Run the forge tests (FUZZ_PROFILE=ci: 10,000 runs of each fuzz test)
+	FOUNDRY_PROFILE=$(FUZZ_PROFILE) forge test $(ARGS)
 
 .PHONY: test-contracts
 test-contracts: $(TOOLS)/compile.stamp ## Run the ape tests
@@ -114,7 +116,7 @@ snapshot-check: $(TOOLS)/node.stamp $(SOLC) ## Check that gas is as in tests/sol
 	FORGE_SNAPSHOT_CHECK=true forge test --match-contract Gas $(ARGS)
 
 .PHONY: slither
-slither: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(SOLC) ## Analyse the contracts with slither (not part of `test`)
+slither: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(SOLC) ## Analyse the contracts with slither; CI does, `test` does not
 	FOUNDRY_OUT=$(TOOLS)/slither/out FOUNDRY_CACHE_PATH=$(TOOLS)/slither/cache slither . $(ARGS)
 
 .PHONY: mutate
