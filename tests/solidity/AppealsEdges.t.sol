@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {AppealCommittee} from "../../contracts/AppealCommittee.sol";
+import {Appeals} from "../../contracts/Appeals.sol";
+import {IAppealCommittee} from "../../contracts/interfaces/IAppealCommittee.sol";
+import {IAppeals} from "../../contracts/interfaces/IAppeals.sol";
+import {ICommittee} from "../../contracts/interfaces/ICommittee.sol";
+import {ITaskRegistry} from "../../contracts/interfaces/ITaskRegistry.sol";
+import {CoveyScenario} from "./utils/CoveyScenario.sol";
+import {PlainScores} from "./utils/PlainScores.sol";
+
+/// @notice What the appeals and their committee refuse.
+contract AppealsEdgesTest is CoveyScenario {
+    using PlainScores for uint256[];
+
+    address private fresh;
+    uint256[] private middle;
+
+    function setUp() public override {
+        super.setUp();
+        joinAll(3, 6);
+        fresh = join("fresh");
+    }
+
+    function settledTask(bool isSealed) private returns (uint256 taskId) {
+        ITaskRegistry.TaskParams memory params = isSealed ? sealedParams() : localParams();
+        params.targetSeats = 18;
+        taskId = seeded(params);
+        uint256[][] memory rows = around(ladder(3), 6);
+        scoreAll(scoring, taskId, validators, rows);
+        settleAll(taskId, validators, rows);
+        middle = middleOf(taskId, validators, rows);
+    }
+
+    function enrolForAppeal(uint256 taskId, address operator, uint256 amount) private {
+        vm.prank(signerOf(operator));
+        committee.enrol(taskId, operator, amount);
+    }
+
+    function expectClosed(uint256 taskId) private {
+        vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsClosed.selector, taskId));
+    }
+
+    function test_OnlyAWordThatStandsInASealedTaskIsContested() external {
+        uint256 snapshot = vm.snapshotState();
+        uint256 taskId = settledTask(false);
+        expectClosed(taskId);
+        this.contestOutside(taskId, 0);
+        vm.revertToState(snapshot);
+
+        ITaskRegistry.TaskParams memory params = sealedParams();
+        taskId = seeded(params);
+        expectClosed(taskId); // not settled
+        this.contestOutside(taskId, 0);
+        vm.revertToState(snapshot);
+
+        taskId = settledTask(true);
+        vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsBadProof.selector, taskId, 0));
+        this.contestOutside(taskId, 1);
+        this.contestOutside(taskId, 0);
+        vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsContested.selector, taskId, 0));
+        this.contestOutside(taskId, 0);
+        vm.warp(appeals.appealOf(taskId).contestEnd);
+        expectClosed(taskId);
+        this.contestOutside(taskId, 0);
+    }
+
+    /// @dev The first median word, off by `wrong`. From outside, so that the step's own view calls come before the expected revert.
+    function contestOutside(uint256 taskId, uint256 wrong) external {
+        uint256[] memory words = middle.length == 0 ? new uint256[](1) : middle.pack();
+        bytes32[6] memory proof = words.proof(0);
+        vm.prank(appellant);
+        appeals.contest(taskId, 0, words[0] + wrong, proof);
+    }
+
+    function test_WhoMayEnrolForAnAppealAndWhen() external {
+        uint256 taskId = settledTask(true);
+        bytes memory closed = abi.encodeWithSelector(ICommittee.ScoringWindowClosed.selector, taskId, bytes32("enrol"));
+        vm.expectRevert(closed); // nothing is contested
+        vm.prank(signerOf(fresh));
+        committee.enrol(taskId, fresh, 1e18);
+        contest(taskId, 0, middle);
+        vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringNotSigner.selector, fresh, fresh));
+        vm.prank(fresh);
+        committee.enrol(taskId, fresh, 1e18);
+        vm.expectRevert(abi.encodeWithSelector(IAppealCommittee.CommitteeIsEntrant.selector, taskId, trainers[0]));
+        vm.prank(signerOf(trainers[0]));
+        committee.enrol(taskId, trainers[0], 1e18);
+        enrolForAppeal(taskId, fresh, 2e18);
+        assertEq(committee.enrolledOf(taskId), 2e18);
+        vm.expectRevert(abi.encodeWithSelector(IAppealCommittee.CommitteeAlreadyEnrolled.selector, taskId, fresh));
+        vm.prank(signerOf(fresh));
+        committee.enrol(taskId, fresh, 1e18);
+        vm.warp(appeals.appealOf(taskId).enrolEnd);
+        vm.expectRevert(closed);
+        vm.prank(signerOf(validators[0]));
+        committee.enrol(taskId, validators[0], 1e18);
+        vm.expectRevert(abi.encodeWithSelector(IAppealCommittee.CommitteeNotOver.selector, taskId));
+        committee.release(taskId, fresh);
+    }
+
+    function test_WhatAnAppealThatIsNotOverRefuses() external {
+        uint256 taskId = settledTask(true);
+        contest(taskId, 0, middle);
+        bytes32[6] memory proof = middle.pack().proof(0);
+        vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsNotOver.selector, taskId));
+        appeals.resolve(taskId, 0, proof);
+        vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsNotSettled.selector, taskId));
+        appeals.reportOverturned(taskId, validators[0], 0, new uint256[](1));
+        vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsNotSettled.selector, taskId));
+        appeals.claimAppeal(taskId, validators[0]);
+        vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsNotCommittee.selector, address(this)));
+        appeals.settled(taskId, 1);
+        vm.warp(appeals.appealOf(taskId).deadline);
+        appeals.failAppeal(taskId);
+        expectClosed(taskId);
+        appeals.failAppeal(taskId);
+        vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsUnknown.selector, taskId, 1));
+        appeals.resolve(taskId, 1, proof);
+        appeals.resolve(taskId, 0, proof);
+        vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsResolved.selector, taskId, 0));
+        appeals.resolve(taskId, 0, proof);
+        // The bond came back as it was.
+        assertEq(appeals.owedTo(appellant), appeals.appealOf(taskId).bond);
+        vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsNothingOwed.selector, keeper));
+        appeals.withdraw(keeper);
+    }
+
+    function test_ATaskWithoutEntriesHasNoBond() external {
+        uint256 taskId = post(sealedParams());
+        assertEq(appeals.bondOf(taskId), 0);
+    }
+
+    function test_ZeroAddressesAreRefused() external {
+        for (uint256 i = 0; i < 6; ++i) {
+            address[6] memory given = [address(1), address(2), address(3), address(4), address(5), address(6)];
+            given[i] = address(0);
+            vm.expectRevert(IAppeals.AppealsZeroAddress.selector);
+            this.createAppeals(given);
+            if (i == 5) continue;
+            vm.expectRevert(ICommittee.ScoringZeroAddress.selector);
+            this.createCommittee(given);
+        }
+    }
+
+    /// @dev From outside, where a constructor's revert is seen.
+    function createAppeals(address[6] calldata given) external {
+        new Appeals(given[0], given[1], given[2], given[3], given[4], given[5]);
+    }
+
+    function createCommittee(address[6] calldata given) external {
+        new AppealCommittee(given[0], given[1], given[2], given[3], given[4]);
+    }
+}
