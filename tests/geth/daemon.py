@@ -82,6 +82,7 @@ class Geth:
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [self._binary, "--dev", "--dev.period", str(self._period_s), "--dev.gaslimit", "30000000"]
         command += ["--datadir", str(self.folder / "data"), "--ipcpath", self.ipc, "--nodiscover", "--maxpeers", "0"]
+        command += ["--datadir.minfreedisk", "0"]  # a chain of a few minutes fits where geth would rather not start
         command += ["--http", "--http.port", self.http.rsplit(":", 1)[1], "--http.api", "eth,net,debug,txpool"]
         command += ["--ws", "--ws.port", self.ws.rsplit(":", 1)[1], "--ws.api", "eth,net", "--verbosity", "2"]
         with self._log.open("wb") as log:
