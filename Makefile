@@ -144,22 +144,22 @@ dist: $(TOOLS)/python.stamp ## Build the wheel and try it in an empty environmen
 .PHONY: kubo
 kubo: $(TOOLS)/kubo.stamp ## Build the Kubo that the storage tests run against (needs Go)
 
-$(TOOLS)/kubo.stamp: scripts/build_kubo.sh tests/kubo/go.mod tests/kubo/go.sum
-	bash scripts/build_kubo.sh
+$(TOOLS)/kubo.stamp: scripts/build_go.sh tests/kubo/go.mod tests/kubo/go.sum
+	bash scripts/build_go.sh kubo github.com/ipfs/kubo ipfs
 	@mkdir -p $(TOOLS) && touch $@
 
 .PHONY: geth
 geth: $(TOOLS)/geth.stamp ## Build the geth that the chain tests run against (needs Go)
 
-$(TOOLS)/geth.stamp: scripts/build_geth.sh tests/geth/go.mod tests/geth/go.sum
-	bash scripts/build_geth.sh
+$(TOOLS)/geth.stamp: scripts/build_go.sh tests/geth/go.mod tests/geth/go.sum
+	bash scripts/build_go.sh geth github.com/ethereum/go-ethereum geth
 	@mkdir -p $(TOOLS) && touch $@
 
 .PHONY: clef
 clef: $(TOOLS)/clef.stamp ## Build the Clef that the remote signer is tested against (needs Go)
 
-$(TOOLS)/clef.stamp: scripts/build_clef.sh tests/clef/go.mod tests/clef/go.sum
-	bash scripts/build_clef.sh
+$(TOOLS)/clef.stamp: scripts/build_go.sh tests/clef/go.mod tests/clef/go.sum
+	bash scripts/build_go.sh clef github.com/ethereum/go-ethereum clef
 	@mkdir -p $(TOOLS) && touch $@
 
 .PHONY: prometheus

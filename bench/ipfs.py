@@ -30,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -37,9 +38,13 @@ from pathlib import Path
 import urllib3
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "node"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "node")]
+# A dependency installs a package `tests` of its own; what is imported from `tests` below is this repository's.
+sys.modules["tests"] = types.ModuleType("tests")
+sys.modules["tests"].__path__ = [str(ROOT / "tests")]
 
-from kubo.daemon import Kubo, KuboMissing, find_kubo  # noqa: E402
+from tests.gobuilt import NotBuilt  # noqa: E402
+from tests.kubo.daemon import KUBO, Kubo  # noqa: E402
 
 from covey.ipfs import BlockStore, Cid  # noqa: E402
 
@@ -94,7 +99,7 @@ class KuboSide:
 
     def __init__(self, folder: Path, *, hash_on_read: bool = False) -> None:
         self.node = Kubo(folder)
-        self._command = [find_kubo()]
+        self._command = [KUBO.find()]
         self._environment = {**os.environ, "IPFS_PATH": str(folder)}
         if hash_on_read:
             self.node.run("config", "--json", "Datastore.HashOnRead", "true")
@@ -244,8 +249,8 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=ROOT / ".cache", help="a folder on the disk to measure")
     options = parser.parse_args()
     try:
-        find_kubo()
-    except KuboMissing as missing:
+        KUBO.find()
+    except NotBuilt as missing:
         print(f"There is nothing to compare with: {missing}", file=sys.stderr)
         return 1
     options.folder.mkdir(parents=True, exist_ok=True)

@@ -3,52 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.gobuilt import Program, end
+
 from covey.chain.endpoint import open_endpoint
 from covey.chain.errors import ChainError
 from covey.chain.keys import create_keystore
 from covey.devnet.anvil import free_port, last_line
 
-ROOT = Path(__file__).resolve().parents[2]
-MODULE = "github.com/ethereum/go-ethereum"
 MASTER = "the master seed's password"
 PASSWORD = "the keystore's password"
 
 
-class ClefMissing(Exception):
-    """Clef is neither built nor installed; the message says how to get it."""
-
-
-def pinned_version() -> str:
-    """The release in go.mod, without its v."""
-    for line in (ROOT / "tests/clef/go.mod").read_text().splitlines():
-        words = line.replace("require", "").split()
-        if words[:1] == [MODULE]:
-            return words[1].removeprefix("v")
-    raise AssertionError(f"tests/clef/go.mod does not require {MODULE}")
-
-
-def find_clef() -> str:
-    """The path of the built binary, or of an installed one of the same release. Raises `ClefMissing`."""
-    version = pinned_version()
-    built = ROOT / ".cache/clef" / f"v{version}" / "clef"
-    if built.exists():
-        return str(built)
-    installed = shutil.which("clef")
-    if installed:
-        told = subprocess.run([installed, "--version"], capture_output=True, text=True, check=False).stdout
-        if f"version {version}-" in told:
-            return installed
-        raise ClefMissing(f"{installed} is not Clef {version}: build that with `make clef`")
-    if shutil.which("go"):
-        raise ClefMissing(f"Clef {version} is not built: run `make clef` (once, about 1 minute)")
-    raise ClefMissing(f"neither Clef {version} nor Go to build it is installed: install Go and run `make clef`")
+CLEF = Program("Clef", "clef", "github.com/ethereum/go-ethereum", "clef", ("--version",), "version {}-", 1)
 
 
 class Clef:
@@ -60,7 +32,7 @@ class Clef:
     def __init__(self, folder: Path, keys: list[bytes], chain_id: int) -> None:
         self.folder = folder
         self.http = f"http://127.0.0.1:{free_port()}"
-        self._binary = find_clef()
+        self._binary = CLEF.find()
         self._chain_id = chain_id
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True)
@@ -113,12 +85,7 @@ class Clef:
     def stop(self) -> None:
         """Stop it, if it runs."""
         if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(30)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            end(self._process)
             self._process = None
 
     def ask(self, method: str, *params: Any) -> Any:

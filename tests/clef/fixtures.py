@@ -6,14 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.clef.daemon import Clef, ClefMissing
+from tests.clef.daemon import Clef
+from tests.gobuilt import NotBuilt
 
 
 def new_clef(folder: Path, keys: list[bytes], chain_id: int) -> Clef:
     """A Clef, not started; where there is none the test is skipped, or fails if COVEY_REQUIRE_CLEF is set."""
     try:
         return Clef(folder, keys, chain_id)
-    except ClefMissing as missing:
+    except NotBuilt as missing:
         if os.environ.get("COVEY_REQUIRE_CLEF"):
             pytest.fail(str(missing))
         pytest.skip(str(missing))

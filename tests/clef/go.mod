@@ -1,4 +1,4 @@
-// Pins the go-ethereum release whose Clef the remote signer is tested against; scripts/build_clef.sh builds it.
+// Pins the go-ethereum release whose Clef the remote signer is tested against; make clef builds it.
 module covey/tests/clef
 
 go 1.26.5

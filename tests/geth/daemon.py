@@ -2,52 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.gobuilt import Program, end
+
 from covey.chain.errors import ChainError
 from covey.chain.keys import LocalSigner
 from covey.chain.rpc import Rpc
 from covey.devnet.anvil import free_port, last_line
 
-ROOT = Path(__file__).resolve().parents[2]
-MODULE = "github.com/ethereum/go-ethereum"
 CHAIN_ID = 1337
 """What geth calls its development network."""
 
 
-class GethMissing(Exception):
-    """geth is neither built nor installed; the message says how to get it."""
-
-
-def pinned_version() -> str:
-    """The release in go.mod, without its v."""
-    for line in (ROOT / "tests/geth/go.mod").read_text().splitlines():
-        words = line.replace("require", "").split()
-        if words[:1] == [MODULE]:
-            return words[1].removeprefix("v")
-    raise AssertionError(f"tests/geth/go.mod does not require {MODULE}")
-
-
-def find_geth() -> str:
-    """The path of the built binary, or of an installed one of the same release. Raises `GethMissing`."""
-    version = pinned_version()
-    built = ROOT / ".cache/geth" / f"v{version}" / "geth"
-    if built.exists():
-        return str(built)
-    installed = shutil.which("geth")
-    if installed:
-        told = subprocess.run([installed, "version"], capture_output=True, text=True, check=False).stdout
-        if f"Version: {version}-" in told:
-            return installed
-        raise GethMissing(f"{installed} is not geth {version}: build that with `make geth`")
-    if shutil.which("go"):
-        raise GethMissing(f"geth {version} is not built: run `make geth` (once, about 3 minutes)")
-    raise GethMissing(f"neither geth {version} nor Go to build it is installed: install Go and run `make geth`")
+GETH = Program("geth", "geth", "github.com/ethereum/go-ethereum", "geth", ("version",), "Version: {}-", 3)
 
 
 class Geth:
@@ -63,7 +35,7 @@ class Geth:
         # A path in a test's folder can be longer than a socket's name may be.
         self.ipc = str(folder / "geth.ipc") if len(str(folder)) < 90 else f"/tmp/covey-geth-{free_port()}.ipc"
         self._period_s = period_s
-        self._binary = find_geth()
+        self._binary = GETH.find()
         self._log = folder / "geth.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -101,12 +73,7 @@ class Geth:
     def stop(self) -> None:
         """Stop it, if it runs."""
         if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(30)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            end(self._process)
             self._process = None
         Path(self.ipc).unlink(missing_ok=True)
 

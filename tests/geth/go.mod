@@ -1,4 +1,4 @@
-// Pins the geth release that the chain tests run against; scripts/build_geth.sh builds it.
+// Pins the geth release that the chain tests run against; make geth builds it.
 module covey/tests/geth
 
 go 1.26.5

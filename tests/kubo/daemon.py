@@ -4,45 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.gobuilt import Program, end
+
 PROFILES = "test,unixfs-v1-2025"  # no bootstrap peers, no mDNS, free ports on loopback; the CIDs that Covey makes
 
 
-class KuboMissing(Exception):
-    """Kubo is neither built nor installed; the message says how to get it."""
-
-
-def pinned_version() -> str:
-    """The release in go.mod, without its v."""
-    for line in (ROOT / "tests/kubo/go.mod").read_text().splitlines():
-        words = line.replace("require", "").split()
-        if words[:1] == ["github.com/ipfs/kubo"]:
-            return words[1].removeprefix("v")
-    raise AssertionError("tests/kubo/go.mod does not require github.com/ipfs/kubo")
-
-
-def find_kubo() -> str:
-    """The path of the built binary, or of an installed one of the same release. Raises `KuboMissing`."""
-    version = pinned_version()
-    built = ROOT / ".cache/kubo" / f"v{version}" / "ipfs"
-    if built.exists():
-        return str(built)
-    installed = shutil.which("ipfs")
-    if installed:
-        found = subprocess.run([installed, "version", "--number"], capture_output=True, text=True, check=False).stdout
-        if found.strip() == version:
-            return installed
-        raise KuboMissing(f"{installed} is Kubo {found.strip()}, not {version}: build that with `make kubo`")
-    if shutil.which("go"):
-        raise KuboMissing(f"Kubo {version} is not built: run `make kubo` (once, about 3 minutes)")
-    raise KuboMissing(f"neither Kubo {version} nor Go to build it is installed: install Go and run `make kubo`")
+KUBO = Program("Kubo", "kubo", "github.com/ipfs/kubo", "ipfs", ("version", "--number"), "{}\n", 3)
 
 
 class Kubo:
@@ -51,7 +24,7 @@ class Kubo:
     def __init__(self, repo: Path, *, token: str | None = None) -> None:
         self.repo = repo
         self.token = token
-        self._binary = find_kubo()
+        self._binary = KUBO.find()
         self._process: subprocess.Popen[bytes] | None = None
         self._log = repo.with_name(repo.name + ".log")
         self.run("init", f"--profile={PROFILES}")
@@ -123,12 +96,7 @@ class Kubo:
     def stop(self) -> None:
         """Stop the daemon, if it runs."""
         if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(20)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            end(self._process)
             self._process = None
 
     def _environment(self) -> dict[str, str]:

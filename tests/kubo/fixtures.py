@@ -6,14 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.kubo.daemon import Kubo, KuboMissing
+from tests.gobuilt import NotBuilt
+from tests.kubo.daemon import Kubo
 
 
 def new_kubo(folder: Path, *, token: str | None = None) -> Kubo:
     """A Kubo node, not started; where there is none the test is skipped, or fails if COVEY_REQUIRE_KUBO is set."""
     try:
         return Kubo(folder, token=token)
-    except KuboMissing as missing:
+    except NotBuilt as missing:
         if os.environ.get("COVEY_REQUIRE_KUBO"):
             pytest.fail(str(missing))
         pytest.skip(str(missing))

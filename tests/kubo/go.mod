@@ -1,4 +1,4 @@
-// Pins the Kubo release that the storage tests run against; scripts/build_kubo.sh builds it.
+// Pins the Kubo release that the storage tests run against; make kubo builds it.
 module covey/tests/kubo
 
 go 1.26.5

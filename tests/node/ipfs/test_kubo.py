@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from tests.kubo.daemon import Kubo, pinned_version
+from tests.kubo.daemon import KUBO, Kubo
 from tests.kubo.fixtures import new_kubo
 from tests.node.ipfs.samples import DIRECTORIES, MIB, SampleFile, vectors, write_directory, write_sparse
 
@@ -61,7 +61,7 @@ def test_directories_have_the_cid_that_ipfs_add_gives(kubo: Kubo, name: str, tmp
 
 def test_the_adapter_talks_to_the_pinned_release(kubo: Kubo) -> None:
     with KuboStore(kubo.rpc) as store:
-        assert store.version() == pinned_version()
+        assert store.version() == KUBO.version()
         assert store.name == f"kubo at {kubo.rpc}"
 
 
