@@ -1,5 +1,5 @@
 # Covey. `make` lists what can be made; `make demo` and `make test` set themselves up.
-# Needs Python 3.11, Node.js 20 with npm, and the package registries; Go only for the tests against real Kubo, geth and Clef.
+# Needs Python 3.11, Node.js 20 with npm, and the package registries; Go only for the tests against real Kubo, geth, Clef and toxiproxy.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -52,9 +52,9 @@ test: setup ## Run the whole suite
 	@$(MAKE) --no-print-directory test-node
 	@$(MAKE) --no-print-directory test-e2e
 
-# What the suite needs, side by side: forge's and ape's compilations, Debian's prometheus; with Go Kubo, geth and Clef.
+# What the suite needs, side by side: forge's and ape's compilations, Debian's prometheus; with Go Kubo, geth, Clef and toxiproxy.
 .PHONY: build
-build: build-solidity $(TOOLS)/compile.stamp $(if $(shell command -v go),$(TOOLS)/kubo.stamp $(TOOLS)/geth.stamp $(TOOLS)/clef.stamp,no-go) prometheus
+build: build-solidity $(TOOLS)/compile.stamp $(if $(shell command -v go),$(TOOLS)/kubo.stamp $(TOOLS)/geth.stamp $(TOOLS)/clef.stamp $(TOOLS)/toxiproxy.stamp,no-go) prometheus
 
 .PHONY: build-solidity
 build-solidity: $(TOOLS)/node.stamp $(SOLC)
@@ -62,7 +62,7 @@ build-solidity: $(TOOLS)/node.stamp $(SOLC)
 
 .PHONY: no-go
 no-go:
-	@echo "Go is not installed: the tests against real Kubo, geth and Clef will be skipped, all others run"
+	@echo "Go is not installed: the tests against real Kubo, geth, Clef and toxiproxy will be skipped, all others run"
 
 .PHONY: test-solidity
 test-solidity: $(TOOLS)/node.stamp $(SOLC) ## Run the forge tests (FUZZ_PROFILE=ci: 10,000 runs of each fuzz test)
@@ -160,6 +160,13 @@ clef: $(TOOLS)/clef.stamp ## Build the Clef that the remote signer is tested aga
 
 $(TOOLS)/clef.stamp: scripts/build_go.sh tests/clef/go.mod tests/clef/go.sum
 	bash scripts/build_go.sh clef github.com/ethereum/go-ethereum clef
+	@mkdir -p $(TOOLS) && touch $@
+
+.PHONY: toxiproxy
+toxiproxy: $(TOOLS)/toxiproxy.stamp ## Build the toxiproxy that makes faults on the wire for the chaos tests (needs Go)
+
+$(TOOLS)/toxiproxy.stamp: scripts/build_go.sh tests/toxiproxy/go.mod tests/toxiproxy/go.sum
+	bash scripts/build_go.sh toxiproxy github.com/Shopify/toxiproxy/v2 toxiproxy-server server
 	@mkdir -p $(TOOLS) && touch $@
 
 .PHONY: prometheus
