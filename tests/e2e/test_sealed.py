@@ -168,8 +168,11 @@ def test_daemons_carry_a_sealed_task_and_its_appeal_to_the_end(net: Network) -> 
     assert task.appeal is not None and task.appeal.overturned == {liar.operator}
     [slash] = [event.args for event in net.events() if event.name == "Slashed"]
     assert (slash["operator"], slash["fromActive"]) == (liar.operator, 300 * CVY), "a tenth of what it put behind it"
-    assert slash["reporter"] in {node.signer for node in daemons}
-    net.wait("the reporter's share", lambda: contracts.staking.owed_to(slash["reporter"]) == 0)
+    [reporter] = [node for node in daemons if node.signer == slash["reporter"]]
+    net.wait("the reporter's share", lambda: contracts.staking.owed_to(reporter.signer) == 0)
+    earned = command(net, "status", "--config", str(reporter.settings))["earnings"]
+    assert earned["reports"] == str(slash["reporterReward"]) == str(30 * CVY)  # type: ignore[index]
+    net.wait("it told", lambda: reporter.report()["earnings"]["reports"] == str(30 * CVY))
     assert "appeal window was over" in refused(net, "appeal", "contest", str(task_id), "0", key=key)
     listed = command(net, "appeal", "list", str(task_id))
     assert [one["moved"] for one in listed["contests"]] == [True]  # type: ignore[attr-defined]

@@ -80,7 +80,11 @@ def _on_chain(network: Network, operator: str) -> dict[str, Any]:
         "drip_end": pool.drip_end,
         "commission_bps": pool.commission_bps,
         "reward_address": pool.reward_address,
-        "owed": sum(contracts.rewards.owed_to(one) for one in {operator, pool.signer, pool.reward_address}),
+        "owed": sum(
+            source.owed_to(one)
+            for one in {operator, pool.signer, pool.reward_address}
+            for source in (contracts.rewards, contracts.staking, contracts.appeals)
+        ),
         "chain_time": network.now(),
     }
 
@@ -176,8 +180,8 @@ def _show_operator(out: Any, s: dict[str, Any]) -> None:
     e = s["earnings"]
     out.print(
         f"earned    {tokens(s['net'])} CVY: entries {tokens(e['entries'])}, scoring {tokens(e['scoring'])}, "
-        f"appeals {tokens(e['appeals'])}, "
-        f"tips {tokens(e['tips'])}, fees −{tokens(e['fees'] - e['fees_back'])}, slashed −{tokens(e['slashed'])}"
+        f"appeals {tokens(e['appeals'])}, tips {tokens(e['tips'])}, reports {tokens(e['reports'])}, "
+        f"fees −{tokens(e['fees'] - e['fees_back'])}, slashed −{tokens(e['slashed'])}"
     )
     dripping = (
         f", {tokens(s['rewards_dripping'])} dripping until {moment(s['drip_end'])}" if s["rewards_dripping"] else ""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from covey.daemon.state import EventLike
 
-ENTRIES, SCORING, APPEALS, TIPS = "entries", "scoring", "appeals", "tips"
+ENTRIES, SCORING, APPEALS, TIPS, REPORTS = "entries", "scoring", "appeals", "tips", "reports"
 FEES, FEES_BACK, SLASHED = "fees", "fees_back", "slashed"
-KINDS = (ENTRIES, SCORING, APPEALS, TIPS, FEES, FEES_BACK, SLASHED)
+KINDS = (ENTRIES, SCORING, APPEALS, TIPS, REPORTS, FEES, FEES_BACK, SLASHED)
 
 
 class Ledger:
-    """Sums by kind for one operator. `accounts` are those that tips count for: the operator's and its signer's.
+    """Sums by kind for one operator. `accounts`, the operator's and its signer's, are whose tips and reports count.
 
-    Rewards (`entries`, `scoring`, `appeals`) are what a task paid into the operator's pool, delegators' share included.
+    Reports of faults pay a share of what a slash takes. Rewards (`entries`, `scoring`, `appeals`) are what a task paid
+    into the operator's pool, delegators' share included.
     """
 
     def __init__(self, operator: str, accounts: Iterable[str] = ()) -> None:
@@ -26,7 +27,8 @@ class Ledger:
     def net(self) -> int:
         """All that came less all that went."""
         s = self.sums
-        return s[ENTRIES] + s[SCORING] + s[APPEALS] + s[TIPS] + s[FEES_BACK] - s[FEES] - s[SLASHED]
+        came = s[ENTRIES] + s[SCORING] + s[APPEALS] + s[TIPS] + s[REPORTS] + s[FEES_BACK]
+        return came - s[FEES] - s[SLASHED]
 
     def clear(self) -> None:
         """Begin again: the events are told from the start."""
@@ -34,30 +36,30 @@ class Ledger:
 
     def apply(self, event: EventLike) -> None:
         """Count one event; the order does not matter."""
-        found = own(event, self._operator, self._accounts)
-        if found is not None:
-            kind, amount = found
+        for kind, amount in own(event, self._operator, self._accounts):
             self.sums[kind] += amount
 
 
-def own(event: EventLike, operator: str, accounts: Iterable[str] = ()) -> tuple[str, int] | None:
-    """(kind, amount) of an event that moved this operator's money; None for all others."""
+def own(event: EventLike, operator: str, accounts: Iterable[str] = ()) -> Iterator[tuple[str, int]]:
+    """(kind, amount) of what an event moved of this operator's money: mostly nothing, twice if it reported itself."""
     a = event.args
     match event.contract, event.name:
         case "Rewards", "TipPaid":
-            return (TIPS, int(a["amount"])) if a["to"] in accounts else None
-        case _ if a.get("operator") != operator:
-            return None
-        case "Rewards", "EntryRewardClaimed":
-            return ENTRIES, int(a["amount"])
-        case "Rewards", "ScoringRewardClaimed":
-            return SCORING, int(a["amount"])
-        case "Appeals", "AppealRewardClaimed":
-            return APPEALS, int(a["amount"])
-        case "Rewards", "FeePaid":
-            return FEES, int(a["amount"])
-        case "Rewards", "FeeRefunded":
-            return FEES_BACK, int(a["amount"])
+            if a["to"] in accounts:
+                yield TIPS, int(a["amount"])
         case "Staking", "Slashed":
-            return SLASHED, int(a["fromActive"]) + int(a["fromUnbonding"])
-    return None
+            if a["operator"] == operator:
+                yield SLASHED, int(a["fromActive"]) + int(a["fromUnbonding"])
+            if a["reporter"] in accounts:
+                yield REPORTS, int(a["reporterReward"])
+        case source if source in _BY_EVENT and a["operator"] == operator:
+            yield _BY_EVENT[source], int(a["amount"])
+
+
+_BY_EVENT = {
+    ("Rewards", "EntryRewardClaimed"): ENTRIES,
+    ("Rewards", "ScoringRewardClaimed"): SCORING,
+    ("Appeals", "AppealRewardClaimed"): APPEALS,
+    ("Rewards", "FeePaid"): FEES,
+    ("Rewards", "FeeRefunded"): FEES_BACK,
+}

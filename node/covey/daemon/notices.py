@@ -85,17 +85,14 @@ class Notices:
 
     def _tell_of(self, events: Iterable[Event]) -> None:
         for event in events:
-            found = own(event, self._operator)
-            if found is None:
-                continue
-            kind, amount = found
-            where = {"block": event.block, "transaction": event.tx_hash, "amount_wei": str(amount)}
-            name = f"{self._chain_id}/{event.block_hash}/{event.log_index}"
-            if kind == SLASHED:
-                self._tell("slashed", f"slashed: {cvy(amount)}", id=name, **where)
-            elif kind in (ENTRIES, SCORING, APPEALS):
-                task = event.args["taskId"]
-                self._tell("paid", f"task {task} paid {cvy(amount)} for {kind}", id=name, task=task, **where)
+            for kind, amount in own(event, self._operator):
+                where = {"block": event.block, "transaction": event.tx_hash, "amount_wei": str(amount)}
+                name = f"{self._chain_id}/{event.block_hash}/{event.log_index}"
+                if kind == SLASHED:
+                    self._tell("slashed", f"slashed: {cvy(amount)}", id=name, **where)
+                elif kind in (ENTRIES, SCORING, APPEALS):
+                    task = event.args["taskId"]
+                    self._tell("paid", f"task {task} paid {cvy(amount)} for {kind}", id=name, task=task, **where)
 
     def _tell(self, kind: str, text: str, **fields: Any) -> None:
         told = {

@@ -83,7 +83,11 @@ class Reporter:
             last_accepted=accepted,
             missed=gone,
             earnings=dict(self._parts.ledger.sums),
-            credits=sum(world.owed.get(one, 0) for one in {ctx.me.operator, ctx.me.signer, *ctx.me.accounts}),
+            credits=sum(
+                owed.get(one, 0)
+                for one in {ctx.me.operator, ctx.me.signer, *ctx.me.accounts}
+                for owed in (world.owed, world.slash_shares, world.appeal_bonds)
+            ),
             promised=promised,
             lapses=kept.lapses,
             stored_bytes=kept.stored_bytes,

@@ -56,7 +56,14 @@ def paid(block: int, operator: str = ME, amount: int = 3 * CVY) -> Event:
 
 
 def slashed(block: int) -> Event:
-    args = {"operator": ME, "duty": OTHER, "fromActive": CVY, "fromUnbonding": CVY}
+    args = {
+        "operator": ME,
+        "duty": OTHER,
+        "fromActive": CVY,
+        "fromUnbonding": CVY,
+        "reporter": OTHER,
+        "reporterReward": 1,
+    }
     return Event("Slashed", "Staking", args, block, f"0xb{block}", "0xt", 1)
 
 

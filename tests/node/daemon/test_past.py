@@ -135,6 +135,8 @@ def test_the_ledger_sums_what_concerns_the_operator_once_also_after_a_rewind() -
         ("Rewards", "FeeRefunded", {"taskId": 1, "operator": ME, "to": SIGNER, "amount": 4}),
         ("Staking", "Slashed", {"operator": ME, "reporter": CREATOR, "reporterReward": 4, **taken}),
         ("Staking", "Slashed", {"operator": OTHER, "reporter": CREATOR, "reporterReward": 4, **taken}),
+        ("Staking", "Slashed", {"operator": OTHER, "reporter": SIGNER, "reporterReward": 3, **taken}),
+        ("Staking", "OwedPaid", {"account": SIGNER, "amount": 3}),
     ]
     told = [Told(*one) for one in events]
     begun = Story(task_id=1).events
@@ -143,7 +145,7 @@ def test_the_ledger_sums_what_concerns_the_operator_once_also_after_a_rewind() -
     rest = [Event(e.name, e.contract, e.args, 50, "0x", "0x", n) for n, e in enumerate(told[3:])]
     log.commit(rest, Checkpoint(50, "0x"))
     wanted = dict.fromkeys(KINDS, 0) | {
-        "entries": 700, "scoring": 30, "tips": 2, "fees": 5, "fees_back": 4, "slashed": 42,
+        "entries": 700, "scoring": 30, "tips": 2, "reports": 3, "fees": 5, "fees_back": 4, "slashed": 42,
     }  # fmt: skip
     assert ledger.sums == wanted
     log.rewind(49)
@@ -154,5 +156,12 @@ def test_the_ledger_sums_what_concerns_the_operator_once_also_after_a_rewind() -
 
 def test_pay_for_settling_an_appeal_counts() -> None:
     args = {"taskId": 1, "operator": ME, "seats": 3, "amount": 11}
-    assert own(Told("Appeals", "AppealRewardClaimed", args), ME) == (APPEALS, 11)
-    assert own(Told("Appeals", "AppealRewardClaimed", {**args, "operator": OTHER}), ME) is None
+    assert list(own(Told("Appeals", "AppealRewardClaimed", args), ME)) == [(APPEALS, 11)]
+    assert list(own(Told("Appeals", "AppealRewardClaimed", {**args, "operator": OTHER}), ME)) == []
+
+
+def test_a_node_that_reports_its_own_operator_gets_its_share_of_what_it_loses() -> None:
+    args = {"operator": ME, "reporter": SIGNER, "reporterReward": 4, "fromActive": 40, "fromUnbonding": 2}
+    ledger = Ledger(ME, (SIGNER,))
+    ledger.apply(Told("Staking", "Slashed", args))
+    assert (ledger.sums["slashed"], ledger.sums["reports"], ledger.net) == (42, 4, -38)

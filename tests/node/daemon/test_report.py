@@ -133,6 +133,18 @@ def test_lapsed_promises_and_what_keeping_found(node: Node) -> None:
     assert (found.stored_bytes, found.store_quota_bytes, found.data_bytes) == (1, 2, 3)
 
 
+def test_what_every_contract_owes_is_to_withdraw(node: Node) -> None:
+    story, to = node.story, me().signer
+    ends = {"contestEnd": 1, "enrolEnd": 2, "deadline": 3}
+    story.tell("Rewards", "Credited", account=to, amount=1, reason="0x")
+    story.tell("Staking", "Slashed", operator=address(1), reporter=to, reporterReward=20)
+    story.tell("Appeals", "WordContested", contest=0, word=0, appellant=to, bond=400, previous=0, **ends)
+    story.tell("Appeals", "ContestResolved", contest=0, moved=False, toAppellant=300, toPool=0)
+    assert node.look().credits == 321
+    story.tell("Staking", "OwedPaid", account=to, amount=20)
+    assert node.look().credits == 301
+
+
 def test_a_missed_duty_is_told_for_a_day_after_the_task_has_ended(node: Node) -> None:
     story = node.story.enter(ME)
     node.context.now = REVEAL_END
