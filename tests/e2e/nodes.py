@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from covey.chain.errors import Recoverable
 from covey.chain.events import Event, EventReader
@@ -91,6 +91,29 @@ def tiny_params(spec: TaskSpec, digest: bytes) -> TaskParams:
     )
 
 
+class Process(Protocol):
+    """What is asked of a daemon's process; `subprocess.Popen` has it."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def kill(self) -> None: ...
+    def send_signal(self, sig: int) -> None: ...
+
+
+Launch = Callable[["Node"], Process]
+
+
+def spawn(node: Node) -> Process:
+    """A daemon as an operator starts it: a new interpreter."""
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": ""}
+    with node.log.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-c", _RUN, str(node.settings)], stderr=log, stdout=log, env=environment
+        )
+
+
 @dataclass
 class Node:
     """One daemon as a process, with its settings."""
@@ -104,14 +127,11 @@ class Node:
     gateway: str
     hidden: bool = False
     """Whether nobody knows its gateway."""
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
+    launch: Launch = spawn
 
     def start(self) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": ""}
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", _RUN, str(self.settings)], stderr=log, stdout=log, env=environment
-            )
+        self.process = self.launch(self)
 
     def kill(self) -> None:
         """As a power cut would."""
@@ -153,6 +173,8 @@ class Network:
     executor: str
     nodes: list[Node] = field(default_factory=list)
     made: int = 0
+    launch: Launch = spawn
+    """How daemons are started."""
 
     def add(
         self, role: str, *, hidden: bool = False, heldout_strata: tuple[str, ...] = STRATA, **settings: Any
@@ -193,6 +215,7 @@ class Network:
             health=f"http://{health}",
             gateway=f"http://{gateway}",
             hidden=hidden,
+            launch=self.launch,
         )
         self.nodes.append(node)
         lines = [f"{key} = {json.dumps(value)}\n" for key, value in fields.items()]  # `policy.earmark = …` is TOML too

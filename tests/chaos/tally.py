@@ -1,0 +1,157 @@
+"""What was due, and what became of it: counted from the chain alone, after the fact.
+
+`due`             duties of operators that were up, and steps that somebody had to take
+`once`            those that are on the chain exactly once
+`twice`           those for which a signer got a second transaction mined after one that worked
+`lost`            those that are not on the chain
+`honest_slashes`  slashes of operators that were up
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, fields
+from typing import Any
+
+from tests.chaos.story import Story
+
+from covey.chain.events import Event
+from covey.daemon.state import Task, World
+from covey.protocol.types import Outcome
+
+_REPEATED = ("approve(address,uint256)", "withdraw(address)", "withdrawCredit(address)", "payOwed(address)")
+"""Calls that are right to be made again with the same words."""
+
+
+@dataclass
+class Tally:
+    """Sums over tasks. `kills` counts SIGKILLs of daemons."""
+
+    kills: int = 0
+    due: int = 0
+    once: int = 0
+    twice: int = 0
+    lost: int = 0
+    honest_slashes: int = 0
+    tasks: int = 0
+
+    def add(self, other: Tally) -> None:
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+    def check(self) -> None:
+        """Fail unless everything that was due was done once and cost nobody anything."""
+        assert self.due > 0 and self.tasks > 0, "nothing was due: nothing was shown"
+        assert (self.twice, self.lost, self.honest_slashes) == (0, 0, 0), self
+        assert self.once == self.due, self
+
+
+@dataclass
+class Count:
+    """The tally of a story with what it is made of, in words."""
+
+    tally: Tally
+    lost: list[str]
+    twice: list[str]
+    slashed: list[str]
+
+    def check(self) -> None:
+        """As `Tally.check`, with names."""
+        told = {"lost": self.lost, "twice": self.twice, "slashed": self.slashed}
+        assert not any(told.values()), told
+        self.tally.check()
+
+
+def count(story: Story) -> Count:
+    """Count all tasks of a story. Everything it says must be final by now."""
+    events = story.net.events()
+    world = World()
+    for event in events:
+        world.apply(event)
+    done = Counter(key for event in events if (key := _key(event, world)) is not None)
+    due = [key for number in story.tasks for key in _due(story, world.tasks[number])]
+    lost = [key for key in due if done[key] == 0]
+    repeated = _repeated(story)
+    up = {node.operator for node in story.net.nodes} - story.away
+    slashed = [f"{e.name} {e.args['operator']}" for e in events if e.name == "Slashed" and e.args["operator"] in up]
+    once = sum(1 for key in due if done[key] == 1)
+    tally = Tally(0, len(due), once, len(repeated), len(lost), len(slashed), len(story.tasks))
+    return Count(tally, lost, repeated, slashed)
+
+
+def _due(story: Story, task: Task) -> list[str]:
+    """Keys of everything that had to happen in a task."""
+    keys = [f"end/{task.id}"]
+    up = {node.operator for node in story.net.nodes} - story.away
+    for node in story.up(story.trainers):
+        keys += [f"enter/{task.id}/{node.operator}", f"reveal-entry/{task.id}/{node.operator}"]
+    keys += [f"enrol/{task.id}/{node.operator}" for node in story.up(story.validators)]
+    for c in task.committees:
+        keys += [f"request-seed/{task.id}/{c.number}", f"fix-seed/{task.id}/{c.number}"]
+        keys += [f"score/{task.id}/{c.number}/{node.operator}" for node in story.seated(task, c)]
+        keys += [f"reveal-scores/{task.id}/{c.number}/{one}" for one in c.committed if one in up]
+    c = task.committee
+    if task.outcome == Outcome.PAID and c is not None:
+        keys += [f"settle-page/{task.id}/{c.number}/{page}" for page in range(task.page_total)]
+    lanes, rows = story.earned(task)
+    keys += [f"claim-entry/{task.id}/{lane}" for lane in lanes.values()]
+    keys += [f"claim-scoring/{task.id}/{one}" for one in rows if one in up]
+    return keys + [f"release-earmark/{task.id}/{one}" for one in task.enrolled if one in up]
+
+
+_BY_OPERATOR = {
+    ("TaskRegistry", "EntryCommitted"): "enter",
+    ("TaskRegistry", "EntryRevealed"): "reveal-entry",
+    ("TaskRegistry", "ValidatorEnrolled"): "enrol",
+    ("TaskRegistry", "EarmarkFreed"): "release-earmark",
+    ("Rewards", "ScoringRewardClaimed"): "claim-scoring",
+}
+_BY_ROUND = {
+    "ScoresCommitted": "score",
+    "Abstained": "score",
+    "ScoresRevealed": "reveal-scores",
+}
+
+
+def _key(event: Event, world: World) -> str | None:
+    """The key of what an event shows to have been done."""
+    a = event.args
+    if (kind := _BY_OPERATOR.get((event.contract, event.name))) is not None:
+        return f"{kind}/{a['taskId']}/{a['operator']}"
+    if event.contract == "Scoring" and (kind := _BY_ROUND.get(event.name)) is not None:
+        return f"{kind}/{a['taskId']}/{a['round']}/{a['operator']}"
+    match (event.contract, event.name):
+        case ("Scoring", "SeedFixed"):
+            return f"fix-seed/{a['taskId']}/{a['round']}"
+        case ("Scoring", "SeedRequested"):
+            return f"request-seed/{a['taskId']}/{a['round']}"
+        case ("Scoring", "PageSettled"):
+            return f"settle-page/{a['taskId']}/{a['round']}/{a['page']}"
+        case ("TaskRegistry", "TaskEnded"):
+            return f"end/{a['taskId']}"
+        case ("Rewards", "EntryRewardClaimed"):
+            return f"claim-entry/{a['taskId']}/{a['lane']}"
+    return None
+
+
+def _repeated(story: Story) -> list[str]:
+    """Transactions of daemons that say again what one that worked had said."""
+    from eth_utils.crypto import keccak
+
+    anvil = story.net.local.anvil
+    repeatable = {keccak(text=signature)[:4].hex() for signature in _REPEATED}
+    signers = {node.signer.lower(): node.name for node in story.net.nodes}
+    worked: set[tuple[str, str, str]] = set()
+    again: list[str] = []
+    for number in range(story.net.local.deployment.start_block, int(anvil.rpc("eth_blockNumber"), 16) + 1):
+        block: dict[str, Any] = anvil.rpc("eth_getBlockByNumber", hex(number), True)
+        for tx in block["transactions"]:
+            said = (tx["from"].lower(), (tx["to"] or "").lower(), tx["input"])
+            if said[0] not in signers or tx["input"][2:10] in repeatable or tx["input"] == "0x":
+                continue
+            if said in worked:
+                again.append(f"{signers[said[0]]}: {tx['hash']} in block {number} says {tx['input'][:10]}… again")
+            receipt = anvil.rpc("eth_getTransactionReceipt", tx["hash"])
+            if int(receipt["status"], 16) == 1:
+                worked.add(said)
+    return again
