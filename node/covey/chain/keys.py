@@ -106,11 +106,15 @@ def create_keystore(
         raise Fatal(f"{path} exists; a key is never overwritten") from None
     except OSError as error:
         raise Fatal(f"cannot write {path}: {error.strerror}") from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(document, file)
-        file.flush()
-        os.fsync(file.fileno())
-    _sync_folder(path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(document, file)
+            file.flush()
+            os.fsync(file.fileno())
+        _sync_folder(path.parent)
+    except OSError as error:  # half a keystore would stand in the way of the next try
+        path.unlink(missing_ok=True)
+        raise Fatal(f"cannot write {path}: {error.strerror}") from None
     return signer
 
 

@@ -69,6 +69,12 @@ _ADDED = (
 """Columns that databases of earlier versions lack."""
 
 
+def roll_back(db: sqlite3.Connection) -> None:
+    """Undo the open transaction, if there is one: a full disk ends it by itself."""
+    if db.in_transaction:
+        db.execute("ROLLBACK")
+
+
 class SqliteTxStore:
     """A `TxStore` in a SQLite database that somebody else opened.
 
@@ -97,10 +103,10 @@ class SqliteTxStore:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            roll_back(self._db)
             raise
-        self._db.execute("COMMIT")
 
     def add(self, key: str, sender: str, call: Call, not_after: int | None) -> TxRequest:
         """See `TxStore.add`."""

@@ -26,7 +26,7 @@ class Background:
         self._work: dict[str, Future[Any]] = {}
         self._failed_at: dict[str, float] = {}
 
-    def get(self, name: str, work: Callable[[], T], lasting: type[Exception] | tuple[()] = ()) -> T:
+    def get(self, name: str, work: Callable[[], T], lasting: tuple[type[Exception], ...] = ()) -> T:
         """The result of `work`, kept under `name`. Raises Pending while it runs, and whatever it raised.
 
         An error of the kind `lasting` is kept like a result: trying again cannot help.

@@ -157,6 +157,9 @@ class NodeConfig(BaseModel):
     disk_quota: Size = Field(
         ByteSize(50 << 30), description="most bytes of old entries, work files and downloaded bases"
     )
+    min_free: Annotated[ByteSize, Field(ge=0)] = Field(
+        ByteSize(64 << 20), description="free bytes on its disks below which /health is red and no job starts"
+    )
     keep_days: float = Field(30.0, ge=0, le=36500, description="days to keep own results after their task has ended")
     check_seconds: float = Field(3600.0, ge=1, description="pause between two checks of what must be kept")
     check_gateways: tuple[str, ...] = Field((), description="gateways that must deliver what this node keeps")

@@ -16,7 +16,7 @@ from covey.daemon.pauses import Pauses
 from covey.daemon.plan import Me
 from covey.daemon.state import Task, World
 from covey.daemon.strategy import Strategy
-from covey.daemon.workers import Executor
+from covey.daemon.workers import Executor, Finished
 from covey.ipfs import Fetcher, Store
 from covey.ipfs.keeper import Keeper
 from covey.protocol.entry import TaskReference
@@ -78,6 +78,8 @@ class Context:
     open_transactions: set[str] = field(default_factory=set)
     """Keys of transactions whose end has not been logged yet."""
     specs: dict[int, TaskSpec] = field(default_factory=dict)
+    unrecorded: list[Finished] = field(default_factory=list)
+    """What workers have finished and the journal does not know yet."""
 
     @property
     def network(self) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 
 from covey.chain.events import Event
 from covey.chain.follower import Checkpoint
+from covey.chain.tx_store import roll_back
 from covey.daemon.secrets import SecretError, SecretFile
 
 SCHEMA = 1
@@ -97,10 +98,10 @@ class Journal:
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield self.db
+            self.db.execute("COMMIT")
         except BaseException:
-            self.db.execute("ROLLBACK")
+            roll_back(self.db)
             raise
-        self.db.execute("COMMIT")
 
     def bind(self, facts: Mapping[str, str]) -> None:
         """Tie this journal to a network (chain id, contracts) the first time; refuse another one ever after."""
@@ -209,14 +210,14 @@ class Journal:
         """Bring both copies to the same: the file outlives a lost database, and a new signer begins a new file."""
         if self._secret_file is None:
             return
-        copied = set()
+        copied = dict(self._secret_file.read())
         with self.transaction():
-            for name, payload in self._secret_file.read():
-                copied.add(name)
+            for name, payload in copied.items():
                 self.db.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?)", (name, json.dumps(payload)))
         for name, text in self.db.execute("SELECT name, payload FROM secrets").fetchall():
-            if name not in copied:
-                self._secret_file.append(name, json.loads(text))
+            payload = json.loads(text)
+            if copied.get(name) != payload:
+                self._secret_file.append(name, payload)
 
     # ------------------------------------------------------------------ jobs
 
@@ -252,3 +253,10 @@ class Journal:
 
 def _job(row: Sequence[Any]) -> Job:
     return Job(row[0], row[1], row[2], row[3], row[4], None if row[5] is None else json.loads(row[5]), row[6])
+    def postpone_job(self, key: str, error: str) -> None:
+        """The attempt came to nothing through no fault of the job or its worker: it does not count."""
+        with self.transaction():
+            self.db.execute(
+                "UPDATE jobs SET status = 'failed', starts = max(starts - 1, 0), error = ? WHERE key = ?", (error, key)
+            )
+

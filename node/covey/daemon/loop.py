@@ -11,6 +11,7 @@ from covey.chain.errors import ChainError, Fatal, Recoverable
 from covey.chain.follower import Progress
 from covey.daemon.assemble import Parts
 from covey.daemon.context import Context, Ended, Step, log
+from covey.daemon.disk import is_full, told_full
 from covey.daemon.duties import ADVANCE, WITHDRAWALS, jobs
 from covey.daemon.duties.fetching import drop_fetched
 from covey.daemon.duties.sending import log_ended
@@ -27,6 +28,7 @@ from covey.protocol.types import Outcome
 _LOOKS_TO_WORRY = 3  # failed looks in a row that turn the health red
 _BUSY_PAUSE = 0.2  # seconds to the next look after one that changed something
 
+_FULL_PAUSE = 5.0  # most seconds to the next look at a full disk
 
 class Daemon:
     """A node at work. One thread calls `look` again and again; `stop` may be set from anywhere."""
@@ -71,7 +73,8 @@ class Daemon:
             except Exception as error:
                 self._failures += 1
                 self._failed(error)
-                pause = min(60.0, config.poll_seconds * 2 ** min(self._failures, 5))
+                longest = _FULL_PAUSE if is_full(error) else 60.0
+                pause = min(longest, config.poll_seconds * 2 ** min(self._failures, 5))
             self.stop.wait(pause)
 
     def look(self) -> bool:
@@ -122,9 +125,13 @@ class Daemon:
             raise
         except Exception as error:  # one duty's trouble must not hold up the others
             self.vitals.duty_errors.inc()
-            ctx.pauses.lengthen(f"error {duty.key}")
-            expected = isinstance(error, ChainError)
-            self._errors[duty.key] = str(error) if expected else f"{type(error).__name__}: {error}"
+            full = is_full(error)
+            if not full:
+                ctx.pauses.lengthen(f"error {duty.key}")
+            expected = isinstance(error, ChainError) or full
+            self._errors[duty.key] = (
+                told_full(ctx.config, error) if full else str(error) if expected else f"{type(error).__name__}: {error}"
+            )
             told = {"duty": duty.key, "reason": self._errors[duty.key]}
             log.log(WARNING if expected else ERROR, "duty failed", extra=told, exc_info=not expected)
             return self._errors[duty.key]
@@ -193,3 +200,8 @@ class Daemon:
         self.vitals.show(snapshot)
         if self._notices is not None:
             self._notices.health(snapshot)
+        if is_full(error):
+            told = told_full(self.context.config, error)
+            log.warning("look failed", extra={"reason": told, "in_a_row": self._failures})
+            self._show(replace(self.vitals.snapshot, problems=(told,)))
+            return

@@ -11,6 +11,7 @@ from covey.chain.follower import Progress
 from covey.chain.tx_store import SqliteTxStore, TxStatus
 from covey.daemon.assemble import Parts
 from covey.daemon.context import Context
+from covey.daemon.disk import shortages
 from covey.daemon.duties.sending import tx_key
 from covey.daemon.health import Lateness
 from covey.daemon.keeping import Kept
@@ -58,6 +59,7 @@ class Reporter:
             *(f"{key}: {error}" for key, error in errors.items()),
             *(text for text in (status.blocked, status.foreign) if text),
             *_money_problems(ctx, balance),
+            *shortages(ctx.config),
             *(f"missed: {key}" for key in gone),
             *(f"lapsed: {lapse}" for lapse in kept.lapses),
             *kept.problems,

@@ -17,7 +17,8 @@ from covey.daemon import logs
 from covey.daemon.assemble import Parts, assemble
 from covey.daemon.config import ConfigError, NodeConfig
 from covey.daemon.context import log
-from covey.daemon.health import HealthError, HealthServer, Vitals
+from covey.daemon.disk import is_full, told_full
+from covey.daemon.health import HealthError, HealthServer, Snapshot, Vitals
 from covey.daemon.journal import JournalError
 from covey.daemon.loop import Daemon
 from covey.daemon.notices import Notices
@@ -27,6 +28,9 @@ from covey.daemon.webhook import Webhook
 from covey.ipfs import IpfsError
 
 T = TypeVar("T")
+
+STARTING = Snapshot().problems
+_FULL_PAUSE = 5.0  # most seconds between two tries on a full disk
 
 STOPPED = 0
 FAILED = 1
@@ -51,10 +55,10 @@ def run(config: NodeConfig, *, strategy: Strategy | None = None, stop: threading
                 log.info("health served", extra={"url": server.url})
             # Here, while nothing else runs: two threads that import parts of web3 at once can end in a deadlock error.
             import_module("web3")
-            signer = _patiently(partial(unlock, config), stop)
+            signer = _patiently(partial(unlock, config), stop, vitals, config)
             if signer is None:
                 return STOPPED
-            parts = _patiently(partial(assemble, config, strategy or Strategy(), signer), stop)
+            parts = _patiently(partial(assemble, config, strategy or Strategy(), signer), stop, vitals, config)
             if parts is None:
                 return STOPPED
             stack.callback(parts.close)
@@ -83,16 +87,21 @@ def _notices(config: NodeConfig, parts: Parts, vitals: Vitals, stack: ExitStack)
     return Notices(webhook, parts.context.journal, me.operator, me.chain_id, steady_s=config.webhook_steady_seconds)
 
 
-def _patiently(attempt: Callable[[], T], stop: threading.Event) -> T | None:
-    """Endpoints and signers that do not answer are no reason to give up. None when told to stop."""
+def _patiently(attempt: Callable[[], T], stop: threading.Event, vitals: Vitals, config: NodeConfig) -> T | None:
+    """Endpoints and signers that do not answer, and a full disk, are no reason to give up. None when told to stop."""
     pause = 1.0
     while not stop.is_set():
         try:
             return attempt()
-        except Recoverable as error:
-            log.warning("not started yet", extra={"reason": str(error)})
+        except Exception as error:
+            full = is_full(error)
+            if not full and not isinstance(error, Recoverable):
+                raise
+            told = told_full(config, error) if full else str(error)
+            log.warning("not started yet", extra={"reason": told})
+            vitals.show(Snapshot(problems=(*STARTING, told)))
             stop.wait(pause)
-            pause = min(30.0, 2 * pause)
+            pause = min(_FULL_PAUSE if full else 30.0, 2 * pause)
     return None
 
 

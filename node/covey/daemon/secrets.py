@@ -7,6 +7,8 @@ and in the journal before its commitment is sent, and a node that lost its journ
 from __future__ import annotations
 
 import base64
+import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -43,11 +45,14 @@ def key_from_file(path: Path, secrets: Path) -> bytes:
             if secrets.exists() and secrets.stat().st_size:
                 raise SecretError(f"{secrets} was written under a key in {path}, which is gone: put it back")
             path.parent.mkdir(parents=True, exist_ok=True)
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            partial = path.with_name(path.name + ".new")  # under its name only when it is whole
+            partial.unlink(missing_ok=True)
+            fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(fd, "w", encoding="ascii") as file:
                 file.write(os.urandom(32).hex() + "\n")
                 file.flush()
                 os.fsync(file.fileno())
+            partial.rename(path)
             _sync_folder(path.parent)
         material = bytes.fromhex(path.read_text(encoding="ascii").strip())
     except OSError as error:
@@ -67,24 +72,37 @@ class SecretFile:
         self._cipher = AESGCM(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._torn = True  # as far as is known
         _sync_folder(path.parent)
         self._end_torn_line()
 
     def append(self, name: str, payload: dict[str, Any]) -> None:
-        """Durable when this returns. Raises SecretError when the disk refuses."""
+        """Durable when this returns. Raises SecretError when the disk refuses; nothing of it stays then."""
         plain = json.dumps({"name": name, "payload": payload}, separators=(",", ":")).encode()
         nonce = os.urandom(12)
         line = base64.b64encode(nonce + self._cipher.encrypt(nonce, plain, _AAD)) + b"\n"
         try:
-            written = os.write(self._fd, line)
-            if written != len(line):
-                raise OSError(28, "No space left on device")
-            os.fsync(self._fd)
+            if self._torn:
+                self._end_torn_line()
+            before = os.fstat(self._fd).st_size
+            try:
+                written = os.write(self._fd, line)
+                if written != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(self._fd)
+            except OSError:
+                self._torn = True
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._fd, before)
+                raise
         except OSError as error:
-            raise SecretError(f"{self.path}: cannot keep the secret {name}: {error.strerror}") from None
+            raise SecretError(f"{self.path}: cannot keep the secret {name}: {error.strerror}") from error
 
     def read(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """All secrets that open under this key, oldest first. A torn line is skipped: nothing was sent after it."""
+        """All secrets that open under this key, oldest first. A torn line is skipped: nothing was sent after it.
+
+        Of two with one name the later counts: the journal did not take the earlier one, so nothing was sent for it.
+        """
         for line in self.path.read_bytes().splitlines():
             try:
                 raw = base64.b64decode(line, validate=True)
@@ -101,6 +119,7 @@ class SecretFile:
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
             os.write(self._fd, b"\n")
             os.fsync(self._fd)
+        self._torn = False
 
 
 def _sync_folder(folder: Path) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from covey.daemon.channels import WORKER, Channel, ForkServerChannel, SubprocessChannel, WorkerDied, resident_bytes
+from covey.daemon.disk import is_full
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +38,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job gave no result. `retry`: the worker died; another attempt may work."""
+    """Why a job gave no result. `retry`: the worker died; another attempt may work.
+
+    `disk_full`: there was no room for its files, which says nothing about the job.
+    """
 
     message: str
     retry: bool
+    disk_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +192,8 @@ class ProcessExecutor:
             outcome = self._work(one)
         except WorkerDied as error:
             outcome = Finished(one.key, None, Failure(str(error), retry=True))
+        except OSError as error:  # no log can be written for it, or no process started
+            outcome = Finished(one.key, None, Failure(f"no worker: {error}", retry=True, disk_full=is_full(error)))
         except Exception as error:  # a fault of ours must not end the thread without a word
             log.exception("job %s", one.key)
             outcome = Finished(one.key, None, Failure(f"{type(error).__name__}: {error}", retry=True))
@@ -242,8 +249,8 @@ class ProcessExecutor:
                         self._progress[one.key] = Progress(stage, done, total, started)
                 case {"type": "result", "result": dict(result)}:
                     return Finished(one.key, result, None)
-                case {"type": "error", "message": str(message), "retry": bool(retry)}:
-                    return Finished(one.key, None, Failure(message, retry))
+                case {"type": "error", "message": str(message), "retry": bool(retry), **rest}:
+                    return Finished(one.key, None, Failure(message, retry, rest.get("kind") == "disk_full"))
                 case {"type": "hello"}:
                     pass
                 case _:

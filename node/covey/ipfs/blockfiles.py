@@ -122,13 +122,16 @@ class BlockFiles:
         return path
 
     def place(self, temporary: str, digest: bytes) -> None:
-        """Move a complete temporary file to where a block belongs, replacing a damaged one."""
+        """Move a complete temporary file to where a block belongs, replacing a damaged one. Raises `StoreFull`."""
         file = self._file(digest)
         try:
-            os.rename(temporary, file)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(file), exist_ok=True)
-            os.rename(temporary, file)
+            try:
+                os.rename(temporary, file)
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(file), exist_ok=True)
+                os.rename(temporary, file)
+        except OSError as error:
+            raise StoreFull(f"cannot write to {self.root}: {error.strerror}") from error
 
     def delete(self, digest: bytes) -> None:
         """Remove a block; nothing happens if it is absent."""
@@ -186,13 +189,20 @@ class Batch:
 
     def commit(self, then: Iterable[tuple[str, Path]] = ()) -> None:
         """Put all blocks in place, and after them the temporary files of ``then`` at their paths, durably."""
+        then = list(then)
         with self._lock:
-            pending, self._pending = self._pending, {}
-            self._files.sync()
-            for digest, temporary in pending.items():
-                self._files.place(temporary, digest)
-            for temporary, path in then:
-                os.rename(temporary, path)
+            try:
+                self._files.sync()
+                for digest in list(self._pending):
+                    self._files.place(self._pending[digest], digest)
+                    del self._pending[digest]
+                for temporary, path in then:
+                    os.rename(temporary, path)
+            except BaseException:
+                for temporary, _ in then:
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(temporary)
+                raise
             self._files.sync()
 
     def discard(self) -> None:

@@ -70,7 +70,7 @@ class Keeper:
 
     def promises(self) -> tuple[Promise, ...]:
         """All that is promised, sorted by label."""
-        return tuple(sorted(self._promises.values(), key=lambda promise: (promise.label, promise.cid)))
+        return tuple(_sorted(self._promises))
 
     def promise(self, cid: Cid, label: str) -> None:
         """Keep a directory that the store holds, until `settle` gives it an end; written down before it is pinned.
@@ -78,8 +78,7 @@ class Keeper:
         A service that cannot be asked now is asked again by `check`. Raises `NotFound` if the store lacks a block.
         """
         with self._lock:
-            self._promises[cid] = Promise(cid, label)
-            self._save()
+            self._save({**self._promises, cid: Promise(cid, label)})
         try:
             self._store.pin(cid, label)
         except IpfsError:
@@ -95,8 +94,7 @@ class Keeper:
             if cid not in self._promises:
                 raise NotFound(f"{cid} was never promised")
             until = max(self._promises[cid].keep_until or 0, settled_at + int(days * DAY_S))
-            self._promises[cid] = replace(self._promises[cid], keep_until=until)
-            self._save()
+            self._save({**self._promises, cid: replace(self._promises[cid], keep_until=until)})
 
     def release(self, now: int) -> tuple[Promise, ...]:
         """Unpin, everywhere, what need not be kept any longer, and return it.
@@ -199,8 +197,7 @@ class Keeper:
 
     def _forget(self, cid: Cid) -> None:
         with self._lock:
-            del self._promises[cid]
-            self._save()
+            self._save({other: promise for other, promise in self._promises.items() if other != cid})
 
     def _load(self) -> dict[Cid, Promise]:
         try:
@@ -214,8 +211,9 @@ class Keeper:
             raise IpfsError(f"{self._path} is damaged: restore it, or remove it to forget what was promised") from None
         return {promise.cid: promise for promise in promises}
 
-    def _save(self) -> None:
-        records = [{**asdict(promise), "cid": str(promise.cid)} for promise in self.promises()]
+    def _save(self, promises: dict[Cid, Promise]) -> None:
+        """Write down `promises` and take them for what is promised. Raises OSError, and nothing has changed then."""
+        records = [{**asdict(promise), "cid": str(promise.cid)} for promise in _sorted(promises)]
         temporary = self._path.with_name(self._path.name + ".new")
         with open(temporary, "wb") as file:
             file.write(json.dumps(records, indent=1).encode() + b"\n")
@@ -223,3 +221,8 @@ class Keeper:
             os.fsync(file.fileno())
         os.replace(temporary, self._path)
         sync_folder(self._path.parent)
+        self._promises = promises
+
+
+def _sorted(promises: dict[Cid, Promise]) -> list[Promise]:
+    return sorted(promises.values(), key=lambda promise: (promise.label, promise.cid))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _NO_MEMORY = ("can't allocate memory", "out of memory", "cannot allocate memory")
 
 
@@ -27,6 +30,11 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error).lower()
     return isinstance(error, (RuntimeError, OSError)) and any(part in text for part in _NO_MEMORY)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether this machine's disk, or this user's share of it, was full."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
 def one_line(error: BaseException) -> str:

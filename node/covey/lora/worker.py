@@ -13,6 +13,7 @@ Kinds of errors:
 
 - ``bad_job``: the job, its files or the set-up is wrong; the same job fails again until somebody changes something;
 - ``oom``: this machine's memory ran out; says nothing about anybody's adapter;
+- ``disk_full``: there was no room for the job's files; the same job can be done once there is;
 - ``internal``: anything else; the traceback is on stderr. The job may be tried again.
 
 A worker that dies without an answer counts as ``internal``. Jobs of one connection run one after another. A forked
@@ -37,7 +38,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from covey.lora.errors import JobError, LoraError, is_out_of_memory, one_line
+from covey.lora.errors import JobError, LoraError, is_disk_full, is_out_of_memory, one_line
 from covey.lora.jobs import Runner
 
 
@@ -73,7 +74,8 @@ class Session:
         except Exception as error:  # the process outlives any job
             kind = error_kind(error)
             if kind != "bad_job":
-                traceback.print_exc()
+                with contextlib.suppress(OSError):  # where the log goes may be full
+                    traceback.print_exc()
                 self._runner.forget()
             self._send("error", name, kind=kind, message=one_line(error), retry=kind != "bad_job")
 
@@ -83,7 +85,9 @@ class Session:
 
 
 def error_kind(error: BaseException) -> str:
-    """``bad_job``, ``oom`` or ``internal``."""
+    """``bad_job``, ``oom``, ``disk_full`` or ``internal``."""
+    if is_disk_full(error):
+        return "disk_full"
     if isinstance(error, (LoraError, json.JSONDecodeError)):
         return "bad_job"
     return "oom" if is_out_of_memory(error) else "internal"

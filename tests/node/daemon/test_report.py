@@ -49,7 +49,9 @@ class Node:
         self.story = Story()
         self.balance = 10**18
         self.status = SenderStatus(me().signer)
-        config = NodeConfig.model_construct(stale_seconds=180, min_balance=10**16, disk_quota=1)
+        config = NodeConfig.model_construct(
+            stale_seconds=180, min_balance=10**16, disk_quota=1, data_dir=folder, min_free=0
+        )
         sender = SimpleNamespace(status=self.status, request=self.store.get)
         executor = SimpleNamespace(progress=dict, queued=lambda: 0)
         rpc = SimpleNamespace(balance=lambda _: self.balance, report=list)

@@ -14,7 +14,8 @@ from covey.daemon.duties.specs import absolute, base_of, spec_of
 from covey.daemon.plan import Duty
 from covey.daemon.policy import unenterable
 from covey.daemon.state import Task
-from covey.ipfs import directory_cid
+from covey.ipfs import Cid, directory_cid
+from covey.ipfs.disk import sync_file_system
 from covey.protocol.commitments import entry_commitment
 from covey.protocol.spec import TaskSpec
 
@@ -59,9 +60,16 @@ def _prepare(ctx: Context, task: Task, duty: Duty) -> bytes | Waiting | Ended:
             return declined("its trained entry is gone from the data folder")
         scratch.rename(folder)
     try:
-        return ctx.background.get(f"cid/{duty.key}", lambda: directory_cid(folder)).word
+        return ctx.background.get(f"cid/{duty.key}", lambda: _durable(folder)).word
     except Pending:
         return Waiting("computing the entry's CID")
+
+
+def _durable(folder: Path) -> Cid:
+    """The CID of a folder whose files reach the disk before anybody hears of it. Raises OSError."""
+    cid = directory_cid(folder)
+    sync_file_system(folder)
+    return cid
 
 
 def _scratch(ctx: Context, task: Task) -> Path:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from covey.daemon.background import Pending
 from covey.daemon.context import Context, log
 from covey.daemon.state import Entry, Task
-from covey.ipfs import Cid, InvalidContent, IpfsError, Limits
+from covey.ipfs import Cid, CorruptBlock, InvalidContent, IpfsError, Limits, NotFound, SourceError, StoreBusy, StoreFull
 from covey.protocol.entry import ENTRY_FILES
 from covey.protocol.spec import TaskSpec
 
@@ -19,11 +19,15 @@ _EXTRA_BYTES = 1 << 20  # for the adapter's configuration and its manifest
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Entries by lane. `bad`: the content itself breaks the rules. `missing`: no source had it yet, and why."""
+    """Entries by lane. `bad`: the content itself breaks the rules. `missing`: no source had it yet, and why.
+
+    `trouble`: why this machine could not take it, which says nothing about the entry.
+    """
 
     folders: dict[int, Path]
     bad: dict[int, str]
     missing: dict[int, str]
+    trouble: dict[int, str] = field(default_factory=dict)
 
     def complete(self, lanes: int) -> bool:
         return len(self.folders) + len(self.bad) == lanes
@@ -31,11 +35,13 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class NotHere:
-    """Why an entry is not here; `bad` where no source can help, because its content breaks the rules."""
+    """Why an entry is not here; `bad` where no source can help, because its content breaks the rules; `own` where the
+    trouble is this machine's."""
 
     reason: str
-    bad: bool
+    bad: bool = False
     coming: bool = False
+    own: bool = False
 
 
 def limits_of(spec: TaskSpec) -> Limits:
@@ -52,6 +58,8 @@ def fetch_entries(ctx: Context, task: Task, spec: TaskSpec) -> Fetched:
         match fetch_entry(ctx, entry, folder, limits_of(spec)):
             case None:
                 found.folders[entry.lane] = folder
+            case NotHere(reason=reason, own=True):
+                found.trouble[entry.lane] = reason
             case NotHere(reason=reason, bad=bad):
                 (found.bad if bad else found.missing)[entry.lane] = reason
     return found
@@ -61,15 +69,18 @@ def fetch_entry(ctx: Context, entry: Entry, folder: Path, limits: Limits, *, onc
     """None once the entry's files are in `folder`. `once`: what no source has is not asked for again."""
     if folder.is_dir():
         return None
-    name, lasting = str(folder.relative_to(ctx.config.data_dir)), IpfsError if once else InvalidContent
+    name = str(folder.relative_to(ctx.config.data_dir))
+    lasting = (InvalidContent, NotFound, SourceError) if once else (InvalidContent,)
     try:
         ctx.background.get(name, partial(_fetch, ctx, entry, folder, limits), lasting)
     except Pending:
-        return NotHere("being fetched", bad=False, coming=True)
+        return NotHere("being fetched", coming=True)
     except InvalidContent as error:
         return NotHere(str(error), bad=True)
+    except (CorruptBlock, StoreFull, StoreBusy, OSError) as error:  # a full disk, most likely
+        return NotHere(f"cannot be kept here: {error}", coming=True, own=True)
     except IpfsError as error:
-        return NotHere(str(error), bad=False)
+        return NotHere(str(error))
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from covey.daemon.context import Context, Ended, Waiting, given_up, log
+from covey.daemon.disk import shortages
 from covey.daemon.plan import Duty
 
 MAX_STARTS = 20
@@ -29,6 +30,8 @@ def result_of(ctx: Context, duty: Duty, job: dict[str, Any]) -> dict[str, Any] |
             return given_up(f"no result after {known.starts} attempts: {known.error}")
         if not ctx.pauses.over(f"job {duty.key}"):
             return Waiting(f"starts a worker again soon: {known.error}")
+    if short := shortages(ctx.config):
+        return Waiting(short[0])
     ctx.journal.start_job(duty.key, duty.task)
     ctx.executor.submit(duty.key, job, duty.deadline)
     log.info("job started", extra={"duty": duty.key, "attempt": 1 if known is None else known.starts + 1})
@@ -36,15 +39,24 @@ def result_of(ctx: Context, duty: Duty, job: dict[str, Any]) -> dict[str, Any] |
 
 
 def collect(ctx: Context) -> int:
-    """Write what workers have finished into the journal; how many of them failed."""
+    """Write what workers have finished into the journal; how many of them failed.
+
+    What the journal does not take, because the disk is full, is written at the next call: no result is lost.
+    """
     failed = 0
-    for finished in ctx.executor.poll():
+    ctx.unrecorded += ctx.executor.poll()
+    while ctx.unrecorded:
+        finished = ctx.unrecorded[0]
         if finished.result is not None:
             ctx.journal.finish_job(finished.key, finished.result)
             log.info("job done", extra={"duty": finished.key})
         elif finished.failure is not None:
             failed += 1
-            ctx.journal.fail_job(finished.key, finished.failure.message, final=not finished.failure.retry)
+            if finished.failure.disk_full:
+                ctx.journal.postpone_job(finished.key, finished.failure.message)
+            else:
+                ctx.journal.fail_job(finished.key, finished.failure.message, final=not finished.failure.retry)
             ctx.pauses.lengthen(f"job {finished.key}", _FIRST_PAUSE)
             log.warning("job failed", extra={"duty": finished.key, "reason": finished.failure.message})
+        del ctx.unrecorded[0]
     return failed

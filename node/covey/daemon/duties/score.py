@@ -11,6 +11,7 @@ from typing import Any
 
 from covey.daemon.context import Context, Ended, Step, Waiting, declined, log
 from covey.daemon.duties import jobs
+from covey.daemon.duties.confirming import unconfirmed
 from covey.daemon.duties.fetching import Fetched, fetch_entries
 from covey.daemon.duties.lookback import fetch_earlier
 from covey.daemon.duties.sending import send, tx_key, under_way
@@ -44,13 +45,20 @@ def advance(ctx: Context, task: Task, duty: Duty) -> Step:
         if (sent := under_way(ctx, duty, tag)) is not None:
             return sent
     if secret is None:
-        scored = _score(ctx, task, duty)
+        try:
+            scored: ScoreSheet | Waiting | Ended = _score(ctx, task, duty)
+        except OSError as error:
+            if ctx.now < _last_call(task, duty):
+                raise
+            scored = Waiting(str(error))
         if isinstance(scored, Waiting):
             return scored if ctx.now < _last_call(task, duty) else _abstain(ctx, task, duty, scored.reason)
         if isinstance(scored, Ended):
             return _abstain(ctx, task, duty, scored.note)
         secret = _keep(ctx, duty, scored)
         log.info("scores ready", extra={"task": task.id, "duty": duty.key, "scores": scored.scores()})
+    if (why := unconfirmed(ctx, task, duty)) is not None:
+        return Waiting(why) if ctx.now < _last_call(task, duty) else _abstain(ctx, task, duty, why)
     return _commit(ctx, task, duty, secret)
 
 
@@ -69,6 +77,9 @@ def _score(ctx: Context, task: Task, duty: Duty) -> ScoreSheet | Waiting | Ended
         return base
     known = ctx.journal.job(duty.key)
     fetched = fetch_entries(ctx, task, spec)
+    if fetched.trouble and (known is None or known.status != "done"):
+        lane, why = next(iter(sorted(fetched.trouble.items())))
+        return Waiting(f"lane {lane} {why}")  # and at last an abstention: never somebody's zero
     if known is None and not fetched.complete(len(task.lanes)):
         if ctx.now < duty.deadline - _FETCH_SHARE * task.params.windows.score_commit:
             lane, why = next(iter(sorted(fetched.missing.items())))

@@ -9,7 +9,7 @@ from covey.daemon.background import Pending
 from covey.daemon.context import Context, Ended, Waiting, declined
 from covey.daemon.policy import contradiction
 from covey.daemon.state import Task
-from covey.ipfs import Cid, InvalidContent, IpfsError
+from covey.ipfs import Cid, InvalidContent, IpfsError, StoreFull
 from covey.lora.errors import LoraError
 from covey.protocol.canonical import DocumentError
 from covey.protocol.spec import TaskSpec
@@ -32,6 +32,8 @@ def spec_of(ctx: Context, task: Task) -> TaskSpec | Waiting | Ended:
         return declined(f"its spec is not readable: {error}")
     except DocumentError as error:
         return declined(str(error))
+    except (StoreFull, OSError) as error:
+        return Waiting(f"the spec cannot be kept here: {error}")
     except IpfsError as error:
         return Waiting(f"no source has the spec: {error}")
     if (reason := contradiction(spec, task.params)) is not None:
