@@ -242,6 +242,13 @@ class Journal:
                 "UPDATE jobs SET status = 'done', result = ?, error = NULL WHERE key = ?", (json.dumps(result), key)
             )
 
+    def postpone_job(self, key: str, error: str) -> None:
+        """The attempt came to nothing through no fault of the job or its worker: it does not count."""
+        with self.transaction():
+            self.db.execute(
+                "UPDATE jobs SET status = 'failed', starts = max(starts - 1, 0), error = ? WHERE key = ?", (error, key)
+            )
+
     def fail_job(self, key: str, error: str, *, final: bool) -> None:
         """One attempt failed; `final` when the job itself is at fault and no other attempt can help."""
         with self.transaction():
@@ -253,10 +260,3 @@ class Journal:
 
 def _job(row: Sequence[Any]) -> Job:
     return Job(row[0], row[1], row[2], row[3], row[4], None if row[5] is None else json.loads(row[5]), row[6])
-    def postpone_job(self, key: str, error: str) -> None:
-        """The attempt came to nothing through no fault of the job or its worker: it does not count."""
-        with self.transaction():
-            self.db.execute(
-                "UPDATE jobs SET status = 'failed', starts = max(starts - 1, 0), error = ? WHERE key = ?", (error, key)
-            )
-

@@ -27,8 +27,8 @@ from covey.protocol.types import Outcome
 
 _LOOKS_TO_WORRY = 3  # failed looks in a row that turn the health red
 _BUSY_PAUSE = 0.2  # seconds to the next look after one that changed something
-
 _FULL_PAUSE = 5.0  # most seconds to the next look at a full disk
+
 
 class Daemon:
     """A node at work. One thread calls `look` again and again; `stop` may be set from anywhere."""
@@ -183,6 +183,11 @@ class Daemon:
 
     def _failed(self, error: Exception) -> None:
         self.vitals.failed_looks.inc()
+        if is_full(error):
+            told = told_full(self.context.config, error)
+            log.warning("look failed", extra={"reason": told, "in_a_row": self._failures})
+            self._show(replace(self.vitals.snapshot, problems=(told,)))
+            return
         if isinstance(error, Recoverable):
             log.warning("look failed", extra={"reason": str(error), "in_a_row": self._failures})
         else:
@@ -200,8 +205,3 @@ class Daemon:
         self.vitals.show(snapshot)
         if self._notices is not None:
             self._notices.health(snapshot)
-        if is_full(error):
-            told = told_full(self.context.config, error)
-            log.warning("look failed", extra={"reason": told, "in_a_row": self._failures})
-            self._show(replace(self.vitals.snapshot, problems=(told,)))
-            return
