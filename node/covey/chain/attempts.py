@@ -146,6 +146,10 @@ class Attempts:
         """True when it was sent at this head already."""
         return self._sent_at.get(attempt.hash) == head
 
+    def last_sent(self, attempt: TxAttempt) -> int:
+        """The head at which this process sent it last; -1 if it has not."""
+        return self._sent_at.get(attempt.hash, -1)
+
     def sent_before(self, attempt: TxAttempt) -> bool:
         """True when this process has sent it."""
         return attempt.hash in self._sent_at

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from covey.chain.attempts import TRANSFER_GAS, Attempts, Verdict, lacks_funds
+from covey.chain.contracts.base import Call
 from covey.chain.errors import Refused, Reverted, SigningFailed
 from covey.chain.fees import FeePolicy
 from covey.chain.follower import Finality
 from covey.chain.foreign import KeyWatch
 from covey.chain.tracker import Tracker, View
 from covey.chain.tx_records import TxRequest, TxStatus, TxStore, TxWish
+from covey.chain.undone import Undone
 
 if TYPE_CHECKING:
-    from covey.chain.contracts.base import Call
     from covey.chain.keys import Signer
     from covey.chain.rpc import Rpc
 
@@ -83,6 +84,8 @@ class Sender:
         self._attempts = Attempts(rpc, signer, store)
         self._watch = KeyWatch(rpc, store, self._address)
         self._tracker = Tracker(rpc, store, self._attempts, self._watch, self._fees)
+        self._undone = Undone(rpc, store, self._finality)
+        self._hole: tuple[int, int] | None = None  # a nonce that nobody uses below ours, and the head when it was seen
         self._stall = _Stall()
         self.status = SenderStatus(self._address)
 
@@ -124,6 +127,7 @@ class Sender:
             WrongChain: an endpoint serves another chain.
         """
         status = self.status = SenderStatus(self._address, accepted_block=self.status.accepted_block)
+        self._undone.look()
         others = self._store.signed_by_others(self._address)
         if not others and not self._store.open_requests(self._address):
             self._watch.idle()
@@ -165,8 +169,9 @@ class Sender:
 
     def _work_queue(self, view: View) -> list[int]:
         """Send what waits, in order; the requests that were sent."""
-        waiting = [one for one in self._store.open_requests(self._address) if one.status == TxStatus.QUEUED]
         launched: list[int] = []
+        self._fill_hole(view, launched)
+        waiting = [one for one in self._store.open_requests(self._address) if one.status == TxStatus.QUEUED]
         for request in waiting:
             if request.wish == TxWish.CANCEL:
                 self._store.update(request.id, TxStatus.CANCELLED, outcome="cancelled before anything was signed")
@@ -234,6 +239,26 @@ class Sender:
             self._tracker.heed(request, [attempt], reply, view)
         status.blocked = status.blocked or view.blocked
         return True
+
+    def _fill_hole(self, view: View, launched: list[int]) -> None:
+        """Use up a nonce that holds up ours above it, once it has done so for a while.
+
+        A reorganisation leaves one where a transaction that had failed is undone and its request has a later nonce.
+        """
+        ours = self._store.nonces(self._address)
+        if view.nonce in ours or not any(nonce > view.nonce for nonce in ours):
+            self._hole = None
+            return
+        nonce, since = self._hole or (view.nonce, view.head.number)
+        if nonce != view.nonce:
+            since = view.head.number
+        self._hole = (view.nonce, since)
+        if view.head.number - since < self._fees.patience or self._rpc.nonce(self._address, "pending") > view.nonce:
+            return
+        call = Call(self._address, b"", f"use up nonce {view.nonce}, which was left free below others")
+        request = self.submit(f"hole/{self._address}/{view.nonce}", call, again=True)
+        if request.status == TxStatus.QUEUED:
+            self._launch(request, view, launched)
 
     def _next_nonce(self, view: View) -> int | None:
         """The lowest nonce that neither the chain nor a request has used; gaps would hold up everything above them.

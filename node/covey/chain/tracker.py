@@ -63,7 +63,8 @@ class Tracker:
             self._grant(request, attempts, view)
             return
         known = self._in_network(request, attempts, view)
-        overdue = view.head.number - newest.block >= self._fees.patience and view.nonce == request.nonce
+        offered = max(newest.block, self._attempts.last_sent(newest))
+        overdue = view.head.number - offered >= self._fees.patience and view.nonce == request.nonce
         if request.id in self._raise and not known and self._has_rival(request, newest, view):
             self._watch.waits(request.sender, newest.nonce)  # a higher offer would outbid somebody else's
         elif request.id in self._raise or (overdue and known):

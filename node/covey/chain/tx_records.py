@@ -114,6 +114,12 @@ class TxStore(Protocol):
     def signed_by_others(self, sender: str) -> Sequence[TxRequest]:
         """Requests that keys other than ``sender``'s signed and that are not over, oldest first."""
 
+    def newest_settled(self) -> int | None:
+        """The newest block in which a request of any key came to its end."""
+
+    def settled_last(self, blocks: int) -> Sequence[TxRequest]:
+        """Requests of all keys that came to their end in that block or one of as many as ``blocks`` below it."""
+
     def attempts(self, request: int) -> Sequence[TxAttempt]:
         """All attempts of a request, by nonce and then by offer."""
 

@@ -159,6 +159,17 @@ class SqliteTxStore:
         )
         return [_request(row) for row in rows]
 
+    def newest_settled(self) -> int | None:
+        """See `TxStore.newest_settled`."""
+        row = self._db.execute("SELECT max(block) FROM tx_request WHERE status IN (?, ?, ?)", _SETTLED).fetchone()
+        return _number(row[0])
+
+    def settled_last(self, blocks: int) -> list[TxRequest]:
+        """See `TxStore.settled_last`."""
+        lowest = (self.newest_settled() or 0) - blocks
+        query = f"SELECT {_COLUMNS} FROM tx_request WHERE status IN (?, ?, ?) AND block >= ? ORDER BY id"
+        return [_request(row) for row in self._db.execute(query, (*_SETTLED, lowest))]
+
     def find(self, request: int) -> TxRequest | None:
         """The request with this number."""
         row = self._db.execute(f"SELECT {_COLUMNS} FROM tx_request WHERE id = ?", (request,)).fetchone()
@@ -262,6 +273,7 @@ class SqliteTxStore:
         return None if row is None else ForeignUse(*row)
 
 
+_SETTLED = (TxStatus.DONE.value, TxStatus.REVERTED.value, TxStatus.CANCELLED.value)
 _COLUMNS = "id, key, sender, target, data, value, describe, not_after, status, nonce, tx_hash, block, outcome, wish"
 _ATTEMPT = "hash, request, sender, nonce, raw, gas, max_fee, priority_fee, block, cancels, value"
 
