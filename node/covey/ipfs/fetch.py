@@ -1,7 +1,8 @@
 """Fetching without trust: sources raced block by block, every block checked, every limit kept before the bytes.
 
 Blocks go into an embedded store as they arrive, so a fetch that is cut off goes on where it stopped. A source that
-answers with other bytes than the CID says is dropped for the life of the fetcher, and named.
+answers with other bytes than the CID says is named and not asked for a while that doubles with each lie: a liar costs
+next to nothing, and whoever sits behind a broken middlebox for a minute is not given up.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Self
@@ -25,6 +27,23 @@ from covey.ipfs.store import Source
 log = logging.getLogger(__name__)
 
 _RACERS: Final = 3  # sources asked for one block at a time, at most
+_FIRST_REST_S: Final = 5.0
+_LONGEST_REST_S: Final = 3600.0
+
+
+@dataclass(slots=True)
+class _Lies:
+    """What a source did, and until when it is not asked, `time.monotonic`. Each verified block takes one lie back."""
+
+    count: int = 0
+    until: float = 0.0
+    last: str = ""
+
+    def told(self, lie: str) -> None:
+        now = time.monotonic()
+        if now >= self.until:  # not one more of several answers that were on their way together
+            self.until = now + min(_LONGEST_REST_S, _FIRST_REST_S * 2.0 ** min(self.count, 16))
+            self.count, self.last = self.count + 1, lie
 
 
 class Fetcher:
@@ -51,7 +70,7 @@ class Fetcher:
         self._deadline_s = deadline_s
         self._stagger_s = stagger_s
         self._parallel = parallel
-        self._dropped: dict[str, str] = {}
+        self._lies: dict[str, _Lies] = {}
         self._failed_at: dict[str, float] = {}
         self._state = threading.Lock()
         # a pool a source: one that hangs holds up nobody else
@@ -60,8 +79,10 @@ class Fetcher:
 
     @property
     def dropped(self) -> Mapping[str, str]:
-        """Sources that lied, by name, with what they did."""
-        return MappingProxyType(self._dropped)
+        """Sources that are not asked now because they lied, by name, with what they did."""
+        now = time.monotonic()
+        with self._state:
+            return MappingProxyType({name: lies.last for name, lies in self._lies.items() if lies.until > now})
 
     def fetch(self, cid: Cid, limits: Limits = DEFAULT_LIMITS) -> Plan:
         """Bring all of a directory or file into the cache, unpinned, and return its plan.
@@ -148,13 +169,15 @@ class Fetcher:
         return block
 
     def _live(self) -> list[Source]:
-        """Sources that never lied, in their order, but those whose last answer was an error come last."""
+        """Sources that do not rest for a lie, in their order, but those whose last answer was an error come last."""
+        dropped = self.dropped
         with self._state:
-            live = [source for source in self._sources if source.name not in self._dropped]
+            live = [source for source in self._sources if source.name not in dropped]
             return sorted(live, key=lambda source: self._failed_at.get(source.name, 0.0))
 
     def _race(self, cid: Cid, deadline: float) -> bytes:
         waiting = deque(self._live())
+        asked = "no time was left" if waiting else "every source was dropped for a while for lying"
         running: dict[Future[bytes], Source] = {}
         failures: list[IpfsError] = []
         while waiting or running:
@@ -178,8 +201,8 @@ class Fetcher:
                     self._failed(source, error)
                     failures.append(error)
         if not failures and not running:
-            if self._dropped:
-                raise SourceError(f"{cid} could not be fetched: every source was dropped for lying")
+            if self._sources:
+                raise SourceError(f"{cid} could not be fetched: {asked}")
             raise NotFound(f"{cid} is not here and there is no source to ask")
         if running:
             names = ", ".join(source.name for source in running.values())
@@ -191,14 +214,17 @@ class Fetcher:
         """Note who was first; whoever it has overtaken comes last next time, like one that failed."""
         with self._state:
             self._failed_at.pop(source.name, None)
+            if (lies := self._lies.get(source.name)) is not None:
+                lies.count = max(0, lies.count - 1)
             for slow in overtaken:
                 self._failed_at[slow.name] = time.monotonic()
 
     def _failed(self, source: Source, error: IpfsError) -> None:
         with self._state:
             if isinstance(error, LyingSource):
-                if source.name not in self._dropped:
-                    log.warning("dropping a lying source: %s", error)
-                self._dropped[source.name] = str(error)
+                lies = self._lies.setdefault(source.name, _Lies())
+                log.log(logging.DEBUG if lies.count else logging.WARNING, "dropping a lying source: %s", error)
+                lies.told(str(error))
+                self._failed_at[source.name] = time.monotonic()
             elif not isinstance(error, NotFound):
                 self._failed_at[source.name] = time.monotonic()

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.node.ipfs.samples import MIB
@@ -25,6 +26,7 @@ from covey.ipfs import (
     open_fetcher,
     open_store,
 )
+from covey.ipfs import fetch as fetch_module
 from covey.ipfs.dagpb import Link, encode_directory
 
 FILES = {"adapter.bin": os.urandom(5 * MIB + 77), "manifest.json": b'{"task": 1}'}
@@ -130,6 +132,39 @@ def test_only_liars_is_an_error_that_names_them(embedded: BlockStore, remote: Bl
         with pytest.raises(SourceError, match="dropped"):
             fetcher.fetch(cid)
     assert embedded.usage() == 0
+
+
+def test_a_liar_is_asked_again_after_a_rest_that_grows(
+    embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stood between it and us may have been the liar, and it may be the only one to have the content."""
+    clock = [1_000.0]
+    monkeypatch.setattr(fetch_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    liar = Liar("peer", remote)
+    with Fetcher(embedded, [liar], parallel=1) as fetcher:
+        for rest in (5, 10, 20, 40):
+            with pytest.raises(SourceError, match="other bytes"):
+                fetcher.fetch(cid)
+            clock[0] += rest - 0.1
+            with pytest.raises(SourceError, match="dropped for a while"):
+                fetcher.fetch(cid)
+            clock[0] += 0.2
+        monkeypatch.setattr(liar, "get_block", lambda wanted, timeout: remote.get_local(wanted))
+        assert contents(fetcher.get_directory(cid, tmp_path / "out")) == FILES
+        assert not fetcher.dropped
+    assert len(liar.asked) == 4
+
+
+def test_a_rest_is_no_longer_than_an_hour(
+    embedded: BlockStore, remote: BlockStore, cid: Cid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1_000.0]
+    monkeypatch.setattr(fetch_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    with Fetcher(embedded, [Liar("liar", remote)]) as fetcher:
+        for _ in range(20):
+            with pytest.raises(SourceError, match="other bytes"):
+                fetcher.fetch(cid)
+            clock[0] += 3600.1
 
 
 def test_a_stuck_source_is_overtaken(embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path) -> None:
