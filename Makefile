@@ -81,7 +81,7 @@ test-e2e: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run the end-to-end tests
 	$(PY) -m pytest tests/e2e $(ARGS)
 
 .PHONY: test-geth
-test-geth: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(TOOLS)/geth.stamp ## Run whole tasks on a real geth, one of them by real nodes (ten minutes; not part of `test`)
+test-geth: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(TOOLS)/geth.stamp ## Run whole tasks on a real geth; in its development mode too, in real seconds (ten minutes)
 	COVEY_LONG=1 COVEY_REQUIRE_GETH=1 $(PY) -m pytest tests/node/chain/test_geth.py tests/e2e/test_geth_task.py $(ARGS)
 
 ##@ Check

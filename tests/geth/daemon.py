@@ -29,7 +29,7 @@ class Geth:
     runs ahead of the clock. Nothing can make it jump; `set_head` alone takes blocks back.
     """
 
-    def __init__(self, folder: Path, *, period_s: int = 1) -> None:
+    def __init__(self, folder: Path, *, period_s: float = 1) -> None:
         self.folder = folder
         self.http, self.ws = (f"{scheme}://127.0.0.1:{free_port()}" for scheme in ("http", "ws"))
         # A path in a test's folder can be longer than a socket's name may be.
@@ -52,8 +52,8 @@ class Geth:
     def start(self, timeout_s: float = 120.0) -> Self:
         """Start it and wait until it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = [self._binary, "--dev", "--dev.period", str(self._period_s), "--dev.gaslimit", "30000000"]
-        command += ["--datadir", str(self.folder / "data"), "--ipcpath", self.ipc, "--nodiscover", "--maxpeers", "0"]
+        command = [self._binary, *self._command(), "--datadir", str(self.folder / "data"), "--ipcpath", self.ipc]
+        command += ["--nodiscover", "--maxpeers", "0"]
         command += ["--datadir.minfreedisk", "0"]  # a chain of a few minutes fits where geth would rather not start
         command += ["--http", "--http.port", self.http.rsplit(":", 1)[1], "--http.api", "eth,net,debug,txpool"]
         command += ["--ws", "--ws.port", self.ws.rsplit(":", 1)[1], "--ws.api", "eth,net", "--verbosity", "2"]
@@ -69,6 +69,10 @@ class Geth:
                     self.stop()
                     raise RuntimeError(f"geth did not start: {last_line(self._log)}") from None
                 time.sleep(0.1)
+
+    def _command(self) -> list[str]:
+        """What makes it a network of its own."""
+        return ["--dev", "--dev.period", f"{self._period_s:g}", "--dev.gaslimit", "30000000"]
 
     def stop(self) -> None:
         """Stop it, if it runs."""

@@ -10,10 +10,10 @@ from tests.geth.daemon import Geth
 from tests.gobuilt import NotBuilt
 
 
-def new_geth(folder: Path) -> Geth:
+def new_geth(folder: Path, kind: type[Geth] = Geth) -> Geth:
     """A geth, not started; where there is none the test is skipped, or fails if COVEY_REQUIRE_GETH is set."""
     try:
-        return Geth(folder)
+        return kind(folder)
     except NotBuilt as missing:
         if os.environ.get("COVEY_REQUIRE_GETH"):
             pytest.fail(str(missing))
