@@ -40,6 +40,12 @@ class EndpointHealth:
     """Times that it was outvoted."""
     lies: int = 0
     """Times that it lacked a block at or below the head it had claimed."""
+    gave_logs: bool = False
+    """Whether logs came from it since they were last doubted."""
+    doubts: int = 0
+    """Times that logs were found wrong to which it had contributed."""
+    doubted_until: float = 0.0
+    """Until then others are asked before it; a good answer does not end that."""
 
     def answered(self, latency: float) -> None:
         self.latency = latency if self.latency == 0.0 else 0.8 * self.latency + 0.2 * latency
@@ -62,7 +68,7 @@ class EndpointReport:
     url: str
     """Without what may be a key."""
     ok: bool
-    """It answered when last asked, is on the right chain and not behind."""
+    """It answered when last asked, is on the right chain, not behind and not doubted."""
     chain_id: int | None
     """The chain that it serves; None before its first answer."""
     head: int | None
@@ -77,6 +83,8 @@ class EndpointReport:
     resting: float
     """Seconds until it is asked again, 0 if it may be now."""
     last_fault: str
+    doubts: int = 0
+    """Times that logs were found wrong to which it had contributed."""
 
 
 @dataclass(slots=True)
@@ -143,7 +151,7 @@ class Heads:
             best = self._best()
         return EndpointReport(
             url=printable(health.endpoint.url),
-            ok=health.checked and health.faults == 0 and not self.behind(health),
+            ok=health.checked and health.faults == 0 and not self.behind(health) and health.doubted_until <= now,
             chain_id=health.chain_id,
             head=health.head,
             head_age=None if health.head is None else now - health.head_at,
@@ -154,6 +162,7 @@ class Heads:
             disagreed=health.disagreed,
             resting=max(0.0, health.retry_at - now),
             last_fault=health.last_fault,
+            doubts=health.doubts,
         )
 
 

@@ -19,6 +19,8 @@ _FIRST_REST_S = 0.25
 _LONGEST_REST_S = 30.0
 _DISTRUST_S = 30.0
 """Rest of an endpoint that claimed a head which it does not have; doubled each time."""
+_DOUBT_S, _LONGEST_DOUBT_S = 600.0, 86_400.0
+"""For how long others are asked before an endpoint that gave wrong logs; doubled each time."""
 _ROUNDS = 3
 """Most times that one call goes round endpoints that say they are busy."""
 _WATCH_TIMEOUT_S = 5.0
@@ -153,12 +155,27 @@ class Pool:
     # ------------------------------------------------------------------ one endpoint
 
     def in_order(self) -> list[EndpointHealth]:
-        """Endpoints as they should be asked now: those at the head, those behind, those resting."""
+        """Endpoints as they should be asked now: those at the head, those behind, those doubted, those resting."""
         now = time.monotonic()
-        ready = [health for health in self.health if health.retry_at <= now]
         resting = sorted((health for health in self.health if health.retry_at > now), key=lambda h: h.retry_at)
-        behind = [health for health in ready if self._heads.behind(health)]
-        return [health for health in ready if health not in behind] + behind + resting
+        ready = [health for health in self.health if health.retry_at <= now]
+        doubted = sorted((health for health in ready if health.doubted_until > now), key=lambda h: h.doubted_until)
+        trusted = [health for health in ready if health.doubted_until <= now]
+        behind = [health for health in trusted if self._heads.behind(health)]
+        return [health for health in trusted if health not in behind] + behind + doubted + resting
+
+    def doubt_logs(self) -> list[str]:
+        """The logs read since the last time were not the whole truth: ask others before those that gave them, for ten
+        minutes at the first time and twice as long at each further one, at most a day. The addresses of those doubted.
+        """
+        found = [health for health in self.health if health.gave_logs]
+        for health in found:
+            health.gave_logs = False
+            pause = min(_LONGEST_DOUBT_S, _DOUBT_S * 2.0 ** min(health.doubts, 8))
+            health.doubts += 1
+            health.doubted_until = time.monotonic() + pause
+            health.last_fault = "logs were read from it that leave events out, or invent some"
+        return [printable(health.endpoint.url) for health in found]
 
     def ask(self, health: EndpointHealth, method: str, params: list[Any], timeout: float) -> Any:
         """One call of one endpoint; what it shows of the endpoint is noted."""
@@ -168,6 +185,7 @@ class Pool:
         health.asked += 1
         result = health.endpoint.request(method, params, timeout)
         health.answered(time.monotonic() - started)
+        health.gave_logs = health.gave_logs or method == "eth_getLogs"
         if (lie := self._heads.note(health, method, params, result)) is not None:
             health.failed(lie, _DISTRUST_S * 2.0 ** min(health.lies, 5))
         return result

@@ -2,7 +2,7 @@
 
 Each endpoint is asked for its head; the block to read at is the newest that enough of them have. Each then gives the
 hash of that block and the answer as of it, so endpoints that are a block apart do not differ, and one on another fork
-does not count as agreeing.
+does not count as agreeing. A reader that knows its block names it, and only endpoints that have this very block count.
 """
 
 from __future__ import annotations
@@ -79,16 +79,17 @@ class _Vote:
         return f"{', '.join(printable(voter.endpoint.url) for voter in self.voters)}: {told}"
 
 
-def agreed(pool: Rpc, read: Callable[[Rpc], T], quorum: int) -> T:
+def agreed(pool: Rpc, read: Callable[[Rpc], T], quorum: int, at: tuple[int, str] | None = None) -> T:
     """See `Rpc.agreed`."""
     _ = pool.web3  # imported here: threads that import parts of it at once can block each other
-    return _Poll(pool, quorum).run(read)
+    return _Poll(pool, quorum, at).run(read)
 
 
 class _Poll:
-    def __init__(self, pool: Rpc, quorum: int) -> None:
+    def __init__(self, pool: Rpc, quorum: int, at: tuple[int, str] | None) -> None:
         self._pool = pool
         self._quorum = max(1, quorum)
+        self._at = at
         self._end = time.monotonic() + pool.timeout
         self._faults: dict[str, str] = {}
 
@@ -97,16 +98,29 @@ class _Poll:
         heads = self._from_all(views, lambda view: view.block_number())
         if len(heads) < self._quorum:
             raise self._too_few(len(heads))
-        block = sorted((head for _, head in heads), reverse=True)[self._quorum - 1]
+        newest = sorted((head for _, head in heads), reverse=True)[self._quorum - 1]
+        block = newest if self._at is None else self._at[0]
         able = [view for view, head in heads if head >= block]
-        votes = self._from_all(able, lambda view: _vote(view, block, read))
+        votes = self._from_all(able, lambda view: self._vote(view, block, read))
         if len(votes) < self._quorum:
             raise self._too_few(len(votes))
         value: T = self._count([vote for _, vote in votes])
         return value
 
+    def _vote(self, view: OneEndpoint, block: int, read: Callable[[Rpc], Any]) -> _Vote:
+        block_hash = view.block(block).hash
+        if self._at is not None and block_hash != self._at[1]:
+            raise Unreachable(f"its block {block} is another than was asked about")
+        view.pinned = block
+        try:
+            return _Vote(block_hash, read(view), None, list(view.health))
+        except Reverted as revert:
+            return _Vote(block_hash, None, revert, list(view.health))
+
     def _from_all(self, views: list[OneEndpoint], ask: Callable[[OneEndpoint], Any]) -> list[tuple[OneEndpoint, Any]]:
         """What each endpoint that answers in time gives."""
+        if not views:
+            return []
         threads = ThreadPoolExecutor(len(views), thread_name_prefix="quorum")
         try:
             asked: list[tuple[OneEndpoint, Future[Any]]] = [(view, threads.submit(ask, view)) for view in views]
@@ -151,12 +165,3 @@ class _Poll:
     def _too_few(self, answered: int) -> Unreachable:
         told = "; ".join(f"{url}: {fault}" for url, fault in self._faults.items())
         return Unreachable(f"{answered} RPC endpoints answered, {self._quorum} must: {told}")
-
-
-def _vote(view: OneEndpoint, block: int, read: Callable[[Rpc], Any]) -> _Vote:
-    block_hash = view.block(block).hash
-    view.pinned = block
-    try:
-        return _Vote(block_hash, read(view), None, list(view.health))
-    except Reverted as revert:
-        return _Vote(block_hash, None, revert, list(view.health))

@@ -50,7 +50,7 @@ class Rpc(Pool):
             self._web3 = web3_over(self)
         return self._web3
 
-    def agreed(self, read: Callable[[Rpc], T], *, quorum: int | None = None) -> T:
+    def agreed(self, read: Callable[[Rpc], T], *, quorum: int | None = None, at: tuple[int, str] | None = None) -> T:
         """What ``quorum`` endpoints give for the same read as of the same block; see `covey.chain.quorum`.
 
         For what costs money: a seat, a fault about to be reported. With fewer endpoints than ``quorum``, all of them.
@@ -60,6 +60,7 @@ class Rpc(Pool):
         Args:
             read: called in other threads, each time with an `Rpc` of one endpoint whose ``latest`` is that block.
             quorum: None takes the pool's.
+            at: number and hash of the block to read at; None takes the newest that enough of them have.
 
         Raises:
             Disagreement: they answered, but too few the same.
@@ -69,7 +70,7 @@ class Rpc(Pool):
         """
         from covey.chain.quorum import agreed
 
-        return agreed(self, read, min(self.quorum if quorum is None else quorum, len(self.health)))
+        return agreed(self, read, min(self.quorum if quorum is None else quorum, len(self.health)), at)
 
     # ------------------------------------------------------------------ typed calls
 

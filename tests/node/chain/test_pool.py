@@ -215,6 +215,30 @@ def _await(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def test_whoever_gave_logs_that_were_found_wrong_is_asked_after_the_others(serve: Serve) -> None:
+    def gives(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
+        if call["method"] == "eth_getLogs":
+            result(handler, call, [])
+        else:
+            at(20)(handler, call)
+
+    liar, other = serve(gives), serve(gives)
+    rpc = Rpc([liar.url, other.url], chain_id=1)
+    assert rpc.doubt_logs() == [], "nobody gave any"
+    rpc.logs([], 1, 2)
+    assert rpc.doubt_logs() == [liar.url]
+    rpc.logs([], 1, 2)
+    rpc.block_number()
+    assert other.calls.count("eth_getLogs") == 1
+    rpc.probe(rpc.health[0])  # a good answer to another question changes nothing
+    assert [health.endpoint.url for health in rpc.in_order()] == [other.url, liar.url]
+    assert [(report.ok, report.doubts) for report in rpc.report()] == [(False, 1), (True, 0)]
+    assert rpc.doubt_logs() == [other.url]
+    rpc.logs([], 1, 2)
+    assert rpc.doubt_logs() == [liar.url], "of two that are doubted, first the one that was earlier"
+    assert [health.endpoint.url for health in rpc.in_order()] == [other.url, liar.url], "twice as long"
+
+
 # ---------------------------------------------------------------------- reads that must agree
 
 
@@ -289,6 +313,20 @@ def test_all_are_asked_as_of_the_same_block(chain: Chain, lying: Any) -> None:
     rpc = Rpc([chain.url, lying(lags)], CHAIN_ID, timeout=60)
     assert rpc.balance(ALICE) == 7
     assert rpc.agreed(lambda one: one.balance(ALICE)) == 5
+
+
+def test_a_named_block_is_read_and_only_that_very_one_counts(chain: Chain, lying: Any) -> None:
+    bank = chain.account(0xBA28)
+    send(chain.rpc, bank, Call(to_checksum_address(ALICE), b"", "pay", 5))
+    then = chain.rpc.block()
+    send(chain.rpc, bank, Call(to_checksum_address(ALICE), b"", "pay", 2))
+    rpc = Rpc([chain.url, lying(honest)], CHAIN_ID, timeout=60)
+    balance = rpc.agreed(lambda one: one.balance(ALICE))
+    assert rpc.agreed(lambda one: one.balance(ALICE), at=(then.number, then.hash)) == balance - 2
+    with pytest.raises(Unreachable, match="is another than was asked about"):
+        rpc.agreed(lambda one: one.balance(ALICE), at=(then.number, "0x" + "99" * 32))
+    with pytest.raises(Unreachable, match="0 RPC endpoints answered, 2 must"):
+        rpc.agreed(lambda one: one.balance(ALICE), at=(then.number + 1_000, then.hash))
 
 
 def test_another_fork_is_no_agreement(chain: Chain, lying: Any) -> None:
