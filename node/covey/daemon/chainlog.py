@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 from covey.chain.deployment import Deployment
@@ -14,7 +15,7 @@ from covey.daemon.context import log
 from covey.daemon.journal import Journal
 from covey.daemon.ledger import Ledger
 from covey.daemon.past import has_part, prune
-from covey.daemon.state import World
+from covey.daemon.state import EventMissing, World
 
 
 class HeadView:
@@ -23,9 +24,12 @@ class HeadView:
     def __init__(self, rpc: Rpc, deployment: Deployment) -> None:
         self._rpc = rpc
         self._reader = EventReader.of(deployment)
+        self.block = 0
+        """Up to which `world` looked the last time."""
 
     def world(self, settled: World, block: int, head: int) -> World:
         """`settled` (as of `block`) with the events up to `head` on top; `settled` itself where there are none."""
+        self.block = block
         if head <= block:
             return settled
         try:
@@ -33,6 +37,7 @@ class HeadView:
         except TooManyResults as error:  # finality is far behind: duties wait for it
             log.warning("the head is too far ahead to look at", extra={"blocks": head - block, "reason": str(error)})
             return settled
+        self.block = head
         events = self._reader.read_all(logs)
         return settled.branch(events) if events else settled
 
@@ -42,6 +47,7 @@ _PRUNE_EVERY = 2_000  # events folded between two prunings while all are read ag
 
 class ChainLog:
     """See `covey.chain.follower.Sink`. `world` is what the journal's events say, before each look at the chain.
+    Its methods raise EventMissing where these events cannot be all, until `reread` comes below the gap.
 
     With an operator, tasks that it has no part in leave `world.tasks` when they end; `ledger` counts its money.
     """
@@ -52,7 +58,8 @@ class ChainLog:
         self._ledger = ledger
         self._stale = True
         self.world = World()
-        self._catch_up()
+        with suppress(EventMissing):  # told by the first look, which can mend it
+            self._catch_up()
 
     def checkpoints(self) -> Sequence[Checkpoint]:
         self._catch_up()
@@ -67,6 +74,12 @@ class ChainLog:
 
     def rewind(self, block: int) -> None:
         self._journal.rewind(block)
+        self._stale = True
+        self._catch_up()
+
+    def reread(self, known: Checkpoint) -> None:
+        """Forget all above a block, and read on from there. Durable at once."""
+        self._journal.reread(known)
         self._stale = True
         self._catch_up()
 

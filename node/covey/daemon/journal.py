@@ -158,6 +158,24 @@ class Journal:
             self.db.execute("DELETE FROM events WHERE block > ?", (block,))
             self.db.execute("DELETE FROM checkpoints WHERE block > ?", (block,))
 
+    def reread(self, known: Checkpoint) -> None:
+        """Forget all events above a block and read on from there, however deep it is."""
+        with self.transaction():
+            self.rewind(known.block)
+            self.commit([], known)
+
+    def log_indexes(self, block: int, tx_hash: str) -> set[int]:
+        """Places in its block of the events of a transaction."""
+        rows = self.db.execute("SELECT log_index FROM events WHERE block = ? AND tx_hash = ?", (block, tx_hash))
+        return {int(row[0]) for row in rows}
+
+    def created(self, task: int) -> int | None:
+        """Block of the newest TaskCreated event of this task or an earlier one; None where there is none."""
+        row = self.db.execute(
+            "SELECT max(block) FROM events WHERE name = 'TaskCreated' AND json_extract(args, '$.taskId') <= ?", (task,)
+        ).fetchone()
+        return None if row[0] is None else int(row[0])
+
     def events(self, after_block: int = -1) -> Iterator[Event]:
         """In the chain's order. Streams: memory does not grow with their number."""
         for row in self.db.execute("SELECT * FROM events WHERE block > ? ORDER BY block, log_index", (after_block,)):

@@ -12,6 +12,7 @@ from covey.chain.follower import Progress
 from covey.daemon.assemble import Parts
 from covey.daemon.context import Context, Ended, Step, log
 from covey.daemon.disk import is_full, told_full
+from covey.daemon.doubts import Doubts
 from covey.daemon.duties import ADVANCE, WITHDRAWALS, jobs
 from covey.daemon.duties.fetching import drop_fetched
 from covey.daemon.duties.sending import log_ended
@@ -22,7 +23,7 @@ from covey.daemon.past import has_part, prune
 from covey.daemon.plan import Duty, plan, plan_task, urgent
 from covey.daemon.report import MISSED_FOR, Reporter, failing, last_deadline
 from covey.daemon.room import DataRoom
-from covey.daemon.state import Task, World
+from covey.daemon.state import EventMissing, Task, World
 from covey.protocol.types import Outcome
 
 _LOOKS_TO_WORRY = 3  # failed looks in a row that turn the health red
@@ -43,6 +44,7 @@ class Daemon:
         self._errors: dict[str, str] = {}
         self._cleaned: set[int] = set()
         self._reporter = Reporter(parts)
+        self._doubts = Doubts(parts, vitals)
         ctx = parts.context
         config = ctx.config
         vitals.limits(config.min_balance, config.disk_quota)
@@ -80,14 +82,21 @@ class Daemon:
     def look(self) -> bool:
         """One round. True when something moved, so that it pays to look again soon."""
         ctx = self.context
-        progress = self.parts.follower.poll()
+        try:
+            progress = self.parts.follower.poll()
+        except EventMissing as error:
+            self._doubts.missing(error)
+            raise
         head = ctx.contracts.rpc.block("latest")
         ctx.now, ctx.world = head.timestamp, self.parts.log.world
         self.vitals.job_failures.inc(jobs.collect(ctx))
         due: list[Duty] = []
         ahead = ctx.world
+        doubted = False
         if progress.caught_up:
-            ahead = self.parts.head.world(ctx.world, progress.checkpoint.block, head.number)
+            ahead = self._ahead(progress, head)
+            doubted = self._doubts.check(head, progress, ahead)
+        if progress.caught_up and not doubted:
             due = self.due(ctx.now, ahead)
             self._drop_what_is_over(due)
         waits = [DueDuty(duty.key, duty.deadline, self._advance(duty, ahead)) for duty in due]
@@ -99,7 +108,15 @@ class Daemon:
         self._tell(head, progress, due, waits)
         self.vitals.looks.inc()
         self.vitals.events.inc(progress.events)
-        return progress.events > 0 or not progress.caught_up or queued > 0 or ended > 0
+        return progress.events > 0 or not progress.caught_up or doubted or queued > 0 or ended > 0
+
+    def _ahead(self, progress: Progress, head: Block) -> World:
+        """What the head says."""
+        try:
+            return self.parts.head.world(self.context.world, progress.checkpoint.block, head.number)
+        except EventMissing as error:
+            self._doubts.missing(error, ahead=True)
+            raise
 
     def due(self, now: int, ahead: World) -> list[Duty]:
         """What is due at chain time `now` by what is settled; near its deadline, by what the head says too."""
@@ -197,7 +214,8 @@ class Daemon:
 
     def _tell(self, head: Block, progress: Progress, due: list[Duty], waits: list[DueDuty]) -> None:
         kept, promised = self._keeping.kept, self._keeping.promised
-        self._show(self._reporter.snapshot(head, progress, due, waits, self._errors, kept, promised))
+        errors = {**self._doubts.problems, **self._errors}
+        self._show(self._reporter.snapshot(head, progress, due, waits, errors, kept, promised))
         if self._notices is not None and progress.caught_up:
             self._notices.chain(progress.checkpoint.block)
 

@@ -130,6 +130,7 @@ class Metrics:
         self.events = counter("events", "Contract events read")
         self.job_failures = counter("job_failures", "Worker jobs that failed")
         self.duty_errors = counter("duty_errors", "Errors while a duty was advanced")
+        self.rereads = counter("rereads", "Times that events were read again because some were left out or invented")
         self.looks = counter("looks", "Looks at the chain")
         self.failed_looks = counter("failed_looks", "Looks at the chain that an error ended")
         self.notices = Counter(

@@ -6,13 +6,33 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from covey.chain.errors import Unreachable
 from covey.daemon.appeal import Appeal, Contest
 from covey.daemon.committee import Committee, RevealedScores, SettledPage
 from covey.daemon.folds import FOLDS
 from covey.daemon.task import Entry, Task
 from covey.protocol.types import Outcome
 
-__all__ = ["Appeal", "Committee", "Contest", "Entry", "EventLike", "RevealedScores", "SettledPage", "Task", "World"]
+__all__ = [
+    "Appeal",
+    "Committee",
+    "Contest",
+    "Entry",
+    "EventLike",
+    "EventMissing",
+    "RevealedScores",
+    "SettledPage",
+    "Task",
+    "World",
+]
+
+
+class EventMissing(Unreachable):
+    """An event does not follow from those before it: one was left out, or one was invented."""
+
+    def __init__(self, name: str, task: int) -> None:
+        super().__init__(f"{name} of task {task} does not follow from the events before it")
+        self.task = task
 
 
 class EventLike(Protocol):
@@ -27,7 +47,8 @@ class EventLike(Protocol):
 
 
 class World:
-    """All tasks, and what accounts are owed. `apply` folds one event; the order must be the chain's.
+    """All tasks, and what accounts are owed. `apply` folds one event; the order must be the chain's. It raises
+    EventMissing for an event that cannot follow those before it.
 
     `past` holds what is left of tasks that ended and that nobody here has anything to do with any more, see
     `covey.daemon.past`; events about them change nothing.
@@ -42,8 +63,12 @@ class World:
 
     def apply(self, event: EventLike) -> None:
         fold = FOLDS.get((event.contract, event.name))
-        if fold is not None and event.args.get("taskId") not in self.past:
+        if fold is None or event.args.get("taskId") in self.past:
+            return
+        try:
             fold(self, event.args)
+        except (KeyError, IndexError, AssertionError) as error:
+            raise EventMissing(event.name, int(event.args.get("taskId", 0))) from error
 
     def branch(self, events: Iterable[EventLike]) -> World:
         """This world with some more events on top. It shares what they do not touch, and stays as it is itself."""

@@ -11,6 +11,7 @@ from covey.chain.events import Event
 from covey.chain.follower import Checkpoint
 from covey.daemon.chainlog import ChainLog
 from covey.daemon.journal import Journal
+from covey.daemon.state import EventMissing
 
 
 def events_of(story: Story) -> list[Event]:
@@ -54,6 +55,30 @@ def test_an_error_on_the_way_loses_no_event(journal: Journal) -> None:
         log.commit([first, second], Checkpoint(12, "0x12"))
     assert log.checkpoints()[0].block == 12
     assert set(log.world.tasks[1].entries) == {address(1), address(2)}
+
+
+def test_an_event_that_does_not_follow_is_told_until_it_is_read_again(journal: Journal) -> None:
+    """A task's creation was left out: what comes after cannot be folded, not even after a restart."""
+    created, *after = events_of(Story().enter(address(1)).enrol(ME))
+    log = ChainLog(journal)
+    with pytest.raises(EventMissing, match="EntryCommitted of task 1 does not follow from the events before it"):
+        log.commit(after, Checkpoint(12, "0x12"))
+    again = ChainLog(journal)
+    with pytest.raises(EventMissing):
+        again.checkpoints()
+    again.reread(Checkpoint(9, "0x9"))
+    assert list(again.checkpoints()) == [Checkpoint(9, "0x9")]
+    assert again.world.tasks == {}
+    again.commit([created, *after], Checkpoint(12, "0x12"))
+    assert set(again.world.tasks[1].enrolled) == {ME}
+
+
+def test_where_a_task_begins(journal: Journal) -> None:
+    created, entered = events_of(Story(task_id=3).enter(address(1)))
+    journal.commit([created, entered], Checkpoint(11, "0x11"))
+    assert [journal.created(task) for task in (2, 3, 4)] == [None, 10, 10]
+    assert journal.log_indexes(10, "0x") == {0}
+    assert journal.log_indexes(10, "0xother") == set()
 
 
 def _fail(event: object) -> None:
