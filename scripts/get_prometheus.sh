@@ -16,15 +16,17 @@ if [ ! -x "$folder/promtool" ] || [ ! -x "$folder/prometheus" ]; then
   # Lists and caches of its own: the machine's may be missing or stale, and only root may write them.
   mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
   own=(-o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o "Debug::NoLocking=1" -o "APT::Sandbox::User=")
+  patient=(-o "Acquire::Retries=3" -o "Acquire::http::Timeout=30" -o "Acquire::https::Timeout=30")
   (
     cd "$work"
-    apt-get download -qq prometheus 2>/dev/null || {
-      apt-get "${own[@]}" update -qq
-      apt-get "${own[@]}" download -qq prometheus
+    apt-get "${patient[@]}" download -qq prometheus 2>/dev/null || {
+      apt-get "${own[@]}" "${patient[@]}" update -qq
+      apt-get "${own[@]}" "${patient[@]}" download -qq prometheus
     }
   ) >&2
   dpkg-deb -x "$work"/prometheus_*.deb "$work/files"
   for program in prometheus promtool; do
+    "$work/files/usr/bin/$program" --version >/dev/null # built for this machine, and with its libraries
     mv "$work/files/usr/bin/$program" "$folder/$program"
   done
 fi
