@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from covey.chain.answers import Block
-from covey.chain.errors import TooManyResults, TooSlow, Unreachable
+from covey.chain.errors import Recoverable, TooManyResults, TooSlow, Unreachable
 from covey.chain.events import Event, EventReader
 from covey.chain.ranges import WANTED_EVENTS, AdaptiveRange
 
@@ -128,7 +128,7 @@ class Follower:
         """Read what is new, at most ``max_ranges`` ranges, so that a long catch-up leaves room for duties.
 
         Raises:
-            Unreachable: no endpoint gave a usable answer; nothing of the failed range was stored. TooSlow, where the
+            Unreachable: no endpoint gave a usable answer; what was read before is stored. TooSlow, where the
                 next poll asks for less.
             TooManyResults: a single block has more logs than the node gives.
         """
@@ -237,10 +237,16 @@ class Follower:
         headers: list[Checkpoint] = []
         parent = known.hash if known is not None and known.block == start - 1 else None
         for number in range(start, min(start + _BLOCKS_A_COMMIT - 1, target) + 1):
-            block = self._rpc.block(number)
+            try:
+                block = self._rpc.block(number)
+                logs = self._rpc.logs_of(self._reader.addresses, block.hash)
+            except Recoverable:
+                if not headers:
+                    raise
+                break  # over a bad connection a little at a time: what was read is kept
             if parent is not None and block.parent_hash != parent:
                 raise ChainMoved(f"block {number} does not follow the block {number - 1} that was read")
-            found = self._reader.read_all(self._rpc.logs_of(self._reader.addresses, block.hash))
+            found = self._reader.read_all(logs)
             _check_block(found, block)
             events += found
             headers.append(Checkpoint(number, block.hash))

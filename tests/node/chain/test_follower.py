@@ -72,6 +72,37 @@ def test_reads_from_the_deployment_on_and_each_event_once(chain: Chain, contract
     assert operators(sink) == registered
 
 
+def test_what_was_read_before_an_endpoint_failed_is_kept(chain: Chain, contracts: Contracts) -> None:
+    """Otherwise a node would never catch up over a connection that breaks more often than once in many blocks."""
+
+    class Flaky(HttpEndpoint):
+        left = 0
+
+        def request(self, method: str, params: list[Any], timeout: float) -> Any:
+            if method == "eth_getLogs":
+                self.left -= 1
+                if self.left < 0:
+                    raise EndpointFault(f"{method}: broke off")
+            return super().request(method, params, timeout)
+
+    sink, registered = Memory(), []
+    Follower(chain.rpc, contracts.deployment, sink, Finality(0)).poll()
+    start = sink.marks[-1].block
+    for number in range(1, 9):
+        registered.append(act(chain, contracts, number))
+    endpoint = Flaky(chain.url)
+    follower = Follower(Rpc([], CHAIN_ID, endpoints=[endpoint]), contracts.deployment, sink, Finality(0))
+    for poll in (1, 2):
+        endpoint.left = 3
+        with pytest.raises(Unreachable, match="broke off"):
+            follower.poll()
+        assert sink.marks[-1].block == start + 3 * poll
+        assert operators(sink) == registered[: 3 * poll]
+    endpoint.left = 3
+    assert follower.poll().caught_up
+    assert operators(sink) == registered
+
+
 def test_confirmations_hold_events_back(chain: Chain, contracts: Contracts) -> None:
     sink = Memory()
     follower = Follower(chain.rpc, contracts.deployment, sink, Finality(2))
