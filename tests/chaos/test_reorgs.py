@@ -1,0 +1,100 @@
+"""The chain is reorganised in every phase of a task, up to 64 blocks deep: nothing is lost, done twice, or slashed.
+
+Once by nodes that wait for more confirmations than any reorganisation is deep, and act on the head in the last third of
+a window; once by nodes that wait for three, so that what they took for final is undone again and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.chaos.herd import Herd, herd
+from tests.chaos.reorg import (
+    DEEPEST,
+    WINDOWS,
+    Reorgs,
+    check_audit,
+    check_journal,
+    clock,
+    forgets,
+    lay_down,
+    long_network,
+    settle_down,
+)
+from tests.chaos.story import Story
+from tests.chaos.tally import Tally, count
+
+from covey.protocol.types import Outcome
+from covey.protocol.windows import Phase
+
+pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(3600)]
+
+PHASES = (
+    Phase.ENTRY_COMMIT,
+    Phase.ENROL,
+    Phase.ENTRY_REVEAL,
+    Phase.SEED_REQUEST,
+    Phase.SEED_FIX,
+    Phase.SCORE_COMMIT,
+    Phase.SCORE_REVEAL,
+    Phase.SETTLE,
+    Phase.FINALISE,
+    Phase.ENDED,
+)
+DEEP = DEEPEST + 4
+SHALLOW = 3
+
+_ALL = {
+    phase: [1, 5, DEEPEST, 2, 16] if phase in (Phase.ENTRY_COMMIT, Phase.ENDED) else [16, DEEPEST] for phase in PHASES
+}
+_FEW_DEEP = {Phase.ENROL: [5], Phase.SEED_FIX: [2], Phase.SCORE_COMMIT: [DEEPEST], Phase.ENDED: [16]}
+_FEW_SHALLOW = {
+    Phase.ENTRY_COMMIT: [16],
+    Phase.ENTRY_REVEAL: [5],
+    Phase.SCORE_COMMIT: [DEEPEST],
+    Phase.SETTLE: [16],
+    Phase.ENDED: [1, DEEPEST],
+}
+
+
+@pytest.fixture
+def flock(tmp_path: Path) -> Iterator[Herd]:
+    with herd(tmp_path) as one:
+        yield one
+
+
+@pytest.mark.parametrize("confirmations", [DEEP, SHALLOW], ids=["deeper than any", "three confirmations"])
+def test_the_chain_is_reorganised_in_every_phase(
+    tmp_path: Path, flock: Herd, tally: Tally, long: bool, confirmations: int
+) -> None:
+    depths = _ALL if long else _FEW_DEEP if confirmations == DEEP else _FEW_SHALLOW
+    with long_network(tmp_path, flock) as net:
+        told = {"confirmations": confirmations, "poll_seconds": 0.4}
+        trainers = [net.add("trainer", **told) for _ in range(2)]
+        validators = [net.add("validator", **told, **{"policy.earmark": "1500 CVY"}) for _ in range(3)]
+        creator = net.local.account("passer-by")
+        lay_down(net)
+        forgets(net, creator.signer)
+        story = Story(net, trainers, validators)
+        net.start()
+        with clock(net, 8) as ticking:
+            for seed in range(3 if long else 1):
+                reorgs = Reorgs(net, ticking, depths, seed)
+                story.on_look = reorgs
+                task = story.run(windows=WINDOWS)
+                story.on_look = None
+                assert task.outcome == Outcome.PAID
+                print("\n".join(reorgs.told), f"{len(reorgs.seeds)} seeds, {len(reorgs.seatings)} seatings", sep="\n")
+                assert reorgs.left == {phase: [] for phase in depths}, reorgs.told
+                assert sum(reorgs.undone.values()) > 0, "nothing was undone: nothing was shown"
+            settle_down(net, story, confirmations)
+        counted = count(story)
+        tally.add(counted.tally)
+        for node in net.nodes:
+            assert node.stop() == 0, net.told()
+        final = [check_journal(net, node, story) for node in net.nodes]
+        assert all(final), final
+        check_audit(net)
+        counted.check()
