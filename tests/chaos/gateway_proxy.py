@@ -29,12 +29,14 @@ class GatewayProxy:
     """A proxy at ``url`` of the gateway at ``target``, with one fault of `FAULTS` at a time, or `VANISHED`, or none.
 
     Attributes:
+        requests: requests that came, faulty or not.
         hits: requests that each fault answered.
     """
 
     def __init__(self, target: str) -> None:
         self.target = target
         self.fault: str | None = None
+        self.requests = 0
         self.hits: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._http = urllib3.PoolManager(maxsize=8, retries=False, timeout=60.0)
@@ -82,11 +84,13 @@ class GatewayProxy:
         return server
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
-        name = self.fault
+        name = self.fault if self.fault in FAULTS else None
+        with self._lock:
+            self.requests += 1
+            if name is not None:
+                self.hits[name] += 1
         try:
-            if name is not None and name in FAULTS:
-                with self._lock:
-                    self.hits[name] += 1
+            if name is not None:
                 FAULTS[name](self, handler, self._ask(handler.path).data)
             else:
                 answer = self._ask(handler.path)
