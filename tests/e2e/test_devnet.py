@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +82,30 @@ def devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
             assert process.wait(30) == 0
         finally:
             process.kill()
+
+
+def test_killed_devnet_takes_its_chain_along(tmp_path: Path) -> None:
+    out, port = tmp_path / "net", free_port()
+    process = subprocess.Popen(
+        [*COMMAND, "devnet", "--port", str(port), "--out", str(out), "--json"], stdout=subprocess.PIPE, cwd=tmp_path
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"{\n", "it runs"
+        assert answers(port)
+    finally:
+        process.kill()
+        process.wait()
+    end = time.monotonic() + 60
+    while answers(port) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not answers(port)
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens at a port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from typing import Any
 from covey.daemon.workers import Limits, ProcessExecutor
 from covey.devnet.anvil import last_line, stop_group
 from covey.devnet.errors import DevnetError
+from covey.devnet.leash import Leash
 
 START_S = 180.0
 _KEY = "job"
@@ -32,6 +33,7 @@ class WorkerServer:
         self._log = log
         self._base = base
         self._process: subprocess.Popen[bytes] | None = None
+        self._leash: Leash | None = None
 
     def __enter__(self) -> WorkerServer:
         self._log.parent.mkdir(parents=True, exist_ok=True)
@@ -42,11 +44,14 @@ class WorkerServer:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
             )
+        self._leash = Leash(self._process)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
             stop_group(self._process, grace_s=3.0)
+        if self._leash is not None:
+            self._leash.release()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def check(self) -> None:
