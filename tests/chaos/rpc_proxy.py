@@ -5,12 +5,13 @@ Every fault counts the calls that it really changed, so that a test can see that
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
@@ -50,12 +51,14 @@ class RpcProxy:
     """A proxy at ``url`` of the chain at ``target``, with one fault of `FAULTS` at a time, or none.
 
     Attributes:
+        sending: faults of the transactions that come, one after the other, where ``fault`` lets them pass.
         label: under which calls are counted in ``seen`` as they come, faulty or not.
         hits: answers that each fault changed.
     """
 
     def __init__(self, target: str, seed: int = 0) -> None:
         self.fault: str | None = None
+        self.sending: Iterator[str | None] = itertools.repeat(None)
         self.label: str | None = None
         self.seen: Counter[str | None] = Counter()
         self.hits: Counter[str] = Counter()
@@ -64,6 +67,7 @@ class RpcProxy:
         self._chain = HttpEndpoint(target)
         self._lock = threading.Lock()
         self._server = Server(self._answer)
+        self._server.http.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that hang up
         self.url = self._server.url
 
     def set(self, fault: str | None) -> None:
@@ -91,11 +95,13 @@ class RpcProxy:
             self.hits[name] += 1
 
     def _answer(self, handler: BaseHTTPRequestHandler, call: Call) -> None:
-        name = self.fault
+        name = self.fault if self.fault is not None and FAULTS[self.fault].touches(call) else None
         with self._lock:
             self.seen[self.label] += 1
+            if name is None and call["method"] == "eth_sendRawTransaction":
+                name = next(self.sending)
         try:
-            if name is not None and FAULTS[name].touches(call):
+            if name is not None:
                 self.hit(name)
                 FAULTS[name].answer(self, handler, call)
             else:
@@ -185,6 +191,16 @@ def _error(code: int, message: str, *methods: str) -> Fault:
         error(handler, call, code, message)
 
     return Fault(answer, (lambda call: call["method"] in methods) if methods else lambda call: True)
+
+
+# ---------------------------------------------------------------------- lies about the state
+
+_NOTHING: Final = {"eth_call": "0x", "eth_getCode": "0x", "eth_getBalance": "0x0", "eth_getTransactionCount": "0x0"}
+
+
+def _no_state(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None:
+    """As if no account had ever been used."""
+    result(handler, call, _NOTHING[call["method"]])
 
 
 # ---------------------------------------------------------------------- lies about the head
@@ -305,6 +321,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "too many results": _error(-32005, "query returned more than 10000 results", "eth_getLogs"),
     "header not found": _error(-32000, "header not found", *_BLOCK_AT),
     "internal error": _error(-32603, "internal error"),
+    "no state": Fault(_no_state, lambda call: call["method"] in _NOTHING),
     "stale head": Fault(_stale),
     "wavering head": Fault(_wavering),
     "future head": Fault(_future, _about_the_head),

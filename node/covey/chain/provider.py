@@ -8,6 +8,8 @@ from web3 import Web3
 from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
+from covey.chain import answers
+
 if TYPE_CHECKING:
     from covey.chain.rpc import Rpc
 
@@ -20,8 +22,11 @@ class PoolProvider(JSONBaseProvider):
         self._rpc = rpc
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        """One call through the pool."""
-        return {"jsonrpc": "2.0", "id": 1, "result": self._rpc.request(str(method), list(params))}
+        """One call through the pool. Raises Unreachable where a call's return data are no data."""
+        found = self._rpc.request(str(method), list(params))
+        if method == "eth_call":
+            answers.blob(found)
+        return {"jsonrpc": "2.0", "id": 1, "result": found}
 
     def is_connected(self, show_traceback: bool = False) -> bool:
         """True when some endpoint answers."""

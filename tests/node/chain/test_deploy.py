@@ -16,7 +16,7 @@ from covey.chain.contracts import Contracts, Manager
 from covey.chain.contracts.manager import ADMIN_ROLE, GUARDIAN_ROLE
 from covey.chain.deploy import DAY, DeployConfig, create_address, deploy, verify_wiring
 from covey.chain.deployment import Deployment
-from covey.chain.errors import Fatal, Reverted, WrongDeployment
+from covey.chain.errors import Fatal, Reverted, Unreachable, WrongDeployment
 from covey.chain.keys import LocalSigner
 from covey.chain.send import send
 from covey.chain.units import CVY
@@ -91,7 +91,7 @@ def test_verification_sees_a_dismissed_duty_and_foreign_code(
 def test_reads_of_a_contract_that_is_not_there(chain: Chain, deployment: Deployment) -> None:
     record = replace(deployment.contracts["Staking"], address="0x" + "12" * 20)
     wrong = Contracts(chain.rpc, Deployment(CHAIN_ID, deployment.contracts | {"Staking": record}))
-    with pytest.raises(WrongDeployment, match=r"Staking at 0x1212.* did not answer minSelfBond as compiled"):
+    with pytest.raises(Unreachable, match=r"Staking at 0x1212.* did not answer minSelfBond as compiled"):
         wrong.staking.min_self_bond()
 
 

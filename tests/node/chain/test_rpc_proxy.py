@@ -11,7 +11,7 @@ from tests.node.chain.conftest import CHAIN_ID, Chain
 
 from covey.chain.contracts import Call, Contracts
 from covey.chain.endpoint import EndpointFault, HttpEndpoint
-from covey.chain.errors import Refused, TooManyResults, Unreachable
+from covey.chain.errors import Disagreement, Refused, TooManyResults, Unreachable, WrongDeployment
 from covey.chain.events import topic_of
 from covey.chain.rpc import Rpc
 from covey.chain.send import send
@@ -82,6 +82,25 @@ def test_errors_of_a_node(proxy: RpcProxy) -> None:
         proxy.set(fault)
         with pytest.raises(Unreachable, match=fault):
             head(rpc)
+
+
+def test_a_node_without_state_ends_nobodys_work(proxy: RpcProxy, chain: Chain, contracts: Contracts) -> None:
+    """What it answers is no reason to take the contracts for others."""
+    proxy.set("no state")
+    deployment = contracts.deployment
+    with pytest.raises(Unreachable, match="did not answer totalSupply as compiled"):
+        Contracts(Rpc(proxy.url, CHAIN_ID), deployment).token.total_supply()
+    with pytest.raises(WrongDeployment, match="no contract at"):
+        deployment.verify(Rpc(proxy.url, CHAIN_ID))  # nobody says otherwise
+    with pytest.raises(Disagreement):
+        deployment.verify(Rpc([proxy.url, chain.url], CHAIN_ID, timeout=60))
+    deployment.verify(Rpc([proxy.url, chain.url, chain.url], CHAIN_ID, timeout=60))
+    proxy.set("garbage")
+    rpc = Rpc(proxy.url, CHAIN_ID, timeout=30)
+    for _ in range(30):
+        rpc.health[0].checked = True
+        with pytest.raises(Unreachable):
+            Contracts(rpc, deployment).token.total_supply()
 
 
 def test_a_stale_head_is_stale_in_every_answer(proxy: RpcProxy, chain: Chain) -> None:

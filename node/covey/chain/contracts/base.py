@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, get_type_hints
 from eth_utils.address import to_checksum_address
 
 from covey.chain import artifacts
-from covey.chain.errors import WrongDeployment
+from covey.chain.errors import Unreachable, WrongDeployment
 
 if TYPE_CHECKING:
     from covey.chain.rpc import BlockId, Rpc
@@ -107,8 +107,8 @@ class Binding:
 
         Raises:
             Reverted: the view reverted.
-            WrongDeployment: no such contract at the address.
-            Unreachable: no endpoint answered.
+            Unreachable: no endpoint answered, or one answered as if the contract were not there. That it is was found
+                out at the start, see `Deployment.verify`; a node that lacks the state must not end anybody's work.
         """
         from web3.exceptions import Web3Exception
 
@@ -117,7 +117,7 @@ class Binding:
             return call.call({}, block_identifier=self.block if block is None else block)
         except Web3Exception as error:
             where = f"{self.artifact} at {self.address}"
-            raise WrongDeployment(f"{where} did not answer {function} as compiled: {str(error)[:200]}") from None
+            raise Unreachable(f"{where} did not answer {function} as compiled: {str(error)[:200]}") from None
 
     def _read_struct(self, kind: type[T], function: str, *args: Any, block: BlockId | None = None) -> T:
         values = self._read(function, *args, block=block)
