@@ -51,6 +51,7 @@ test: setup ## Run the whole suite
 	@$(MAKE) --no-print-directory test-contracts
 	@$(MAKE) --no-print-directory test-node
 	@$(MAKE) --no-print-directory test-e2e
+	@$(MAKE) --no-print-directory test-chaos
 
 # What the suite needs, side by side: forge's and ape's compilations, Debian's prometheus; with Go Kubo, geth, Clef and toxiproxy.
 .PHONY: build
@@ -79,6 +80,14 @@ test-node: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run the unit tests of th
 .PHONY: test-e2e
 test-e2e: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run the end-to-end tests
 	$(PY) -m pytest tests/e2e $(ARGS)
+
+.PHONY: test-chaos
+test-chaos: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run whole tasks while nodes are killed, chains reorganised, disks full, endpoints lying
+	$(PY) -m pytest tests/chaos $(ARGS)
+
+.PHONY: chaos
+chaos: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## The same for hours rather than minutes: every step, depth and fault, 1,000 kills (not part of `test`)
+	COVEY_LONG=1 $(PY) -m pytest tests/chaos $(ARGS)
 
 .PHONY: test-geth
 test-geth: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(TOOLS)/geth.stamp ## Run whole tasks on a real geth; in its development mode too, in real seconds (ten minutes)

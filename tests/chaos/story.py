@@ -74,12 +74,21 @@ class Story:
             time.sleep(0.2)
 
     def rest(self, patience: float = 240.0) -> None:
-        """Wait until everybody who is up knows that nothing is left to do: no duty is due, no transaction open."""
-        for node in self.up(self.net.nodes):
-            try:
-                self.net.wait(f"rest of {node.name}", lambda node=node: _rests(node), patience)
-            except AssertionError as error:
-                raise AssertionError(f"{node.name} does not rest: {node.report()}\n{error}") from None
+        """Wait until everybody who is up knows, for a second, that no duty is due and no transaction open."""
+        end = time.monotonic() + patience
+        before: list[int] = []
+        while True:
+            nodes = self.up(self.net.nodes)
+            restless = [node for node in nodes if not _rests(node)]
+            lives = [node.process.pid for node in nodes if node.process is not None]
+            if not restless and lives == before:
+                return
+            before = [] if restless else lives
+            self.net.check_running()
+            if time.monotonic() > end:
+                told = "\n".join(f"{node.name} does not rest: {node.report()}" for node in restless)
+                raise AssertionError(f"{told}\n{self.net.told()}")
+            time.sleep(1.0)
 
     def pending(self, task: Task, phase: Phase) -> list[str]:
         """What those who are up still have to do before the phase may end, in words."""
@@ -169,5 +178,7 @@ class Story:
 
 def _rests(node: Node) -> bool:
     report = node.report()
-    open_ones = sum(report.get("transactions", {"": 1}).values())
-    return bool(report) and not report["due"] and open_ones == 0 and report["missed"] == []
+    if "transactions" not in report:  # it is starting, or a look of it failed
+        return False
+    open_ones = sum(report["transactions"].get(state, 0) for state in ("queued", "pending", "mined"))
+    return not report["due"] and open_ones == 0 and not report["missed"]
