@@ -199,8 +199,13 @@ class Journal:
     def reconsider(self) -> None:
         """Forget what was declined or given up: the operator may have changed its settings or mended the machine."""
         with self.transaction():
-            self.db.execute("DELETE FROM duties WHERE status != ?", (DutyStatus.DONE.value,))
+            self.reopen()
             self.db.execute("UPDATE jobs SET status = 'failed', failures = 0 WHERE status IN ('refused', 'failed')")
+
+    def reopen(self) -> None:
+        """Forget what was declined or given up, on a chain that is no more as it was; failed jobs stay failed."""
+        with self.transaction():
+            self.db.execute("DELETE FROM duties WHERE status != ?", (DutyStatus.DONE.value,))
 
     def duty_counts(self) -> dict[str, int]:
         return dict(self.db.execute("SELECT status, count(*) FROM duties GROUP BY status"))
@@ -259,6 +264,11 @@ class Journal:
             self.db.execute(
                 "UPDATE jobs SET status = 'done', result = ?, error = NULL WHERE key = ?", (json.dumps(result), key)
             )
+
+    def forget_job(self, key: str) -> None:
+        """It was about something that is no more; the next one begins anew."""
+        with self.transaction():
+            self.db.execute("DELETE FROM jobs WHERE key = ?", (key,))
 
     def postpone_job(self, key: str, error: str) -> None:
         """The attempt came to nothing through no fault of the job or its worker: it does not count."""

@@ -22,6 +22,7 @@ from covey.daemon.notices import Notices
 from covey.daemon.past import has_part, prune
 from covey.daemon.plan import Duty, plan, plan_task, urgent
 from covey.daemon.report import MISSED_FOR, Reporter, failing, last_deadline
+from covey.daemon.rewound import think_again
 from covey.daemon.room import DataRoom
 from covey.daemon.state import EventMissing, Task, World
 from covey.protocol.types import Outcome
@@ -87,6 +88,10 @@ class Daemon:
         except EventMissing as error:
             self._doubts.missing(error)
             raise
+        if progress.rewound_to is not None:
+            think_again(ctx, progress.rewound_to)
+            self._ended.clear()
+            self._cleaned.clear()
         head = ctx.contracts.rpc.block("latest")
         ctx.now, ctx.world = head.timestamp, self.parts.log.world
         self.vitals.job_failures.inc(jobs.collect(ctx))

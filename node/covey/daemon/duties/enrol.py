@@ -11,7 +11,9 @@ from covey.daemon.policy import count_strata, earmark_of, unscorable
 from covey.daemon.state import Task
 from covey.protocol.canonical import DocumentError
 
-_NO_USE = ("RegistryNotSigner", "RegistryIsEntrant", "RegistryWindowClosed", "StakingNotEligible")
+_NO_USE = ("RegistryNotSigner", "RegistryIsEntrant", "StakingNotEligible")
+"""Refusals that another attempt would meet again. A window that was not open is none: planned for while chain time is
+in it, it was another time only on a chain that was reorganised meanwhile."""
 
 
 def advance(ctx: Context, task: Task, duty: Duty) -> Step:

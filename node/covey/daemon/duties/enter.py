@@ -19,8 +19,8 @@ from covey.ipfs.disk import sync_file_system
 from covey.protocol.commitments import entry_commitment
 from covey.protocol.spec import TaskSpec
 
-_NO_USE = ("RegistryFull", "RegistryFeeAboveMax", "RegistryWindowClosed", "RegistryNotEligible", "RegistryNotSigner")
-"""Refusals of an entry that another attempt would meet again."""
+_NO_USE = ("RegistryFull", "RegistryFeeAboveMax", "RegistryNotEligible", "RegistryNotSigner")
+"""Refusals of an entry that another attempt would meet again; a window that is not open is none, see `enrol`."""
 
 
 def secret_name(ctx: Context, task: Task) -> str:

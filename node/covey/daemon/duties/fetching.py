@@ -54,7 +54,9 @@ def fetch_entries(ctx: Context, task: Task, spec: TaskSpec) -> Fetched:
     found = Fetched({}, {}, {})
     for entry in task.lanes:
         assert entry.lane is not None
-        folder = ctx.folder("fetched", ctx.network, str(task.id), str(entry.lane))
+        assert entry.digest is not None
+        content = entry.digest.hex()[:16]  # a reorganisation can give a lane to another entry
+        folder = ctx.folder("fetched", ctx.network, str(task.id), f"{entry.lane}-{content}")
         match fetch_entry(ctx, entry, folder, limits_of(spec)):
             case None:
                 found.folders[entry.lane] = folder

@@ -14,7 +14,7 @@ from covey.daemon.context import Context, Waiting
 from covey.daemon.duties.fetching import fetch_entry, limits_of
 from covey.daemon.duties.specs import spec_of
 from covey.daemon.past import LOOK_BACK
-from covey.daemon.state import Task
+from covey.daemon.state import Entry, Task
 from covey.protocol.spec import TaskSpec
 
 
@@ -40,13 +40,19 @@ def fetch_earlier(ctx: Context, task: Task, spec: TaskSpec) -> Earlier:
             continue
         for entry in other.lanes[: LOOK_BACK - seen]:
             seen += 1
-            folder = ctx.folder("fetched", ctx.network, str(task.id), f"task-{other.id}-lane-{entry.lane}")
+            folder = ctx.folder("fetched", ctx.network, str(task.id), f"task-{other.id}-lane-{_content(entry)}")
             state = fetch_entry(ctx, entry, folder, limits_of(spec), once=True)
             if state is None:
                 folders.append(folder)
             elif state.coming:
                 coming += 1
     return Earlier(folders, coming)
+
+
+def _content(entry: Entry) -> str:
+    """Names an entry's files: its lane alone does not, after a reorganisation."""
+    assert entry.digest is not None
+    return f"{entry.lane}-{entry.digest.hex()[:16]}"
 
 
 def _candidates(ctx: Context, task: Task) -> Iterator[Task]:

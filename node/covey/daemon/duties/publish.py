@@ -9,7 +9,7 @@ from pathlib import Path
 
 from covey.daemon.background import Pending
 from covey.daemon.context import Context, Step, Waiting, done, given_up
-from covey.daemon.duties import enter, score
+from covey.daemon.duties import enter, rows
 from covey.daemon.keeping import label_of
 from covey.daemon.plan import Duty
 from covey.daemon.state import Task
@@ -28,11 +28,11 @@ def entry(ctx: Context, task: Task, duty: Duty) -> Step:
 
 
 def sheet(ctx: Context, task: Task, duty: Duty) -> Step:
-    secret = ctx.journal.secret(score.secret_name(ctx, duty))
-    if secret is None:
+    row = rows.revealed(ctx, task, duty)
+    if row is None:
         return given_up("the score sheet is not known here")
-    content = {SHEET_NAME: secret["sheet"].encode()}
-    return _pin(ctx, duty, content, label_of(task.id, "score sheet"), bytes.fromhex(secret["evidence"]))
+    content = {SHEET_NAME: row["sheet"].encode()}
+    return _pin(ctx, duty, content, label_of(task.id, "score sheet"), bytes.fromhex(row["evidence"]))
 
 
 def _pin(ctx: Context, duty: Duty, content: Content, label: str, digest: bytes) -> Step:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from covey.daemon.context import Context, Step, given_up
-from covey.daemon.duties.score import secret_name
+from covey.daemon.duties import rows
 from covey.daemon.duties.sending import send
 from covey.daemon.plan import Duty
 from covey.daemon.state import Task
@@ -11,11 +11,11 @@ from covey.protocol.types import RowStatus
 
 
 def advance(ctx: Context, task: Task, duty: Duty) -> Step:
-    secret = ctx.journal.secret(secret_name(ctx, duty))
-    if secret is None:
+    row = rows.committed(ctx, task, duty)
+    if row is None:
         return given_up("the row's salt is in neither the journal nor the secrets file")
     scoring, operator = ctx.contracts.scoring, ctx.me.operator
-    words = [int(word, 16) for word in secret["words"]]
-    evidence, salt = bytes.fromhex(secret["evidence"]), bytes.fromhex(secret["salt"])
+    words = [int(word, 16) for word in row["words"]]
+    evidence, salt = bytes.fromhex(row["evidence"]), bytes.fromhex(row["salt"])
     call = scoring.reveal_scores(task.id, operator, words, evidence, salt)
     return send(ctx, duty, call, lambda: scoring.row_at(task.id, duty.round, operator).status == RowStatus.REVEALED)

@@ -10,7 +10,7 @@ import os
 from typing import Any
 
 from covey.daemon.context import Context, Ended, Step, Waiting, declined, log
-from covey.daemon.duties import jobs
+from covey.daemon.duties import jobs, rows
 from covey.daemon.duties.confirming import unconfirmed
 from covey.daemon.duties.fetching import Fetched, fetch_entries
 from covey.daemon.duties.lookback import fetch_earlier
@@ -20,7 +20,6 @@ from covey.daemon.plan import Duty
 from covey.daemon.policy import SEALED
 from covey.daemon.state import Task
 from covey.ipfs import directory_cid
-from covey.protocol.commitments import score_commitment
 from covey.protocol.scores import pack
 from covey.protocol.sheet import SHEET_NAME, ScoreSheet
 from covey.protocol.spec import TaskSpec
@@ -34,17 +33,12 @@ _LAST_SHARE = 0.1
 """In this last share of the commit window a node without scores abstains, so that silence does not cost it."""
 
 
-def secret_name(ctx: Context, duty: Duty) -> str:
-    """Under which the row, its sheet and its salt are kept."""
-    return f"{ctx.network}/scores/{duty.task}/{duty.round}/{ctx.me.operator.lower()}"
-
-
 def advance(ctx: Context, task: Task, duty: Duty) -> Step:
-    secret = ctx.journal.secret(secret_name(ctx, duty))
+    row = rows.of_entries(ctx, task, duty)
     for tag in ("", "abstain"):  # never both
         if (sent := under_way(ctx, duty, tag)) is not None:
             return sent
-    if secret is None:
+    if row is None:
         try:
             scored: ScoreSheet | Waiting | Ended = _score(ctx, task, duty)
         except OSError as error:
@@ -55,11 +49,11 @@ def advance(ctx: Context, task: Task, duty: Duty) -> Step:
             return scored if ctx.now < _last_call(task, duty) else _abstain(ctx, task, duty, scored.reason)
         if isinstance(scored, Ended):
             return _abstain(ctx, task, duty, scored.note)
-        secret = _keep(ctx, duty, scored)
+        row = _keep(ctx, duty, scored)
         log.info("scores ready", extra={"task": task.id, "duty": duty.key, "scores": scored.scores()})
     if (why := unconfirmed(ctx, task, duty)) is not None:
         return Waiting(why) if ctx.now < _last_call(task, duty) else _abstain(ctx, task, duty, why)
-    return _commit(ctx, task, duty, secret)
+    return _commit(ctx, task, duty, row)
 
 
 def _last_call(task: Task, duty: Duty) -> float:
@@ -75,6 +69,7 @@ def _score(ctx: Context, task: Task, duty: Duty) -> ScoreSheet | Waiting | Ended
     base = base_of(ctx, spec)
     if isinstance(base, Waiting | Ended):
         return base
+    rows.drop_job_of_others(ctx, task, duty)
     known = ctx.journal.job(duty.key)
     fetched = fetch_entries(ctx, task, spec)
     if fetched.trouble and (known is None or known.status != "done"):
@@ -164,31 +159,21 @@ def _line(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)[:500] or "no reason given"
 
 
-def _keep(ctx: Context, duty: Duty, sheet: ScoreSheet) -> dict[str, Any]:
+def _keep(ctx: Context, duty: Duty, sheet: ScoreSheet) -> rows.Row:
     data = sheet.canonical_bytes()
-    secret = {
+    row = {
         "words": [hex(word) for word in pack(sheet.scores())],
         "evidence": directory_cid({SHEET_NAME: data}).word.hex(),
         "salt": os.urandom(32).hex(),
         "sheet": data.decode(),
     }
-    ctx.journal.keep_secret(secret_name(ctx, duty), secret)
-    return secret
+    rows.keep(ctx, duty, row)
+    return row
 
 
-def _commit(ctx: Context, task: Task, duty: Duty, secret: dict[str, Any]) -> Step:
+def _commit(ctx: Context, task: Task, duty: Duty, row: rows.Row) -> Step:
     scoring, operator = ctx.contracts.scoring, ctx.me.operator
-    commitment = score_commitment(
-        ctx.me.chain_id,
-        scoring.address,
-        task.id,
-        duty.round,
-        operator,
-        [int(word, 16) for word in secret["words"]],
-        bytes.fromhex(secret["evidence"]),
-        bytes.fromhex(secret["salt"]),
-    )
-    call = scoring.commit_scores(task.id, operator, commitment)
+    call = scoring.commit_scores(task.id, operator, rows.commitment_of(ctx, duty, row))
     return send(ctx, duty, call, lambda: scoring.row_at(task.id, duty.round, operator).status != RowStatus.NONE)
 
 
