@@ -22,6 +22,7 @@ from typing import Any, Self
 
 from tests.geth.daemon import CHAIN_ID, Geth
 
+from covey.chain.errors import ChainError
 from covey.chain.keys import LocalSigner
 from covey.devnet.anvil import free_port
 
@@ -130,7 +131,7 @@ class DrivenGeth(Geth):
 
     def _go_on(self) -> None:
         while not self._stopping.wait(self._period_s):
-            with self._lock, suppress(OSError):  # a late answer: the next block is another try
+            with self._lock, suppress(OSError, ChainError):  # a late answer: the next block is another try
                 self._block(max(int(time.time() + self._ahead), self.rpc.block().timestamp + 1))
 
     def _block(self, timestamp: int) -> None:
