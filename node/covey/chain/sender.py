@@ -256,7 +256,7 @@ class Sender:
         if view.head.number - since < self._fees.patience or self._rpc.nonce(self._address, "pending") > view.nonce:
             return
         call = Call(self._address, b"", f"use up nonce {view.nonce}, which was left free below others")
-        request = self.submit(f"hole/{self._address}/{view.nonce}", call, again=True)
+        request = self.submit(f"use-nonce/0/{self._address}/{view.nonce}", call, again=True)
         if request.status == TxStatus.QUEUED:
             self._launch(request, view, launched)
 

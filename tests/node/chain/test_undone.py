@@ -159,7 +159,7 @@ def test_a_failure_that_is_undone_leaves_no_hole_below_what_came_after_it(chain:
     assert chain.rpc.nonce(signer.address) == 2
     assert [attempt.nonce for attempt in store.attempts(1)] == [0, 1]
     assert not sender.status.foreign
-    assert status_of(sender, f"hole/{signer.address}/0") == TxStatus.DONE
+    assert status_of(sender, f"use-nonce/0/{signer.address}/0") == TxStatus.DONE
 
 
 def test_what_is_too_deep_to_be_undone_is_not_asked_about(chain: Chain) -> None:
