@@ -16,6 +16,7 @@ class Monkey:
     """Looks after `nodes` from a thread of its own.
 
     Args:
+        nodes: may shrink meanwhile; who is no longer among them stays as it is.
         seconds: mean time between two kills; None kills nobody and only starts again those that end themselves.
         most: kills after which it only looks after them.
     """
@@ -53,9 +54,9 @@ class Monkey:
                 node.kill()
 
     def _start_again(self) -> None:
-        for node in self._nodes:
+        for node in list(self._nodes):
             code = None if node.process is None else node.process.poll()
-            if code is None:
+            if code is None or node not in self._nodes:
                 continue
             if code != -signal.SIGKILL:
                 self.error = f"{node.name} has ended with {code}"

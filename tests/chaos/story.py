@@ -148,9 +148,16 @@ class Story:
 
     def seated(self, task: Task, committee: Committee) -> list[Node]:
         """Validators that are up and have a seat."""
-        if not committee.seeded:
-            return []
-        return [n for n in self.up(self.validators) if seats_in(task, committee, self.me(n), n.operator) > 0]
+        return [node for node in self.up(self.validators) if self._seats(task, committee, node) > 0]
+
+    def failed(self, task: Task, committee: Committee) -> list[str]:
+        """Operators that are down for good and left a seat empty, or a committed row unrevealed."""
+        gone = [node for node in self.validators if node.operator in self.away]
+        told = {*committee.abstained, *(row.operator for row in committee.revealed)}
+        return [n.operator for n in gone if n.operator not in told and self._seats(task, committee, n) > 0]
+
+    def _seats(self, task: Task, committee: Committee, node: Node) -> int:
+        return seats_in(task, committee, self.me(node), node.operator) if committee.seeded else 0
 
     def earned(self, task: Task) -> tuple[dict[str, int], set[str]]:
         """By the contracts: lanes with a reward by trainer, and validators whose row is paid."""

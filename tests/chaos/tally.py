@@ -90,6 +90,7 @@ def _due(story: Story, task: Task) -> list[str]:
         keys += [f"request-seed/{task.id}/{c.number}", f"fix-seed/{task.id}/{c.number}"]
         keys += [f"score/{task.id}/{c.number}/{node.operator}" for node in story.seated(task, c)]
         keys += [f"reveal-scores/{task.id}/{c.number}/{one}" for one in c.committed if one in up]
+        keys += [f"report/{task.id}/{c.number}/{one}" for one in story.failed(task, c)]
     c = task.committee
     if task.outcome == Outcome.PAID and c is not None:
         keys += [f"settle-page/{task.id}/{c.number}/{page}" for page in range(task.page_total)]
@@ -121,6 +122,8 @@ def _key(event: Event, world: World) -> str | None:
     if event.contract == "Scoring" and (kind := _BY_ROUND.get(event.name)) is not None:
         return f"{kind}/{a['taskId']}/{a['round']}/{a['operator']}"
     match (event.contract, event.name):
+        case ("Scoring", "FaultReported"):
+            return f"report/{a['taskId']}/{a['round']}/{a['operator']}"
         case ("Scoring", "SeedFixed"):
             return f"fix-seed/{a['taskId']}/{a['round']}"
         case ("Scoring", "SeedRequested"):

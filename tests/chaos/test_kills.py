@@ -10,9 +10,10 @@ from tests.chaos.herd import Herd, herd
 from tests.chaos.monkey import monkey
 from tests.chaos.story import Story
 from tests.chaos.tally import Tally, count
-from tests.e2e.nodes import network
+from tests.e2e.nodes import Node, network
 
-from covey.protocol.types import Outcome
+from covey.protocol.types import Fault, Outcome
+from covey.protocol.windows import Phase
 
 pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -35,18 +36,21 @@ def story(tmp_path: Path, flock: Herd) -> Iterator[Story]:
 
 def test_a_kill_at_every_durable_step(story: Story, flock: Herd, tally: Tally, tmp_path: Path, long: bool) -> None:
     """Nodes end before and after every step that they ever make durable, at each once: in the short form one trainer
-    and one validator, in the long form all."""
+    and one validator, in the long form all but one, which goes away with a seat and is reported."""
     net = story.net
-    trainers, validators = (story.trainers, story.validators) if long else (story.trainers[:1], story.validators[:1])
+    trainers, validators = story.trainers[: None if long else 1], story.validators[: -1 if long else 1]
     flock.cuts = {node.name: tmp_path / f"{node.name}.cuts" for node in (*trainers, *validators)}
+    looked_after = list(net.nodes)
+    gone = story.validators[-1]
+    story.on_phase = lambda story, task, phase: phase == Phase.ENTRY_REVEAL and leave(story, gone, looked_after)
     net.start()
-    with monkey(net, net.nodes, None, seed=0) as watch:
-        task = story.run()
+    with monkey(net, looked_after, None, seed=0) as watch:
+        task = story.run(target_seats=40)
         story.rest()
     counted = count(story)
     counted.tally.kills = watch.kills
     tally.add(counted.tally)
-    for node in net.nodes:
+    for node in looked_after:
         assert node.stop() == 0, net.told()
     steps = {name: path.read_text().splitlines() for name, path in flock.cuts.items()}
     assert watch.kills == sum(map(len, steps.values()))
@@ -55,7 +59,15 @@ def test_a_kill_at_every_durable_step(story: Story, flock: Herd, tally: Tally, t
     for node in validators:
         _has(steps[node.name], "/scores/1/0", "INSERT jobs score/1", "ScoresCommitted", "ScoresRevealed")
     assert task.outcome == Outcome.PAID
+    assert task.committee is not None and task.committee.faults == {gone.operator: Fault.ABSENT}
     counted.check()
+
+
+def leave(story: Story, node: Node, looked_after: list[Node]) -> None:
+    """It goes away and stays away."""
+    looked_after.remove(node)
+    node.kill()
+    story.away.add(node.operator)
 
 
 def test_kills_at_random_moments(story: Story, tally: Tally, long: bool) -> None:
