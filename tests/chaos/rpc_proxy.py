@@ -23,7 +23,8 @@ from covey.chain.endpoint import EndpointFault, HttpEndpoint
 from covey.chain.errors import Refused
 
 FUTURE_BLOCKS: Final = 1_000
-FUTURE_SECONDS: Final = 86_400
+FUTURE_SECONDS: Final = (150, 400, 570, 86_400)
+"""How far ahead the time of a head that does not exist is: within a window, near its end, past all of them."""
 STALE_BLOCKS: Final = 6
 _BLOCK_AT: Final = {
     "eth_call": 1,
@@ -252,11 +253,17 @@ def _wavering(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> N
 
 
 def _future(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None:
-    """A head that does not exist, a day away."""
+    """A head that does not exist."""
     if call["method"] == "eth_blockNumber":
         result(handler, call, hex(int(proxy.ask("eth_blockNumber"), 16) + FUTURE_BLOCKS))
     else:
-        result(handler, call, _moved(proxy.ask("eth_getBlockByNumber", "latest", False), FUTURE_BLOCKS, FUTURE_SECONDS))
+        result(
+            handler,
+            call,
+            _moved(
+                proxy.ask("eth_getBlockByNumber", "latest", False), FUTURE_BLOCKS, proxy.random.choice(FUTURE_SECONDS)
+            ),
+        )
 
 
 def _about_the_head(call: Call) -> bool:
@@ -268,7 +275,11 @@ def _finalized(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> 
     """A finalised block that is the head, the first block of all, or one that does not exist."""
     latest = proxy.ask("eth_getBlockByNumber", "latest", False)
     first = proxy.ask("eth_getBlockByNumber", "0x0", False)
-    result(handler, call, proxy.random.choice([latest, first, _moved(latest, FUTURE_BLOCKS, FUTURE_SECONDS)]))
+    result(
+        handler,
+        call,
+        proxy.random.choice([latest, first, _moved(latest, FUTURE_BLOCKS, proxy.random.choice(FUTURE_SECONDS))]),
+    )
 
 
 def _about_the_settled(call: Call) -> bool:

@@ -37,7 +37,8 @@ class Path:
 
 
 class Weather:
-    """Changes the faults of paths from a thread of its own. Each kind's turn comes before any comes again.
+    """Changes the faults of paths from a thread of its own. Each kind's turn comes before any comes again; those that
+    no request has met yet come first.
 
     Args:
         seconds: the shortest and the longest slice of time with the same faults.
@@ -61,6 +62,13 @@ class Weather:
     def unmet(self) -> list[str]:
         """Faults that no request has met yet."""
         return [f"{path.name}: {kind}" for path in self.paths for kind in path.kinds if path.counts()[kind] == 0]
+
+    def wait(self, seconds: float) -> None:
+        """Go on until every fault was met."""
+        end = time.monotonic() + seconds
+        while self.unmet():
+            assert time.monotonic() < end, f"no request met {self.unmet()}"
+            time.sleep(0.5)
 
     def told(self) -> str:
         """The newest slices, and how many requests met each fault, in words."""
@@ -104,7 +112,10 @@ class Weather:
         if not deck:
             deck += kinds
             self._random.shuffle(deck)
-        return deck.pop()
+        met = path.counts()
+        drawn = next((kind for kind in deck if met[kind] == 0), deck[0])
+        deck.remove(drawn)
+        return drawn
 
 
 @contextmanager

@@ -77,6 +77,19 @@ class Finality:
         return rpc.block(max(0, rpc.block_number() - self.confirmations))
 
 
+def newest_block(rpc: Rpc) -> Block:
+    """The newest block, if the chain has it under its number too: its time decides what is due, and an endpoint that
+    made it up would tell a wrong one.
+
+    Raises:
+        Unreachable: no endpoint answered, or the block is not (or no more) on the chain.
+    """
+    head = rpc.block("latest")
+    if rpc.block(head.number).hash != head.hash:
+        raise Unreachable(f"block {head.number} is not the newest any more")
+    return head
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """What one `Follower.poll` did."""

@@ -13,6 +13,7 @@ from covey.chain.contracts import Call, Contracts
 from covey.chain.endpoint import EndpointFault, HttpEndpoint
 from covey.chain.errors import Disagreement, Refused, TooManyResults, Unreachable, WrongDeployment
 from covey.chain.events import topic_of
+from covey.chain.follower import newest_block
 from covey.chain.rpc import Rpc
 from covey.chain.send import send
 
@@ -142,6 +143,16 @@ def test_heads_that_do_not_exist(proxy: RpcProxy, chain: Chain) -> None:
     proxy.set("wrong finalized")
     assert {rpc.block("finalized").number for _ in range(40)} == {0, now, now + FUTURE_BLOCKS}
     assert head(rpc) == now
+
+
+def test_the_time_of_a_head_that_does_not_exist_is_not_believed(proxy: RpcProxy, chain: Chain) -> None:
+    """In the last tenth of a window a node without scores abstains: a wrong time would cost it its pay."""
+    rpc = Rpc([proxy.url, chain.url], CHAIN_ID, timeout=60)
+    proxy.set("future head")
+    with pytest.raises(Unreachable, match=r"has no block"):
+        newest_block(rpc)
+    assert "claimed block" in rpc.report()[0].last_fault
+    assert newest_block(rpc) == chain.rpc.block("latest")  # the honest one is asked now
 
 
 @pytest.mark.parametrize("fault", SENDING)
