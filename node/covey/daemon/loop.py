@@ -8,7 +8,7 @@ from logging import ERROR, WARNING
 
 from covey.chain.answers import Block
 from covey.chain.errors import ChainError, Fatal, Recoverable
-from covey.chain.follower import Progress
+from covey.chain.follower import Progress, newest_block
 from covey.daemon.assemble import Parts
 from covey.daemon.context import Context, Ended, Step, log
 from covey.daemon.disk import is_full, told_full
@@ -92,7 +92,7 @@ class Daemon:
             think_again(ctx, progress.rewound_to)
             self._ended.clear()
             self._cleaned.clear()
-        head = ctx.contracts.rpc.block("latest")
+        head = newest_block(ctx.contracts.rpc)
         ctx.now, ctx.world = head.timestamp, self.parts.log.world
         self.vitals.job_failures.inc(jobs.collect(ctx))
         due: list[Duty] = []
