@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from covey.chain.contracts import Contracts
 from covey.chain.deployment import Deployment
 from covey.chain.rpc import Rpc
-from covey.daemon.duty import Me
+from covey.daemon.duty import Duty, DutyKind, Me
 from covey.daemon.plan import my_seats
 from covey.daemon.state import Task, World
 from covey.protocol.types import Fault, Outcome, Round, RowStatus, TaskState
@@ -91,6 +91,20 @@ def differences(task: Task, me: Me, told: Standing) -> Iterator[str]:
     yield from _differ("own seats", told.seats, 0 if c is None else my_seats(task, me))
     yield from _differ("own entry", told.entered, entry is not None)
     yield from _differ("own lane", told.lane, None if entry is None else entry.lane)
+
+
+def owed(task: Task, told: Standing, now: int) -> Iterator[Duty]:
+    """What the contracts say is due of the operator at chain time `now`, whatever events say: what to do where no
+    endpoint gives all events. A row can only be abstained from then, see `covey.daemon.duties.score`."""
+    schedule, round_ = task.schedule, told.round
+    if told.state.outcome != Outcome.RUNNING:
+        return
+    if told.entered and told.lane is None and schedule.enrol_end <= now < schedule.entry_reveal_end:
+        yield Duty(schedule.entry_reveal_end, DutyKind.REVEAL_ENTRY, task.id)
+    if told.status == RowStatus.NONE and told.seats > 0 and now < round_.score_commit_end:
+        yield Duty(round_.score_commit_end, DutyKind.SCORE, task.id, round_.number)
+    if told.status == RowStatus.COMMITTED and round_.score_commit_end <= now < round_.score_reveal_end:
+        yield Duty(round_.score_reveal_end, DutyKind.REVEAL_SCORES, task.id, round_.number)
 
 
 def differences_in_all(world: World, me: Me, told: Share) -> Iterator[str]:

@@ -6,6 +6,7 @@ last third. Without asking anybody, each look sees gaps in the numbers of tasks,
 them, and settled transactions of our own that left no event.
 
 Events found wrong are forgotten back to before the task they are about, durably, and read again from other endpoints.
+While no endpoint gives them all, what the contracts say is owed is done without them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from covey.chain.follower import Checkpoint, Progress
 from covey.chain.rpc import Rpc
 from covey.daemon.assemble import Parts
 from covey.daemon.context import log
-from covey.daemon.crosscheck import differences, differences_in_all, gap, share, standing
+from covey.daemon.crosscheck import Standing, differences, differences_in_all, gap, owed, share, standing
+from covey.daemon.duty import Duty
 from covey.daemon.health import Vitals
 from covey.daemon.past import has_part
 from covey.daemon.state import EventMissing, Task, World
@@ -46,6 +48,7 @@ class Doubts:
         self._start = parts.context.contracts.deployment.start_block
         self._reader = EventReader.of(parts.context.contracts.deployment)
         self._compared: dict[int, tuple[Phase, int]] = {}  # task -> phase, chain time
+        self._standings: dict[int, Standing] = {}  # of tasks in doubt
         self._compared_all = False
         self._seen: set[int] = set()  # requests whose events were seen
         self._missing: set[int] = set()  # and those whose were not
@@ -80,6 +83,11 @@ class Doubts:
             if self._parts.head.block != head.number:
                 return False
         return self._compare(world, at)
+
+    def owed(self, world: World, now: int) -> list[Duty]:
+        """What the contracts say is due of this operator in tasks whose events are in doubt."""
+        standings = ((world.tasks[task], told) for task, told in self._standings.items() if task in world.tasks)
+        return [duty for task, told in standings for duty in owed(task, told, now)]
 
     def missing(self, error: EventMissing, *, ahead: bool = False) -> None:
         """An event did not follow from those before it. Above the settled blocks (`ahead`) a reorganisation may be
@@ -158,6 +166,7 @@ class Doubts:
 
     def _forget(self, task: int) -> None:
         self._compared.pop(task, None)
+        self._standings.pop(task, None)
         self._problems.pop(f"task {task}", None)
 
     def _ask(self, name: str, at: Checkpoint, task: Task) -> str:
@@ -172,7 +181,10 @@ class Doubts:
             self._unsure(name, error)
             return ""
         found = "; ".join(differences(task, ctx.me, told))
-        if not found:
+        if found:
+            self._standings[task.id] = told
+        else:
+            self._standings.pop(task.id, None)
             ctx.pauses.forget(f"compare {name}")
             self._problems.pop(name, None)
             self._compared[task.id] = (task.phase(ctx.now), ctx.now)

@@ -130,11 +130,17 @@ class Daemon:
                 self._ended[task] = set(self.context.journal.ended_duties(task))
         settled = self.parts.log.world
         due = plan(settled, self.context.me, now, self._ended)
+        planned = {duty.key for duty in due}
+        owed = [duty for duty in self._doubts.owed(settled, now) if duty.key not in planned and not self._over(duty)]
+        due = sorted([*due, *owed])
         if ahead is settled:
             return due
         known = {duty.key for duty in due}
         more = [duty for duty in plan(ahead, self.context.me, now, self._ended) if duty.key not in known]
         return sorted([*due, *(duty for duty in more if duty.task and urgent(ahead.tasks[duty.task], duty, now))])
+
+    def _over(self, duty: Duty) -> bool:
+        return duty.key in self._ended.get(duty.task, ())
 
     def _advance(self, duty: Duty, ahead: World) -> str:
         """Take a duty one step further; what it waits for, in words."""

@@ -21,16 +21,19 @@ from covey.chain.follower import Finality, Follower
 from covey.chain.keys import LocalSigner
 from covey.chain.rpc import Rpc
 from covey.chain.tx_store import SqliteTxStore, TxStatus
+from covey.chain.units import CVY
 from covey.daemon import doubts as doubts_module
 from covey.daemon.assemble import Parts
 from covey.daemon.chainlog import ChainLog, HeadView
 from covey.daemon.config import Role
 from covey.daemon.crosscheck import gap
 from covey.daemon.doubts import Doubts
-from covey.daemon.duty import Me
+from covey.daemon.duties import rows
+from covey.daemon.duty import Duty, DutyKind, Me
 from covey.daemon.health import Vitals
 from covey.daemon.journal import Journal
 from covey.daemon.pauses import Pauses
+from covey.daemon.secrets import SecretFile
 from covey.daemon.state import EventMissing, World
 
 pytestmark = pytest.mark.daemon
@@ -63,12 +66,15 @@ class Node:
 
     def __init__(self, folder: Path, urls: list[str], contracts: Contracts, operator: str) -> None:
         self.rpc = Rpc(urls, CHAIN_ID, timeout=60)
-        self.journal = Journal(folder / "journal.sqlite", None)
+        folder.mkdir()
+        self.journal = Journal(folder / "journal.sqlite", SecretFile(folder / "secrets", bytes(32)))
         self.store = SqliteTxStore(self.journal.db)
         mine = Contracts(self.rpc, contracts.deployment)
         committee = contracts.appeal_committee.address
         me = Me(operator, operator, tuple(Role), CHAIN_ID, contracts.scoring.address, appeal_committee=committee)
-        self.context: Any = SimpleNamespace(contracts=mine, journal=self.journal, me=me, now=0, pauses=Pauses())
+        self.context: Any = SimpleNamespace(
+            contracts=mine, journal=self.journal, me=me, now=0, pauses=Pauses(), network="here"
+        )
         self.vitals = Vitals()
         self.restart()
 
@@ -348,6 +354,59 @@ def test_an_endpoint_that_always_hides_is_not_read_without_end_and_told(
     committee = reader.log.world.tasks[story.task].committee
     assert committee is not None
     assert committee.seeded
+
+
+def test_what_is_owed_is_known_from_the_contracts_where_no_endpoint_gives_all_events(
+    story: Story, chain: Chain, lying: Callable[[Lie], Server], node: Callable[..., Node]
+) -> None:
+    """The only endpoint hides the seed, and so the seat and its own row: it can still abstain, or reveal."""
+    phases = through(story)
+    while next(phases) != "seeded":
+        pass
+    scoring, signer = story.contracts.scoring, story.scorers[0]
+    assert scoring.seats_of(story.task, signer.address) > 0
+    reader = node(signer.address, lying(hides("Scoring", "SeedFixed", "ScoresCommitted")).url)
+    world = reader.log.world
+
+    def owed() -> list[Duty]:
+        reader.context.pauses.forget(f"compare task {story.task}")
+        reader.look()
+        return reader.doubts.owed(reader.log.world, reader.context.now)
+
+    reader.look()
+    assert reader.look() is False
+    assert reader.log.world is not world
+    round_ = scoring.round_of(story.task)
+    assert owed() == [Duty(round_.score_commit_end, DutyKind.SCORE, story.task)]
+    duty = Duty(round_.score_reveal_end, DutyKind.REVEAL_SCORES, story.task)
+    made = [{"words": ["0x1"], "evidence": salt * 32, "salt": salt * 32} for salt in ("aa", "bb")]
+    for row in made:
+        rows.keep(reader.context, duty, row)
+    commitment = rows.commitment_of(reader.context, duty, made[1])
+    story.send(signer, scoring.commit_scores(story.task, signer.address, commitment))
+    assert owed() == [], "committed, and not yet to be revealed"
+    chain.jump(round_.score_commit_end)
+    assert owed() == [duty]
+    assert rows.committed(reader.context, reader.log.world.tasks[story.task], duty) == made[1]
+    chain.jump(round_.score_reveal_end)
+    assert owed() == []
+
+
+def test_an_entry_whose_commitment_is_hidden_is_still_revealed(
+    story: Story, chain: Chain, lying: Callable[[Lie], Server], node: Callable[..., Node]
+) -> None:
+    """Its enrolled operators' events are hidden, so by events the task can only be closed."""
+    story.post()
+    c, signer = story.contracts, story.trainers[0]
+    story.send(signer, c.registry.commit_entry(story.task, signer.address, b"\x55" * 32, 10 * CVY))
+    schedule = c.registry.schedule_of(story.task)
+    chain.jump(schedule.entry_commit_end)
+    story.send(story.scorers[0], c.registry.enrol(story.task, story.scorers[0].address, 2_000 * CVY))
+    chain.jump(schedule.enrol_end)
+    reader = node(signer.address, lying(hides("TaskRegistry", "ValidatorEnrolled")).url)
+    assert reader.looks() == 1
+    owed = reader.doubts.owed(reader.log.world, reader.context.now)
+    assert owed == [Duty(schedule.entry_reveal_end, DutyKind.REVEAL_ENTRY, story.task)]
 
 
 def _later(seconds: float) -> Callable[[], float]:

@@ -15,7 +15,7 @@ from typing import Any
 from covey.daemon.context import Context, log
 from covey.daemon.plan import Duty
 from covey.daemon.state import Task
-from covey.protocol.commitments import score_commitment
+from covey.protocol.commitments import score_commitment, stored_prefix
 from covey.protocol.sheet import ScoreSheet
 
 Row = dict[str, Any]
@@ -43,10 +43,13 @@ def of_entries(ctx: Context, task: Task, duty: Duty) -> Row | None:
 
 
 def committed(ctx: Context, task: Task, duty: Duty) -> Row | None:
-    """The row that the round's commitment is of."""
-    assert task.committee is not None, "only a committed row is revealed"
-    _, commitment = task.committee.committed[ctx.me.operator]
-    return next((row for row in _rows(ctx, duty) if commitment_of(ctx, duty, row) == commitment), None)
+    """The row that the round's commitment is of; where its event is missing, the contract knows the commitment."""
+    committees = (c.committed for c in task.committees if c.number == duty.round and ctx.me.operator in c.committed)
+    told = next((committed[ctx.me.operator][1] for committed in committees), None)
+    if told is None:
+        told = ctx.contracts.scoring.row_at(task.id, duty.round, ctx.me.operator).commitment
+    stored = stored_prefix(told)
+    return next((row for row in _rows(ctx, duty) if stored_prefix(commitment_of(ctx, duty, row)) == stored), None)
 
 
 def revealed(ctx: Context, task: Task, duty: Duty) -> Row | None:

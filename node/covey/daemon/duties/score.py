@@ -32,12 +32,16 @@ _EARLIER_SHARE = 0.75
 _LAST_SHARE = 0.1
 """In this last share of the commit window a node without scores abstains, so that silence does not cost it."""
 
+_UNTOLD = "the contracts tell of a seat, and events that tell what to score are missing"
+
 
 def advance(ctx: Context, task: Task, duty: Duty) -> Step:
     row = rows.of_entries(ctx, task, duty)
     for tag in ("", "abstain"):  # never both
         if (sent := under_way(ctx, duty, tag)) is not None:
             return sent
+    if (c := task.committee) is None or not c.seeded or c.number != duty.round:
+        return Waiting(_UNTOLD) if ctx.now < _last_call(task, duty) else _abstain(ctx, task, duty, _UNTOLD)
     if row is None:
         try:
             scored: ScoreSheet | Waiting | Ended = _score(ctx, task, duty)
