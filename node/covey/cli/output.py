@@ -21,6 +21,7 @@ def console(*, stderr: bool = False) -> Any:
 def print_json(value: Any) -> None:
     """One JSON document on standard output; whole numbers beyond 2^53 are printed as strings, bytes as 0x hex."""
     sys.stdout.write(json.dumps(_plain(value), indent=2) + "\n")
+    sys.stdout.flush()  # into a pipe or a journal too, while the command goes on
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 
 import pytest
 from tests.node.audit.chain_story import NETWORK, VALIDATORS, story
@@ -35,6 +37,14 @@ def test_json_keeps_large_numbers_exact(capsys: pytest.CaptureFixture[str]) -> N
         "digest": "0x01",
         "list": [True, None],
     }
+
+
+def test_json_arrives_while_the_command_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe or a journal is block-buffered: `covey devnet --json` would say nothing until it ends."""
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="utf-8"))
+    print_json({"chain_id": 31337})
+    assert json.loads(raw.getvalue()) == {"chain_id": 31337}
 
 
 @pytest.mark.parametrize(("text", "amount"), [("5CVY", 5 * 10**18), ("5 wei", 5), ("0.5 CVY", 5 * 10**17)])
