@@ -27,11 +27,14 @@ from tests.prometheus import find
 from covey import ops
 from covey.chain.health import EndpointReport
 from covey.chain.tx_store import TxStatus
+from covey.cli.settings import Settings
+from covey.cli.setup import set_up
 from covey.daemon.config import NodeConfig
 from covey.daemon.ledger import KINDS
 from covey.daemon.metrics import AcceptedTransaction, DueDuty, Metrics, RunningJob, Snapshot
 
 FOLDER = ops.folder()
+GUIDE = Path(__file__).resolve().parents[3] / "docs" / "operator-guide.md"
 ALERT_TESTS = Path(__file__).with_name("alerts_test.yml")
 FULL = Snapshot(
     operator="0xaa",
@@ -237,6 +240,18 @@ class TestRules:
         self.promtool("check", "metrics", stdin=generate_latest(metrics.registry))
 
 
+def init_settings(folder: Path) -> Settings:
+    """What `covey init` is told, with a password file in `folder`."""
+    password = folder / "signer.password"
+    password.write_text("correct horse battery staple", encoding="utf-8")
+    return Settings(
+        password_file=password,
+        rpc_urls=("http://127.0.0.1:8545",),
+        deployment=folder / "31337",
+        heldout_records=folder / "heldout.jsonl",
+    )
+
+
 class TestUnit:
     @pytest.fixture
     def unit(self, tmp_path: Path) -> Path:
@@ -263,6 +278,31 @@ class TestUnit:
         known = {f"COVEY_{name}".upper() for name in NodeConfig.model_fields}
         assert set(re.findall(r"^Environment=(COVEY_\w+)=", text, re.MULTILINE)) <= known
 
+    def test_what_it_hands_over_beats_what_covey_init_writes(self, tmp_path: Path) -> None:
+        """The service may see no password file in somebody's home and no data folder beside the settings."""
+        text = (FOLDER / "covey.service").read_text(encoding="utf-8")
+        specifiers = {"%S": "/var/lib", "%d": "/run/credentials/covey.service"}
+        environ = {}
+        for name, value in re.findall(r"^Environment=(COVEY_\w+)=(.*)$", text, re.MULTILINE):
+            environ[name] = re.sub("%[Sd]", lambda found: specifiers[found[0]], value)
+        settings = set_up(tmp_path / "node", init_settings(tmp_path), None).settings
+        assert "password_file" in settings.read_text(encoding="utf-8")
+        config = NodeConfig.load(file=settings, environ=environ)
+        handed_over = dict(re.findall(r"^LoadCredential=([\w-]+):(.*)$", text, re.MULTILINE))
+        for path in (config.keystore, config.password_file):
+            assert path is not None and str(path.parent) == specifiers["%d"]
+            assert path.name in handed_over
+        [state] = re.findall(r"^StateDirectory=(.*)$", text, re.MULTILINE)
+        assert config.data_dir == Path("/var/lib", state)
+
+    def test_the_guide_makes_what_it_needs(self) -> None:
+        text = (FOLDER / "covey.service").read_text(encoding="utf-8")
+        commands = re.findall(r"^sudo .*$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+        [user] = re.findall(r"^User=(.*)$", text, re.MULTILINE)
+        assert any(re.search(rf"useradd .* {user}$", command) for command in commands)
+        for source in re.findall(r"^LoadCredential=[\w-]+:(.*)$", text, re.MULTILINE):
+            assert any("-m 0600" in command and command.endswith(f" {source}") for command in commands), source
+
 
 class TestContainer:
     def test_hadolint_finds_nothing(self) -> None:
@@ -278,6 +318,23 @@ class TestContainer:
         assert int(user) > 0
         assert text.count("\nHEALTHCHECK ") == 1
         assert "127.0.0.1:9464/health" in text
+
+    def test_its_environment_fits_its_health_check_ports_and_volume(self) -> None:
+        text = (FOLDER / "Containerfile").read_text(encoding="utf-8")
+        environ = dict(re.findall(r"^    (COVEY_\w+)=(\S+)", text, re.MULTILINE))
+        assert set(environ) <= {f"COVEY_{name}".upper() for name in NodeConfig.model_fields}
+        listens = {environ["COVEY_HEALTH_LISTEN"], environ["COVEY_GATEWAY_LISTEN"]}
+        [exposed] = re.findall(r"^EXPOSE (.*)$", text, re.MULTILINE)
+        assert listens == {f"0.0.0.0:{port}" for port in exposed.split()}, "what is bound to 127.0.0.1 is not published"
+        assert environ["COVEY_HEALTH_LISTEN"].split(":")[1] in re.findall(r"127\.0\.0\.1:(\d+)/health", text)
+        assert f'VOLUME ["{environ["COVEY_DATA_DIR"]}"]' in text
+
+    def test_its_head_builds_it_in_the_format_that_keeps_the_health_check(self) -> None:
+        """OCI images have none: podman drops it, with a warning."""
+        text = (FOLDER / "Containerfile").read_text(encoding="utf-8")
+        assert re.findall(r"^# +podman build .*$", text, re.MULTILINE) == [
+            "#   podman build --format docker -t covey ."
+        ]
 
 
 def test_the_files_are_copied_and_never_written_over(tmp_path: Path) -> None:
