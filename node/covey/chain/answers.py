@@ -106,12 +106,16 @@ _TOO_MANY = re.compile(
     re.IGNORECASE,
 )
 _LATE = re.compile(r"timed? ?out|deadline exceeded|took too long", re.IGNORECASE)
+_BEHIND = re.compile(
+    r"block ?out ?of ?range|beyond (the )?(current )?head|header not found|unknown block", re.IGNORECASE
+)
+"""Of a block that the node does not have (yet): anvil's words, geth's."""
 _BUSY = re.compile(
     r"rate.?limit|too many requests|capacity|compute units|requests? (count|limit) exceeded", re.IGNORECASE
 )
 _OWN = re.compile(
     r"internal error|server error|timed? ?out|missing trie node|"
-    r"header not found|unknown block|not synced|syncing|unavailable|unauthori[sz]ed|forbidden|"
+    r"not synced|syncing|unavailable|unauthori[sz]ed|forbidden|"
     r"method .*not (found|supported|available)",
     re.IGNORECASE,
 )
@@ -127,7 +131,9 @@ def is_endpoints_own(error: Refused) -> bool:
     """True for an error that another endpoint may not give: limits, missing methods, missing state."""
     if is_revert(error) or is_too_many(error):
         return False
-    return error.code in _OWN_CODES or is_busy(error) or bool(_OWN.search(error.message))
+    return (
+        error.code in _OWN_CODES or is_busy(error) or bool(_OWN.search(error.message) or _BEHIND.search(error.message))
+    )
 
 
 def is_busy(error: Refused) -> bool:
@@ -137,7 +143,7 @@ def is_busy(error: Refused) -> bool:
 
 def is_too_many(error: Refused) -> bool:
     """True when a log query was refused for its size, or took the node too long."""
-    if error.method != "eth_getLogs" or is_busy(error):
+    if error.method != "eth_getLogs" or is_busy(error) or _BEHIND.search(error.message):
         return False
     return error.code == -32005 or bool(_TOO_MANY.search(error.message) or _LATE.search(error.message))
 

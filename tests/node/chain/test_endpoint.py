@@ -169,6 +169,26 @@ def test_an_endpoints_own_trouble_is_recoverable(serve: Callable[[Answer], Serve
         lacking.call("0x" + "11" * 20, b"")
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "BlockOutOfRangeError: block height is 149 but requested was 150",
+        "block range extends beyond current head block",
+        "unknown block",
+    ],
+)
+def test_an_endpoint_that_lacks_a_block_is_passed_over_for_its_logs(
+    serve: Callable[[Answer], Server], message: str
+) -> None:
+    """Asking it for fewer blocks would not help, and it is no error of the one who asks."""
+    behind = serve(only("eth_getLogs", lambda h, c: error(h, c, -32602, message)))
+    with pytest.raises(Unreachable, match=message):
+        Rpc(behind.url).logs([], 0, 10)
+    assert Rpc([behind.url, serve(lambda h, c: result(h, c, ["0x1"] if "Logs" in c["method"] else "0x1")).url]).logs(
+        [], 0, 10
+    ) == ["0x1"]
+
+
 @pytest.mark.parametrize("value", [None, "soon", 7])
 def test_an_answer_of_another_kind_is_recoverable(serve: Callable[[Answer], Server], value: Any) -> None:
     rpc = Rpc(serve(only("eth_blockNumber", lambda h, c: result(h, c, value))).url)
