@@ -55,7 +55,7 @@ test: setup ## Run the whole suite
 
 # What the suite needs, side by side: forge's and ape's compilations, Debian's prometheus; with Go Kubo, geth, Clef and toxiproxy.
 .PHONY: build
-build: build-solidity $(TOOLS)/compile.stamp $(if $(shell command -v go),$(TOOLS)/kubo.stamp $(TOOLS)/geth.stamp $(TOOLS)/clef.stamp $(TOOLS)/toxiproxy.stamp,no-go) prometheus
+build: build-solidity $(TOOLS)/compile.stamp $(if $(shell command -v go),$(TOOLS)/kubo.stamp $(TOOLS)/geth.stamp $(TOOLS)/clef.stamp $(TOOLS)/toxiproxy.stamp,no-go) prometheus libfaketime
 
 .PHONY: build-solidity
 build-solidity: $(TOOLS)/node.stamp $(SOLC)
@@ -181,6 +181,10 @@ $(TOOLS)/toxiproxy.stamp: scripts/build_go.sh tests/toxiproxy/go.mod tests/toxip
 .PHONY: prometheus
 prometheus: ## Get Debian's prometheus and promtool for the tests of alerts (no root needed)
 	@bash scripts/get_prometheus.sh >/dev/null || echo "no prometheus: the tests of alert rules and of a scrape will be skipped, all others run"
+
+.PHONY: libfaketime
+libfaketime: ## Get Debian's libfaketime for the tests with a wrong clock (no root needed)
+	@bash scripts/get_libfaketime.sh >/dev/null || echo "no libfaketime: the tests with a wrong clock will be skipped, all others run"
 
 .PHONY: clean
 clean: ## Remove what was built, not what was installed

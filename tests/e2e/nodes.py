@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -302,13 +302,13 @@ def answers(path: Path) -> bool:
 
 
 @contextmanager
-def fork_server(folder: Path) -> Iterator[str]:
-    """A worker fork server; gives the executor setting."""
+def fork_server(folder: Path, enter: Sequence[str] = ()) -> Iterator[str]:
+    """A worker fork server; gives the executor setting. `enter`: put before its command."""
     path = folder / "workers.sock"
     environment = {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": ""}
     argv = [sys.executable, "-m", "covey.lora.worker", "--listen", str(path), "--preload", TINY, "--threads", "1"]
     with (folder / "workers.log").open("wb") as log:
-        process = subprocess.Popen(argv, stderr=log, stdout=log, env=environment)
+        process = subprocess.Popen([*enter, *argv], stderr=log, stdout=log, env=environment)
     try:
         end = time.monotonic() + 240
         while not answers(path):
@@ -326,9 +326,9 @@ def fork_server(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def network(folder: Path) -> Iterator[Network]:
-    """A network in `folder`; everything that was started is ended."""
-    with fork_server(folder) as executor, LocalNetwork(folder / "net", block_time=1.0) as local:
+def network(folder: Path, enter: Sequence[str] = ()) -> Iterator[Network]:
+    """A network in `folder`; everything that was started is ended. `enter`: put before the fork server's command."""
+    with fork_server(folder, enter) as executor, LocalNetwork(folder / "net", block_time=1.0) as local:
         store = BlockStore(folder / "creator")
         with Gateway(store) as gateway:
             net = Network(local, gateway, store, executor)

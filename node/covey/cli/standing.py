@@ -164,10 +164,12 @@ def _show_node(out: Any, node: dict[str, Any] | None) -> None:
     where = f"block {node['head_block']}, read up to {node['settled_block']}"
     if node["status"] == "ok":
         out.print(f"[green]node[/]      earning; {where}; {', '.join(node['roles'])}")
-        return
-    out.print(f"[red]node[/]      not earning; {where}")
+    else:
+        out.print(f"[red]node[/]      not earning; {where}")
     for problem in node["problems"]:
         out.print(f"          [red]{problem}[/]")
+    for warning in node.get("warnings", []):
+        out.print(f"          [yellow]{warning}[/]")
 
 
 def _show_operator(out: Any, s: dict[str, Any]) -> None:

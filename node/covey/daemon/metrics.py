@@ -82,6 +82,10 @@ class Snapshot:
     disk_quota_bytes: int | None = None
     endpoints: tuple[EndpointReport, ...] = ()
     """The RPC endpoints, best first."""
+    clock_ahead: int | None = None
+    """Seconds by which this machine's clock is ahead of the newest block's time, see `covey.daemon.clock`."""
+    warnings: tuple[str, ...] = ()
+    """What should be mended, but costs nothing yet: it does not turn the health red."""
     problems: tuple[str, ...] = ("starting",)
 
     @property

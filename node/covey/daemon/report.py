@@ -10,6 +10,7 @@ from covey.chain.answers import Block
 from covey.chain.follower import Progress
 from covey.chain.tx_store import SqliteTxStore, TxStatus
 from covey.daemon.assemble import Parts
+from covey.daemon.clock import ClockWatch
 from covey.daemon.context import Context
 from covey.daemon.disk import shortages
 from covey.daemon.duties.sending import tx_key
@@ -34,6 +35,7 @@ class Reporter:
         self._parts = parts
         self._store = SqliteTxStore(parts.context.journal.db)
         self._lateness = Lateness()
+        self._clock = ClockWatch()
         self._balance: int | None = None
         self._balance_at = -_BALANCE_EVERY
         self._behind_since: float | None = None
@@ -64,6 +66,8 @@ class Reporter:
             *(f"lapsed: {lapse}" for lapse in kept.lapses),
             *kept.problems,
         ]
+        self._clock.look(head.number, head.timestamp)
+        warning = self._clock.warning()
         steps = ctx.executor.progress()
         accepted = self._last_accepted(ctx.me.signer)
         return Snapshot(
@@ -97,6 +101,8 @@ class Reporter:
             data_bytes=kept.data_bytes,
             disk_quota_bytes=int(ctx.config.disk_quota),
             endpoints=tuple(ctx.contracts.rpc.report()),
+            clock_ahead=self._clock.ahead,
+            warnings=() if warning is None else (warning,),
             problems=tuple(problems),
         )
 
