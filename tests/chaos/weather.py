@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-_CLEAR: Final = 0.35
+_CLEAR: Final = 0.45
 """Share of the time in which every path is well."""
-_ONE: Final = 0.45
+_ONE: Final = 0.4
 """Share in which a single one is not; in the rest, two or more."""
-_STORM_EVERY: Final = 8
-_STORM_S: Final = 2.5
+_STORM_EVERY: Final = 9
+_STORM_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
