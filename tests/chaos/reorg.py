@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,36 +34,30 @@ LAID_DOWN = 8 + DEEPEST
 """Blocks on top of what the harness itself has done before anything is undone."""
 
 
-class Clock:
-    """Mines a few blocks, a second of chain time apart, again and again, so that finality comes soon."""
+BLOCKS_A_LOOK = 8
+"""Blocks mined at each look, a second of chain time apart, so that finality comes soon."""
 
-    def __init__(self, net: Network, blocks: int, pause: float = 0.4) -> None:
-        self.lock = threading.Lock()
-        """Held while it mines: who reorganises must not be in the middle of that."""
-        self._net = net
-        self._blocks = blocks
-        self._pause = pause
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
-        self._thread.start()
 
-    def _run(self) -> None:
-        while not self._stop.wait(self._pause):
-            with self.lock:
-                self._net.local.anvil.rpc("anvil_mine", hex(self._blocks), "0x1")
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
+def pass_time(net: Network) -> None:
+    net.local.anvil.rpc("anvil_mine", hex(BLOCKS_A_LOOK), "0x1")
 
 
 @contextmanager
-def clock(net: Network, blocks: int) -> Iterator[Clock]:
-    one = Clock(net, blocks)
+def clock(net: Network) -> Iterator[None]:
+    """Time passes by itself."""
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.wait(0.4):
+            pass_time(net)
+
+    thread = threading.Thread(target=run, name="clock", daemon=True)
+    thread.start()
     try:
-        yield one
+        yield
     finally:
-        one.stop()
+        stop.set()
+        thread.join()
 
 
 @contextmanager
@@ -85,12 +80,14 @@ def long_network(folder: Path, flock: Herd) -> Iterator[Network]:
 class Reorgs:
     """Undoes blocks in every phase of a story: when a phase is entered, and when some of its work is on the chain.
 
+    A phase that only waits for one step is over before anybody looks: its step is undone, so that it is entered again.
+
     Args:
         depths: by phase, how deep each reorganisation there goes, in order.
         seed: decides when within a phase, and which windows are entered in their last third.
     """
 
-    def __init__(self, net: Network, clock: Clock, depths: dict[Phase, list[int]], seed: int) -> None:
+    def __init__(self, net: Network, depths: dict[Phase, list[int]], seed: int) -> None:
         self.left = {phase: list(wanted) for phase, wanted in depths.items()}
         self.done: Counter[Phase] = Counter()
         self.deepest: dict[Phase, int] = {}
@@ -99,7 +96,6 @@ class Reorgs:
         self.seeds: set[bytes] = set()
         self.seatings: set[tuple[str, ...]] = set()
         self._net = net
-        self._clock = clock
         self._random = random.Random(seed)
         self._phase: Phase | None = None
         self._most = 0
@@ -117,15 +113,35 @@ class Reorgs:
             self._wait = self._random.choice((0, 1, 3))
             self._enter_late(story, task, phase)
         self._note(story, task)
+        chosen = self._passed(task) or self._here(phase, waits)
+        if chosen is None:
+            pass_time(self._net)
+            return
+        self._undo(*chosen)
+        raise DevnetError("the chain was reorganised: look again")
+
+    def _here(self, phase: Phase, waits: int) -> tuple[Phase, int] | None:
+        """The phase and how deep to undo blocks in it now."""
         wanted = self.left.get(phase, [])
         first = self.done[phase] == 0
         if not wanted or not (first or waits < self._most or self._most == 0 or phase not in _WINDOWS):
-            return
+            return None
         if self._wait > 0 and waits:
             self._wait -= 1
-            return
-        self._undo(phase, wanted.pop(0))
-        raise DevnetError("the chain was reorganised: look again")
+            return None
+        return phase, wanted.pop(0)
+
+    def _passed(self, task: Task) -> tuple[Phase, int] | None:
+        """A phase that was over before anybody looked, and how deep to undo blocks to be in it again."""
+        names = {name: phase for phase, name in _STEPS.items() if self.left.get(phase)}
+        if not names:
+            return None
+        head = self._net.local.rpc.block_number()
+        for event in self._net.events():
+            phase = names.get(event.name)
+            if phase is not None and event.args["taskId"] == task.id and head - event.block < DEEPEST:
+                return phase, max(self.left[phase].pop(0), head - event.block + 1)
+        return None
 
     def _enter_late(self, story: Story, task: Task, phase: Phase) -> None:
         """Now and then only a quarter of a window is left, in which nodes act on the head."""
@@ -133,8 +149,7 @@ class Reorgs:
         if until is None or phase in self._late or self._random.random() < 0.5:
             return
         self._late.add(phase)
-        with self._clock.lock:
-            self._net.jump(until - _WINDOWS[phase] // 4)
+        self._net.jump(until - _WINDOWS[phase] // 4)
 
     def _note(self, story: Story, task: Task) -> None:
         c = task.committee
@@ -145,21 +160,29 @@ class Reorgs:
     def _undo(self, phase: Phase, depth: int) -> None:
         anvil = self._net.local.anvil
         signers = {node.signer.lower(): node.name for node in self._net.nodes}
-        with self._clock.lock:
-            head = int(anvil.rpc("eth_blockNumber"), 16)
-            before = anvil.time()
-            for number in range(head - depth + 1, head + 1):
-                block: dict[str, Any] = anvil.rpc("eth_getBlockByNumber", hex(number), True)
-                ours = [tx for tx in block["transactions"] if tx["from"].lower() in signers]
-                self.undone[phase] += len(ours)
-                strange = [tx for tx in block["transactions"] if tx["from"].lower() not in signers]
-                assert not strange, f"block {number} holds what nobody would send again: {strange}"
-            anvil.rpc("anvil_reorg", depth, [])
-            after = anvil.time()
+        head = int(anvil.rpc("eth_blockNumber"), 16)
+        before = anvil.time()
+        for number in range(head - depth + 1, head + 1):
+            block: dict[str, Any] = anvil.rpc("eth_getBlockByNumber", hex(number), True)
+            ours = [tx for tx in block["transactions"] if tx["from"].lower() in signers]
+            self.undone[phase] += len(ours)
+            strange = [tx for tx in block["transactions"] if tx["from"].lower() not in signers]
+            assert not strange, f"block {number} holds what nobody would send again: {strange}"
+        anvil.rpc("anvil_reorg", depth, [])
+        after = anvil.time()
         self.done[phase] += 1
         self.deepest[phase] = max(self.deepest.get(phase, 0), depth)
         self.told.append(f"{phase}: {depth} blocks below {head} undone; chain time {before} -> {after}")
 
+
+_STEPS = {
+    Phase.SEED_REQUEST: "SeedRequested",
+    Phase.SEED_FIX: "SeedFixed",
+    Phase.SCORE_REVEAL: "ScoresRevealed",
+    Phase.SETTLE: "PageSettled",
+    Phase.FINALISE: "TaskEnded",
+}
+"""Events that end phases, or may, before anybody looks."""
 
 _WINDOWS = {
     Phase.ENTRY_COMMIT: WINDOWS.entry_commit,
@@ -244,8 +267,13 @@ def check_audit(net: Network) -> int:
 
 def settle_down(net: Network, story: Story, confirmations: int) -> None:
     """Let everything become final, and wait until every node knows it."""
-    net.local.anvil.mine(confirmations + DEEPEST)
+    with clock(net):
+        _settle_down(net, story, confirmations)
+
+
+def _settle_down(net: Network, story: Story, confirmations: int) -> None:
     story.rest()
+    net.local.anvil.mine(confirmations + DEEPEST)
     head = net.local.rpc.block_number() - confirmations
 
     def read(node: Node) -> bool:
@@ -255,4 +283,5 @@ def settle_down(net: Network, story: Story, confirmations: int) -> None:
             return False
 
     for node in net.nodes:
-        net.wait(f"{node.name} to have read all", lambda node=node: read(node))
+        net.wait(f"{node.name} to have read all", partial(read, node))
+    story.rest()

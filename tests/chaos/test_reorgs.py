@@ -17,7 +17,6 @@ from tests.chaos.reorg import (
     Reorgs,
     check_audit,
     check_journal,
-    clock,
     forgets,
     lay_down,
     long_network,
@@ -65,31 +64,31 @@ def flock(tmp_path: Path) -> Iterator[Herd]:
         yield one
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("confirmations", [DEEP, SHALLOW], ids=["deeper than any", "three confirmations"])
 def test_the_chain_is_reorganised_in_every_phase(
-    tmp_path: Path, flock: Herd, tally: Tally, long: bool, confirmations: int
+    tmp_path: Path, flock: Herd, tally: Tally, long: bool, confirmations: int, seed: int
 ) -> None:
+    """On a chain of its own for each seed: an anvil that took back a thousand blocks has lost parts of its state."""
+    if seed and not long:
+        pytest.skip("part of the long form: COVEY_LONG=1")
     depths = _ALL if long else _FEW_DEEP if confirmations == DEEP else _FEW_SHALLOW
     with long_network(tmp_path, flock) as net:
         told = {"confirmations": confirmations, "poll_seconds": 0.4}
         trainers = [net.add("trainer", **told) for _ in range(2)]
         validators = [net.add("validator", **told, **{"policy.earmark": "1500 CVY"}) for _ in range(3)]
-        creator = net.local.account("passer-by")
+        passer_by = net.local.account("passer-by")
         lay_down(net)
-        forgets(net, creator.signer)
-        story = Story(net, trainers, validators)
+        forgets(net, passer_by.signer)
+        reorgs = Reorgs(net, depths, seed)
+        story = Story(net, trainers, validators, on_look=reorgs)
         net.start()
-        with clock(net, 8) as ticking:
-            for seed in range(3 if long else 1):
-                reorgs = Reorgs(net, ticking, depths, seed)
-                story.on_look = reorgs
-                task = story.run(windows=WINDOWS)
-                story.on_look = None
-                assert task.outcome == Outcome.PAID
-                print("\n".join(reorgs.told), f"{len(reorgs.seeds)} seeds, {len(reorgs.seatings)} seatings", sep="\n")
-                assert reorgs.left == {phase: [] for phase in depths}, reorgs.told
-                assert sum(reorgs.undone.values()) > 0, "nothing was undone: nothing was shown"
-            settle_down(net, story, confirmations)
+        task = story.run(windows=WINDOWS)
+        print(*reorgs.told, f"{len(reorgs.seeds)} seeds, {len(reorgs.seatings)} seatings", sep="\n")
+        assert task.outcome == Outcome.PAID
+        assert reorgs.left == {phase: [] for phase in depths}, reorgs.told
+        assert sum(reorgs.undone.values()) > 0, "nothing was undone: nothing was shown"
+        settle_down(net, story, confirmations)
         counted = count(story)
         tally.add(counted.tally)
         for node in net.nodes:
