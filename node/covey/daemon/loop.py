@@ -76,8 +76,9 @@ class Daemon:
             except Exception as error:
                 self._failures += 1
                 self._failed(error)
-                longest = _FULL_PAUSE if is_full(error) else 60.0
-                pause = min(longest, config.poll_seconds * 2 ** min(self._failures, 5))
+                pause = min(60.0, config.poll_seconds * 2 ** min(self._failures, 5))
+                if is_full(error):  # a try costs little, and room may come at any moment
+                    pause = min(_FULL_PAUSE, config.poll_seconds)
             self.stop.wait(pause)
 
     def look(self) -> bool:
