@@ -56,7 +56,7 @@ class Share:
 
 
 def standing(rpc: Rpc, deployment: Deployment, task: int, operator: str) -> Standing:
-    """Ask for it: six calls, seven where there is a seed."""
+    """Ask for it: four calls, five where there is a seed."""
     contracts = Contracts(rpc, deployment)
     registry, scoring = contracts.registry, contracts.scoring
     round_ = scoring.round_of(task)
