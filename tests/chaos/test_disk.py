@@ -143,14 +143,13 @@ def test_disks_that_are_full_or_nearly_so_at_random_moments(story: Story, room: 
         room.give(node)
     net.start()
     with glutton(net, room, seed=1) as fills:
-        for _ in range(5):
+        while len(fills) < 60:
             assert story.run().outcome == Outcome.PAID
     story.rest()
     tally.add((counted := count(story)).tally)
     for node in net.nodes:
         net.wait(f"{node.name} to be green", lambda node=node: node.report().get("status") == "ok")
         _stop(node)
-    assert len(fills) > 50
     counted.check()
 
 
