@@ -25,6 +25,8 @@ class Background:
         self._retry_seconds = retry_seconds
         self._work: dict[str, Future[Any]] = {}
         self._failed_at: dict[str, float] = {}
+        self._begun_at: dict[str, float] = {}  # the first attempt
+        self._failures: dict[str, int] = {}
 
     def get(self, name: str, work: Callable[[], T], lasting: tuple[type[Exception], ...] = ()) -> T:
         """The result of `work`, kept under `name`. Raises Pending while it runs, and whatever it raised.
@@ -37,6 +39,7 @@ class Background:
             future = None
             del self._failed_at[name]
         if future is None:
+            self._begun_at.setdefault(name, time.monotonic())
             future = self._work[name] = self._pool.submit(work)
         if not future.done():
             raise Pending(name)
@@ -44,7 +47,9 @@ class Background:
         if error is not None and isinstance(error, lasting):
             raise error
         if error is not None:
-            self._failed_at.setdefault(name, time.monotonic())
+            if name not in self._failed_at:
+                self._failed_at[name] = time.monotonic()
+                self._failures[name] = self._failures.get(name, 0) + 1
             raise error
         return cast(T, future.result())
 
@@ -52,6 +57,12 @@ class Background:
         """Whether work under `name` has been started and is not over."""
         future = self._work.get(name)
         return future is not None and not future.done()
+
+    def tried(self, name: str, times: int, seconds: float) -> bool:
+        """Whether work under `name` has failed that many times, or was first begun that many seconds ago."""
+        begun_at = self._begun_at.get(name)
+        long_ago = begun_at is not None and time.monotonic() - begun_at >= seconds
+        return long_ago or self._failures.get(name, 0) >= times
 
     @property
     def busy(self) -> bool:
@@ -63,6 +74,8 @@ class Background:
         for name in [name for name in self._work if name.startswith(prefix)]:
             self._work.pop(name).cancel()
             self._failed_at.pop(name, None)
+            self._begun_at.pop(name, None)
+            self._failures.pop(name, None)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,10 +101,13 @@ def test_entries_are_here_bad_or_missing(ctx: Context) -> None:
     def look() -> Fetched:
         return fetch_entries(ctx, story.task, SPEC)
 
-    found = settled(look, lambda one: one.folders and one.bad and one.missing.get(2, "") != "being fetched")
+    found = settled(
+        look, lambda one: one.folders and one.bad and one.missing.get(2, "being fetched") != "being fetched"
+    )
     assert set(found.folders) == {0}
     assert sorted(path.name for path in found.folders[0].iterdir()) == sorted(ENTRY_FILES)
     assert set(found.bad) == {1}
+    found = settled(look, lambda one: one.missing[2] != "being fetched")
     assert "no source to ask" in found.missing[2]
     assert not found.complete(3)
     ctx.store.add_directory(dict.fromkeys(ENTRY_FILES, b""))
@@ -120,6 +124,38 @@ def test_a_missing_entry_that_turns_up_completes_the_row(ctx: Context) -> None:
     settled(lambda: fetch_entries(ctx, story.task, SPEC), lambda one: "no source" in one.missing.get(0, ""))
     ctx.store.add_directory(content)
     assert settled(lambda: fetch_entries(ctx, story.task, SPEC), lambda one: one.complete(1)).bad == {}
+
+
+def test_what_was_only_begun_is_not_missing(ctx: Context) -> None:
+    """Not before the third try, or three times the longest wait for an answer: also for whoever looks late."""
+    story = Story()
+    enter(story, address(1), "0x" + "11" * 32)
+    looks: list[Fetched] = []
+
+    def look() -> Fetched:
+        looks.append(fetch_entries(ctx, story.task, SPEC))
+        return looks[-1]
+
+    settled(look, lambda one: one.missing)
+    told = [one.coming[0] for one in looks if one.coming]
+    assert "being fetched" in told
+    assert any("no source to ask" in reason for reason in told), "the first failure decided"
+    assert not looks[-1].coming
+    assert ctx.background.tried("fetched/nothing", 1, 0.0) is False
+
+
+def test_a_fetch_that_never_ends_is_missing_in_the_end(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    story = Story()
+    enter(story, address(1), "0x" + "11" * 32)
+    release = threading.Event()
+    monkeypatch.setattr(ctx.fetcher, "get_directory", lambda *_: release.wait(60))
+    ctx.config = ctx.config.model_copy(update={"fetch_seconds": 0.1})
+    assert fetch_entries(ctx, story.task, SPEC).coming == {0: "being fetched"}
+    try:
+        found = settled(lambda: fetch_entries(ctx, story.task, SPEC), lambda one: one.missing)
+        assert (found.missing, found.coming) == ({0: "being fetched"}, {})
+    finally:
+        release.set()
 
 
 def test_what_earlier_tasks_showed_is_looked_back_at(ctx: Context) -> None:

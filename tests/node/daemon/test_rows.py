@@ -126,8 +126,8 @@ def test_files_fetched_for_a_lane_are_not_taken_for_those_of_another_entry(ctx: 
     from tests.node.daemon.test_fetching import SPEC
 
     before, after = story_of(ONE), story_of(TWO)
-    missing = fetch_entries(ctx, before.task, SPEC).missing
-    assert list(missing) == [0]
+    coming = fetch_entries(ctx, before.task, SPEC).coming
+    assert list(coming) == [0]
     folder = ctx.folder("fetched", ctx.network, "1", f"0-{ONE[:16]}")
     folder.mkdir(parents=True)
     assert fetch_entries(ctx, before.task, SPEC).folders == {0: folder}

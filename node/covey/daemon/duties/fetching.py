@@ -14,6 +14,9 @@ from covey.ipfs import Cid, CorruptBlock, InvalidContent, IpfsError, Limits, Not
 from covey.protocol.entry import ENTRY_FILES
 from covey.protocol.spec import TaskSpec
 
+_FAIR_TRIES = 3
+"""Tries, or longest waits for one answer (`fetch_seconds`), after which an entry that has not come counts as missing: a
+node that looks late in the window must not take what it has only begun to fetch for something that nobody has."""
 _EXTRA_BYTES = 1 << 20  # for the adapter's configuration and its manifest
 
 
@@ -21,12 +24,14 @@ _EXTRA_BYTES = 1 << 20  # for the adapter's configuration and its manifest
 class Fetched:
     """Entries by lane. `bad`: the content itself breaks the rules. `missing`: no source had it yet, and why.
 
-    `trouble`: why this machine could not take it, which says nothing about the entry.
+    `coming`: asked for too short a while ago to say so. `trouble`: why this machine could not take it, which says
+    nothing about the entry.
     """
 
     folders: dict[int, Path]
     bad: dict[int, str]
     missing: dict[int, str]
+    coming: dict[int, str] = field(default_factory=dict)
     trouble: dict[int, str] = field(default_factory=dict)
 
     def complete(self, lanes: int) -> bool:
@@ -62,6 +67,8 @@ def fetch_entries(ctx: Context, task: Task, spec: TaskSpec) -> Fetched:
                 found.folders[entry.lane] = folder
             case NotHere(reason=reason, own=True):
                 found.trouble[entry.lane] = reason
+            case NotHere(reason=reason, coming=True):
+                found.coming[entry.lane] = reason
             case NotHere(reason=reason, bad=bad):
                 (found.bad if bad else found.missing)[entry.lane] = reason
     return found
@@ -76,14 +83,19 @@ def fetch_entry(ctx: Context, entry: Entry, folder: Path, limits: Limits, *, onc
     try:
         ctx.background.get(name, partial(_fetch, ctx, entry, folder, limits), lasting)
     except Pending:
-        return NotHere("being fetched", coming=True)
+        return NotHere("being fetched", coming=once or _is_new(ctx, name))
     except InvalidContent as error:
         return NotHere(str(error), bad=True)
     except (CorruptBlock, StoreFull, StoreBusy, OSError) as error:  # a full disk, most likely
         return NotHere(f"cannot be kept here: {error}", coming=True, own=True)
     except IpfsError as error:
-        return NotHere(str(error))
+        return NotHere(str(error), coming=not once and _is_new(ctx, name))
     return None
+
+
+def _is_new(ctx: Context, name: str) -> bool:
+    """Whether it was asked for too short a while ago to say that nobody has it."""
+    return not ctx.background.tried(name, _FAIR_TRIES, _FAIR_TRIES * ctx.config.fetch_seconds)
 
 
 def _fetch(ctx: Context, entry: Entry, folder: Path, limits: Limits) -> None:

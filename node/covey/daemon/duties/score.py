@@ -79,6 +79,9 @@ def _score(ctx: Context, task: Task, duty: Duty) -> ScoreSheet | Waiting | Ended
     if fetched.trouble and (known is None or known.status != "done"):
         lane, why = next(iter(sorted(fetched.trouble.items())))
         return Waiting(f"lane {lane} {why}")  # and at last an abstention: never somebody's zero
+    if fetched.coming and known is None:
+        lane, why = next(iter(sorted(fetched.coming.items())))
+        return Waiting(f"lane {lane} {why}")
     if known is None and not fetched.complete(len(task.lanes)):
         if ctx.now < duty.deadline - _FETCH_SHARE * task.params.windows.score_commit:
             lane, why = next(iter(sorted(fetched.missing.items())))
