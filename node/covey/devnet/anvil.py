@@ -114,6 +114,9 @@ class Anvil:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log_path = log
+        self._states = log.with_suffix(
+            ".states"
+        )  # of old blocks; by default hundreds of MB stay in the home
         self._block_time = block_time
         self._log: IO[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -149,7 +152,7 @@ class Anvil:
         self._log = self._log_path.open("ab")
         command = [str(self.program), "--host", "127.0.0.1", "--port", str(self.port), "--chain-id", str(CHAIN_ID)]
         command += ["--block-time", f"{self._block_time:g}", "--mixed-mining", "--slots-in-an-epoch", "1"]
-        command += ["--accounts", "1", "--no-cors", "--quiet"]
+        command += ["--accounts", "1", "--no-cors", "--quiet", "--cache-path", str(self._states)]
         try:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True
@@ -183,6 +186,7 @@ class Anvil:
         if self._log is not None:
             self._log.close()
             self._log = None
+        shutil.rmtree(self._states, ignore_errors=True)
 
     def wait(self, seconds: float) -> None:
         """Pause; raises DevnetError if the chain ends meanwhile."""
