@@ -63,13 +63,6 @@ class Weather:
         """Faults that no request has met yet."""
         return [f"{path.name}: {kind}" for path in self.paths for kind in path.kinds if path.counts()[kind] == 0]
 
-    def wait(self, seconds: float) -> None:
-        """Go on until every fault was met."""
-        end = time.monotonic() + seconds
-        while self.unmet():
-            assert time.monotonic() < end, f"no request met {self.unmet()}"
-            time.sleep(0.5)
-
     def told(self) -> str:
         """The newest slices, and how many requests met each fault, in words."""
         met = [f"{path.name}: {dict(path.counts())}" for path in self.paths]
