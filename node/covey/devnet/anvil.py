@@ -114,9 +114,7 @@ class Anvil:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log_path = log
-        self._states = log.with_suffix(
-            ".states"
-        )  # of old blocks; by default hundreds of MB stay in the home
+        self._states = log.with_suffix(".states")  # of old blocks; by default hundreds of MB stay in the home
         self._block_time = block_time
         self._log: IO[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
