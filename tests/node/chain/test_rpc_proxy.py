@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -165,6 +166,10 @@ def test_transactions(proxy: RpcProxy, chain: Chain, fault: str) -> None:
     if fault == "lost answer":
         with pytest.raises(EndpointFault, match="HTTP 502"):
             HttpEndpoint(proxy.url).request("eth_sendRawTransaction", ["0x" + signed.raw.hex()], 30)
+        end = time.monotonic() + 60
+        while chain.rpc.receipt(signed.hash) is None:  # anvil mines it after its answer
+            assert time.monotonic() < end, "it did not arrive"
+            time.sleep(0.05)
         assert chain.rpc.balance(alice) == 9
     else:
         Rpc(proxy.url, CHAIN_ID).send_raw(signed.raw)
