@@ -18,8 +18,8 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.checkout, self.path = folder / "checkout", folder / "bin"
-        for part in (".ci/run", "scripts/get_prometheus.sh"):
-            (self.checkout / part).parent.mkdir(parents=True)
+        for part in (".ci/run", "scripts/get_prometheus.sh", "scripts/unpack_debian.sh"):
+            (self.checkout / part).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / part, self.checkout / part)
         self.path.mkdir()
         for tool in TOOLS:
