@@ -115,7 +115,7 @@ _BUSY = re.compile(
 )
 _OWN = re.compile(
     r"internal error|server error|timed? ?out|missing trie node|"
-    r"not synced|syncing|unavailable|unauthori[sz]ed|forbidden|"
+    r"not synced|syncing|indexing is in progress|unavailable|unauthori[sz]ed|forbidden|"
     r"method .*not (found|supported|available)",
     re.IGNORECASE,
 )

@@ -159,7 +159,9 @@ def test_other_errors_are_told_as_the_node_put_them(serve: Callable[[Answer], Se
     known.send_raw(b"\2")
 
 
-@pytest.mark.parametrize("message", ["missing trie node", "header not found", "rate limited"])
+@pytest.mark.parametrize(
+    "message", ["missing trie node", "header not found", "rate limited", "transaction indexing is in progress"]
+)
 def test_an_endpoints_own_trouble_is_recoverable(serve: Callable[[Answer], Server], message: str) -> None:
     rpc = Rpc(serve(only("eth_call", lambda h, c: error(h, c, -32000, message))).url)
     with pytest.raises(Unreachable, match=message):
