@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from tests.geth.daemon import CHAIN_ID, Geth
 
-from covey.chain.errors import ChainError, Recoverable
+from covey.chain.errors import ChainError
 from covey.chain.keys import LocalSigner
 from covey.devnet.anvil import free_port
 
@@ -104,14 +104,8 @@ class DrivenGeth(Geth):
             signed = self._bank.sign_transaction({**fields, "value": ether * 10**18})
             rpc.send_raw(signed.raw)
             hashes.append(signed.hash)
-        while not all(self._mined(tx_hash) for tx_hash in hashes):
+        while not all(self.mined(tx_hash) for tx_hash in hashes):
             time.sleep(0.1)
-
-    def _mined(self, tx_hash: str) -> bool:
-        try:
-            return self.rpc.receipt(tx_hash) is not None
-        except Recoverable:  # a geth that has just started is still indexing
-            return False
 
     def jump_to(self, timestamp: int) -> None:
         """Let chain time pass to ``timestamp`` in one block; nothing where it is past already."""

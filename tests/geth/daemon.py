@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from tests.gobuilt import Program, end
 
-from covey.chain.errors import ChainError
+from covey.chain.errors import ChainError, Recoverable
 from covey.chain.keys import LocalSigner
 from covey.chain.rpc import Rpc
 from covey.devnet.anvil import free_port, last_line
@@ -85,12 +85,19 @@ class Geth:
         """One call of its own interface."""
         return self.rpc.request(method, list(params))
 
+    def mined(self, tx_hash: str) -> bool:
+        """Whether a transaction is in a block."""
+        try:
+            return self.rpc.receipt(tx_hash) is not None
+        except Recoverable:  # a geth that has just started is still indexing
+            return False
+
     def fund(self, *addresses: str, ether: int = 1_000) -> None:
         """Send coin for gas from the development account, which geth signs for."""
         (bank,) = self.ask("eth_accounts")
         fields = {"from": bank, "value": hex(ether * 10**18)}
         hashes = [self.ask("eth_sendTransaction", {**fields, "to": address}) for address in addresses]
-        while any(self.rpc.receipt(tx_hash) is None for tx_hash in hashes):
+        while not all(self.mined(tx_hash) for tx_hash in hashes):
             time.sleep(0.2)
 
     def account(self, number: int) -> LocalSigner:
