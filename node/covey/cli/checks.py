@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from covey.cli.errors import CliError
-from covey.cli.settings import Settings, config_file, load_settings
+from covey.cli.settings import Settings, config_file, load_node, load_settings
 
 State = Literal["ok", "bad", "not set"]
 
@@ -23,6 +24,10 @@ class Finding:
     what: str
     state: State
     told: str
+
+
+_UNSET = {"rpc_urls": ["http://127.0.0.1:8545"], "deployment": ".", "heldout_records": ".", "training_records": "."}
+"""In the place of settings that a node needs and `covey init` may leave open."""
 
 
 class _Bad(Exception):
@@ -39,8 +44,19 @@ def run_checks(config: str | None, *, probe: bool) -> list[Finding]:
     if file is None:
         findings.append(Finding("settings", "not set", "no covey.toml; `covey init` makes one"))
     else:
-        findings.append(Finding("settings", "ok", str(file)))
+        findings.append(_try("settings", lambda: _settings(file, config)))
     return findings + list(_configured(settings))
+
+
+def _settings(file: Path, config: str | None) -> str:
+    """What is set must be what `covey run` takes; what is not set is told by the checks that follow.
+
+    A file without `roles` is of somebody who runs no node.
+    """
+    given = tomllib.loads(file.read_text(encoding="utf-8"))
+    if "roles" in given:
+        load_node({key: value for key, value in _UNSET.items() if key not in given}, config)
+    return str(file)
 
 
 def _try(what: str, check: Callable[[], str | None]) -> Finding:

@@ -145,6 +145,27 @@ def test_check_names_what_is_wrong(capsys: pytest.CaptureFixture[str], monkeypat
     assert "2 of" in shown.err
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('min_free = "lots"', "key min_free"),
+        ("nonsense = 4", "unknown key 'nonsense'"),
+        ("rpc_quorum = -1", "rpc_quorum"),
+    ],
+)
+def test_check_refuses_what_a_node_would(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, line: str, told: str
+) -> None:
+    monkeypatch.setenv("COVEY_PASSWORD", "correct horse")
+    assert main(["init", "node"]) == 0
+    file = Path("node/covey.toml")
+    file.write_text(f"{line}\n{file.read_text()}")
+    capsys.readouterr()
+    assert main(["check", "--config", str(file), "--json"]) == 1
+    found = {one["what"]: one["told"] for one in json.loads(capsys.readouterr().out) if one["state"] == "bad"}
+    assert told in found["settings"]
+
+
 def test_start_up_imports_nothing_heavy() -> None:
     import subprocess
     import sys
