@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from covey.devnet.anvil import last_line
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -62,3 +68,41 @@ def end(process: subprocess.Popen[bytes], seconds: float = 30.0) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+class Server:
+    """One of them at work: started, waited for and ended. Use as a context manager."""
+
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        """Start it and wait until it answers."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Stop it, if it runs."""
+        if self._process is not None:
+            end(self._process)
+            self._process = None
+
+    def _wait(self, answers: Callable[[], object], silence: type[Exception], log: Path, timeout_s: float) -> None:
+        """Wait until ``answers`` no longer raises ``silence``. Raises RuntimeError with the log's last line."""
+        assert self._process is not None
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                answers()
+                return
+            except silence:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    self.stop()
+                    raise RuntimeError(f"{type(self).__name__} did not start: {last_line(log)}") from None
+                time.sleep(0.05)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import pytest
 import urllib3
-from tests.gobuilt import NotBuilt, Program, end
+from tests.gobuilt import NotBuilt, Program, Server
 
-from covey.devnet.anvil import free_port, last_line
+from covey.devnet.anvil import free_port
 
 TOXIPROXY = Program(
     "toxiproxy", "toxiproxy", "github.com/Shopify/toxiproxy/v2", "toxiproxy-server", ("-version",), "version {}\n", 1
@@ -36,7 +34,7 @@ KINDS: Final = (*TOXICS, DOWN)
 """Every fault that a `WireProxy` can have. Under ``down`` nobody listens."""
 
 
-class Toxiproxy:
+class Toxiproxy(Server):
     """A toxiproxy server; `proxy` puts a proxy in front of a server. Use as a context manager."""
 
     def __init__(self, folder: Path) -> None:
@@ -44,7 +42,6 @@ class Toxiproxy:
         self._binary = TOXIPROXY.find()
         self._log = folder / "toxiproxy.log"
         self._http = urllib3.PoolManager(maxsize=2, retries=False, timeout=30.0)
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, timeout_s: float = 60.0) -> Self:
         """Start it and wait until its API answers."""
@@ -56,22 +53,8 @@ class Toxiproxy:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + timeout_s
-        while True:
-            try:
-                self.ask("GET", "/version")
-                return self
-            except urllib3.exceptions.HTTPError:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    self.stop()
-                    raise RuntimeError(f"toxiproxy did not start: {last_line(self._log)}") from None
-                time.sleep(0.05)
-
-    def stop(self) -> None:
-        """Stop it, if it runs."""
-        if self._process is not None:
-            end(self._process)
-            self._process = None
+        self._wait(lambda: self.ask("GET", "/version"), urllib3.exceptions.HTTPError, self._log, timeout_s)
+        return self
 
     def proxy(self, name: str, target: str) -> WireProxy:
         """A proxy of the server at the URL ``target``, without a fault."""
@@ -87,14 +70,6 @@ class Toxiproxy:
         if answer.status >= 400:
             raise RuntimeError(f"toxiproxy {method} {path}: {answer.status} {answer.data.decode()[:300]}")
         return json.loads(answer.data) if answer.data else None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 class WireProxy:

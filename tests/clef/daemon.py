@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
-from tests.gobuilt import Program, end
+from tests.gobuilt import Program, Server
 
 from covey.chain.endpoint import open_endpoint
 from covey.chain.errors import ChainError
 from covey.chain.keys import create_keystore
-from covey.devnet.anvil import free_port, last_line
+from covey.devnet.anvil import free_port
 
 MASTER = "the master seed's password"
 PASSWORD = "the keystore's password"
@@ -23,7 +21,7 @@ PASSWORD = "the keystore's password"
 CLEF = Program("Clef", "clef", "github.com/ethereum/go-ethereum", "clef", ("--version",), "version {}-", 1)
 
 
-class Clef:
+class Clef(Server):
     """A Clef with one key, or several. `attest` a rule file before `start`; stop it to attest another.
 
     Clef reads its passwords from standard input: each command gets the lines it will ask for, in order.
@@ -34,7 +32,6 @@ class Clef:
         self.http = f"http://127.0.0.1:{free_port()}"
         self._binary = CLEF.find()
         self._chain_id = chain_id
-        self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True)
         made = [create_keystore(folder / "keys" / f"{i}.json", PASSWORD, key=key, iterations=1 << 12)
                 for i, key in enumerate(keys)]  # fmt: skip
@@ -71,22 +68,8 @@ class Clef:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{MASTER}\n".encode())
         self._process.stdin.close()  # nobody is there to be asked anything
-        deadline = time.monotonic() + timeout_s
-        while True:
-            try:
-                self.ask("account_version")
-                return self
-            except ChainError:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    self.stop()
-                    raise RuntimeError(f"Clef did not start: {last_line(self.log)}") from None
-                time.sleep(0.1)
-
-    def stop(self) -> None:
-        """Stop it, if it runs."""
-        if self._process is not None:
-            end(self._process)
-            self._process = None
+        self._wait(lambda: self.ask("account_version"), ChainError, self.log, timeout_s)
+        return self
 
     def ask(self, method: str, *params: Any) -> Any:
         """One call of its interface."""
@@ -98,11 +81,3 @@ class Clef:
         done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"clef {arguments[0]}: {(done.stderr + done.stdout).strip()[-500:]}")
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()

@@ -5,15 +5,14 @@ from __future__ import annotations
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
-from tests.gobuilt import Program, end
+from tests.gobuilt import Program, Server
 
 from covey.chain.errors import ChainError, Recoverable
 from covey.chain.keys import LocalSigner
 from covey.chain.rpc import Rpc
-from covey.devnet.anvil import free_port, last_line
+from covey.devnet.anvil import free_port
 
 CHAIN_ID = 1337
 """What geth calls its development network."""
@@ -22,7 +21,7 @@ CHAIN_ID = 1337
 GETH = Program("geth", "geth", "github.com/ethereum/go-ethereum", "geth", ("version",), "Version: {}-", 3)
 
 
-class Geth:
+class Geth(Server):
     """A development network of one node, reachable over http, ws and ipc between `start` and `stop`.
 
     Blocks come each second and their time moves by at least one second a block: on a machine under load, chain time
@@ -37,7 +36,6 @@ class Geth:
         self._period_s = period_s
         self._binary = GETH.find()
         self._log = folder / "geth.log"
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def urls(self) -> dict[str, str]:
@@ -59,16 +57,8 @@ class Geth:
         command += ["--ws", "--ws.port", self.ws.rsplit(":", 1)[1], "--ws.api", "eth,net", "--verbosity", "2"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        deadline = time.monotonic() + timeout_s
-        while True:
-            try:
-                self.rpc.block_number()
-                return self
-            except ChainError:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    self.stop()
-                    raise RuntimeError(f"geth did not start: {last_line(self._log)}") from None
-                time.sleep(0.1)
+        self._wait(lambda: self.ask("eth_blockNumber"), ChainError, self._log, timeout_s)
+        return self
 
     def _command(self) -> list[str]:
         """What makes it a network of its own."""
@@ -76,9 +66,7 @@ class Geth:
 
     def stop(self) -> None:
         """Stop it, if it runs."""
-        if self._process is not None:
-            end(self._process)
-            self._process = None
+        super().stop()
         Path(self.ipc).unlink(missing_ok=True)
 
     def ask(self, method: str, *params: Any) -> Any:
@@ -107,11 +95,3 @@ class Geth:
     def set_head(self, block: int) -> None:
         """Take back all blocks above ``block``: others will follow it."""
         self.ask("debug_setHead", hex(block))
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()

@@ -7,10 +7,9 @@ import os
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from tests.gobuilt import Program, end
+from tests.gobuilt import Program, Server
 
 PROFILES = "test,unixfs-v1-2025"  # no bootstrap peers, no mDNS, free ports on loopback; the CIDs that Covey makes
 
@@ -18,14 +17,13 @@ PROFILES = "test,unixfs-v1-2025"  # no bootstrap peers, no mDNS, free ports on l
 KUBO = Program("Kubo", "kubo", "github.com/ipfs/kubo", "ipfs", ("version", "--number"), "{}\n", 3)
 
 
-class Kubo:
+class Kubo(Server):
     """A node with its repository in ``repo``: command line at once, network and RPC between `start` and `stop`."""
 
     def __init__(self, repo: Path, *, token: str | None = None) -> None:
         self.repo = repo
         self.token = token
         self._binary = KUBO.find()
-        self._process: subprocess.Popen[bytes] | None = None
         self._log = repo.with_name(repo.name + ".log")
         self.run("init", f"--profile={PROFILES}")
         self.run("config", "--json", "Addresses.Swarm", '["/ip4/127.0.0.1/tcp/0"]')
@@ -93,19 +91,5 @@ class Kubo:
                 raise RuntimeError(f"{self.repo} listens nowhere on loopback: {self._log.read_text()[-2000:]}")
             time.sleep(0.1)
 
-    def stop(self) -> None:
-        """Stop the daemon, if it runs."""
-        if self._process is not None:
-            end(self._process)
-            self._process = None
-
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "IPFS_PATH": str(self.repo)}
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
