@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.chaos.herd import Herd
 from tests.chaos.story import Story
-from tests.e2e.nodes import Network, Node, fork_server
+from tests.e2e.nodes import Network, Node, fork_server, nodes_on
 
 from covey.audit.replay import replay
 from covey.chain.keys import LocalSigner
@@ -23,7 +23,6 @@ from covey.daemon.plan import plan_task
 from covey.daemon.state import Task, World
 from covey.devnet.errors import DevnetError
 from covey.devnet.local import LocalNetwork
-from covey.ipfs import BlockStore, Gateway
 from covey.protocol.types import Windows
 from covey.protocol.windows import Phase
 
@@ -66,15 +65,9 @@ def long_network(folder: Path, flock: Herd) -> Iterator[Network]:
     with (
         fork_server(folder) as executor,
         LocalNetwork(folder / "net", block_time=1.0, long_windows=True) as local,
-        Gateway(store := BlockStore(folder / "creator")) as gateway,
+        nodes_on(local, folder, executor, flock.launch) as net,
     ):
-        net = Network(local, gateway, store, executor, launch=flock.launch)
-        try:
-            yield net
-        finally:
-            for node in net.nodes:
-                if node.process is not None and node.process.poll() is None:
-                    node.kill()
+        yield net
 
 
 class Reorgs:

@@ -326,15 +326,25 @@ def fork_server(folder: Path, enter: Sequence[str] = ()) -> Iterator[str]:
 
 
 @contextmanager
+def nodes_on(local: LocalNetwork, folder: Path, executor: str, launch: Launch = spawn) -> Iterator[Network]:
+    """Nodes on a chain that runs, and the creator's gateway; daemons still up at the end are killed."""
+    store = BlockStore(folder / "creator")
+    with Gateway(store) as gateway:
+        net = Network(local, gateway, store, executor, launch=launch)
+        try:
+            yield net
+        finally:
+            for node in net.nodes:
+                if node.process is not None and node.process.poll() is None:
+                    node.kill()
+
+
+@contextmanager
 def network(folder: Path, enter: Sequence[str] = ()) -> Iterator[Network]:
     """A network in `folder`; everything that was started is ended. `enter`: put before the fork server's command."""
-    with fork_server(folder, enter) as executor, LocalNetwork(folder / "net", block_time=1.0) as local:
-        store = BlockStore(folder / "creator")
-        with Gateway(store) as gateway:
-            net = Network(local, gateway, store, executor)
-            try:
-                yield net
-            finally:
-                for node in net.nodes:
-                    if node.process is not None and node.process.poll() is None:
-                        node.kill()
+    with (
+        fork_server(folder, enter) as executor,
+        LocalNetwork(folder / "net", block_time=1.0) as local,
+        nodes_on(local, folder, executor) as net,
+    ):
+        yield net

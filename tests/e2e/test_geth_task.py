@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.nodes import WINDOWS, Network, fork_server, tiny_spec
+from tests.e2e.nodes import WINDOWS, Network, fork_server, nodes_on, tiny_spec
 from tests.geth.beacon import DrivenGeth
 from tests.geth.daemon import CHAIN_ID, Geth
 from tests.geth.fixtures import new_geth
@@ -28,7 +28,6 @@ from covey.chain.deploy import DeployConfig, deploy
 from covey.chain.keys import LocalSigner
 from covey.daemon.state import Committee, Task
 from covey.devnet.local import LocalNetwork, write_private
-from covey.ipfs import BlockStore, Gateway
 from covey.protocol.types import Outcome, Windows
 
 pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -84,16 +83,13 @@ class OnGeth(LocalNetwork):
 
 @contextmanager
 def network(folder: Path, geth: Geth) -> Iterator[Network]:
-    with fork_server(folder) as executor, geth, OnGeth(folder / "net", geth) as local:
-        store = BlockStore(folder / "creator")
-        with Gateway(store) as gateway:
-            net = Network(local, gateway, store, executor)
-            try:
-                yield net
-            finally:
-                for node in net.nodes:
-                    if node.process is not None and node.process.poll() is None:
-                        node.kill()
+    with (
+        fork_server(folder) as executor,
+        geth,
+        OnGeth(folder / "net", geth) as local,
+        nodes_on(local, folder, executor) as net,
+    ):
+        yield net
 
 
 @pytest.mark.parametrize(
