@@ -19,7 +19,7 @@ from covey.chain.events import Event
 from covey.daemon.state import Task, World
 from covey.protocol.types import Outcome
 
-_REPEATED = ("approve(address,uint256)", "withdraw(address)", "withdrawCredit(address)", "payOwed(address)")
+_REPEATED = ("approve(address,uint256)", "withdraw(address)", "payOwed(address)")
 """Calls that are right to be made again with the same words."""
 
 
@@ -68,7 +68,7 @@ def count(story: Story) -> Count:
     world = World()
     for event in events:
         world.apply(event)
-    done = Counter(key for event in events if (key := _key(event, world)) is not None)
+    done = Counter(key for event in events if (key := _key(event)) is not None)
     due = [key for number in story.tasks for key in _due(story, world.tasks[number])]
     lost = [key for key in due if done[key] == 0]
     repeated = _repeated(story)
@@ -100,41 +100,29 @@ def _due(story: Story, task: Task) -> list[str]:
     return keys + [f"release-earmark/{task.id}/{one}" for one in task.enrolled if one in up]
 
 
-_BY_OPERATOR = {
-    ("TaskRegistry", "EntryCommitted"): "enter",
-    ("TaskRegistry", "EntryRevealed"): "reveal-entry",
-    ("TaskRegistry", "ValidatorEnrolled"): "enrol",
-    ("TaskRegistry", "EarmarkFreed"): "release-earmark",
-    ("Rewards", "ScoringRewardClaimed"): "claim-scoring",
+_SHOWN_BY = {
+    ("TaskRegistry", "EntryCommitted"): "enter/{taskId}/{operator}",
+    ("TaskRegistry", "EntryRevealed"): "reveal-entry/{taskId}/{operator}",
+    ("TaskRegistry", "ValidatorEnrolled"): "enrol/{taskId}/{operator}",
+    ("TaskRegistry", "EarmarkFreed"): "release-earmark/{taskId}/{operator}",
+    ("TaskRegistry", "TaskEnded"): "end/{taskId}",
+    ("Scoring", "SeedRequested"): "request-seed/{taskId}/{round}",
+    ("Scoring", "SeedFixed"): "fix-seed/{taskId}/{round}",
+    ("Scoring", "ScoresCommitted"): "score/{taskId}/{round}/{operator}",
+    ("Scoring", "Abstained"): "score/{taskId}/{round}/{operator}",
+    ("Scoring", "ScoresRevealed"): "reveal-scores/{taskId}/{round}/{operator}",
+    ("Scoring", "FaultReported"): "report/{taskId}/{round}/{operator}",
+    ("Scoring", "PageSettled"): "settle-page/{taskId}/{round}/{page}",
+    ("Rewards", "EntryRewardClaimed"): "claim-entry/{taskId}/{lane}",
+    ("Rewards", "ScoringRewardClaimed"): "claim-scoring/{taskId}/{operator}",
 }
-_BY_ROUND = {
-    "ScoresCommitted": "score",
-    "Abstained": "score",
-    "ScoresRevealed": "reveal-scores",
-}
+"""Keys of what events show to have been done, by contract and event."""
 
 
-def _key(event: Event, world: World) -> str | None:
+def _key(event: Event) -> str | None:
     """The key of what an event shows to have been done."""
-    a = event.args
-    if (kind := _BY_OPERATOR.get((event.contract, event.name))) is not None:
-        return f"{kind}/{a['taskId']}/{a['operator']}"
-    if event.contract == "Scoring" and (kind := _BY_ROUND.get(event.name)) is not None:
-        return f"{kind}/{a['taskId']}/{a['round']}/{a['operator']}"
-    match (event.contract, event.name):
-        case ("Scoring", "FaultReported"):
-            return f"report/{a['taskId']}/{a['round']}/{a['operator']}"
-        case ("Scoring", "SeedFixed"):
-            return f"fix-seed/{a['taskId']}/{a['round']}"
-        case ("Scoring", "SeedRequested"):
-            return f"request-seed/{a['taskId']}/{a['round']}"
-        case ("Scoring", "PageSettled"):
-            return f"settle-page/{a['taskId']}/{a['round']}/{a['page']}"
-        case ("TaskRegistry", "TaskEnded"):
-            return f"end/{a['taskId']}"
-        case ("Rewards", "EntryRewardClaimed"):
-            return f"claim-entry/{a['taskId']}/{a['lane']}"
-    return None
+    key = _SHOWN_BY.get((event.contract, event.name))
+    return None if key is None else key.format_map(event.args)
 
 
 def _repeated(story: Story) -> list[str]:

@@ -45,6 +45,7 @@ def test_two_of_five_go_away_for_good_after_enrolling(story: Story, tally: Tally
             _leave(story, gone)
 
     _check(story, tally, go, gone, Fault.ABSENT)
+    _see_what_a_tally_sees(story, gone)
 
 
 @long_only
@@ -161,3 +162,21 @@ def _slashes(story: Story) -> dict[str, list[int]]:
             taken = int(event.args["fromActive"]) + int(event.args["fromUnbonding"])
             found.setdefault(event.args["operator"], []).append(taken)
     return found
+
+
+def _see_what_a_tally_sees(story: Story, gone: list[Node]) -> None:
+    """Had they been up, the tally would say that rows were lost and honest nodes slashed; and it sees a repetition."""
+    story.away.clear()
+    counted = count(story)
+    assert {f"score/1/0/{node.operator}" for node in gone} <= set(counted.lost)
+    assert counted.tally.honest_slashes == len(gone)
+    anvil, node = story.net.local.anvil, story.validators[0]
+    head = int(anvil.rpc("eth_blockNumber"), 16)
+    blocks = (anvil.rpc("eth_getBlockByNumber", hex(number), True) for number in range(head + 1))
+    said = next(tx for block in blocks for tx in block["transactions"] if tx["from"] == node.signer.lower())
+    again = {"from": node.signer, "to": said["to"], "input": said["input"], "gas": hex(1_000_000)}
+    anvil.rpc("anvil_impersonateAccount", node.signer)
+    anvil.rpc("eth_sendTransaction", again)
+    anvil.mine()
+    [twice] = count(story).twice
+    assert twice.startswith(node.name)
