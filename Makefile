@@ -153,28 +153,28 @@ dist: $(TOOLS)/python.stamp ## Build the wheel and try it in an empty environmen
 .PHONY: kubo
 kubo: $(TOOLS)/kubo.stamp ## Build the Kubo that the storage tests run against (needs Go)
 
-$(TOOLS)/kubo.stamp: scripts/build_go.sh tests/kubo/go.mod tests/kubo/go.sum
+$(TOOLS)/kubo.stamp: scripts/build_go.sh tests/support/kubo/go.mod tests/support/kubo/go.sum
 	bash scripts/build_go.sh kubo github.com/ipfs/kubo ipfs
 	@mkdir -p $(TOOLS) && touch $@
 
 .PHONY: geth
 geth: $(TOOLS)/geth.stamp ## Build the geth that the chain tests run against (needs Go)
 
-$(TOOLS)/geth.stamp: scripts/build_go.sh tests/geth/go.mod tests/geth/go.sum
+$(TOOLS)/geth.stamp: scripts/build_go.sh tests/support/geth/go.mod tests/support/geth/go.sum
 	bash scripts/build_go.sh geth github.com/ethereum/go-ethereum geth
 	@mkdir -p $(TOOLS) && touch $@
 
 .PHONY: clef
 clef: $(TOOLS)/clef.stamp ## Build the Clef that the remote signer is tested against (needs Go)
 
-$(TOOLS)/clef.stamp: scripts/build_go.sh tests/clef/go.mod tests/clef/go.sum
+$(TOOLS)/clef.stamp: scripts/build_go.sh tests/support/clef/go.mod tests/support/clef/go.sum
 	bash scripts/build_go.sh clef github.com/ethereum/go-ethereum clef
 	@mkdir -p $(TOOLS) && touch $@
 
 .PHONY: toxiproxy
 toxiproxy: $(TOOLS)/toxiproxy.stamp ## Build the toxiproxy that makes faults on the wire for the chaos tests (needs Go)
 
-$(TOOLS)/toxiproxy.stamp: scripts/build_go.sh tests/toxiproxy/go.mod tests/toxiproxy/go.sum
+$(TOOLS)/toxiproxy.stamp: scripts/build_go.sh tests/support/toxiproxy/go.mod tests/support/toxiproxy/go.sum
 	bash scripts/build_go.sh toxiproxy github.com/Shopify/toxiproxy/v2 toxiproxy-server server
 	@mkdir -p $(TOOLS) && touch $@
 

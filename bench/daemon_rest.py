@@ -23,13 +23,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "node"))
 
-from covey.chain.keys import create_keystore  # noqa: E402
+from covey.chain.signing.keystore import create_keystore  # noqa: E402
 from covey.devnet.anvil import free_port  # noqa: E402
 from covey.devnet.local import LocalNetwork  # noqa: E402
 
 CVY = 10**18
 RUN = (
-    "import sys; from pathlib import Path; from covey.daemon.config import NodeConfig\n"
+    "import sys; from pathlib import Path; from covey.config.node import NodeConfig\n"
     "from covey.daemon.run import run\n"
     "sys.exit(run(NodeConfig.load(file=Path(sys.argv[1]), environ={})))"
 )

@@ -32,14 +32,14 @@ from eth_hash.auto import keccak
 from web3 import Web3
 
 from covey.chain import artifacts
+from covey.chain.abi.layout import canonical_type
+from covey.chain.abi.reverts import signature
 from covey.chain.deployment import ContractRecord, Deployment
-from covey.chain.endpoint import HttpEndpoint
-from covey.chain.events import followed
-from covey.chain.follower import Finality, Follower
-from covey.chain.layout import canonical_type
-from covey.chain.reverts import signature
-from covey.chain.rpc import Rpc
-from covey.daemon.journal import Journal
+from covey.chain.events.decoder import followed
+from covey.chain.events.follower import Finality, Follower
+from covey.chain.rpc.client import Rpc
+from covey.chain.rpc.endpoint import HttpEndpoint
+from covey.daemon.storage.journal import Journal
 from covey.devnet.anvil import find_anvil, free_port
 
 EVENTS_A_BLOCK = 200

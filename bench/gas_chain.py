@@ -17,10 +17,10 @@ import urllib3
 from web3 import Web3
 
 from covey.chain import artifacts
-from covey.chain.deploy import DeployConfig, deploy
-from covey.chain.header import header_rlp
-from covey.chain.keys import LocalSigner
-from covey.chain.rpc import Rpc
+from covey.chain.deploy.deploy import DeployConfig, deploy
+from covey.chain.rpc.client import Rpc
+from covey.chain.rpc.header import header_rlp
+from covey.chain.signing.keystore import LocalSigner
 from covey.devnet.anvil import find_anvil, free_port
 
 ROOT = Path(__file__).resolve().parents[1]

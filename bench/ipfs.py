@@ -43,8 +43,8 @@ sys.path[:0] = [str(ROOT / "node")]
 sys.modules["tests"] = types.ModuleType("tests")
 sys.modules["tests"].__path__ = [str(ROOT / "tests")]
 
-from tests.gobuilt import NotBuilt  # noqa: E402
-from tests.kubo.daemon import KUBO, Kubo  # noqa: E402
+from tests.support.go_programs import NotBuilt  # noqa: E402
+from tests.support.kubo.daemon import KUBO, Kubo  # noqa: E402
 
 from covey.ipfs import BlockStore, Cid  # noqa: E402
 

@@ -21,9 +21,9 @@ from typing import Any
 
 from scipy.stats import spearmanr
 
-from covey.lora import icd10
-from covey.lora.bases import resolve
-from covey.lora.shapes import TARGET_MODULES
+from covey.devnet import icd10
+from covey.lora.bases.resolve import resolve
+from covey.lora.bases.shapes import TARGET_MODULES
 
 ENTRIES = [f"hospital {index}" for index in range(4)] + ["random"]
 BASE = {"name": "tiny", "revision": "1", "family": "qwen3", "upcast": "none"}
@@ -150,7 +150,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         began = time.monotonic()
-        command = [sys.executable, "-m", "covey.lora.worker", "--listen", str(folder / "worker.sock")]
+        command = [sys.executable, "-m", "covey.lora.jobs.worker", "--listen", str(folder / "worker.sock")]
         process = subprocess.Popen([*command, "--preload", "tiny"], stderr=subprocess.PIPE, text=True)
         try:
             assert process.stderr is not None

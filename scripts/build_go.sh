@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds a Go program that tests run against, in the release that tests/<target>/go.mod pins, and prints its path.
+# Builds a Go program that tests run against, in the release that tests/support/<target>/go.mod pins, and prints its path.
 #
 #     scripts/build_go.sh <target> <module> <command> [<folder>]
 #
@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=$1 module=$2 command=$3 folder=${4:-$3}
-version=$(awk -v module="$module" '$1 == module || $2 == module { print ($1 == module) ? $2 : $3; exit }' "tests/$target/go.mod")
+version=$(awk -v module="$module" '$1 == module || $2 == module { print ($1 == module) ? $2 : $3; exit }' "tests/support/$target/go.mod")
 binary="$PWD/.cache/$target/$version/$command"
 
 if [ ! -x "$binary" ]; then
@@ -20,7 +20,7 @@ if [ ! -x "$binary" ]; then
   mkdir -p "$(dirname "$binary")"
   partial="$binary.$$"
   trap 'rm -f "$partial"' EXIT
-  (cd "tests/$target" && CGO_ENABLED=0 nice -n 10 go build -trimpath -buildvcs=false -ldflags="-s -w -X $module.Version=${version#v}" -o "$partial" "$module/cmd/$folder")
+  (cd "tests/support/$target" && CGO_ENABLED=0 nice -n 10 go build -trimpath -buildvcs=false -ldflags="-s -w -X $module.Version=${version#v}" -o "$partial" "$module/cmd/$folder")
   mv "$partial" "$binary"
 fi
 echo "$binary"

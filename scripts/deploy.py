@@ -20,12 +20,12 @@ from eth_hash.auto import keccak
 
 from covey.audit.record import AuditError
 from covey.audit.sources import canonical, from_checkout, input_hash, part_of
-from covey.chain.deploy import DeployConfig, deploy
+from covey.chain.deploy.deploy import DeployConfig, deploy
 from covey.chain.deployment import Deployment
-from covey.chain.endpoint import result_of
 from covey.chain.errors import ChainError
-from covey.chain.keys import SignedTransaction
-from covey.chain.rpc import Rpc
+from covey.chain.rpc.client import Rpc
+from covey.chain.rpc.endpoint import result_of
+from covey.chain.signing.keystore import SignedTransaction
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOYMENTS = ROOT / "deployments"

@@ -9,22 +9,22 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from tests.chaos.tally import Tally
+from tests.support.chaos.outcome_counts import OutcomeCounts
 
-_SUM = pytest.StashKey[Tally]()
+_SUM = pytest.StashKey[OutcomeCounts]()
 
 LONG = bool(os.environ.get("COVEY_LONG"))
 """Whether this is the long form: `make chaos`."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_SUM] = Tally()
+    config.stash[_SUM] = OutcomeCounts()
 
 
 @pytest.fixture
-def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
+def tally(request: pytest.FixtureRequest) -> Iterator[OutcomeCounts]:
     """What one test counts; it goes into the sum whether the test passes or not."""
-    mine = Tally()
+    mine = OutcomeCounts()
     yield mine
     request.config.stash[_SUM].add(mine)
 

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.chaos.clock import off_by
-from tests.chaos.story import Story
-from tests.chaos.tally import Tally, count
-from tests.e2e.nodes import Node, network
+from tests.support.chaos.clock import off_by
+from tests.support.chaos.outcome_counts import OutcomeCounts, count
+from tests.support.chaos.scenario import Scenario
+from tests.support.network import Node, network
 
 from covey.protocol.types import Outcome
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(3600)]
 OFF = {"fast": 300, "slow": -300, "right": 0}
 
 
-def test_clocks_five_minutes_off_either_way(tmp_path: Path, tally: Tally, long: bool) -> None:
+def test_clocks_five_minutes_off_either_way(tmp_path: Path, tally: OutcomeCounts, long: bool) -> None:
     """A trainer and a validator of each kind, beside those whose clock is right."""
     fast, slow = off_by(300), off_by(-300)
     earmark = {"policy.earmark": "1500 CVY"}
@@ -34,7 +34,7 @@ def test_clocks_five_minutes_off_either_way(tmp_path: Path, tally: Tally, long: 
             net.wait(f"{node.name} to look", lambda node=node: node.report().get("clock_ahead") is not None)
             _says(node, off.get(node.name, 0))
             _logs_its_time(node, off.get(node.name, 0))
-        story = Story(net, trainers, validators)
+        story = Scenario(net, trainers, validators)
         for _ in range(3 if long else 1):
             assert story.run().outcome == Outcome.PAID
         story.rest()

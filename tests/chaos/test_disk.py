@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 from tests.chaos.conftest import LONG
-from tests.chaos.disk import Disks, disks
-from tests.chaos.story import Story
-from tests.chaos.tally import Tally, count
-from tests.e2e.nodes import Network, Node, network
+from tests.support.chaos.disk import Disks, disks
+from tests.support.chaos.outcome_counts import OutcomeCounts, count
+from tests.support.chaos.scenario import Scenario
+from tests.support.network import Network, Node, network
 
-from covey.daemon.state import Task
+from covey.daemon.state.world import Task
 from covey.protocol.types import Outcome
 from covey.protocol.windows import Phase
 
@@ -34,15 +34,15 @@ def room() -> Iterator[Disks]:
 
 
 @pytest.fixture
-def story(tmp_path: Path, room: Disks) -> Iterator[Story]:
+def story(tmp_path: Path, room: Disks) -> Iterator[Scenario]:
     """A trainer and two validators, none of them started."""
     with network(tmp_path, room.enter) as net:
         trainers = [net.add("trainer", **SMALL)]
         validators = [net.add("validator", **{"policy.earmark": "2000 CVY"}, **SMALL) for _ in range(2)]
-        yield Story(net, trainers, validators)
+        yield Scenario(net, trainers, validators)
 
 
-def test_the_disk_is_full_at_every_durable_step(story: Story, room: Disks, tally: Tally) -> None:
+def test_the_disk_is_full_at_every_durable_step(story: Scenario, room: Disks, tally: OutcomeCounts) -> None:
     net = story.net
     for node in net.nodes:
         room.give(node, steps=True)
@@ -70,7 +70,7 @@ def test_the_disk_is_full_at_every_durable_step(story: Story, room: Disks, tally
     counted.check()
 
 
-def test_a_disk_that_is_full_for_a_while_in_each_phase(story: Story, room: Disks, tally: Tally) -> None:
+def test_a_disk_that_is_full_for_a_while_in_each_phase(story: Scenario, room: Disks, tally: OutcomeCounts) -> None:
     """All disks at once, to the last byte; one node is even killed on it and started again before there is room."""
     net = story.net
     for node in net.nodes:
@@ -82,13 +82,13 @@ def test_a_disk_that_is_full_for_a_while_in_each_phase(story: Story, room: Disks
         for node in net.nodes:
             room.of[node.name].fill()
 
-    def before(story: Story, task: Task, phase: Phase) -> None:
+    def before(story: Scenario, task: Task, phase: Phase) -> None:
         """The last moment of a window: what comes in the next one meets a full disk."""
         if phase not in full and story.end_of(task, phase) is not None and not story.pending(task, phase):
             full.append(phase)
             fill()
 
-    def enter(story: Story, task: Task, phase: Phase) -> None:
+    def enter(story: Scenario, task: Task, phase: Phase) -> None:
         if phase in seen:
             return
         seen.append(phase)
@@ -119,7 +119,7 @@ def test_a_disk_that_is_full_for_a_while_in_each_phase(story: Story, room: Disks
     counted.check()
 
 
-def test_a_node_starts_on_a_full_disk_when_there_is_room(story: Story, room: Disks) -> None:
+def test_a_node_starts_on_a_full_disk_when_there_is_room(story: Scenario, room: Disks) -> None:
     """The very first start: there is no data yet, and no place for any."""
     net = story.net
     for node in net.nodes:
@@ -137,7 +137,7 @@ def test_a_node_starts_on_a_full_disk_when_there_is_room(story: Story, room: Dis
 
 
 @long_only
-def test_disks_that_are_full_or_nearly_so_at_random_moments(story: Story, room: Disks, tally: Tally) -> None:
+def test_disks_that_are_full_or_nearly_so_at_random_moments(story: Scenario, room: Disks, tally: OutcomeCounts) -> None:
     net = story.net
     for node in net.nodes:
         room.give(node)

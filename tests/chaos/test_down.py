@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from tests.chaos.conftest import LONG
-from tests.chaos.herd import herd
-from tests.chaos.story import Story
-from tests.chaos.tally import Tally, count
-from tests.e2e.nodes import CVY, Node, network
+from tests.support.chaos.fork_pool import fork_pool
+from tests.support.chaos.outcome_counts import OutcomeCounts, count
+from tests.support.chaos.scenario import Scenario
+from tests.support.network import CVY, Node, network
 
-from covey.daemon.state import Task
+from covey.daemon.state.world import Task
 from covey.protocol.faults import slash_of
 from covey.protocol.types import Fault, Outcome
 from covey.protocol.windows import Phase
@@ -27,20 +27,20 @@ SEATS = 40
 
 
 @pytest.fixture
-def story(tmp_path: Path) -> Iterator[Story]:
+def story(tmp_path: Path) -> Iterator[Scenario]:
     """Two trainers and five validators with the same stake, started."""
-    with herd(tmp_path) as flock, network(tmp_path) as net:
+    with fork_pool(tmp_path) as flock, network(tmp_path) as net:
         net.launch = flock.launch
         trainers = [net.add("trainer") for _ in range(2)]
         validators = [net.add("validator", **{"policy.earmark": "900 CVY"}) for _ in range(5)]
         net.start()
-        yield Story(net, trainers, validators)
+        yield Scenario(net, trainers, validators)
 
 
-def test_two_of_five_go_away_for_good_after_enrolling(story: Story, tally: Tally) -> None:
+def test_two_of_five_go_away_for_good_after_enrolling(story: Scenario, tally: OutcomeCounts) -> None:
     gone = story.validators[3:]
 
-    def go(story: Story, task: Task, phase: Phase) -> None:
+    def go(story: Scenario, task: Task, phase: Phase) -> None:
         if phase == Phase.ENTRY_REVEAL:
             _leave(story, gone)
 
@@ -49,14 +49,14 @@ def test_two_of_five_go_away_for_good_after_enrolling(story: Story, tally: Tally
 
 
 @long_only
-def test_two_of_five_go_away_after_committing(story: Story, tally: Tally) -> None:
+def test_two_of_five_go_away_after_committing(story: Scenario, tally: OutcomeCounts) -> None:
     gone = story.validators[3:]
 
-    def go(story: Story, task: Task, phase: Phase) -> None:
+    def go(story: Scenario, task: Task, phase: Phase) -> None:
         if phase == Phase.SCORE_REVEAL and gone[0].operator not in story.away:
             raise AssertionError("too late to keep them from revealing")
 
-    def look(story: Story, task: Task, phase: Phase) -> None:
+    def look(story: Scenario, task: Task, phase: Phase) -> None:
         c = task.committee
         if phase != Phase.SCORE_COMMIT or c is None or gone[0].operator in story.away:
             return
@@ -68,11 +68,11 @@ def test_two_of_five_go_away_after_committing(story: Story, tally: Tally) -> Non
 
 
 @long_only
-def test_two_of_five_come_back_before_the_deadline(story: Story, tally: Tally) -> None:
+def test_two_of_five_come_back_before_the_deadline(story: Scenario, tally: OutcomeCounts) -> None:
     """Away while entries are revealed and the seed is drawn, back for the scores: nothing is lost."""
     gone = story.validators[3:]
 
-    def go(story: Story, task: Task, phase: Phase) -> None:
+    def go(story: Scenario, task: Task, phase: Phase) -> None:
         if phase == Phase.ENTRY_REVEAL:
             for node in gone:
                 node.kill()
@@ -84,11 +84,11 @@ def test_two_of_five_come_back_before_the_deadline(story: Story, tally: Tally) -
 
 
 @long_only
-def test_two_of_five_come_back_after_the_deadline(story: Story, tally: Tally) -> None:
+def test_two_of_five_come_back_after_the_deadline(story: Scenario, tally: OutcomeCounts) -> None:
     """Absent once, they lose for it once; being back, they do and lose nothing more."""
     gone = story.validators[3:]
 
-    def go(story: Story, task: Task, phase: Phase) -> None:
+    def go(story: Scenario, task: Task, phase: Phase) -> None:
         if phase == Phase.ENTRY_REVEAL:
             _leave(story, gone)
         elif phase == Phase.SCORE_REVEAL:
@@ -108,13 +108,13 @@ def test_two_of_five_come_back_after_the_deadline(story: Story, tally: Tally) ->
     assert _slashes(story) == {node.operator: [slash_of(Fault.ABSENT, EARMARK)] for node in gone}
 
 
-def _leave(story: Story, gone: list[Node]) -> None:
+def _leave(story: Scenario, gone: list[Node]) -> None:
     for node in gone:
         node.kill()
         story.away.add(node.operator)
 
 
-def _check(story: Story, tally: Tally, go: object, gone: list[Node], fault: Fault | None) -> None:
+def _check(story: Scenario, tally: OutcomeCounts, go: object, gone: list[Node], fault: Fault | None) -> None:
     """Run a task; the quorum holds, those who stayed get all of the pay, those who went lose for it once."""
     net, staking = story.net, story.net.local.chain.contracts.staking
     before = {node.operator: staking.pool_of(node.operator).active_tokens for node in story.validators}
@@ -154,7 +154,7 @@ def _faults(task: Task) -> dict[str, Fault]:
     return {operator: fault for c in task.committees for operator, fault in c.faults.items()}
 
 
-def _slashes(story: Story) -> dict[str, list[int]]:
+def _slashes(story: Scenario) -> dict[str, list[int]]:
     """What was taken from whom, each time."""
     found: dict[str, list[int]] = {}
     for event in story.net.events():
@@ -164,7 +164,7 @@ def _slashes(story: Story) -> dict[str, list[int]]:
     return found
 
 
-def _see_what_a_tally_sees(story: Story, gone: list[Node]) -> None:
+def _see_what_a_tally_sees(story: Scenario, gone: list[Node]) -> None:
     """Had they been up, the tally would say that rows were lost and honest nodes slashed; and it sees a repetition."""
     story.away.clear()
     counted = count(story)

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.chaos import gateway_proxy, toxiproxy
-from tests.chaos.gateway_proxy import VANISHED, GatewayProxy
-from tests.chaos.herd import herd
-from tests.chaos.story import Story
-from tests.chaos.tally import Tally, count
-from tests.chaos.toxiproxy import DOWN, TOXICS, Toxiproxy, WireProxy, new_toxiproxy
-from tests.e2e.nodes import WINDOWS, Network, Node, network
+from tests.support.chaos import gateway_proxy, toxiproxy
+from tests.support.chaos.fork_pool import fork_pool
+from tests.support.chaos.gateway_proxy import VANISHED, GatewayProxy
+from tests.support.chaos.outcome_counts import OutcomeCounts, count
+from tests.support.chaos.scenario import Scenario
+from tests.support.chaos.toxiproxy import DOWN, TOXICS, Toxiproxy, WireProxy, new_toxiproxy
+from tests.support.network import WINDOWS, Network, Node, network
 
-from covey.daemon.state import Task
+from covey.daemon.state.world import Task
 from covey.ipfs import BlockStore, Cid, Gateway, NotFound, SourceError, open_fetcher
 from covey.protocol.scores import unpack
 from covey.protocol.sheet import SHEET_NAME, ScoreSheet
@@ -99,7 +99,7 @@ class _Elsewhere:
 
 @pytest.fixture
 def net(tmp_path: Path) -> Iterator[Network]:
-    with herd(tmp_path) as flock, network(tmp_path) as running:
+    with fork_pool(tmp_path) as flock, network(tmp_path) as running:
         running.launch = flock.launch
         yield running
 
@@ -114,7 +114,7 @@ def paths(net: Network, tmp_path: Path) -> Iterator[Paths]:
             proxy.close()
 
 
-def test_content_over_bad_paths(net: Network, paths: Paths, tally: Tally, tmp_path: Path, long: bool) -> None:
+def test_content_over_bad_paths(net: Network, paths: Paths, tally: OutcomeCounts, tmp_path: Path, long: bool) -> None:
     settings: dict[str, Any] = {"fetch_seconds": 3.0, "poll_seconds": 0.5}
     trainers = [net.add("trainer", **settings) for _ in range(2)]
     validators = [net.add("validator", **{"policy.earmark": "1500 CVY"}, **settings) for _ in range(3)]
@@ -123,7 +123,7 @@ def test_content_over_bad_paths(net: Network, paths: Paths, tally: Tally, tmp_pa
     chance = random.Random(7)
     programmes: list[Programme] = []
 
-    def on_phase(story: Story, task: Task, phase: Phase) -> None:
+    def on_phase(story: Scenario, task: Task, phase: Phase) -> None:
         times = 3 if long else 1
         if phase == Phase.ENTRY_COMMIT:  # trainers look for the spec
             deck = [*chance.sample(_HARD, len(_HARD) if long else 4), "latency"]
@@ -133,11 +133,11 @@ def test_content_over_bad_paths(net: Network, paths: Paths, tally: Tally, tmp_pa
             return
         programmes.append(Programme(paths, net.nodes, deck))
 
-    def on_look(story: Story, task: Task, phase: Phase) -> None:
+    def on_look(story: Scenario, task: Task, phase: Phase) -> None:
         if programmes and (programmes[-1].deck or programmes[-1].on):
             programmes[-1].step()
 
-    story = Story(net, trainers, validators, patience=1_200.0, on_phase=on_phase, on_look=on_look)
+    story = Scenario(net, trainers, validators, patience=1_200.0, on_phase=on_phase, on_look=on_look)
     net.start()
     try:
         for _ in range(3 if long else 1):

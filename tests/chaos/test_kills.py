@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.chaos.herd import Herd, herd
-from tests.chaos.monkey import monkey
-from tests.chaos.story import Story
-from tests.chaos.tally import Tally, count
-from tests.e2e.nodes import Node, network
+from tests.support.chaos.fork_pool import ForkPool, fork_pool
+from tests.support.chaos.outcome_counts import OutcomeCounts, count
+from tests.support.chaos.random_killer import monkey
+from tests.support.chaos.scenario import Scenario
+from tests.support.network import Node, network
 
 from covey.protocol.types import Fault, Outcome
 from covey.protocol.windows import Phase
@@ -19,22 +19,24 @@ pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 @pytest.fixture
-def flock(tmp_path: Path) -> Iterator[Herd]:
-    with herd(tmp_path) as one:
+def flock(tmp_path: Path) -> Iterator[ForkPool]:
+    with fork_pool(tmp_path) as one:
         yield one
 
 
 @pytest.fixture
-def story(tmp_path: Path, flock: Herd) -> Iterator[Story]:
+def story(tmp_path: Path, flock: ForkPool) -> Iterator[Scenario]:
     """Two trainers and three validators, none of them started."""
     with network(tmp_path) as net:
         net.launch = flock.launch
         trainers = [net.add("trainer") for _ in range(2)]
         validators = [net.add("validator", **{"policy.earmark": "1500 CVY"}) for _ in range(3)]
-        yield Story(net, trainers, validators)
+        yield Scenario(net, trainers, validators)
 
 
-def test_a_kill_at_every_durable_step(story: Story, flock: Herd, tally: Tally, tmp_path: Path, long: bool) -> None:
+def test_a_kill_at_every_durable_step(
+    story: Scenario, flock: ForkPool, tally: OutcomeCounts, tmp_path: Path, long: bool
+) -> None:
     """Nodes end before and after every step that they ever make durable, at each once: in the short form one trainer
     and one validator, in the long form all but one, which goes away with a seat and is reported."""
     net = story.net
@@ -63,14 +65,14 @@ def test_a_kill_at_every_durable_step(story: Story, flock: Herd, tally: Tally, t
     counted.check()
 
 
-def leave(story: Story, node: Node, looked_after: list[Node]) -> None:
+def leave(story: Scenario, node: Node, looked_after: list[Node]) -> None:
     """It goes away and stays away."""
     looked_after.remove(node)
     node.kill()
     story.away.add(node.operator)
 
 
-def test_kills_at_random_moments(story: Story, tally: Tally, long: bool) -> None:
+def test_kills_at_random_moments(story: Scenario, tally: OutcomeCounts, long: bool) -> None:
     net = story.net
     wanted = 1_000 if long else 60
     net.start()

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.chaos.herd import Herd, herd
-from tests.chaos.reorg import (
+from tests.support.chaos.fork_pool import ForkPool, fork_pool
+from tests.support.chaos.outcome_counts import OutcomeCounts, count
+from tests.support.chaos.reorg import (
     DEEPEST,
     WINDOWS,
     Reorgs,
@@ -22,8 +23,7 @@ from tests.chaos.reorg import (
     long_network,
     settle_down,
 )
-from tests.chaos.story import Story
-from tests.chaos.tally import Tally, count
+from tests.support.chaos.scenario import Scenario
 
 from covey.protocol.types import Outcome
 from covey.protocol.windows import Phase
@@ -59,15 +59,15 @@ _FEW_SHALLOW = {
 
 
 @pytest.fixture
-def flock(tmp_path: Path) -> Iterator[Herd]:
-    with herd(tmp_path) as one:
+def flock(tmp_path: Path) -> Iterator[ForkPool]:
+    with fork_pool(tmp_path) as one:
         yield one
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("confirmations", [DEEP, SHALLOW], ids=["deeper than any", "three confirmations"])
 def test_the_chain_is_reorganised_in_every_phase(
-    tmp_path: Path, flock: Herd, tally: Tally, long: bool, confirmations: int, seed: int
+    tmp_path: Path, flock: ForkPool, tally: OutcomeCounts, long: bool, confirmations: int, seed: int
 ) -> None:
     """On a chain of its own for each seed: an anvil that took back a thousand blocks has lost parts of its state."""
     if seed and not long:
@@ -81,7 +81,7 @@ def test_the_chain_is_reorganised_in_every_phase(
         lay_down(net)
         forgets(net, passer_by.signer)
         reorgs = Reorgs(net, depths, seed)
-        story = Story(net, trainers, validators, on_look=reorgs)
+        story = Scenario(net, trainers, validators, on_look=reorgs)
         net.start()
         task = story.run(windows=WINDOWS)
         print(*reorgs.told, f"{len(reorgs.seeds)} seeds, {len(reorgs.seatings)} seatings", sep="\n")

@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.chaos.toxiproxy import KINDS, WireProxy, new_toxiproxy
-from tests.gobuilt import NotBuilt, Program
-from tests.node.chain.servers import Server, healthy
+from tests.support.chain.servers import Server, healthy
+from tests.support.chaos.toxiproxy import KINDS, WireProxy, new_toxiproxy
+from tests.support.go_programs import NotBuilt, Program
 
-from covey.chain.endpoint import EndpointFault, HttpEndpoint
+from covey.chain.rpc.endpoint import EndpointFault, HttpEndpoint
 
 pytestmark = pytest.mark.daemon
 

@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.chaos import rpc_proxy, toxiproxy
-from tests.chaos.herd import herd
-from tests.chaos.rpc_proxy import SENDING, RpcProxy
-from tests.chaos.story import Story
-from tests.chaos.tally import Tally, count
-from tests.chaos.toxiproxy import DOWN, TOXICS, WireProxy, new_toxiproxy
-from tests.chaos.weather import Path as Way
-from tests.chaos.weather import weather
-from tests.e2e.nodes import Network, Node, network
+from tests.support.chaos import rpc_proxy, toxiproxy
+from tests.support.chaos.fault_schedule import Path as Way
+from tests.support.chaos.fault_schedule import weather
+from tests.support.chaos.fork_pool import fork_pool
+from tests.support.chaos.outcome_counts import OutcomeCounts, count
+from tests.support.chaos.rpc_proxy import SENDING, RpcProxy
+from tests.support.chaos.scenario import Scenario
+from tests.support.chaos.toxiproxy import DOWN, TOXICS, WireProxy, new_toxiproxy
+from tests.support.network import Network, Node, network
 
 from covey.protocol.types import Outcome
 
@@ -42,7 +42,7 @@ _SOFT = (
 
 @pytest.fixture
 def net(tmp_path: Path) -> Iterator[Network]:
-    with herd(tmp_path) as flock, network(tmp_path) as running:
+    with fork_pool(tmp_path) as flock, network(tmp_path) as running:
         running.launch = flock.launch
         yield running
 
@@ -80,17 +80,22 @@ def believe_finality(node: Node) -> None:
     node.settings.write_text("\n".join(kept) + "\n")
 
 
-def test_tasks_over_bad_connections(net: Network, tmp_path: Path, tally: Tally, long: bool) -> None:
+def test_tasks_over_bad_connections(net: Network, tmp_path: Path, tally: OutcomeCounts, long: bool) -> None:
     chain = net.local.anvil.url
     lying, behind = RpcProxy(chain, seed=5), RpcProxy(chain)
     with new_toxiproxy(tmp_path) as server:
         wire = server.proxy("chain", behind.url)
-        paths = {"rpc_urls": [lying.url, wire.url], "rpc_timeout": 5.0, "rpc_watch_seconds": 2.0, "poll_seconds": 0.15}
+        paths = {
+            "rpc_urls": [lying.url, wire.url],
+            "rpc_timeout": 5.0,
+            "rpc_health_interval_seconds": 2.0,
+            "poll_seconds": 0.15,
+        }
         trainers = [net.add("trainer", **paths) for _ in range(2)]
         validators = [net.add("validator", **{"policy.earmark": "1500 CVY"}, **paths) for _ in range(3)]
         for node in (trainers[0], validators[0]):
             believe_finality(node)
-        story = Story(net, trainers, validators)
+        story = Scenario(net, trainers, validators)
         net.start()
         ways = [lying_way(lying), broken_way(wire, behind, net.nodes)]
         with weather(ways, seed=5) as bad:

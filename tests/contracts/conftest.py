@@ -7,10 +7,9 @@ from functools import cache
 from typing import Any
 
 import ape.utils.testing
-import covey_system
 import pytest
-import task_steps
 from ape_ethereum.trace import Trace
+from tests.support.contracts import covey_system, task_steps
 
 # Ape derives the key of a test account anew at each use, and prints a call trace for each revert, expected ones too.
 # Without both these tests take less than half the time.

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from ape.exceptions import ContractLogicError
-from covey_system import CVY, DAY, System
 from eth_utils import keccak
-from task_steps import LOCAL, STAKE, People, Task
+from tests.support.contracts.covey_system import CVY, DAY, System
+from tests.support.contracts.task_steps import LOCAL, STAKE, People, Task
 
 from covey.protocol.emissions import ONE, EmissionsConfig, Share, Stream
 

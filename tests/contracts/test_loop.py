@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import ape
-from covey_system import CVY, TIP, System
-from task_steps import LOCAL, STAKE, People, Task
+from tests.support.contracts.covey_system import CVY, TIP, System
+from tests.support.contracts.task_steps import LOCAL, STAKE, People, Task
 
 from covey.protocol.merkle import proof
 from covey.protocol.scores import pack

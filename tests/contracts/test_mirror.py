@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from covey_system import CVY, TIP, System
 from eth_utils import keccak
-from task_steps import LOCAL, STAKE, People, Task
+from tests.support.contracts.covey_system import CVY, TIP, System
+from tests.support.contracts.task_steps import LOCAL, STAKE, People, Task
 
 from covey.protocol.merkle import proof
 from covey.protocol.payouts import bond_left, entry_fee, payouts, split

@@ -14,18 +14,18 @@ from typing import Any
 
 import ape
 import pytest
-from covey_system import CVY, System
-from task_steps import EVIDENCE, LOCAL, STAKE, People, Task, salt_of, sealed
+from tests.support.contracts.covey_system import CVY, System
+from tests.support.contracts.task_steps import EVIDENCE, LOCAL, STAKE, People, Task, salt_of, sealed
 
 from covey.audit.replay import Audit, replay
 from covey.audit.rules import Network
-from covey.chain.events import EventReader, followed
-from covey.daemon.config import Role
+from covey.chain.events.decoder import EventReader, followed
+from covey.config.node import Role
 from covey.daemon.duties.settle import arguments
-from covey.daemon.plan import Me
-from covey.daemon.plan_faults import owes, seats_in
-from covey.daemon.state import Committee, World
-from covey.daemon.state import Task as Projected
+from covey.daemon.planning.faults import owes, seats_in
+from covey.daemon.planning.plan import Identity
+from covey.daemon.state.world import ChainState, Committee
+from covey.daemon.state.world import Task as Projected
 from covey.protocol import merkle
 from covey.protocol.appeals import contest_bond, settle_contests
 from covey.protocol.commitments import score_commitment
@@ -53,7 +53,7 @@ class Mirror:
         contracts = {name: str(getattr(system, field).address) for name, field in NAMES.items() if name in followed()}
         self.reader = EventReader(contracts)
         scoring, committee = str(system.scoring), str(system.committee)
-        self.me = Me("0x" + "00" * 19 + "01", scoring, (Role.VALIDATOR,), chain.chain_id, scoring)
+        self.me = Identity("0x" + "00" * 19 + "01", scoring, (Role.VALIDATOR,), chain.chain_id, scoring)
         self.me = replace(self.me, appeal_committee=committee)
         self.names = Network(chain.chain_id, str(system.registry), scoring, committee)
 
@@ -62,7 +62,7 @@ class Mirror:
         return self.reader.read_all(self.chain.provider.make_request("eth_getLogs", [wanted]))
 
     def projected(self) -> Projected:
-        world = World()
+        world = ChainState()
         for event in self.events():
             world.apply(event)
         return world.tasks[self.task.id]
@@ -342,7 +342,7 @@ def _appeal_round(
 
 def _slash_overturned(system: System, task: Task, mirror: Mirror, people: People) -> None:
     """Report what the projection plans, which the contract must accept, and see that nothing else can be."""
-    from covey.daemon.plan_appeals import appeal_steps
+    from covey.daemon.planning.appeals import appeal_steps
 
     projected = mirror.projected()
     now = mirror.chain.blocks.head.timestamp

@@ -7,8 +7,8 @@ from typing import Any
 import ape
 import pytest
 import rlp
-from covey_system import DISTANCE, System
 from eth_utils import keccak
+from tests.support.contracts.covey_system import DISTANCE, System
 
 HISTORY = "0x0000F90827F1C53a10cb7A02335B175320002935"  # EIP-2935
 # Fields of a header in the order in which they are hashed, and whether they are numbers; later forks append.

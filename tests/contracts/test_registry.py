@@ -8,9 +8,9 @@ from typing import Any
 
 import ape
 import pytest
-from covey_system import CVY, DAY, HOUR, REGISTRY_CONFIG, SELF_BOND, System
 from eth_utils import keccak
-from task_steps import LOCAL, MAX, SET_SALT, STAKE, People, Task, digest_of, salt_of, sealed
+from tests.support.contracts.covey_system import CVY, DAY, HOUR, REGISTRY_CONFIG, SELF_BOND, System
+from tests.support.contracts.task_steps import LOCAL, MAX, SET_SALT, STAKE, People, Task, digest_of, salt_of, sealed
 
 from covey.protocol.payouts import entry_fee
 from covey.protocol.types import Evaluation, Kind, Outcome, TaskParams

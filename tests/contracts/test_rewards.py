@@ -7,8 +7,8 @@ from typing import Any
 
 import ape
 import pytest
-from covey_system import CVY, TIP, System
-from task_steps import LOCAL, STAKE, People, Task, sealed
+from tests.support.contracts.covey_system import CVY, TIP, System
+from tests.support.contracts.task_steps import LOCAL, STAKE, People, Task, sealed
 
 from covey.protocol.merkle import proof
 from covey.protocol.payouts import entry_fee, payouts, split

@@ -8,9 +8,9 @@ from typing import Any
 
 import ape
 import pytest
-from covey_system import CVY, DAY, HOUR, System
 from eth_utils import keccak
-from task_steps import EVIDENCE, LOCAL, STAKE, People, Task, salt_of, sealed
+from tests.support.contracts.covey_system import CVY, DAY, HOUR, System
+from tests.support.contracts.task_steps import EVIDENCE, LOCAL, STAKE, People, Task, salt_of, sealed
 
 from covey.protocol.scores import fold, page_hash, row_head
 from covey.protocol.types import Outcome, RowStatus

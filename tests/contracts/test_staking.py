@@ -7,7 +7,7 @@ from typing import Any
 
 import ape
 import pytest
-from covey_system import (
+from tests.support.contracts.covey_system import (
     ABSENCE_CAP,
     COMMISSION,
     CVY,

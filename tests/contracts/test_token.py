@@ -6,8 +6,8 @@ from typing import Any
 
 import ape
 import pytest
-from covey_system import CVY, SUPPLY, System
 from eth_account.messages import encode_typed_data
+from tests.support.contracts.covey_system import CVY, SUPPLY, System
 
 MAX_SUPPLY = 300_000_000 * CVY
 

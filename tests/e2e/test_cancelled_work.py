@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.nodes import WINDOWS, Network, Node, network, tiny_params, tiny_spec
+from tests.support.network import WINDOWS, Network, Node, network, tiny_params, tiny_spec
 
 from covey.protocol.spec import TaskSpec
 from covey.protocol.types import Outcome

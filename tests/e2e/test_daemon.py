@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from tests.e2e.nodes import CVY, WINDOWS, Network, Node, network, tiny_spec
+from tests.support.network import CVY, WINDOWS, Network, Node, network, tiny_spec
 
-from covey.daemon.state import Committee, Task
+from covey.daemon.state.world import Committee, Task
 from covey.ipfs import BlockStore, Cid, GatewaySource, NotFound, SourceError, open_fetcher
 from covey.protocol.faults import slash_of
 from covey.protocol.scores import unpack

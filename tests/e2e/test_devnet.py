@@ -18,7 +18,7 @@ import pytest
 
 from covey.devnet import scenario
 from covey.devnet.anvil import free_port
-from covey.lora.bases import resolve
+from covey.lora.bases.resolve import resolve
 
 COMMAND = [sys.executable, "-c", "from covey.cli.main import run; run()"]
 

@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.e2e.nodes import Network, Node, network, tiny_spec
+from tests.support.network import Network, Node, network, tiny_spec
 
-from covey.daemon.state import Committee
+from covey.daemon.state.world import Committee
 from covey.protocol.scores import unpack
 from covey.protocol.types import Outcome
 
@@ -41,7 +41,14 @@ class Servers:
     def start(self, how: str, *then: str) -> str:
         """A server of workers that die; gives the executor setting."""
         path = self._folder / f"{how}{len(then)}.sock"
-        argv = [sys.executable, str(Path(__file__).with_name("dying_workers.py")), str(path), how, *then]
+        program = Path(__file__).resolve().parents[1] / "support" / "dying_workers.py"
+        argv = [
+            sys.executable,
+            str(program),
+            str(path),
+            how,
+            *then,
+        ]
         process = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
         self._stack.callback(process.wait)
         self._stack.callback(process.kill)
@@ -61,7 +68,7 @@ def lines(node: Node, text: str) -> list[str]:
 def test_a_dying_worker_costs_a_retry_and_never_anybodys_score(net: Network, servers: Servers) -> None:
     trainers = [net.add("trainer"), net.add("trainer")]
     real = net.executor.removeprefix("unix:")
-    limits = {"worker_attempts": 2, "worker_silent_seconds": 20}
+    limits = {"worker_attempts": 2, "worker_heartbeat_timeout_seconds": 20}
     steady = net.add("validator", **{"policy.earmark": "2500 CVY"})
     lucky = net.add(
         "validator", **{"policy.earmark": "2500 CVY"}, executor=servers.start("segfault", "2", real), worker_attempts=9

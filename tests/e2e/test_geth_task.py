@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.nodes import WINDOWS, Network, fork_server, nodes_on, tiny_spec
-from tests.geth.beacon import DrivenGeth
-from tests.geth.daemon import CHAIN_ID, Geth
-from tests.geth.fixtures import new_geth
+from tests.support.geth.beacon import DrivenGeth
+from tests.support.geth.daemon import CHAIN_ID, Geth
+from tests.support.geth.fixtures import new_geth
+from tests.support.network import WINDOWS, Network, fork_server, nodes_on, tiny_spec
 
 from covey.audit.chain import Chain
-from covey.chain.deploy import DeployConfig, deploy
-from covey.chain.keys import LocalSigner
-from covey.daemon.state import Committee, Task
+from covey.chain.deploy.deploy import DeployConfig, deploy
+from covey.chain.signing.keystore import LocalSigner
+from covey.daemon.state.world import Committee, Task
 from covey.devnet.local import LocalNetwork, write_private
 from covey.protocol.types import Outcome, Windows
 

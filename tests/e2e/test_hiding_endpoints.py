@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from tests.chaos.rpc_proxy import RpcProxy
-from tests.chaos.story import Story
-from tests.e2e.nodes import Network, Node, network
+from tests.support.chaos.rpc_proxy import RpcProxy
+from tests.support.chaos.scenario import Scenario
+from tests.support.network import Network, Node, network
 
-from covey.chain.events import topic_of
+from covey.chain.events.decoder import topic_of
 from covey.protocol.types import Outcome
 from covey.protocol.windows import Phase
 
@@ -49,7 +49,7 @@ def test_what_the_first_endpoint_hides_costs_nothing(net: Network, proxies: list
         for proxy in proxies
     ]
     net.start()
-    story = Story(net, [trainer], validators)
+    story = Scenario(net, [trainer], validators)
     task = story.run(target_seats=30)  # so many that each has some
 
     assert task.outcome == Outcome.PAID

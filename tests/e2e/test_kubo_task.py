@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.nodes import CVY, Network, network, tiny_spec
-from tests.kubo.daemon import Kubo
-from tests.kubo.fixtures import new_kubo
+from tests.support.kubo.daemon import Kubo
+from tests.support.kubo.fixtures import new_kubo
+from tests.support.network import CVY, Network, network, tiny_spec
 
-from covey.daemon.state import Committee, Task
+from covey.daemon.state.world import Committee, Task
 from covey.ipfs import Cid, open_fetcher, open_store
 from covey.protocol.scores import unpack
 from covey.protocol.sheet import SHEET_NAME, ScoreSheet

@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.e2e.nodes import CVY, SOURCE, Network, network, tiny_params, tiny_spec
+from tests.support.network import CVY, SOURCE, Network, network, tiny_params, tiny_spec
 
 from covey.audit.replay import replay
 from covey.chain.contracts import Call, Committee
-from covey.chain.keys import LocalSigner
-from covey.daemon.state import Task
+from covey.chain.signing.keystore import LocalSigner
+from covey.daemon.state.world import Task
 from covey.devnet.local import Account
 from covey.protocol.commitments import entry_commitment, score_commitment, sealed_commitment
 from covey.protocol.scores import pack

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.clef.fixtures import new_clef
-from tests.e2e.nodes import Network, Node, tiny_spec
+from tests.support.clef.fixtures import new_clef
+from tests.support.network import Network, Node, tiny_spec
 
-from covey.chain.clef_rules import rules_for
-from covey.chain.fees import GWEI
-from covey.chain.keys import load_keystore
-from covey.chain.sender import MAX_GAS
+from covey.chain.signing.clef_rules import rules_for
+from covey.chain.signing.keystore import load_keystore
+from covey.chain.tx.fees import GWEI
+from covey.chain.tx.sender import MAX_GAS
 from covey.devnet.anvil import CHAIN_ID
 from covey.devnet.local import LocalNetwork
 from covey.ipfs import BlockStore, Gateway

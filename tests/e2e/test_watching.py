@@ -22,8 +22,8 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.e2e.nodes import SOURCE, Network, Node, network, tiny_spec
-from tests.prometheus import find
+from tests.support.network import SOURCE, Network, Node, network, tiny_spec
+from tests.support.prometheus import find
 
 from covey import ops
 from covey.devnet.anvil import free_port
@@ -110,7 +110,11 @@ def outlook(node: Node) -> dict[str, dict[str, Any]]:
 
 def test_red_for_each_reason_told_and_foretold(net: Network, webhook: Webhook, tmp_path: Path) -> None:
     (tmp_path / "webhook").write_text(webhook.url + "\n", encoding="utf-8")
-    tell: dict[str, Any] = {"webhook_file": str(tmp_path / "webhook"), "webhook_steady_seconds": 0, "stale_seconds": 6}
+    tell: dict[str, Any] = {
+        "webhook_file": str(tmp_path / "webhook"),
+        "webhook_debounce_seconds": 0,
+        "stale_seconds": 6,
+    }
     late, prompt = net.add("trainer", **tell), net.add("trainer", **tell)
     validator = net.add("validator", **tell, **{"policy.earmark": "2100 CVY"})
     anvil = net.local.anvil

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 import urllib3  # noqa: F401 - binds a socket once, to see whether this machine has IPv6
+from tests.support.chain.anvil import anvil, chain, contracts, deployer, deployment, serve
+
+__all__ = ["anvil", "chain", "contracts", "deployer", "deployment", "serve"]
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

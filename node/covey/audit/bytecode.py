@@ -22,14 +22,14 @@ from eth_hash.auto import keccak
 from covey.audit.compile import Compiled, compile_contract
 from covey.audit.record import AuditError
 from covey.audit.sources import input_hash, part_of
+from covey.chain.abi.layout import canonical_type
 from covey.chain.contracts.base import snake
-from covey.chain.deploy import create_address
+from covey.chain.deploy.deploy import create_address
 from covey.chain.errors import ChainError
-from covey.chain.layout import canonical_type
 
 if TYPE_CHECKING:
     from covey.chain.deployment import ContractRecord, Deployment
-    from covey.chain.rpc import Rpc
+    from covey.chain.rpc.client import Rpc
 
 Progress = Callable[[str], None]
 

@@ -7,8 +7,8 @@ from functools import cached_property
 from covey.audit.rules import Network as Names
 from covey.chain.contracts import Contracts
 from covey.chain.deployment import Deployment
-from covey.chain.events import Event, EventReader
-from covey.chain.rpc import Rpc
+from covey.chain.events.decoder import Event, EventReader
+from covey.chain.rpc.client import Rpc
 
 _RANGE = 20_000
 

@@ -15,7 +15,7 @@ from covey.protocol.scores import unpack
 from covey.protocol.sheet import SHEET_NAME, ScoreSheet
 
 if TYPE_CHECKING:
-    from covey.chain.rpc import Rpc
+    from covey.chain.rpc.client import Rpc
 
 _MAX_BYTES = 1 << 20
 

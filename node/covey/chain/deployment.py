@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from eth_hash.auto import keccak
 
 from covey.chain import artifacts
-from covey.chain.errors import Fatal, WrongDeployment
+from covey.chain.errors import FatalError, WrongDeployment
 
 if TYPE_CHECKING:
-    from covey.chain.rpc import Rpc
+    from covey.chain.rpc.client import Rpc
 
 
 COMPILER_INPUT = "compiler-input.json"
@@ -80,7 +80,7 @@ class Deployment:
         folder = Path(path)
         files = sorted(file for file in folder.glob("*.json") if file.name != COMPILER_INPUT)
         if not files:
-            raise Fatal(f"no deployment records in {folder}: name a folder deployments/<chainId>")
+            raise FatalError(f"no deployment records in {folder}: name a folder deployments/<chainId>")
         contracts: dict[str, ContractRecord] = {}
         chain_ids = set()
         for file in files:
@@ -100,12 +100,12 @@ class Deployment:
                     sources=tuple(fields["sources"]),
                 )
             except (OSError, ValueError, KeyError, TypeError) as error:
-                raise Fatal(f"{file}: not a deployment record ({error})") from None
+                raise FatalError(f"{file}: not a deployment record ({error})") from None
         if len(chain_ids) != 1:
-            raise Fatal(f"{folder}: records of several chains {sorted(chain_ids)}")
+            raise FatalError(f"{folder}: records of several chains {sorted(chain_ids)}")
         missing = sorted(set(artifacts.CONTRACTS) - set(contracts))
         if missing:
-            raise Fatal(f"{folder}: no record of {', '.join(missing)}")
+            raise FatalError(f"{folder}: no record of {', '.join(missing)}")
         return cls(chain_ids.pop(), contracts)
 
     def save(self, root: Path | str, compiler_input: bytes | None = None) -> Path:
@@ -148,7 +148,7 @@ class Deployment:
         for record in self.contracts.values():
             code = rpc.code(record.address)
             if _hash(code) != record.runtime_hash:
-                code = rpc.agreed(partial(_code_at, record.address))
+                code = rpc.quorum_read(partial(_code_at, record.address))
             if not code:
                 raise WrongDeployment(f"no contract at {record.address}, where {record.name} was recorded")
             if _hash(code) != record.runtime_hash:

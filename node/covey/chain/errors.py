@@ -1,9 +1,9 @@
 """What can go wrong between the node and the chain, sorted by what to do about it.
 
-- `Recoverable`: try again later, here or at another endpoint. A flaky provider is never fatal.
-- `Fatal`: trying again cannot help; stop and tell the operator (wrong chain, wrong deployment, unreadable key).
-- `Reverted`: a contract said no, and why.
-- `Refused`: a node answered with an error of its own, for instance to a malformed transaction.
+- `TransientError`: try again later, here or at another endpoint. A flaky provider is never fatal.
+- `FatalError`: trying again cannot help; stop and tell the operator (wrong chain, wrong deployment, unreadable key).
+- `ContractReverted`: a contract said no, and why.
+- `RpcResponseError`: a node answered with an error of its own, for instance to a malformed transaction.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ class ChainError(Exception):
     """Root of all errors of this package; the message is one line for a person."""
 
 
-class Recoverable(ChainError):
+class TransientError(ChainError):
     """Trying again later may help."""
 
 
-class Unreachable(Recoverable):
+class Unreachable(TransientError):
     """No endpoint gave a usable answer in time; the message names each and its fault."""
 
 
@@ -28,27 +28,27 @@ class TooSlow(Unreachable):
     """No endpoint answered before the deadline, or an answer broke off; asking for less may help."""
 
 
-class TooManyResults(Recoverable):
+class TooManyResults(TransientError):
     """A log query was refused for its size; ask for a smaller range."""
 
 
-class Disagreement(Recoverable):
+class Disagreement(TransientError):
     """Too few endpoints gave the same answer; the message says who gave which."""
 
 
-class Timeout(Recoverable):
+class Timeout(TransientError):
     """What was waited for did not happen before the deadline."""
 
 
-class Fatal(ChainError):
+class FatalError(ChainError):
     """Trying again cannot help."""
 
 
-class WrongChain(Fatal):
+class WrongChain(FatalError):
     """An endpoint serves another chain than configured."""
 
 
-class WrongDeployment(Fatal):
+class WrongDeployment(FatalError):
     """The deployment records do not agree with the chain."""
 
 
@@ -56,11 +56,11 @@ class SigningFailed(ChainError):
     """The signer gave no signature that may be broadcast: it refused, or what it gave is not what was asked for."""
 
 
-class SignerUnreachable(SigningFailed, Recoverable):
+class SignerUnreachable(SigningFailed, TransientError):
     """A remote signer did not answer."""
 
 
-class Refused(ChainError):
+class RpcResponseError(ChainError):
     """A node answered with a JSON-RPC error; ``code`` and ``message`` are the node's."""
 
     def __init__(self, method: str, code: int, message: str, data: Any = None) -> None:
@@ -84,7 +84,7 @@ class RevertReason:
         return self.text or self.name
 
 
-class Reverted(ChainError):
+class ContractReverted(ChainError):
     """A call or transaction reverted; ``reason`` says why."""
 
     def __init__(self, reason: RevertReason, what: str = "") -> None:

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from covey.cli import appeals, audit, demo, explain, keys, network, node, stake, tasks, tx
+from covey.cli.commands import appeals, audit, demo, explain, keys, network, node, stake, tasks, tx
 from covey.cli.errors import CliError
 
 app = typer.Typer(

@@ -9,7 +9,7 @@ from covey.cli.errors import InputError
 
 def wei(text: str) -> int:
     """A positive amount with its unit. Raises InputError."""
-    from covey.daemon.config import parse_amount
+    from covey.config.node import parse_amount
 
     if re.fullmatch(r"\s*\d+(\.\d+)?\s*", text):
         raise InputError(f"{text.strip()!r} has no unit: write {text.strip()}CVY or {text.strip()}wei")

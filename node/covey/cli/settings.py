@@ -1,6 +1,6 @@
 """Settings of the commands: each is a flag, an environment variable and a key of covey.toml, in that precedence.
 
-A node's own settings are `covey.daemon.config.NodeConfig`; this module adds what only commands need, reads both
+A node's own settings are `covey.config.node.NodeConfig`; this module adds what only commands need, reads both
 from one file, and turns settings into options of a command.
 """
 
@@ -16,10 +16,10 @@ from typing import Annotated, Any, get_args
 import typer
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
-from covey.chain.fees import GWEI
+from covey.chain.tx.fees import GWEI
 from covey.cli.errors import InputError
-from covey.daemon import layered
-from covey.daemon.config import CVY, Address, Amount, GasPrice, NodeConfig, RemoteSignerAddress, Role, Size
+from covey.config import layers as layered
+from covey.config.node import CVY, Address, Amount, GasPrice, NodeConfig, RemoteSignerAddress, Role, Size
 
 FILE_NAME = "covey.toml"
 HOME = Path("~/.covey")

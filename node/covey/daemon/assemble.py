@@ -10,27 +10,27 @@ from pathlib import Path
 
 from covey.chain.contracts import Contracts
 from covey.chain.deployment import Deployment
-from covey.chain.errors import Fatal
-from covey.chain.fees import FeePolicy
-from covey.chain.follower import Finality, Follower
-from covey.chain.keys import LocalSigner, Signer
-from covey.chain.rpc import Rpc
-from covey.chain.sender import Sender
-from covey.chain.tx_store import SqliteTxStore
-from covey.daemon.background import Background
-from covey.daemon.bases import BaseDigests
-from covey.daemon.chainlog import ChainLog, HeadView
-from covey.daemon.config import ConfigError, NodeConfig
+from covey.chain.errors import FatalError
+from covey.chain.events.follower import Finality, Follower
+from covey.chain.rpc.client import Rpc
+from covey.chain.signing.keystore import LocalSigner, Signer
+from covey.chain.tx.fees import FeePolicy
+from covey.chain.tx.sender import Sender
+from covey.chain.tx.store import SqliteTxStore
+from covey.config.credentials import token_of
+from covey.config.node import ConfigError, NodeConfig
 from covey.daemon.context import Context
-from covey.daemon.journal import Journal
-from covey.daemon.keeping import open_keeper
-from covey.daemon.ledger import Ledger
-from covey.daemon.plan import Me
-from covey.daemon.room import BASES
-from covey.daemon.secrets import SecretError, SecretFile, derive_key, key_from_file
+from covey.daemon.planning.plan import Identity
+from covey.daemon.retention.data_quota import BASES
+from covey.daemon.retention.retention import open_keeper
+from covey.daemon.state.ledger import Ledger
+from covey.daemon.state.projection import ChainLog, HeadProjection
+from covey.daemon.storage.journal import Journal
+from covey.daemon.storage.secrets import SecretError, SecretFile, derive_key, key_from_file
 from covey.daemon.strategy import Strategy
-from covey.daemon.unlock import token_of
-from covey.daemon.workers import Limits, ProcessExecutor
+from covey.daemon.workers.background import Background
+from covey.daemon.workers.base_digests import BaseDigests
+from covey.daemon.workers.executor import Limits, ProcessExecutor
 from covey.ipfs import Gateway, open_fetcher, open_store
 
 ZERO_ADDRESS = "0x" + "00" * 20
@@ -44,7 +44,7 @@ class Parts:
     log: ChainLog
     ledger: Ledger
     follower: Follower
-    head: HeadView
+    head: HeadProjection
     closing: ExitStack
 
     def close(self) -> None:
@@ -66,15 +66,17 @@ def lock_data_dir(folder: Path) -> int:
     return descriptor
 
 
-def identify(config: NodeConfig, contracts: Contracts, signer: str) -> Me:
+def identify(config: NodeConfig, contracts: Contracts, signer: str) -> Identity:
     """Who the key acts for. Raises Fatal where it acts for nobody, or not for the operator of the settings."""
     staking = contracts.staking
     operator = staking.operator_of(signer)
     if operator == ZERO_ADDRESS:
-        raise Fatal(f"no operator has named {signer} its signer: register, or rotate the signer, with the cold key")
+        raise FatalError(
+            f"no operator has named {signer} its signer: register, or rotate the signer, with the cold key"
+        )
     if config.operator is not None and config.operator != operator:
-        raise Fatal(f"{signer} signs for operator {operator}, not for {config.operator} of the settings")
-    return Me(
+        raise FatalError(f"{signer} signs for operator {operator}, not for {config.operator} of the settings")
+    return Identity(
         operator=operator,
         signer=signer,
         roles=config.roles,
@@ -97,7 +99,7 @@ def assemble(config: NodeConfig, strategy: Strategy, signer: Signer) -> Parts:
         rpc = Rpc(list(config.rpc_urls), deployment.chain_id, config.rpc_timeout, quorum=config.rpc_quorum)
         rpc.check()
         deployment.verify(rpc)
-        rpc.watch(config.rpc_watch_seconds)
+        rpc.watch(config.rpc_health_interval_seconds)
         stack.callback(rpc.close)
         contracts = Contracts(rpc, deployment)
         me = identify(config, contracts, signer.address)
@@ -107,10 +109,10 @@ def assemble(config: NodeConfig, strategy: Strategy, signer: Signer) -> Parts:
         ledger = Ledger(me.operator, (me.signer, *me.accounts))
         log = ChainLog(journal, me.operator, ledger)
         follower = Follower(rpc, deployment, log, Finality(config.confirmations))
-        return Parts(context, log, ledger, follower, HeadView(rpc, deployment), stack.pop_all())
+        return Parts(context, log, ledger, follower, HeadProjection(rpc, deployment), stack.pop_all())
 
 
-def _open_journal(config: NodeConfig, signer: Signer, me: Me, contracts: Contracts) -> Journal:
+def _open_journal(config: NodeConfig, signer: Signer, me: Identity, contracts: Contracts) -> Journal:
     path = config.data_dir / f"secrets-{signer.address.lower()}.log"
     journal = Journal(config.journal_path, SecretFile(path, _secrets_key(config, signer, path)))
     journal.bind({"chain": str(me.chain_id), "registry": contracts.registry.address, "operator": me.operator})
@@ -132,7 +134,7 @@ def _context(
     config: NodeConfig,
     strategy: Strategy,
     signer: Signer,
-    me: Me,
+    me: Identity,
     contracts: Contracts,
     journal: Journal,
     stack: ExitStack,
@@ -162,7 +164,11 @@ def _context(
     # Downloaded bases count towards the node's own quota, unless the machine has a place for them already.
     if not os.environ.get("HF_HOME"):
         os.environ.setdefault("HF_HUB_CACHE", str((config.data_dir / BASES).resolve()))
-    memory, seconds, silent = config.worker_memory_mb << 20, config.worker_seconds, config.worker_silent_seconds
+    memory, seconds, silent = (
+        config.worker_memory_mb << 20,
+        config.worker_seconds,
+        config.worker_heartbeat_timeout_seconds,
+    )
     limits = Limits(memory, seconds, config.threads, silent)
     executor = ProcessExecutor(config.executor, limits, config.data_dir / "work" / "logs")
     stack.callback(executor.close)

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from covey.chain.contracts import Contracts
-from covey.chain.sender import Sender
-from covey.daemon.background import Background
-from covey.daemon.bases import BaseDigests
-from covey.daemon.config import NodeConfig
-from covey.daemon.journal import DutyStatus, Journal
-from covey.daemon.pauses import Pauses
-from covey.daemon.plan import Me
-from covey.daemon.state import Task, World
+from covey.chain.tx.sender import Sender
+from covey.config.node import NodeConfig
+from covey.daemon.planning.plan import Identity
+from covey.daemon.state.world import ChainState, Task
+from covey.daemon.storage.journal import DutyStatus, Journal
 from covey.daemon.strategy import Strategy
-from covey.daemon.workers import Executor, Finished
+from covey.daemon.workers.background import Background
+from covey.daemon.workers.backoff import Backoff
+from covey.daemon.workers.base_digests import BaseDigests
+from covey.daemon.workers.executor import Executor, Finished
 from covey.ipfs import Fetcher, Store
 from covey.ipfs.keeper import Keeper
 from covey.protocol.entry import TaskReference
@@ -61,7 +61,7 @@ class Context:
     """Parts of the node, and chain time `now` of the current look."""
 
     config: NodeConfig
-    me: Me
+    me: Identity
     contracts: Contracts
     sender: Sender
     journal: Journal
@@ -73,8 +73,8 @@ class Context:
     strategy: Strategy
     bases: BaseDigests
     now: int = 0
-    world: World = field(default_factory=World)
-    pauses: Pauses = field(default_factory=Pauses)
+    world: ChainState = field(default_factory=ChainState)
+    backoff: Backoff = field(default_factory=Backoff)
     open_transactions: set[str] = field(default_factory=set)
     """Keys of transactions whose end has not been logged yet."""
     specs: dict[int, TaskSpec] = field(default_factory=dict)

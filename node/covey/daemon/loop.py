@@ -6,25 +6,25 @@ import threading
 from dataclasses import replace
 from logging import ERROR, WARNING
 
-from covey.chain.answers import Block
-from covey.chain.errors import ChainError, Fatal, Recoverable
-from covey.chain.follower import Progress, newest_block
+from covey.chain.errors import ChainError, FatalError, TransientError
+from covey.chain.events.follower import Progress, newest_block
+from covey.chain.rpc.responses import Block
 from covey.daemon.assemble import Parts
 from covey.daemon.context import Context, Ended, Step, log
-from covey.daemon.disk import is_full, told_full
-from covey.daemon.doubts import Doubts
 from covey.daemon.duties import ADVANCE, WITHDRAWALS, jobs
 from covey.daemon.duties.fetching import drop_fetched
-from covey.daemon.duties.sending import log_ended
-from covey.daemon.health import DueDuty, Snapshot, Vitals
-from covey.daemon.keeping import Keeping
-from covey.daemon.notices import Notices
-from covey.daemon.past import has_part, prune
-from covey.daemon.plan import Duty, plan, plan_task, urgent
-from covey.daemon.report import MISSED_FOR, Reporter, failing, last_deadline
-from covey.daemon.rewound import think_again
-from covey.daemon.room import DataRoom
-from covey.daemon.state import EventMissing, Task, World
+from covey.daemon.duties.transactions import log_ended
+from covey.daemon.integrity.reorg import on_reorg
+from covey.daemon.integrity.resync import EventResync
+from covey.daemon.monitoring.health import DueDuty, HealthState, Snapshot
+from covey.daemon.monitoring.notifications import Notifications
+from covey.daemon.monitoring.snapshot import MISSED_FOR, Reporter, failing, last_deadline
+from covey.daemon.planning.plan import Duty, plan, plan_task, urgent
+from covey.daemon.retention.data_quota import DataQuota
+from covey.daemon.retention.retention import RetentionService
+from covey.daemon.state.pruning import has_part, prune
+from covey.daemon.state.world import ChainState, EventMissing, Task
+from covey.daemon.storage.disk_space import is_full, told_full
 from covey.protocol.types import Outcome
 
 _LOOKS_TO_WORRY = 3  # failed looks in a row that turn the health red
@@ -33,11 +33,13 @@ _FULL_PAUSE = 5.0  # most seconds to the next look at a full disk
 
 
 class Daemon:
-    """A node at work. One thread calls `look` again and again; `stop` may be set from anywhere."""
+    """A node at work. One thread calls `tick` again and again; `stop` may be set from anywhere."""
 
-    def __init__(self, parts: Parts, vitals: Vitals, stop: threading.Event, notices: Notices | None = None) -> None:
+    def __init__(
+        self, parts: Parts, health_state: HealthState, stop: threading.Event, notices: Notifications | None = None
+    ) -> None:
         self.parts = parts
-        self.vitals = vitals
+        self.health_state = health_state
         self.stop = stop
         self._notices = notices
         self._ended: dict[int, set[str]] = {}
@@ -45,18 +47,18 @@ class Daemon:
         self._errors: dict[str, str] = {}
         self._cleaned: set[int] = set()
         self._reporter = Reporter(parts)
-        self._doubts = Doubts(parts, vitals)
+        self._doubts = EventResync(parts, health_state)
         ctx = parts.context
         config = ctx.config
-        vitals.limits(config.min_balance, config.disk_quota)
-        room = DataRoom(config.data_dir, config.disk_quota, ctx.network, config.bases, ctx.bases, ctx.specs)
-        self._keeping = Keeping(
+        health_state.limits(config.min_balance, config.disk_quota)
+        room = DataQuota(config.data_dir, config.disk_quota, ctx.network, config.bases, ctx.bases, ctx.specs)
+        self._keeping = RetentionService(
             ctx.keeper,
             ctx.fetcher.cache,
             days=config.keep_days,
             every_s=config.check_seconds,
             data=room,
-            evicted=vitals.evicted.inc,
+            evicted=health_state.evicted.inc,
         )
 
     @property
@@ -68,10 +70,10 @@ class Daemon:
         config = self.context.config
         while not self.stop.is_set():
             try:
-                busy = self.look()
+                busy = self.tick()
                 self._failures = 0
                 pause = min(_BUSY_PAUSE, config.poll_seconds) if busy else config.poll_seconds
-            except Fatal:
+            except FatalError:
                 raise
             except Exception as error:
                 self._failures += 1
@@ -81,7 +83,7 @@ class Daemon:
                     pause = min(_FULL_PAUSE, config.poll_seconds)
             self.stop.wait(pause)
 
-    def look(self) -> bool:
+    def tick(self) -> bool:
         """One round. True when something moved, so that it pays to look again soon."""
         ctx = self.context
         try:
@@ -90,12 +92,12 @@ class Daemon:
             self._doubts.missing(error)
             raise
         if progress.rewound_to is not None:
-            think_again(ctx, progress.rewound_to)
+            on_reorg(ctx, progress.rewound_to)
             self._ended.clear()
             self._cleaned.clear()
         head = newest_block(ctx.contracts.rpc)
         ctx.now, ctx.world = head.timestamp, self.parts.log.world
-        self.vitals.job_failures.inc(jobs.collect(ctx))
+        self.health_state.job_failures.inc(jobs.collect(ctx))
         due: list[Duty] = []
         ahead = ctx.world
         doubted = False
@@ -109,14 +111,14 @@ class Daemon:
         sending = ctx.sender.tick()
         queued = 0 if sending.blocked or sending.waits else sending.queued
         ended = log_ended(ctx)
-        self._keeping.look(ctx.world, ctx.now)
+        self._keeping.tick(ctx.world, ctx.now)
         self._clean_up()
         self._tell(head, progress, due, waits)
-        self.vitals.looks.inc()
-        self.vitals.events.inc(progress.events)
+        self.health_state.cycles.inc()
+        self.health_state.events.inc(progress.events)
         return progress.events > 0 or not progress.caught_up or doubted or queued > 0 or ended > 0
 
-    def _ahead(self, progress: Progress, head: Block) -> World:
+    def _ahead(self, progress: Progress, head: Block) -> ChainState:
         """What the head says."""
         try:
             return self.parts.head.world(self.context.world, progress.checkpoint.block, head.number)
@@ -124,7 +126,7 @@ class Daemon:
             self._doubts.missing(error, ahead=True)
             raise
 
-    def due(self, now: int, ahead: World) -> list[Duty]:
+    def due(self, now: int, ahead: ChainState) -> list[Duty]:
         """What is due at chain time `now` by what is settled; near its deadline, by what the head says too."""
         for task in ahead.tasks:
             if task not in self._ended:
@@ -143,20 +145,20 @@ class Daemon:
     def _over(self, duty: Duty) -> bool:
         return duty.key in self._ended.get(duty.task, ())
 
-    def _advance(self, duty: Duty, ahead: World) -> str:
+    def _advance(self, duty: Duty, ahead: ChainState) -> str:
         """Take a duty one step further; what it waits for, in words."""
         ctx = self.context
-        if not ctx.pauses.over(f"error {duty.key}"):
+        if not ctx.backoff.ready(f"error {duty.key}"):
             return f"tries again soon: {self._errors.get(duty.key, '')}"
         try:
             step = self._step(duty, ahead)
-        except Fatal:
+        except FatalError:
             raise
         except Exception as error:  # one duty's trouble must not hold up the others
-            self.vitals.duty_errors.inc()
+            self.health_state.duty_errors.inc()
             full = is_full(error)
             if not full:
-                ctx.pauses.lengthen(f"error {duty.key}")
+                ctx.backoff.failed(f"error {duty.key}")
             expected = isinstance(error, ChainError) or full
             self._errors[duty.key] = (
                 told_full(ctx.config, error) if full else str(error) if expected else f"{type(error).__name__}: {error}"
@@ -165,7 +167,7 @@ class Daemon:
             log.log(WARNING if expected else ERROR, "duty failed", extra=told, exc_info=not expected)
             return self._errors[duty.key]
         if self._errors.pop(duty.key, None) is not None:
-            ctx.pauses.forget(f"error {duty.key}")
+            ctx.backoff.reset(f"error {duty.key}")
         if isinstance(step, Ended):
             ctx.journal.end_duty(duty.key, duty.task, step.status, step.note, ctx.now)
             self._ended.setdefault(duty.task, set()).add(duty.key)
@@ -173,7 +175,7 @@ class Daemon:
             return step.note
         return step.reason
 
-    def _step(self, duty: Duty, ahead: World) -> Step:
+    def _step(self, duty: Duty, ahead: ChainState) -> Step:
         if (withdrawal := WITHDRAWALS.get(duty.kind)) is not None:
             return withdrawal(self.context, duty)
         return ADVANCE[duty.kind](self.context, ahead.tasks[duty.task], duty)
@@ -211,18 +213,18 @@ class Daemon:
         return any(duty.key not in closed for duty in plan_task(task, replace(me, auto_claim=True), now))
 
     def _failed(self, error: Exception) -> None:
-        self.vitals.failed_looks.inc()
+        self.health_state.failed_cycles.inc()
         if is_full(error):
             told = told_full(self.context.config, error)
             log.warning("look failed", extra={"reason": told, "in_a_row": self._failures})
-            self._show(replace(self.vitals.snapshot, problems=(told,)))
+            self._show(replace(self.health_state.snapshot, problems=(told,)))
             return
-        if isinstance(error, Recoverable):
+        if isinstance(error, TransientError):
             log.warning("look failed", extra={"reason": str(error), "in_a_row": self._failures})
         else:
             log.exception("look failed")
         if self._failures >= _LOOKS_TO_WORRY:
-            self._show(failing(self.vitals.snapshot, self._failures, error))
+            self._show(failing(self.health_state.snapshot, self._failures, error))
 
     def _tell(self, head: Block, progress: Progress, due: list[Duty], waits: list[DueDuty]) -> None:
         kept, promised = self._keeping.kept, self._keeping.promised
@@ -232,6 +234,6 @@ class Daemon:
             self._notices.chain(progress.checkpoint.block)
 
     def _show(self, snapshot: Snapshot) -> None:
-        self.vitals.show(snapshot)
+        self.health_state.show(snapshot)
         if self._notices is not None:
             self._notices.health(snapshot)

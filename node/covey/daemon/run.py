@@ -12,19 +12,19 @@ from importlib import import_module
 from types import FrameType
 from typing import TypeVar
 
-from covey.chain.errors import Fatal, Recoverable
-from covey.daemon import logs
+from covey.chain.errors import FatalError, TransientError
+from covey.config import logs
+from covey.config.credentials import token_of, unlock, webhook_of
+from covey.config.node import ConfigError, NodeConfig
 from covey.daemon.assemble import Parts, assemble
-from covey.daemon.config import ConfigError, NodeConfig
 from covey.daemon.context import log
-from covey.daemon.disk import is_full, told_full
-from covey.daemon.health import HealthError, HealthServer, Snapshot, Vitals
-from covey.daemon.journal import JournalError
 from covey.daemon.loop import Daemon
-from covey.daemon.notices import Notices
+from covey.daemon.monitoring.health import HealthError, HealthServer, HealthState, Snapshot
+from covey.daemon.monitoring.notifications import Notifications
+from covey.daemon.monitoring.webhook import Webhook
+from covey.daemon.storage.disk_space import is_full, told_full
+from covey.daemon.storage.journal import JournalError
 from covey.daemon.strategy import Strategy
-from covey.daemon.unlock import token_of, unlock, webhook_of
-from covey.daemon.webhook import Webhook
 from covey.ipfs import IpfsError
 
 T = TypeVar("T")
@@ -47,47 +47,51 @@ def run(config: NodeConfig, *, strategy: Strategy | None = None, stop: threading
     started = time.monotonic()
     with ExitStack() as stack:
         stack.enter_context(_stop_on_signals(stop))
-        vitals = Vitals(patience_s=max(300.0, config.stale_seconds))
+        health_state = HealthState(patience_s=max(300.0, config.stale_seconds))
         try:
             if config.health_listen is not None:
-                server = HealthServer(config.health_listen, vitals)
+                server = HealthServer(config.health_listen, health_state)
                 stack.callback(server.close)
                 log.info("health served", extra={"url": server.url})
             # Here, while nothing else runs: two threads that import parts of web3 at once can end in a deadlock error.
             import_module("web3")
-            signer = _patiently(partial(unlock, config), stop, vitals, config)
+            signer = _patiently(partial(unlock, config), stop, health_state, config)
             if signer is None:
                 return STOPPED
-            parts = _patiently(partial(assemble, config, strategy or Strategy(), signer), stop, vitals, config)
+            parts = _patiently(partial(assemble, config, strategy or Strategy(), signer), stop, health_state, config)
             if parts is None:
                 return STOPPED
             stack.callback(parts.close)
             me = parts.context.me
             told = {"operator": me.operator, "signer": me.signer, "roles": ",".join(config.roles)}
             log.info("started", extra={**told, "seconds": round(time.monotonic() - started, 2)})
-            Daemon(parts, vitals, stop, _notices(config, parts, vitals, stack)).run()
+            Daemon(parts, health_state, stop, _notices(config, parts, health_state, stack)).run()
         except (ConfigError, HealthError, JournalError, IpfsError) as error:
             log.error(str(error))
             return MISCONFIGURED
-        except Fatal as error:
+        except FatalError as error:
             log.error(str(error))
             return FAILED
         log.info("stopped")
     return STOPPED
 
 
-def _notices(config: NodeConfig, parts: Parts, vitals: Vitals, stack: ExitStack) -> Notices | None:
+def _notices(config: NodeConfig, parts: Parts, health_state: HealthState, stack: ExitStack) -> Notifications | None:
     """What the operator is told by webhook; None without one."""
     address = webhook_of(config.webhook_file)
     if address is None:
         return None
-    webhook = Webhook(address, token_of("webhook_token_file", config.webhook_token_file), vitals.notices)
+    webhook = Webhook(address, token_of("webhook_token_file", config.webhook_token_file), health_state.notices)
     stack.callback(webhook.close)
     me = parts.context.me
-    return Notices(webhook, parts.context.journal, me.operator, me.chain_id, steady_s=config.webhook_steady_seconds)
+    return Notifications(
+        webhook, parts.context.journal, me.operator, me.chain_id, steady_s=config.webhook_debounce_seconds
+    )
 
 
-def _patiently(attempt: Callable[[], T], stop: threading.Event, vitals: Vitals, config: NodeConfig) -> T | None:
+def _patiently(
+    attempt: Callable[[], T], stop: threading.Event, health_state: HealthState, config: NodeConfig
+) -> T | None:
     """Endpoints and signers that do not answer, and a full disk, are no reason to give up. None when told to stop."""
     pause = 1.0
     while not stop.is_set():
@@ -95,11 +99,11 @@ def _patiently(attempt: Callable[[], T], stop: threading.Event, vitals: Vitals, 
             return attempt()
         except Exception as error:
             full = is_full(error)
-            if not full and not isinstance(error, Recoverable):
+            if not full and not isinstance(error, TransientError):
                 raise
             told = told_full(config, error) if full else str(error)
             log.warning("not started yet", extra={"reason": told})
-            vitals.show(Snapshot(problems=(*STARTING, told)))
+            health_state.show(Snapshot(problems=(*STARTING, told)))
             stop.wait(pause)
             pause = min(_FULL_PAUSE if full else 30.0, 2 * pause)
     return None

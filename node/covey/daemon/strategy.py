@@ -12,9 +12,9 @@ class Strategy:
     """Honest: train as asked, score by running the model."""
 
     def training_job(self, job: dict[str, Any]) -> dict[str, Any]:
-        """The training job to run, given the honest one (see `covey.lora.job.TrainJob`)."""
+        """The training job to run, given the honest one (see `covey.lora.jobs.job.TrainJob`)."""
         return job
 
     def scoring_result(self, job: dict[str, Any]) -> dict[str, Any] | None:
-        """A result to use in the place of running the scoring job, or None to run it (see `covey.lora.run_score`)."""
+        """A result to use instead of running the scoring job, or None to run it (`covey.lora.scoring.run_score`)."""
         return None

@@ -19,7 +19,7 @@ from typing import IO, Any
 import urllib3
 
 from covey.devnet.errors import DevnetError
-from covey.devnet.leash import Leash
+from covey.devnet.process_guard import ProcessGuard
 
 VERSION = "1.7.1"
 PACKAGE = f"@foundry-rs/anvil@{VERSION}"
@@ -118,7 +118,7 @@ class Anvil:
         self._block_time = block_time
         self._log: IO[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._leash: Leash | None = None
+        self._guard: ProcessGuard | None = None
         self._ids = itertools.count(1)
         self._http = urllib3.PoolManager(maxsize=2, retries=False, timeout=urllib3.Timeout(30.0))
 
@@ -157,7 +157,7 @@ class Anvil:
             )
         except OSError as error:
             raise DevnetError(f"{self.program} does not start: {error.strerror}") from error
-        self._leash = Leash(self._process)
+        self._guard = ProcessGuard(self._process)
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             if self._process.poll() is not None:
@@ -179,8 +179,8 @@ class Anvil:
         process, self._process = self._process, None
         if process is not None:
             stop_group(process, grace_s=3.0)
-        if self._leash is not None:
-            self._leash.release()
+        if self._guard is not None:
+            self._guard.release()
         if self._log is not None:
             self._log.close()
             self._log = None

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from covey.audit.evidence import check_content, check_seeds
 from covey.audit.replay import Audit, replay
-from covey.devnet import driver, scenario
+from covey.devnet import driver, icd10, scenario
 from covey.devnet.errors import BadInput, DevnetError
 from covey.devnet.local import LocalNetwork, claim_folder, ended_by_signals
 from covey.devnet.nodes import Nodes, last_warnings
@@ -20,11 +20,10 @@ from covey.devnet.operators import Operator, enlist
 from covey.devnet.progress import Progress
 from covey.devnet.report import render
 from covey.devnet.result import DemoResult, Phase
-from covey.devnet.tally import tally
+from covey.devnet.results import tally
 from covey.devnet.workers import Job, WorkerServer
 from covey.ipfs import BlockStore, Cid, Gateway, IpfsError, Limits, open_fetcher
-from covey.lora import icd10
-from covey.lora.bases import BaseFolder, resolve
+from covey.lora.bases.resolve import BaseFolder, resolve
 from covey.lora.errors import LoraError
 from covey.protocol.spec import TaskSpec
 

@@ -10,7 +10,7 @@ from functools import partial
 from covey.audit.chain import Chain
 from covey.audit.record import TaskRecord, gather
 from covey.audit.rules import Network, rule, seats_of
-from covey.chain.events import Event
+from covey.chain.events.decoder import Event
 from covey.devnet.anvil import Anvil
 from covey.devnet.errors import DevnetError
 from covey.protocol.types import Outcome

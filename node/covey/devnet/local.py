@@ -13,11 +13,11 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from covey.audit.chain import Chain
-from covey.chain.deploy import DAY, DeployConfig, deploy
+from covey.chain.deploy.deploy import DAY, DeployConfig, deploy
 from covey.chain.errors import ChainError
-from covey.chain.keys import LocalSigner, create_keystore
-from covey.chain.rpc import Rpc
-from covey.chain.send import send_all
+from covey.chain.rpc.client import Rpc
+from covey.chain.signing.keystore import LocalSigner, create_keystore
+from covey.chain.tx.oneshot import send_all
 from covey.devnet.anvil import CHAIN_ID, Anvil
 from covey.devnet.errors import BadInput, DevnetError
 

@@ -117,7 +117,7 @@ def _serve(settings: dict[str, Any], behaviour: str, seed: int, log: str) -> Non
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    from covey.daemon.config import NodeConfig
+    from covey.config.node import NodeConfig
     from covey.daemon.run import run
     from covey.devnet.strategies import strategy_of
 

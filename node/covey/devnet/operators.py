@@ -14,10 +14,10 @@ from covey.devnet.anvil import free_port
 from covey.devnet.scenario import Behaviour, Participant
 
 if TYPE_CHECKING:
+    from covey.devnet.icd10 import Split
     from covey.devnet.local import Account, LocalNetwork
     from covey.devnet.nodes import Nodes
     from covey.devnet.workers import WorkerServer
-    from covey.lora.icd10 import Split
 
 DELEGATED = 3_000 * scenario.CVY
 SIGNER_MONEY = 200 * scenario.CVY

@@ -22,11 +22,11 @@ from covey.protocol.spec import (
 from covey.protocol.types import Evaluation, Kind, TaskParams, Windows
 
 if TYPE_CHECKING:
-    from covey.lora.bases import BaseFolder
+    from covey.lora.bases.resolve import BaseFolder
 
 CVY = 10**18
 HOSPITALS = ("Harbour Heart", "Mind & Nerve", "Ortho North", "Rosewood")
-"""Trainers, in the order of `covey.lora.icd10.HOSPITAL_STRATA`: what each is named after is what it trains on."""
+"""Trainers, in the order of `covey.devnet.icd10.HOSPITAL_STRATA`: what each is named after is what it trains on."""
 DISHONEST = "Shortcut Clinic"
 VALIDATORS = (
     "Anchor Lab",

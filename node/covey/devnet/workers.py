@@ -13,17 +13,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from covey.daemon.workers import Limits, ProcessExecutor
+from covey.daemon.workers.executor import Limits, ProcessExecutor
 from covey.devnet.anvil import last_line, stop_group
 from covey.devnet.errors import DevnetError
-from covey.devnet.leash import Leash
+from covey.devnet.process_guard import ProcessGuard
 
 START_S = 180.0
 _KEY = "job"
 
 
 class WorkerServer:
-    """Starts `covey.lora.worker --listen` and runs jobs of the driver's own through it."""
+    """Starts `covey.lora.jobs.worker --listen` and runs jobs of the driver's own through it."""
 
     def __init__(self, base: str, log: Path) -> None:
         self._folder = Path(
@@ -33,25 +33,25 @@ class WorkerServer:
         self._log = log
         self._base = base
         self._process: subprocess.Popen[bytes] | None = None
-        self._leash: Leash | None = None
+        self._guard: ProcessGuard | None = None
 
     def __enter__(self) -> WorkerServer:
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "covey.lora.worker", "--listen", str(self.socket), "--threads", "1"]
+        command = [sys.executable, "-m", "covey.lora.jobs.worker", "--listen", str(self.socket), "--threads", "1"]
         command += ["--preload", self._base]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
             )
-        self._leash = Leash(self._process)
+        self._guard = ProcessGuard(self._process)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
             stop_group(self._process, grace_s=3.0)
-        if self._leash is not None:
-            self._leash.release()
+        if self._guard is not None:
+            self._guard.release()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def check(self) -> None:

@@ -32,7 +32,7 @@ _LONGEST_REST_S: Final = 3600.0
 
 
 @dataclass(slots=True)
-class _Lies:
+class _SourcePenalty:
     """What a source did, and until when it is not asked, `time.monotonic`. Each verified block takes one lie back."""
 
     count: int = 0
@@ -70,7 +70,7 @@ class Fetcher:
         self._deadline_s = deadline_s
         self._stagger_s = stagger_s
         self._parallel = parallel
-        self._lies: dict[str, _Lies] = {}
+        self._lies: dict[str, _SourcePenalty] = {}
         self._failed_at: dict[str, float] = {}
         self._state = threading.Lock()
         # a pool a source: one that hangs holds up nobody else
@@ -222,7 +222,7 @@ class Fetcher:
     def _failed(self, source: Source, error: IpfsError) -> None:
         with self._state:
             if isinstance(error, LyingSource):
-                lies = self._lies.setdefault(source.name, _Lies())
+                lies = self._lies.setdefault(source.name, _SourcePenalty())
                 log.log(logging.DEBUG if lies.count else logging.WARNING, "dropping a lying source: %s", error)
                 lies.told(str(error))
                 self._failed_at[source.name] = time.monotonic()

@@ -28,7 +28,7 @@ DAY_S: Final = 86400
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
+class RetainedContent:
     """Content to keep: ``keep_until`` is chain time in seconds, None while its task is not settled."""
 
     cid: Cid
@@ -37,10 +37,10 @@ class Promise:
 
 
 @dataclass(frozen=True, slots=True)
-class Lapse:
+class MissingPin:
     """Something promised that cannot be had ``where`` it should be: an alert, with the reason in one line."""
 
-    promise: Promise
+    promise: RetainedContent
     where: str
     reason: str
 
@@ -68,7 +68,7 @@ class Keeper:
         self._lock = threading.Lock()
         self._promises = self._load()
 
-    def promises(self) -> tuple[Promise, ...]:
+    def promises(self) -> tuple[RetainedContent, ...]:
         """All that is promised, sorted by label."""
         return tuple(_sorted(self._promises))
 
@@ -78,7 +78,7 @@ class Keeper:
         A service that cannot be asked now is asked again by `check`. Raises `NotFound` if the store lacks a block.
         """
         with self._lock:
-            self._save({**self._promises, cid: Promise(cid, label)})
+            self._save({**self._promises, cid: RetainedContent(cid, label)})
         try:
             self._store.pin(cid, label)
         except IpfsError:
@@ -96,7 +96,7 @@ class Keeper:
             until = max(self._promises[cid].keep_until or 0, settled_at + int(days * DAY_S))
             self._save({**self._promises, cid: replace(self._promises[cid], keep_until=until)})
 
-    def release(self, now: int) -> tuple[Promise, ...]:
+    def release(self, now: int) -> tuple[RetainedContent, ...]:
         """Unpin, everywhere, what need not be kept any longer, and return it.
 
         What a service could not be told stays promised, and is tried again next time.
@@ -114,13 +114,13 @@ class Keeper:
             released.append(promise)
         return tuple(released)
 
-    def check(self) -> tuple[Lapse, ...]:
+    def check(self) -> tuple[MissingPin, ...]:
         """Read every promised block back, ask every service, and try each gateway with a block drawn at random.
 
         A block that the store has damaged or lost is fetched again and put in its place, where another source has it,
         and a pin that is missing is put back; that is reported all the same, once.
         """
-        lapses: list[Lapse] = []
+        lapses: list[MissingPin] = []
         promises = self.promises()  # before the pins: what is promised is pinned by then
         pinned = {pin.cid for pin in self._store.pins()}
         for promise in promises:
@@ -130,7 +130,7 @@ class Keeper:
                 self._check_gateways(promise, contents, lapses)
         return tuple(lapses)
 
-    def _check_store(self, promise: Promise, pinned: bool, lapses: list[Lapse]) -> Plan | None:
+    def _check_store(self, promise: RetainedContent, pinned: bool, lapses: list[MissingPin]) -> Plan | None:
         lost: dict[Cid, None] = {}
 
         def get(cid: Cid) -> bytes:
@@ -151,12 +151,12 @@ class Keeper:
                 self._store.pin(promise.cid, promise.label)
             if lost:
                 reason = f"damaged or lost blocks fetched again: {len(lost)}"
-                lapses.append(Lapse(promise, self._store.name, reason))
+                lapses.append(MissingPin(promise, self._store.name, reason))
             elif not pinned:
-                lapses.append(Lapse(promise, self._store.name, "was not pinned any more: pinned again"))
+                lapses.append(MissingPin(promise, self._store.name, "was not pinned any more: pinned again"))
             return contents
         except IpfsError as error:
-            lapses.append(Lapse(promise, self._store.name, str(error)))
+            lapses.append(MissingPin(promise, self._store.name, str(error)))
             return None
 
     def _from_elsewhere(self, cid: Cid, found: IpfsError) -> bytes:
@@ -171,38 +171,38 @@ class Keeper:
                     return block
         raise SourceError(f"{found} (no other source has it now)")
 
-    def _check_services(self, promise: Promise, lapses: list[Lapse]) -> None:
+    def _check_services(self, promise: RetainedContent, lapses: list[MissingPin]) -> None:
         for service in self._services:
             try:
                 found = service.status(promise.cid).status
                 if found == "failed":
                     service.pin(promise.cid, promise.label)
-                    lapses.append(Lapse(promise, service.name, "the pin had failed: asked again"))
+                    lapses.append(MissingPin(promise, service.name, "the pin had failed: asked again"))
             except NotFound:
                 try:
                     service.pin(promise.cid, promise.label)
-                    lapses.append(Lapse(promise, service.name, "was not pinned any more: asked again"))
+                    lapses.append(MissingPin(promise, service.name, "was not pinned any more: asked again"))
                 except IpfsError as error:
-                    lapses.append(Lapse(promise, service.name, str(error)))
+                    lapses.append(MissingPin(promise, service.name, str(error)))
             except IpfsError as error:
-                lapses.append(Lapse(promise, service.name, str(error)))
+                lapses.append(MissingPin(promise, service.name, str(error)))
 
-    def _check_gateways(self, promise: Promise, contents: Plan, lapses: list[Lapse]) -> None:
+    def _check_gateways(self, promise: RetainedContent, contents: Plan, lapses: list[MissingPin]) -> None:
         for gateway in self._gateways:
             try:
                 gateway.get_block(promise.cid)
                 gateway.get_block(random.choice(list(contents.blocks())))
             except IpfsError as error:
-                lapses.append(Lapse(promise, gateway.name, str(error)))
+                lapses.append(MissingPin(promise, gateway.name, str(error)))
 
     def _forget(self, cid: Cid) -> None:
         with self._lock:
             self._save({other: promise for other, promise in self._promises.items() if other != cid})
 
-    def _load(self) -> dict[Cid, Promise]:
+    def _load(self) -> dict[Cid, RetainedContent]:
         try:
             records = json.loads(self._path.read_bytes())
-            promises = [Promise(Cid.parse(r["cid"]), str(r["label"]), r["keep_until"]) for r in records]
+            promises = [RetainedContent(Cid.parse(r["cid"]), str(r["label"]), r["keep_until"]) for r in records]
             if any(not isinstance(promise.keep_until, int | None) for promise in promises):
                 raise TypeError
         except FileNotFoundError:
@@ -211,7 +211,7 @@ class Keeper:
             raise IpfsError(f"{self._path} is damaged: restore it, or remove it to forget what was promised") from None
         return {promise.cid: promise for promise in promises}
 
-    def _save(self, promises: dict[Cid, Promise]) -> None:
+    def _save(self, promises: dict[Cid, RetainedContent]) -> None:
         """Write down `promises` and take them for what is promised. Raises OSError, and nothing has changed then."""
         records = [{**asdict(promise), "cid": str(promise.cid)} for promise in _sorted(promises)]
         temporary = self._path.with_name(self._path.name + ".new")
@@ -224,5 +224,5 @@ class Keeper:
         self._promises = promises
 
 
-def _sorted(promises: dict[Cid, Promise]) -> list[Promise]:
+def _sorted(promises: dict[Cid, RetainedContent]) -> list[RetainedContent]:
     return sorted(promises.values(), key=lambda promise: (promise.label, promise.cid))

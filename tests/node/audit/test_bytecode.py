@@ -18,10 +18,10 @@ from covey.audit.bytecode import Checked, check_bytecode, encode_arguments, meta
 from covey.audit.record import AuditError
 from covey.audit.sources import canonical, from_checkout, from_deployment, input_hash, part_of
 from covey.chain import artifacts
-from covey.chain.deploy import DeployConfig, deploy
+from covey.chain.deploy.deploy import DeployConfig, deploy
 from covey.chain.deployment import COMPILER_INPUT, Deployment
-from covey.chain.keys import LocalSigner
-from covey.chain.rpc import Rpc
+from covey.chain.rpc.client import Rpc
+from covey.chain.signing.keystore import LocalSigner
 from covey.cli.main import main
 from covey.devnet.anvil import Anvil, find_anvil
 from covey.devnet.errors import DevnetError

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.audit.chain_scenario import EARMARKS, NETWORK, VALIDATORS
+from tests.support.audit.disputes import EXTRA, REPORTER, reseated, seats_in
 
 from covey.audit.explain import explain
 from covey.audit.record import AuditError
 from covey.audit.replay import replay
 from covey.protocol.types import Fault
-
-from .chain_story import EARMARKS, NETWORK, VALIDATORS
-from .disputes import EXTRA, REPORTER, reseated, seats_in
 
 
 def test_an_honest_second_committee_has_no_difference() -> None:

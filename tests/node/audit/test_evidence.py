@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.audit.chain_scenario import ENTRANTS, NETWORK, SCORES, SEED, VALIDATORS, story
 
 from covey.audit.evidence import check_content, check_seeds
 from covey.audit.record import gather
@@ -12,8 +13,6 @@ from covey.audit.replay import Audit, replay
 from covey.ipfs import Cid, NotFound, directory_cid
 from covey.protocol.entry import MANIFEST_NAME, Manifest
 from covey.protocol.sheet import SHEET_NAME, ScoreSheet
-
-from .chain_story import ENTRANTS, NETWORK, SCORES, SEED, VALIDATORS, story
 
 REFERENCE = {"chain_id": 31337, "registry": NETWORK.registry, "task_id": 1, "spec": "00" * 32}
 

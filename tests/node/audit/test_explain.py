@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.audit.chain_scenario import EARMARKS, NETWORK, VALIDATORS, story
 
 from covey.audit.explain import explain
 from covey.audit.record import AuditError
-
-from .chain_story import EARMARKS, NETWORK, VALIDATORS, story
 
 
 def test_paid_task_adds_up() -> None:

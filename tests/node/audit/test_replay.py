@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.audit.chain_scenario import ENTRANTS, NETWORK, VALIDATORS, Event, story
 
 from covey.audit.record import AuditError
 from covey.audit.replay import replay
-
-from .chain_story import ENTRANTS, NETWORK, VALIDATORS, Event, story
 
 
 def test_honest_story_has_no_difference() -> None:

@@ -12,25 +12,25 @@ from pathlib import Path
 import pytest
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
-from tests.geth.daemon import CHAIN_ID, Geth
-from tests.geth.fixtures import new_geth
-from tests.node.chain.story import Story
-from tests.node.chain.test_task import check_events, check_payouts
+from tests.node.chain.contracts.test_task import check_events, check_payouts
+from tests.support.chain.scenario import Scenario
+from tests.support.geth.daemon import CHAIN_ID, Geth
+from tests.support.geth.fixtures import new_geth
 
 from covey.chain.contracts import Call, Contracts
-from covey.chain.deploy import DeployConfig, deploy
+from covey.chain.deploy.deploy import DeployConfig, deploy
 from covey.chain.deployment import Deployment
-from covey.chain.errors import ChainError, Fatal, WrongChain
-from covey.chain.events import EventReader
-from covey.chain.follower import Finality, Follower
-from covey.chain.header import header_proof
-from covey.chain.keys import LocalSigner
-from covey.chain.rpc import Rpc
-from covey.chain.send import send, send_all
-from covey.chain.sender import Sender
-from covey.chain.tx_store import SqliteTxStore, TxStatus
+from covey.chain.errors import ChainError, FatalError, WrongChain
+from covey.chain.events.decoder import EventReader
+from covey.chain.events.follower import Finality, Follower
+from covey.chain.rpc.client import Rpc
+from covey.chain.rpc.header import header_proof
+from covey.chain.signing.keystore import LocalSigner
+from covey.chain.tx.oneshot import send, send_all
+from covey.chain.tx.sender import Sender
+from covey.chain.tx.store import SqliteTxStore, TxStatus
 from covey.chain.units import CVY
-from covey.daemon.journal import Journal
+from covey.daemon.storage.journal import Journal
 from covey.protocol.types import Outcome, Windows
 
 pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(1_800)]
@@ -66,7 +66,7 @@ class Live:
 
 
 @dataclass
-class LiveStory(Story):
+class LiveStory(Scenario):
     """The story with the sender of a daemon for each key, all at work at once, as in a real network."""
 
     def send_queues(self, queues: Sequence[tuple[LocalSigner, Sequence[Call]]]) -> None:
@@ -229,7 +229,7 @@ def test_all_transports_agree(geth: Geth, contracts: Contracts, tmp_path: Path) 
     dead = str(tmp_path / "nothing.ipc")
     rpc = Rpc([dead, *geth.urls.values()], CHAIN_ID, timeout=60, quorum=3)
     rpc.check()
-    supply = rpc.agreed(lambda one: Contracts(one, contracts.deployment).token.total_supply())
+    supply = rpc.quorum_read(lambda one: Contracts(one, contracts.deployment).token.total_supply())
     assert supply == contracts.token.total_supply()
     assert [report.ok for report in rpc.report()] == [False, True, True, True]
 
@@ -238,7 +238,7 @@ def test_all_transports_agree(geth: Geth, contracts: Contracts, tmp_path: Path) 
 def test_another_network_is_fatal_over_every_transport(geth: Geth, transport: str) -> None:
     with pytest.raises(WrongChain, match="serves chain 1337, not 1") as caught:
         Rpc(geth.urls[transport], 1, timeout=60).check()
-    assert isinstance(caught.value, Fatal)
+    assert isinstance(caught.value, FatalError)
 
 
 def test_blocks_that_geth_takes_back_are_taken_back(

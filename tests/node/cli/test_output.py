@@ -7,10 +7,10 @@ import json
 import sys
 
 import pytest
-from tests.node.audit.chain_story import NETWORK, VALIDATORS, story
+from tests.support.audit.chain_scenario import NETWORK, VALIDATORS, story
 
 from covey.audit.explain import explain
-from covey.cli import explain as command
+from covey.cli.commands import explain as command
 from covey.cli.errors import InputError
 from covey.cli.output import console, moment, print_json, tokens
 from covey.cli.parse import address, wei

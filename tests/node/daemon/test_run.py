@@ -15,11 +15,11 @@ import pytest
 
 from covey.chain import artifacts
 from covey.chain.deployment import ContractRecord, Deployment
-from covey.chain.keys import create_keystore
+from covey.chain.signing.keystore import create_keystore
+from covey.config.credentials import password_of, token_of
+from covey.config.node import ConfigError, NodeConfig
 from covey.daemon.assemble import lock_data_dir
-from covey.daemon.config import ConfigError, NodeConfig
 from covey.daemon.run import FAILED, MISCONFIGURED, STOPPED, run
-from covey.daemon.unlock import password_of, token_of
 
 SOURCE = str(Path(__file__).resolve().parents[3] / "node")
 

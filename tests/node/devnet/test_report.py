@@ -7,12 +7,11 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from tests.support.devnet.sample import sample
 
 from covey.devnet.charts import Line, heat_map, line_chart, ticks
 from covey.devnet.report import render
 from covey.devnet.result import DemoResult, cvy
-
-from .sample import sample
 
 VOID = {"meta", "br", "line", "circle", "rect", "polyline", "path"}
 

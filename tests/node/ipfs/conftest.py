@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.kubo.daemon import Kubo
-from tests.kubo.fixtures import new_kubo
+from tests.support.kubo.daemon import Kubo
+from tests.support.kubo.fixtures import new_kubo
 
 from covey.ipfs import BlockStore, Store, open_store
 

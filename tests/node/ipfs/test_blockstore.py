@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.node.ipfs.samples import MIB
+from tests.support.ipfs.samples import MIB
 
 import covey
 from covey.ipfs import (

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.node.ipfs.samples import MIB
+from tests.support.ipfs.samples import MIB
 
 from covey.ipfs import (
     BlockStore,

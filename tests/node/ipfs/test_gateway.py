@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
 import pytest
-from tests.node.ipfs.samples import MIB
+from tests.support.ipfs.samples import MIB
 
 from covey.ipfs import BlockStore, Cid, Gateway, GatewaySource, IpfsError, NotFound, SourceError, car
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.node.ipfs.samples import MIB
+from tests.support.ipfs.samples import MIB
 
 from covey.ipfs import DAG_PB, RAW, Cid, InvalidContent, LimitExceeded, Limits
 from covey.ipfs.dag import plan, read_file, write_directory

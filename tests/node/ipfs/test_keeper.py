@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.kubo.daemon import Kubo
-from tests.node.ipfs.pinning_service import TOKEN, Service
-from tests.node.ipfs.samples import MIB
+from tests.support.ipfs.pinning_service import TOKEN, Service
+from tests.support.ipfs.samples import MIB
+from tests.support.kubo.daemon import Kubo
 
 from covey.ipfs import BlockStore, Cid, Fetcher, Gateway, GatewaySource, IpfsError, NotFound, SourceError, open_store
 from covey.ipfs.keeper import DAY_S, Keeper

@@ -13,9 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
-from tests.kubo.daemon import KUBO, Kubo
-from tests.kubo.fixtures import new_kubo
-from tests.node.ipfs.samples import DIRECTORIES, MIB, SampleFile, vectors, write_directory, write_sparse
+from tests.support.ipfs.samples import DIRECTORIES, MIB, SampleFile, vectors, write_directory, write_sparse
+from tests.support.kubo.daemon import KUBO, Kubo
+from tests.support.kubo.fixtures import new_kubo
 
 from covey.ipfs import (
     BlockStore,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.node.ipfs.samples import MIB
+from tests.support.ipfs.samples import MIB
 
 from covey.ipfs import RAW, Cid, GatewaySource, IpfsError, LyingSource, NotFound, SourceError
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.node.ipfs.samples import DIRECTORIES, MIB
+from tests.support.ipfs.samples import DIRECTORIES, MIB
 
 from covey.ipfs import Cid, InvalidContent, LimitExceeded, Limits, NotFound, Store, directory_cid
 

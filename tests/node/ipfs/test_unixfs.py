@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.node.ipfs.samples import (
+from tests.support.ipfs.samples import (
     DEEP_CHUNK_BYTES,
     DEEP_LINKS,
     DEEP_SIZES,

@@ -22,16 +22,16 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.prometheus import find
+from tests.support.prometheus import find
 
 from covey import ops
-from covey.chain.health import EndpointReport
-from covey.chain.tx_store import TxStatus
+from covey.chain.rpc.endpoint_health import EndpointReport
+from covey.chain.tx.store import TxStatus
 from covey.cli.settings import Settings
-from covey.cli.setup import set_up
-from covey.daemon.config import NodeConfig
-from covey.daemon.ledger import KINDS
-from covey.daemon.metrics import AcceptedTransaction, DueDuty, Metrics, RunningJob, Snapshot
+from covey.cli.setup.init import set_up
+from covey.config.node import NodeConfig
+from covey.daemon.monitoring.metrics import AcceptedTransaction, DueDuty, Metrics, RunningJob, Snapshot
+from covey.daemon.state.ledger import KINDS
 
 FOLDER = ops.folder()
 GUIDE = Path(__file__).resolve().parents[3] / "docs" / "operator-guide.md"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import z3
-from tests.node.protocol.yul import Machine, Word, body, code_of, constants_of, flag, word
+from tests.support.protocol.yul import Machine, Word, body, code_of, constants_of, flag, word
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
 

@@ -8,7 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from covey.chain.errors import Fatal
+from covey.chain.errors import FatalError
 
 CONTRACTS = (
     "AccessManager",
@@ -62,7 +62,7 @@ def load(name: str) -> Artifact:
     try:
         text = resources.files(__name__).joinpath(f"{name}.json").read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise Fatal(f"the package has no compiled contract {name}; run `make contracts`") from None
+        raise FatalError(f"the package has no compiled contract {name}; run `make contracts`") from None
     fields = json.loads(text)
     return Artifact(
         name=fields["contractName"],

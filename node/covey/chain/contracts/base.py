@@ -15,7 +15,7 @@ from covey.chain import artifacts
 from covey.chain.errors import Unreachable, WrongDeployment
 
 if TYPE_CHECKING:
-    from covey.chain.rpc import BlockId, Rpc
+    from covey.chain.rpc.client import BlockId, Rpc
 
 T = TypeVar("T")
 

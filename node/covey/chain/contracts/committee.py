@@ -59,7 +59,7 @@ class Committee(Binding):
         return self._write(f"request the seed of {self.work} {task_id}", "requestSeed", task_id)
 
     def fix_seed(self, task_id: int, proof: bytes) -> Call:
-        """Fix the seed with the RLP header of the target block; see `covey.chain.header`."""
+        """Fix the seed with the RLP header of the target block; see `covey.chain.rpc.header`."""
         return self._write(f"fix the seed of {self.work} {task_id}", "fixSeed", task_id, proof)
 
     # ------------------------------------------------------------------ validators

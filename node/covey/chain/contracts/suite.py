@@ -15,7 +15,7 @@ from covey.chain.contracts.token import Token
 
 if TYPE_CHECKING:
     from covey.chain.deployment import Deployment
-    from covey.chain.rpc import BlockId, Rpc
+    from covey.chain.rpc.client import BlockId, Rpc
 
 
 class Contracts:

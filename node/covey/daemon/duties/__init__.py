@@ -14,7 +14,6 @@ from covey.daemon.duties import (
     claims,
     enrol,
     enter,
-    open_steps,
     publish,
     reports,
     reveal_entry,
@@ -22,8 +21,9 @@ from covey.daemon.duties import (
     score,
     settle,
 )
-from covey.daemon.plan import Duty, DutyKind
-from covey.daemon.state import Task
+from covey.daemon.duties import permissionless as open_steps
+from covey.daemon.planning.plan import Duty, DutyKind
+from covey.daemon.state.world import Task
 
 Advance = Callable[[Context, Task, Duty], Step]
 

@@ -6,11 +6,11 @@ The node scores no sealed set yet, so in an appeal's committee it never has scor
 from __future__ import annotations
 
 from covey.daemon.context import Context, Step, Waiting
-from covey.daemon.duties.open_steps import fix_seed_of
-from covey.daemon.duties.sending import send, send_again
+from covey.daemon.duties.permissionless import fix_seed_of
 from covey.daemon.duties.settle import arguments
-from covey.daemon.plan import Duty
-from covey.daemon.state import Appeal, Task
+from covey.daemon.duties.transactions import send, send_again
+from covey.daemon.planning.plan import Duty
+from covey.daemon.state.world import Appeal, Task
 from covey.protocol import merkle
 from covey.protocol.scores import LANES
 from covey.protocol.types import AppealState, RowStatus

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from covey.daemon.context import Context, Step, Waiting
-from covey.daemon.duties.sending import send, send_again
-from covey.daemon.plan import Duty
-from covey.daemon.state import Task
+from covey.daemon.duties.transactions import send, send_again
+from covey.daemon.planning.plan import Duty
+from covey.daemon.state.world import Task
 from covey.protocol import merkle
 from covey.protocol.scores import LANES
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from covey.daemon.background import Pending
 from covey.daemon.context import Context, Ended, Step, Waiting, declined
-from covey.daemon.duties.sending import reverted_as, send, under_way
 from covey.daemon.duties.specs import base_of, spec_of
-from covey.daemon.plan import Duty
-from covey.daemon.policy import count_strata, earmark_of, unscorable
-from covey.daemon.state import Task
+from covey.daemon.duties.transactions import reverted_as, send, under_way
+from covey.daemon.planning.plan import Duty
+from covey.daemon.planning.policy import count_strata, earmark_of, unscorable
+from covey.daemon.state.world import Task
+from covey.daemon.workers.background import Pending
 from covey.protocol.canonical import DocumentError
 
 _NO_USE = ("RegistryNotSigner", "RegistryIsEntrant", "StakingNotEligible")

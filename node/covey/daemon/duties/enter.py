@@ -6,14 +6,14 @@ import os
 import shutil
 from pathlib import Path
 
-from covey.daemon.background import Pending
 from covey.daemon.context import Context, Ended, Step, Waiting, declined, log
 from covey.daemon.duties import jobs
-from covey.daemon.duties.sending import reverted_as, send, send_again, under_way
 from covey.daemon.duties.specs import absolute, base_of, spec_of
-from covey.daemon.plan import Duty
-from covey.daemon.policy import unenterable
-from covey.daemon.state import Task
+from covey.daemon.duties.transactions import reverted_as, send, send_again, under_way
+from covey.daemon.planning.plan import Duty
+from covey.daemon.planning.policy import unenterable
+from covey.daemon.state.world import Task
+from covey.daemon.workers.background import Pending
 from covey.ipfs import Cid, directory_cid
 from covey.ipfs.disk import sync_file_system
 from covey.protocol.commitments import entry_commitment

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from covey.daemon.background import Pending
 from covey.daemon.context import Context, log
-from covey.daemon.state import Entry, Task
+from covey.daemon.state.world import Entry, Task
+from covey.daemon.workers.background import Pending
 from covey.ipfs import Cid, CorruptBlock, InvalidContent, IpfsError, Limits, NotFound, SourceError, StoreBusy, StoreFull
 from covey.protocol.entry import ENTRY_FILES
 from covey.protocol.spec import TaskSpec

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from covey.daemon.context import Context, Ended, Waiting, given_up, log
-from covey.daemon.disk import shortages
-from covey.daemon.plan import Duty
+from covey.daemon.planning.plan import Duty
+from covey.daemon.storage.disk_space import shortages
 
 MAX_STARTS = 20
 """Starts of one job over all restarts of the daemon: a job that takes the machine down must not do so for ever."""
@@ -28,7 +28,7 @@ def result_of(ctx: Context, duty: Duty, job: dict[str, Any]) -> dict[str, Any] |
             return given_up(f"the job cannot be done here: {known.error}")
         if known.failures >= ctx.config.worker_attempts or known.starts >= MAX_STARTS:
             return given_up(f"no result after {known.starts} attempts: {known.error}")
-        if not ctx.pauses.over(f"job {duty.key}"):
+        if not ctx.backoff.ready(f"job {duty.key}"):
             return Waiting(f"starts a worker again soon: {known.error}")
     if short := shortages(ctx.config):
         return Waiting(short[0])
@@ -56,7 +56,7 @@ def collect(ctx: Context) -> int:
                 ctx.journal.postpone_job(finished.key, finished.failure.message)
             else:
                 ctx.journal.fail_job(finished.key, finished.failure.message, final=not finished.failure.retry)
-            ctx.pauses.lengthen(f"job {finished.key}", _FIRST_PAUSE)
+            ctx.backoff.failed(f"job {finished.key}", _FIRST_PAUSE)
             log.warning("job failed", extra={"duty": finished.key, "reason": finished.failure.message})
         del ctx.unrecorded[0]
     return failed

@@ -13,8 +13,8 @@ from pathlib import Path
 from covey.daemon.context import Context, Waiting
 from covey.daemon.duties.fetching import fetch_entry, limits_of
 from covey.daemon.duties.specs import spec_of
-from covey.daemon.past import LOOK_BACK
-from covey.daemon.state import Entry, Task
+from covey.daemon.state.pruning import LOOK_BACK
+from covey.daemon.state.world import Entry, Task
 from covey.protocol.spec import TaskSpec
 
 

@@ -1,18 +1,18 @@
 """Publishing what was revealed: pinned in the store, and so served by the gateway to whoever must score or audit it.
 
-From then on it is promised, see `covey.daemon.keeping`.
+From then on it is promised, see `covey.daemon.retention.retention`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from covey.daemon.background import Pending
 from covey.daemon.context import Context, Step, Waiting, done, given_up
 from covey.daemon.duties import enter, rows
-from covey.daemon.keeping import label_of
-from covey.daemon.plan import Duty
-from covey.daemon.state import Task
+from covey.daemon.planning.plan import Duty
+from covey.daemon.retention.retention import label_of
+from covey.daemon.state.world import Task
+from covey.daemon.workers.background import Pending
 from covey.ipfs import Cid, Content, IpfsError
 from covey.protocol.sheet import SHEET_NAME
 

@@ -7,12 +7,12 @@ at the head, the seat that our own draw gives and a duty still undone.
 from __future__ import annotations
 
 from covey.chain.contracts import Call, Committee
-from covey.chain.rpc import Rpc
+from covey.chain.rpc.client import Rpc
 from covey.daemon.context import Context, Step, Waiting
-from covey.daemon.duties.sending import send, under_way
-from covey.daemon.plan import Duty
-from covey.daemon.plan_faults import seats_in
-from covey.daemon.state import Task
+from covey.daemon.duties.transactions import send, under_way
+from covey.daemon.planning.faults import seats_in
+from covey.daemon.planning.plan import Duty
+from covey.daemon.state.world import Task
 from covey.protocol.types import RowStatus
 
 
@@ -50,7 +50,7 @@ def _report(ctx: Context, task: Task, duty: Duty, committee: Committee, call: Ca
         seats = view.seats_at(task.id, duty.round, duty.account)
         return row.status, row.seats or seats, view.owes_fault(task.id, duty.account)
 
-    status, seats, owes = ctx.contracts.rpc.agreed(read)
+    status, seats, owes = ctx.contracts.rpc.quorum_read(read)
     if status == undone:
         ours = _our_draw(ctx, task, duty, committee)
         if seats != ours or not owes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from covey.daemon.context import Context, Step, given_up
 from covey.daemon.duties import rows
-from covey.daemon.duties.sending import send
-from covey.daemon.plan import Duty
-from covey.daemon.state import Task
+from covey.daemon.duties.transactions import send
+from covey.daemon.planning.plan import Duty
+from covey.daemon.state.world import Task
 from covey.protocol.types import RowStatus
 
 

@@ -13,8 +13,8 @@ from itertools import count
 from typing import Any
 
 from covey.daemon.context import Context, log
-from covey.daemon.plan import Duty
-from covey.daemon.state import Task
+from covey.daemon.planning.plan import Duty
+from covey.daemon.state.world import Task
 from covey.protocol.commitments import score_commitment, stored_prefix
 from covey.protocol.sheet import ScoreSheet
 

@@ -11,14 +11,14 @@ from typing import Any
 
 from covey.daemon.context import Context, Ended, Step, Waiting, declined, log
 from covey.daemon.duties import jobs, rows
-from covey.daemon.duties.confirming import unconfirmed
 from covey.daemon.duties.fetching import Fetched, fetch_entries
 from covey.daemon.duties.lookback import fetch_earlier
-from covey.daemon.duties.sending import send, tx_key, under_way
+from covey.daemon.duties.preflight import unconfirmed
 from covey.daemon.duties.specs import absolute, base_of, spec_of
-from covey.daemon.plan import Duty
-from covey.daemon.policy import SEALED
-from covey.daemon.state import Task
+from covey.daemon.duties.transactions import send, tx_key, under_way
+from covey.daemon.planning.plan import Duty
+from covey.daemon.planning.policy import SEALED
+from covey.daemon.state.world import Task
 from covey.ipfs import directory_cid
 from covey.protocol.scores import pack
 from covey.protocol.sheet import SHEET_NAME, ScoreSheet

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from covey.daemon.context import Context, Step
-from covey.daemon.duties.sending import send
-from covey.daemon.plan import Duty
-from covey.daemon.state import RevealedScores, Task
+from covey.daemon.duties.transactions import send
+from covey.daemon.planning.plan import Duty
+from covey.daemon.state.world import RevealedScores, Task
 from covey.protocol.scores import pack, pages_of, row_head, unpack
 from covey.protocol.settlement import weighted_lower_median
 

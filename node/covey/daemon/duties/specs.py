@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from covey.daemon.background import Pending
 from covey.daemon.context import Context, Ended, Waiting, declined
-from covey.daemon.policy import contradiction
-from covey.daemon.state import Task
+from covey.daemon.planning.policy import contradiction
+from covey.daemon.state.world import Task
+from covey.daemon.workers.background import Pending
 from covey.ipfs import Cid, InvalidContent, IpfsError, StoreFull
 from covey.lora.errors import LoraError
 from covey.protocol.canonical import DocumentError

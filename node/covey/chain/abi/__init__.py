@@ -1,0 +1,1 @@
+"""ABI encoding and decoding, and the reasons of reverts."""

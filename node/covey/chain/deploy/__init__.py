@@ -1,0 +1,1 @@
+"""Deployment of the contracts and of their governance."""

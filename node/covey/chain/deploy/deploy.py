@@ -1,0 +1,332 @@
+"""Deploying Covey: all contracts, their wiring, and a check that the wiring is what it should be.
+
+The contracts hold each other's addresses as immutables, so addresses are computed ahead from the deployer's nonce
+(CREATE: the last 20 bytes of keccak256(rlp([deployer, nonce]))).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, field, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from eth_hash.auto import keccak
+from eth_utils.address import to_checksum_address
+
+from covey.chain import artifacts
+from covey.chain.contracts import Call, Contracts, RegistryConfig, StakingConfig
+from covey.chain.contracts.manager import Manager
+from covey.chain.deploy.governance import GOVERNED, Governors, verify_roles, wiring
+from covey.chain.deployment import ContractRecord, Deployment
+from covey.chain.errors import WrongDeployment
+from covey.chain.tx.oneshot import send
+from covey.chain.units import CVY
+from covey.protocol.abi import address_bytes
+from covey.protocol.types import Windows
+
+if TYPE_CHECKING:
+    from covey.chain.rpc.client import Rpc
+    from covey.chain.rpc.responses import Receipt
+    from covey.chain.signing.keystore import Signer
+
+MINUTE = 60
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+DUTIES = ("TaskRegistry", "Rewards", "Appeals", "AppealCommittee")
+"""Contracts that may earmark, slash and reward."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeployConfig:
+    """What a deployment fixes. Amounts are wei, periods seconds.
+
+    Attributes:
+        supply: tokens minted to ``receiver``.
+        receiver: who gets them; None: who governs.
+        treasury: who is credited forfeits; None: who governs.
+        tip: what a step of a task pays its caller out of the creator's bond.
+        seed_distance: blocks between a seed's request and its block; two epochs on Ethereum.
+        governance: who governs once the deployer is done; None: the deployer keeps its role.
+        governance_delay: delay of everything governance does, seconds.
+        guardian: who may pause entry at once; None: nobody but governance.
+        must_hand_over: refuse to deploy without governance that is not the deployer, its delay, and a guardian.
+    """
+
+    staking: StakingConfig
+    registry: RegistryConfig
+    supply: int = 100_000_000 * CVY
+    receiver: str | None = None
+    treasury: str | None = None
+    tip: int = CVY // 10
+    seed_distance: int = 64
+    governance: str | None = None
+    governance_delay: int = 0
+    guardian: str | None = None
+    must_hand_over: bool = False
+
+    def governors(self, deployer: str) -> Governors:
+        """Who governs what ``deployer`` has deployed."""
+        return Governors(self.governance or deployer, self.governance_delay, self.guardian)
+
+    @classmethod
+    def public(cls) -> DeployConfig:
+        """For a public network: windows longer than finality plus the work, a governed delay of two days."""
+        return cls(
+            staking=StakingConfig(
+                min_self_bond=1_000 * CVY,
+                unbonding_period=21 * DAY,
+                max_task_life=14 * DAY,
+                drip_period=7 * DAY,
+                commission_notice=7 * DAY,
+                max_commission_bps=5_000,
+                absence_cap_bps=500,
+                jail_period=3 * DAY,
+            ),
+            registry=RegistryConfig(
+                min_windows=Windows(6 * HOUR, HOUR, HOUR, HOUR, 6 * HOUR, HOUR, 6 * HOUR, 12 * HOUR),
+                min_bounty=100 * CVY,
+                min_bond=10 * CVY,
+                stake_multiple_bps=20_000,
+                max_entries=1_024,
+                max_target_seats=101,
+                max_h=16_383,
+                max_tau=4_095,
+            ),
+            governance_delay=2 * DAY,
+            must_hand_over=True,
+        )
+
+    @classmethod
+    def devnet(cls) -> DeployConfig:
+        """For a local network: windows of seconds, the seed two blocks ahead, the deployer governs."""
+        return cls(
+            staking=StakingConfig(
+                min_self_bond=100 * CVY,
+                unbonding_period=4 * HOUR,
+                max_task_life=4 * HOUR,
+                drip_period=HOUR,
+                commission_notice=HOUR,
+                max_commission_bps=5_000,
+                absence_cap_bps=500,
+                jail_period=HOUR,
+            ),
+            registry=RegistryConfig(
+                min_windows=Windows(1, 1, 1, 1, 1, 1, 1, 1),
+                min_bounty=CVY,
+                min_bond=CVY,
+                stake_multiple_bps=10_000,
+                max_entries=1_024,
+                max_target_seats=1_023,
+                max_h=16_383,
+                max_tau=4_095,
+            ),
+            seed_distance=2,
+        )
+
+
+Progress = Callable[[str], None]
+"""Told what was done, a line each."""
+
+
+def create_address(deployer: str, nonce: int) -> str:
+    """Address of the contract that ``deployer`` creates with its transaction ``nonce``."""
+    import rlp  # type: ignore[import-untyped]
+
+    minimal = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
+    return str(to_checksum_address(keccak(bytes(rlp.encode([bytes.fromhex(deployer[2:]), minimal])))[-20:]))
+
+
+def deploy(rpc: Rpc, account: Signer, config: DeployConfig, *, progress: Progress | None = None) -> Deployment:
+    """Deploy and wire all contracts from ``account``, and verify the result.
+
+    The account must send nothing else meanwhile: the addresses depend on its nonce.
+
+    Raises:
+        ValueError: an address of the configuration is none, or nobody would govern; nothing was sent.
+        Reverted: a constructor or a wiring call refused its arguments, and why.
+        WrongDeployment: what stands on the chain is not what was meant.
+    """
+    people = {name: getattr(config, name) for name in ("receiver", "treasury", "governance", "guardian")}
+    given: dict[str, Any] = {
+        name: str(to_checksum_address(address_bytes(who))) for name, who in people.items() if who is not None
+    }
+    config = replace(config, **given)
+    _check_hand_over(config, account.address)
+    return _Run(rpc, account, config, progress or (lambda _line: None)).deploy()
+
+
+def _check_hand_over(config: DeployConfig, deployer: str) -> None:
+    """Refuse to leave a public network to the key that deployed it."""
+    if not config.must_hand_over:
+        return
+    if config.governance is None or config.governance.lower() == deployer.lower():
+        raise ValueError("name who governs: on a public network it is an address (--governance), not the deployer")
+    if config.guardian is None or config.guardian.lower() == deployer.lower():
+        raise ValueError("name who may pause: on a public network it is an address (--guardian), not the deployer")
+    if config.governance_delay <= 0:
+        raise ValueError("on a public network what governance does takes a delay (--governance-delay)")
+
+
+@dataclass(slots=True)
+class _Run:
+    rpc: Rpc
+    account: Signer
+    config: DeployConfig
+    tell: Progress
+    records: dict[str, ContractRecord] = field(default_factory=dict)
+
+    def deploy(self) -> Deployment:
+        first = self.rpc.nonce(self.account.address)
+        planned = {name: create_address(self.account.address, first + i) for i, name in enumerate(artifacts.CONTRACTS)}
+        for name, arguments in self._arguments(planned).items():
+            self._create(name, arguments, planned[name])
+        deployment = Deployment(self.rpc.chain_id, self.records)
+        contracts = Contracts(self.rpc, deployment)
+        for duty in DUTIES:
+            self._send(contracts.staking.set_duty(deployment.address(duty), True))
+        deployer = self.account.address
+        manager = Manager(self.rpc, deployment.address("AccessManager"))
+        for call in wiring(manager, deployment, self.config.governors(deployer), deployer):
+            self._send(call)
+        verify_wiring(contracts, self.config, deployer)
+        return deployment
+
+    def _arguments(self, at: dict[str, str]) -> dict[str, list[Any]]:
+        config, deployer = self.config, self.account.address
+        governance = config.governance or deployer
+        treasury = config.treasury or governance
+        manager, token, staking = at["AccessManager"], at["CoveyToken"], at["Staking"]
+        registry, scoring, rewards = at["TaskRegistry"], at["Scoring"], at["Rewards"]
+        randomness, appeals, jury = at["BeaconRandomness"], at["Appeals"], at["AppealCommittee"]
+        return {
+            "AccessManager": [deployer],
+            "CoveyToken": [manager, config.receiver or governance, config.supply],
+            "Staking": [manager, token, treasury, config.staking],
+            "BeaconRandomness": [config.seed_distance],
+            "TaskBounds": [manager, staking, config.registry],
+            "TaskRegistry": [manager, staking, scoring, rewards, appeals, jury, at["TaskBounds"]],
+            "Scoring": [registry, staking, rewards, randomness, appeals],
+            "Rewards": [registry, scoring, appeals, jury, staking, token, treasury, config.tip],
+            "Appeals": [registry, staking, scoring, rewards, jury, token],
+            "AppealCommittee": [registry, staking, rewards, randomness, appeals],
+            "Emissions": [manager, token, staking, registry, scoring, rewards],
+        }
+
+    def _create(self, name: str, arguments: list[Any], planned: str) -> None:
+        artifact = artifacts.load(name)
+        contract = self.rpc.web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
+        values = [astuple(a) if is_dataclass(a) and not isinstance(a, type) else a for a in arguments]
+        data = bytes.fromhex(contract.constructor(*values).data_in_transaction[2:])
+        receipt = self._send(Call(None, data, f"deploy {name}"))
+        address = to_checksum_address(receipt.contract_address or "0x" + "00" * 20)
+        if address != planned:
+            raise WrongDeployment(f"{name} came to {address}, not {planned}: the account sent something meanwhile")
+        self.records[name] = ContractRecord(
+            name=name,
+            address=str(address),
+            constructor_args=[_plain(argument) for argument in arguments],
+            tx_hash=receipt.tx_hash,
+            block=receipt.block,
+            input_hash=artifact.input_hash,
+            runtime_hash="0x" + keccak(self.rpc.code(str(address))).hex(),
+            compiler=artifact.compiler,
+            source_name=artifact.source_name,
+            sources=artifact.sources,
+        )
+        self.tell(f"{name} at {address}")
+
+    def _send(self, call: Call) -> Receipt:
+        receipt = send(self.rpc, self.account, call)
+        if call.to is not None:
+            self.tell(call.describe)
+        return receipt
+
+
+_COMMITTEE = {
+    "registry": "TaskRegistry",
+    "staking": "Staking",
+    "rewards": "Rewards",
+    "randomness": "BeaconRandomness",
+}
+
+
+def verify_wiring(contracts: Contracts, config: DeployConfig | None = None, deployer: str | None = None) -> None:
+    """Check that every contract of a deployment knows the others, that its code is what this package ships, and that
+    every governed function has its role.
+
+    Args:
+        config: also check the tip and, given the ``deployer``, who holds the roles against it.
+
+    Raises:
+        WrongDeployment: the first thing that is not as it should be.
+    """
+    deployment, rpc = contracts.deployment, contracts.rpc
+    deployment.verify(rpc)
+    at = deployment.addresses
+    wiring: dict[str, dict[str, str]] = {
+        "AccessManager": {},
+        "CoveyToken": {},
+        "Staking": {"TOKEN": "CoveyToken"},
+        "BeaconRandomness": {},
+        "TaskBounds": {},
+        "TaskRegistry": {
+            "staking": "Staking",
+            "scoring": "Scoring",
+            "rewards": "Rewards",
+            "appeals": "Appeals",
+            "appealCommittee": "AppealCommittee",
+            "bounds": "TaskBounds",
+        },
+        "Scoring": {**_COMMITTEE, "appeals": "Appeals"},
+        "Rewards": {
+            "REGISTRY": "TaskRegistry",
+            "SCORING": "Scoring",
+            "APPEALS": "Appeals",
+            "APPEAL_COMMITTEE": "AppealCommittee",
+            "STAKING": "Staking",
+            "TOKEN": "CoveyToken",
+        },
+        "Appeals": {
+            "registry": "TaskRegistry",
+            "staking": "Staking",
+            "scoring": "Scoring",
+            "rewards": "Rewards",
+            "committee": "AppealCommittee",
+            "TOKEN": "CoveyToken",
+        },
+        "AppealCommittee": {**_COMMITTEE, "appeals": "Appeals"},
+        "Emissions": {
+            "token": "CoveyToken",
+            "staking": "Staking",
+            "registry": "TaskRegistry",
+            "scoring": "Scoring",
+            "rewards": "Rewards",
+        },
+    }
+    for name, known in wiring.items():
+        values = artifacts.immutable_values(name, rpc.code(at[name]))
+        if values is None:
+            raise WrongDeployment(f"the code of {name} at {at[name]} is not what this version of covey ships")
+        for immutable, other in known.items():
+            if values[immutable] != int(at[other], 16):
+                raise WrongDeployment(f"{name} at {at[name]} knows another {other} than {at[other]}")
+    manager = Manager(rpc, at["AccessManager"])
+    for name in GOVERNED:
+        if (authority := manager.authority_of(name, at[name])).lower() != manager.address.lower():
+            raise WrongDeployment(f"{name} is governed by {authority}, not {manager.address}")
+    for duty in DUTIES:
+        if not contracts.staking.is_duty(at[duty]):
+            raise WrongDeployment(f"Staking does not admit {duty} as a duty contract")
+    verify_roles(manager, deployment, config.governors(deployer) if config is not None and deployer else None)
+    if config is not None and contracts.rewards.tip_amount() != config.tip:
+        raise WrongDeployment("Rewards pays another tip than configured")
+
+
+def _plain(argument: Any) -> Any:
+    """A constructor argument for the record: structs by field, large numbers as decimal strings."""
+    if is_dataclass(argument) and not isinstance(argument, type):
+        return {f.name: _plain(getattr(argument, f.name)) for f in fields(argument)}
+    if isinstance(argument, int) and abs(argument) >= 1 << 53:
+        return str(argument)
+    return argument

@@ -1,0 +1,1 @@
+"""Event decoding and the log follower."""

@@ -1,0 +1,1 @@
+"""JSON-RPC endpoints: transports, health, fail-over, quorum reads."""

@@ -1,0 +1,154 @@
+"""JSON-RPC endpoints over a connection that stays open: WebSocket and ipc socket, one call at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import socket
+import threading
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from covey.chain.errors import RpcResponseError
+from covey.chain.rpc.endpoint import MAX_ANSWER_BYTES, EndpointFault, check_size, encode, fault_of, result_of
+
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
+
+_CHUNK_BYTES = 1 << 18
+
+C = TypeVar("C")
+"""What a connection is."""
+
+
+class _StreamEndpoint(ABC, Generic[C]):
+    """One connection, opened when first needed and again after any fault: a late answer can meet no other call."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._lock = threading.Lock()
+        self._ids = itertools.count(1)
+        self._connection: C | None = None
+
+    def request(self, method: str, params: list[Any], timeout: float) -> Any:
+        """See `covey.chain.rpc.endpoint.Endpoint.request`."""
+        end = time.monotonic() + timeout
+        if not self._lock.acquire(timeout=timeout):
+            raise EndpointFault(f"{method}: no answer in time, an earlier call still waits", slow=True)
+        try:
+            kept = self._connection is not None
+            try:
+                return self._call(method, params, end)
+            except EndpointFault as fault:
+                if not kept or not fault.passing or time.monotonic() >= end:
+                    raise
+            return self._call(method, params, end)  # the server had closed a connection that was idle
+        finally:
+            self._lock.release()
+
+    def _call(self, method: str, params: list[Any], end: float) -> Any:
+        call_id = next(self._ids)
+        try:
+            if self._connection is None:
+                self._connection = self._open(_left(end))
+            answer = self._exchange(self._connection, method, encode(call_id, method, params), end)
+            document = json.loads(answer)
+        except RpcResponseError:
+            self._drop()
+            raise
+        except Exception as error:  # transports let sockets', codecs' and their own errors through
+            self._drop()
+            raise fault_of(method, error) from None
+        try:
+            return result_of(document, method, call_id)
+        except EndpointFault:
+            self._drop()
+            raise
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                self._close(connection)
+
+    @abstractmethod
+    def _open(self, timeout: float) -> C: ...
+
+    @abstractmethod
+    def _exchange(self, connection: C, method: str, body: bytes, end: float) -> bytes | str:
+        """Send a call and return what comes back, whole."""
+
+    @abstractmethod
+    def _close(self, connection: C) -> None: ...
+
+
+class WebSocketEndpoint(_StreamEndpoint["ClientConnection"]):
+    """A ws:// or wss:// address."""
+
+    def _open(self, timeout: float) -> ClientConnection:
+        from websockets.sync.client import connect
+
+        return connect(self.url, open_timeout=timeout, close_timeout=0.5, max_size=MAX_ANSWER_BYTES, proxy=None)
+
+    def _exchange(self, connection: ClientConnection, method: str, body: bytes, end: float) -> bytes | str:
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            connection.send(body.decode())
+            return connection.recv(_left(end))
+        except ConnectionClosed as error:
+            if error.sent is not None and error.sent.code == 1009:
+                check_size(method, MAX_ANSWER_BYTES + 1)
+            raise ConnectionError(f"the connection was closed: {error}") from None
+
+    def _close(self, connection: ClientConnection) -> None:
+        connection.close_socket()
+
+
+class IpcEndpoint(_StreamEndpoint[socket.socket]):
+    """The path of a node's ipc socket. An answer ends where its JSON does."""
+
+    def _open(self, timeout: float) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(timeout)
+            connection.connect(self.url)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _exchange(self, connection: socket.socket, method: str, body: bytes, end: float) -> bytes:
+        connection.settimeout(_left(end))
+        connection.sendall(body)
+        answer = bytearray()
+        while True:
+            connection.settimeout(_left(end))
+            chunk = connection.recv(_CHUNK_BYTES)
+            if not chunk:
+                raise EOFError("the connection was closed")
+            answer += chunk
+            check_size(method, len(answer))
+            if chunk.rstrip().endswith(b"}") and _whole(answer):
+                return bytes(answer)
+
+    def _close(self, connection: socket.socket) -> None:
+        connection.close()
+
+
+def _whole(answer: bytearray) -> bool:
+    try:
+        json.loads(answer)
+    except ValueError:
+        return False
+    return True
+
+
+def _left(end: float) -> float:
+    """Seconds until ``end``. Raises TimeoutError when it has passed."""
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("deadline passed")
+    return left

@@ -1,0 +1,1 @@
+"""Keystores, remote signers, and checks of what they signed."""

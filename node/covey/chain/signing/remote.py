@@ -1,0 +1,207 @@
+"""Signers that hold the key elsewhere: Web3Signer's eth1 interface and Clef, both asked over JSON-RPC.
+
+Neither is believed: what comes back must be the transaction that was asked for, signed by the address it is for.
+Neither broadcasts; that stays with the sender, after the attempt is on disk.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from eth_hash.auto import keccak
+
+from covey.chain.errors import FatalError, RpcResponseError, SignerUnreachable, SigningFailed
+from covey.chain.rpc.endpoint import Endpoint, EndpointFault, open_endpoint, printable
+from covey.chain.signing.verify import checked
+
+if TYPE_CHECKING:
+    from covey.chain.signing.keystore import SignedTransaction
+
+SIGN_SECONDS = 60.0
+"""Deadline of one signature: a signer may have to open an encrypted keystore for each."""
+
+
+class RemoteSigner:
+    """A `Signer` whose key is with another program.
+
+    Args:
+        endpoint: where that program answers.
+        address: the account to sign for, any letter case.
+    """
+
+    kind: ClassVar[str]
+    list_method: ClassVar[str]
+    sign_method: ClassVar[str]
+
+    def __init__(self, endpoint: Endpoint, address: str, timeout: float = SIGN_SECONDS) -> None:
+        from eth_utils.address import to_checksum_address
+
+        self._endpoint = endpoint
+        self._address: str = to_checksum_address(address)
+        self._timeout = timeout
+
+    @property
+    def address(self) -> str:
+        """See `Signer.address`."""
+        return self._address
+
+    def check(self) -> None:
+        """Ask whether the account is there.
+
+        Raises:
+            SignerUnreachable: no answer.
+            Fatal: it has other accounts.
+        """
+        held = accounts(self._endpoint, self.kind, self._timeout)
+        if self._address not in held:
+            told = ", ".join(held) or "none"
+            raise FatalError(f"{self} does not hold the key of {self._address}; it has {told}")
+
+    def sign_transaction(self, fields: dict[str, Any]) -> SignedTransaction:
+        """See `Signer.sign_transaction`.
+
+        Raises:
+            SignerUnreachable: no answer in time.
+            SigningFailed: it refused, or signed something else.
+        """
+        answer = ask(self._endpoint, self.kind, self.sign_method, self._parameters(fields), self._timeout)
+        raw = self._raw(answer)
+        if not isinstance(raw, str) or not re.fullmatch(r"0x([0-9a-fA-F]{2})+", raw):
+            raise SigningFailed(f"{self} answered {raw!r:.80} where a signed transaction was due")
+        return checked(bytes.fromhex(raw[2:]), fields, self._address)
+
+    def _parameters(self, fields: dict[str, Any]) -> list[Any]:
+        raise NotImplementedError
+
+    def _raw(self, answer: Any) -> Any:
+        raise NotImplementedError
+
+    def _transaction(self, fields: dict[str, Any]) -> dict[str, str]:
+        """The transaction object that both kinds take: quantities in hex, addresses checksummed, as Clef insists."""
+        from eth_utils.address import to_checksum_address
+
+        numbers = ("gas", "maxFeePerGas", "maxPriorityFeePerGas", "value", "nonce")
+        made = {"from": self._address, **{name: hex(fields[name]) for name in numbers}}
+        if fields.get("to") is not None:
+            made["to"] = to_checksum_address(fields["to"])
+        return {**made, "data": "0x" + bytes(fields["data"]).hex()}
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {printable(self._endpoint.url)}"
+
+
+class Web3Signer(RemoteSigner):
+    """Web3Signer in its eth1 mode. It takes the chain's id from its own ``--chain-id``."""
+
+    kind = "web3signer"
+    list_method = "eth_accounts"
+    sign_method = "eth_signTransaction"
+
+    def _parameters(self, fields: dict[str, Any]) -> list[Any]:
+        return [self._transaction(fields)]
+
+    def _raw(self, answer: Any) -> Any:
+        return answer
+
+
+class ClefSigner(RemoteSigner):
+    """go-ethereum's Clef. It refuses calldata of functions that it does not know, so it is told their signature."""
+
+    kind = "clef"
+    list_method = "account_list"
+    sign_method = "account_signTransaction"
+
+    def _parameters(self, fields: dict[str, Any]) -> list[Any]:
+        transaction = {**self._transaction(fields), "chainId": hex(fields["chainId"])}
+        signature = _functions().get(bytes(fields["data"])[:4]) if fields.get("to") else None
+        return [transaction] if signature is None else [transaction, signature]
+
+    def _raw(self, answer: Any) -> Any:
+        return answer.get("raw") if isinstance(answer, dict) else answer
+
+
+_KINDS: dict[str, type[RemoteSigner]] = {kind.kind: kind for kind in (Web3Signer, ClefSigner)}
+
+
+def split_location(location: str) -> tuple[str, str]:
+    """Kind and address of a remote signer from ``web3signer:URL`` or ``clef:URL-or-socket``.
+
+    Raises:
+        ValueError: neither.
+    """
+    kind, _, url = location.partition(":")
+    known = kind in _KINDS and re.match(r"https?://[^/]|/", url) is not None
+    if not known or (kind == "web3signer" and url.startswith("/")):
+        wanted = "web3signer:http://host:port, clef:http://host:port or clef:/path/of/clef.ipc"
+        raise ValueError(f"{location!r} is not a remote signer; write {wanted}")
+    return kind, url
+
+
+def open_remote(location: str, address: str | None, timeout: float = SIGN_SECONDS) -> RemoteSigner:
+    """The remote signer at ``location``, with the account ``address``, or with its only one. Asks it for its accounts.
+
+    Raises:
+        SignerUnreachable: no answer.
+        Fatal: it does not hold that account, or it has several and none is named.
+    """
+    try:
+        kind, url = split_location(location)
+    except ValueError as error:
+        raise FatalError(str(error)) from None
+    endpoint = open_endpoint(url)
+    if address is None:
+        held = accounts(endpoint, kind, timeout)
+        if len(held) != 1:
+            told = f"it has {len(held)} accounts ({', '.join(held)})" if held else "it has no account"
+            raise FatalError(f"{kind} at {printable(url)}: {told}; name the signer's in signer_address")
+        address = held[0]
+    signer = _KINDS[kind](endpoint, address, timeout)
+    signer.check()
+    return signer
+
+
+def accounts(endpoint: Endpoint, kind: str, timeout: float = SIGN_SECONDS) -> list[str]:
+    """The accounts of a remote signer, checksummed.
+
+    Raises:
+        SignerUnreachable: no answer, or none that makes sense.
+        SigningFailed: it refused to tell.
+    """
+    from eth_utils.address import to_checksum_address
+
+    answer = ask(endpoint, kind, _KINDS[kind].list_method, [], timeout)
+    if not isinstance(answer, list) or not all(re.fullmatch(r"0x[0-9a-fA-F]{40}", str(one)) for one in answer):
+        raise SignerUnreachable(f"{kind} at {printable(endpoint.url)} answered no list of accounts: is it {kind}?")
+    return [str(to_checksum_address(one)) for one in answer]
+
+
+def ask(endpoint: Endpoint, kind: str, method: str, params: list[Any], timeout: float) -> Any:
+    """One call to a remote signer.
+
+    Raises:
+        SignerUnreachable: no answer in time.
+        SigningFailed: it answered with an error.
+    """
+    where = f"{kind} at {printable(endpoint.url)}"
+    try:
+        return endpoint.request(method, params, timeout)
+    except EndpointFault as fault:
+        raise SignerUnreachable(f"{where} does not answer: {fault}") from None
+    except RpcResponseError as error:
+        raise SigningFailed(f"{where} refused: {error.message}") from None
+
+
+@cache
+def _functions() -> dict[bytes, str]:
+    """Selector to ``name(type,…)`` of every function of the contracts."""
+    from covey.chain import artifacts
+    from covey.chain.abi.reverts import signature
+
+    return {
+        keccak(signature(item).encode())[:4]: signature(item)
+        for name in artifacts.CONTRACTS
+        for item in artifacts.load(name).abi
+        if item["type"] == "function"
+    }

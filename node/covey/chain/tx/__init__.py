@@ -1,0 +1,1 @@
+"""Transactions from request to finality."""

@@ -1,0 +1,161 @@
+"""covey explain: why each operator of a task was paid what it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from covey.cli.settings import ACCESS, JsonOption, Settings, with_settings
+
+if TYPE_CHECKING:
+    from covey.audit.explain import Explanation, RowWhy
+    from covey.audit.record import TaskRecord
+    from covey.audit.replay import Audit
+    from covey.client.access import Network
+
+TaskArgument = Annotated[int, typer.Argument(min=1, help="task id")]
+
+
+@with_settings(*ACCESS, "data_dir", "store", "store_token_file", "store_token_in_clear", "peers")
+def explain(task: TaskArgument, *, settings: Settings, json: JsonOption = False) -> None:
+    """Recompute a task's seats, medians, gains and pay from its events: why each operator was paid what it was."""
+    from covey.audit import explain as audit
+    from covey.audit.record import AuditError, gather
+    from covey.audit.replay import replay
+    from covey.cli.errors import CliError, InputError
+    from covey.cli.output import console, print_json
+    from covey.client.access import connect
+
+    network = connect(settings)
+    events = network.events()
+    try:
+        why = audit.explain(events, network.names, task)
+        found = replay(events, network.names, [task])
+        _look_behind(network, settings, found, gather(events)[task])
+    except AuditError as error:
+        raise InputError(str(error)) from None
+    if json:
+        facts = {"checked": found.checked, "differences": [str(one) for one in found.differences]}
+        print_json({**why.as_dict(), **facts, "unclaimed": found.unclaimed, "unavailable": found.unavailable})
+    else:
+        out = console()
+        _show(out, why)
+        out.print(f"\n{found.checked} figures replayed, {len(found.differences)} differ from the rules.")
+        for line in found.unclaimed:
+            out.print(f"not claimed yet: {line}")
+        for line in found.unavailable:
+            out.print(f"not checked: {line}")
+    if found.differences:
+        raise CliError(f"the chain and the rules disagree: {found.differences[0]}")
+
+
+def _look_behind(network: Network, settings: Settings, found: Audit, task: TaskRecord) -> None:
+    """Check the seed's block, and manifests and score sheets where a store or peers to read them from are named."""
+    from covey.audit.evidence import check_content, check_seeds
+    from covey.chain.errors import ChainError
+    from covey.client.posting import open_own_store
+    from covey.ipfs import open_fetcher
+
+    try:
+        check_seeds(found, task, network.rpc)
+    except ChainError as error:
+        found.unavailable.append(f"task {task.id}: the seed's block: {error}")
+    if settings.store is None and settings.data_dir is None:
+        return
+    with open_own_store(settings) as store, open_fetcher(store, settings.peers, deadline_s=20) as fetcher:
+        check_content(found, task, network.names, fetcher)
+
+
+def _show(out: object, why: Explanation) -> None:
+    from covey.cli.output import table, tokens
+
+    def say(line: object = "") -> None:
+        out.print(line)  # type: ignore[attr-defined]
+
+    rules = why.rules
+    say(f"[bold]Task {why.task}[/bold]: {why.stage}")
+    say(f"bounty {tokens(why.bounty)} CVY, entry fees {tokens(why.fees)}, tips out of the bond {tokens(why.tips)}")
+    if why.extra:
+        say(f"others added {tokens(why.extra)} to the bounty")
+    say(f"K = {rules['K']}, floor = {rules['floor']}, h = {rules['h']}, τ = {rules['tau']}, p = {rules['p']}")
+    _show_disputes(say, why)
+    if not why.rows:
+        return
+    say(
+        f"trainers' pool {tokens(why.trainers_pool)}, validators' pool {tokens(why.validators_pool)}, "
+        f"creator {tokens(why.to_creator)}, treasury {tokens(why.to_treasury)}\n"
+    )
+    say(
+        table(
+            f"Entries: weight = max(0, median − {rules['floor']})^{rules['p']}, reward = pool · weight / Σ weights",
+            ["lane>", "operator", "median>", "improvement>", "weight>", "share>", "fee>", "reward>", "paid>"],
+            [
+                [
+                    str(e.lane), e.operator, f"{e.median:,}", f"{e.improvement:.2%}", f"{e.weight:,}", f"{e.share:.2%}",
+                    tokens(e.fee), tokens(e.reward), "–" if e.paid is None else tokens(e.paid),
+                ]
+                for e in why.entries
+            ],
+        )
+    )  # fmt: skip
+    say()
+    how = (
+        "reward = pool · seats / Σ seats (nobody gained)"
+        if why.flat
+        else "reward = pool · seats · gain / Σ seats · gain"
+    )
+    gain = "gain = max(0, G − 2 · loss)" if why.round == 0 else "second committee: gain = 1 where G > 2 · loss"
+    say(
+        table(
+            f"Validators: {gain}, G = {why.spread:,}; {how}",
+            ["operator", "earmark>", "seats>", "expected>", "by lane", "loss>", "gain>", "share>", "reward>", "paid>"],
+            [
+                [
+                    row.operator, tokens(row.earmark, 0), str(row.seats), f"{row.expected_seats:.2f}", _lanes(row),
+                    f"{row.loss:,}", f"{row.gain:,}", f"{row.share:.2%}", tokens(row.reward),
+                    "–" if row.paid is None else tokens(row.paid),
+                ]
+                for row in why.rows
+            ],
+        )
+    )  # fmt: skip
+
+
+def _show_disputes(say: Callable[..., None], why: Explanation) -> None:
+    """Faults and appeals, if there were any."""
+    from covey.cli.output import table, tokens
+
+    if why.faults:
+        rows = [
+            [one.operator, one.where, one.fault, tokens(one.taken), one.reporter, tokens(one.reporter_share)]
+            for one in why.faults
+        ]
+        columns = ["operator", "where", "fault", "slashed>", "reported by", "its share>"]
+        say(table("Faults: what each took of the stake behind the task", columns, rows))
+    if why.contests:
+        answers = {None: "–", True: "moved", False: "stands"}
+        rows = [
+            [
+                str(one.word), one.appellant, tokens(one.bond), answers[one.moved],
+                tokens(one.to_appellant), tokens(one.to_round),
+            ]
+            for one in why.contests
+        ]  # fmt: skip
+        columns = ["word>", "contested by", "bond>", "outcome", "to appellant>", "to the round>"]
+        say(table(f"Appeal: it cost the validators' pool {tokens(why.appeal_cost)}", columns, rows))
+    for operator, amount in why.appeal_pay.items():
+        say(f"paid for the appeal: {operator} {tokens(amount)}")
+
+
+def _lanes(row: RowWhy) -> str:
+    """The lanes that cost something, the costliest first, at most four."""
+    costly = sorted((lane for lane in row.lanes if lane.loss), key=lambda lane: -lane.loss)
+    shown = " ".join(f"{lane.lane}:{lane.loss}" for lane in costly[:4])
+    return shown + (" …" if len(costly) > 4 else "") or "none"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(explain)

@@ -1,0 +1,153 @@
+"""covey task: post, list and show tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from covey.cli.settings import ACCESS, WALLET, JsonOption, Settings, with_settings
+
+if TYPE_CHECKING:
+    from covey.client.access import Network, TaskView
+
+group = typer.Typer(name="task", help="Post, list and show tasks.", no_args_is_help=True)
+TaskArgument = Annotated[int, typer.Argument(min=1, help="task id")]
+
+
+@group.command()
+@with_settings(*WALLET, "data_dir", "store", "store_token_file", "store_token_in_clear", table="task")
+def create(
+    spec: Annotated[Path, typer.Argument(help="task spec, JSON")],
+    *,
+    settings: Settings,
+    json: JsonOption = False,
+) -> None:
+    """Post a task: keep its spec in your block store, pay bounty and bond. Uses the owner's key."""
+    from covey.cli.output import console, print_json, tokens
+    from covey.client.access import connect
+    from covey.client.posting import check_params, open_own_store, params_of, post, read_spec
+
+    document = read_spec(spec)
+    network = connect(settings)
+    params = params_of(network, settings.task, document)
+    check_params(network, params)
+    wallet = network.wallet(settings, "owner")
+    with open_own_store(settings) as store:
+        posted = post(network, wallet, store, document, params)
+    if json:
+        print_json({"task": posted.task, "spec": posted.cid, "transaction": posted.tx_hash, "bounty": params.bounty})
+        return
+    out = console()
+    out.print(
+        f"[bold]Task {posted.task}[/bold] is posted with a bounty of {tokens(params.bounty)} CVY ({posted.tx_hash})."
+    )
+    out.print(f"Its spec is {posted.cid}; keep your store reachable until the entries are in.")
+    out.print(f"Follow it with `covey task show {posted.task}`.")
+
+
+@group.command("list")
+@with_settings(*ACCESS)
+def list_tasks(
+    *,
+    settings: Settings,
+    running: Annotated[bool, typer.Option("--running", help="only tasks that have not ended")] = False,
+    json: JsonOption = False,
+) -> None:
+    """List tasks, newest first."""
+    from covey.cli.output import console, print_json, table, tokens
+    from covey.client.access import connect
+
+    network = connect(settings)
+    views = [network.task(number) for number in range(network.contracts.registry.task_count(), 0, -1)]
+    views = [view for view in views if not running or view.running]
+    if json:
+        print_json([_facts(view) for view in views])
+        return
+    if not views:
+        console().print("No tasks yet." if not running else "No running tasks.")
+        return
+    rows = [
+        [
+            str(view.id), view.phase.value, view.deadline_text, tokens(view.params.bounty, 0),
+            f"{view.state.revealed}/{view.state.committed}", tokens(view.state.total_earmarked, 0),
+            view.state.outcome.name.lower(),
+        ]
+        for view in views
+    ]  # fmt: skip
+    columns = ["task>", "waits for", "until (UTC)", "bounty, CVY>", "revealed/entries>", "earmarked, CVY>", "outcome"]
+    console().print(table("Tasks", columns, rows))
+
+
+@group.command()
+@with_settings(*ACCESS, "data_dir", "store", "store_token_file", "store_token_in_clear", "peers")
+def show(task: TaskArgument, *, settings: Settings, json: JsonOption = False) -> None:
+    """Show a task: its parameters, windows, spec, entries and validators."""
+    from covey.cli.output import console, moment, print_json, table, tokens
+    from covey.client.access import connect
+
+    network = connect(settings)
+    view = network.task(task)
+    facts = _facts(view)
+    facts["spec"] = _spec(network, settings, view)
+    if json:
+        print_json(facts)
+        return
+    out = console()
+    params, schedule, state = view.params, view.schedule, view.state
+    out.print(f"[bold]Task {task}[/bold] by {state.creator}: {view.phase.value}, until {view.deadline_text}")
+    rows = [
+        ["bounty", f"{tokens(params.bounty)} CVY, {params.validator_bps / 100:g}% of it for validators"],
+        ["entry fee", f"{tokens(params.entry_fee)} CVY for the first of at most {params.max_entries}"],
+        [
+            "rules",
+            f"K = {params.target_seats}, floor = {params.floor_score}, h = {params.h}, τ = {params.tau}, "
+            f"p = {params.power}",
+        ],
+        ["entries", f"{state.committed} committed, {state.revealed} revealed"],
+        ["stake", f"{tokens(state.total_earmarked)} CVY earmarked, at least {tokens(params.min_stake)} needed"],
+        ["outcome", state.outcome.name.lower()],
+        ["entries until", moment(schedule.entry_commit_end)],
+        ["enrolment until", moment(schedule.enrol_end)],
+        ["reveals until", moment(schedule.entry_reveal_end)],
+        ["expires", moment(schedule.expires_at)],
+    ]
+    out.print(table("", ["", ""], rows))
+    spec = facts["spec"]
+    if spec is None:
+        out.print("The spec could not be fetched: name gateways with --peers, or the store that has it with --store.")
+        return
+    out.print(f"base {spec['base']['name']} ({spec['base']['digest'][:16]}…), domain: {spec['domain']}")
+    strata = [[one["name"], f"{one['weight'] / 100:g}%", str(one["min_records"])] for one in spec["strata"]]
+    out.print(table("", ["stratum", "weight>", "least records>"], strata))
+
+
+def _spec(network: Network, settings: Settings, view: TaskView) -> dict[str, Any] | None:
+    """The task's spec from the store or the peers; None if nobody has it."""
+    from covey.client.posting import fetch_spec
+
+    document = fetch_spec(settings, view.params.spec_digest)
+    return None if document is None else document.model_dump(mode="json", exclude_none=True)
+
+
+def _facts(view: TaskView) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    params = asdict(view.params)
+    params["kind"], params["evaluation"] = view.params.kind.name.lower(), view.params.evaluation.name.lower()
+    state = asdict(view.state)
+    state["outcome"] = view.state.outcome.name.lower()
+    return {
+        "task": view.id,
+        "phase": view.phase.value,
+        "until": view.deadline,
+        "params": params,
+        "schedule": asdict(view.schedule),
+        "state": state,
+    }
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.add_typer(group)

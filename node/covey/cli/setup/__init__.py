@@ -1,0 +1,1 @@
+"""`covey init` and `covey check`."""

@@ -1,0 +1,1 @@
+"""The public Python API: read a network, send transactions, post tasks, claim rewards."""

@@ -1,0 +1,1 @@
+"""Health, metrics, notifications, and the clock check."""

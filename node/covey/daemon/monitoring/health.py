@@ -1,0 +1,156 @@
+"""Whether the node still earns: `/health` for a supervisor, `/metrics` for Prometheus, both on a local port.
+
+Red means that money may be lost: a duty missed, or due for long without an accepted transaction, a stale head, a low
+balance, transactions that do not move, promised content that cannot be had, a loop that is stuck. A process that merely
+runs is not healthy.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, cast
+
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from covey.daemon.monitoring.metrics import DueDuty, Metrics, Snapshot, plain
+
+__all__ = ["DueDuty", "HealthError", "HealthServer", "HealthState", "Lateness", "Snapshot"]
+
+log = logging.getLogger("covey.daemon")
+
+
+class HealthError(Exception):
+    """The health port cannot be opened."""
+
+
+class HealthState(Metrics):
+    """The newest snapshot beside the metrics. A snapshot that nobody replaces turns red by itself.
+
+    Args:
+        patience_s: seconds on this machine's clock that a look at the chain may take before the node counts as stuck.
+    """
+
+    def __init__(self, patience_s: float = 300.0) -> None:
+        super().__init__()
+        self._patience_s = patience_s
+        self._snapshot = Snapshot()
+        self._shown_at = time.monotonic()
+        self.healthy.set_function(lambda: float(self.snapshot.healthy))
+        self.look_age.set_function(self.age)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is served: the newest snapshot, with one more problem where it is too old."""
+        newest, age = self._snapshot, self.age()
+        if age <= self._patience_s:
+            return newest
+        return replace(newest, problems=(f"stuck: no look at the chain has ended for {age:.0f} s", *newest.problems))
+
+    def age(self) -> float:
+        """Seconds on this machine's clock since a look at the chain ended, or failed."""
+        return time.monotonic() - self._shown_at
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Make a snapshot the one that is served."""
+        before, self._snapshot, self._shown_at = self._snapshot, snapshot, time.monotonic()
+        if before.problems != snapshot.problems:
+            level = logging.INFO if snapshot.healthy else logging.WARNING
+            log.log(level, "health changed", extra={"problems": list(snapshot.problems)})
+        self.measure(snapshot)
+
+
+class Lateness:
+    """Which due duties have used up two thirds of their time, and when a new block was last seen."""
+
+    def __init__(self) -> None:
+        self._due_since: dict[str, int] = {}
+        self._head = -1
+        self._head_seen = time.monotonic()
+
+    def late(self, due: Sequence[tuple[str, int]], now: int) -> list[str]:
+        """Keys of the duties (key, deadline) that are late at chain time `now`."""
+        keys = {key for key, _ in due}
+        for gone in self._due_since.keys() - keys:
+            del self._due_since[gone]
+        found = []
+        for key, deadline in due:
+            since = self._due_since.setdefault(key, now)
+            if now - since > 2 * (deadline - since) / 3:
+                found.append(key)
+        return found
+
+    def head_age(self, block: int) -> float:
+        """Seconds on this machine's clock since the head last moved."""
+        if block != self._head:
+            self._head, self._head_seen = block, time.monotonic()
+        return time.monotonic() - self._head_seen
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "covey"
+    sys_version = ""
+    timeout = 10
+
+    def do_GET(self) -> None:
+        health_state = cast(_Server, self.server).health_state
+        if self.path == "/health":
+            snapshot = health_state.snapshot
+            body = plain({"status": "ok" if snapshot.healthy else "red", **asdict(snapshot)})
+            status = HTTPStatus.OK if snapshot.healthy else HTTPStatus.SERVICE_UNAVAILABLE
+            self._answer(status, "application/json", json.dumps(body).encode() + b"\n")
+        elif self.path == "/metrics":
+            self._answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(health_state.registry))
+        else:
+            self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"only /health and /metrics are served\n")
+
+    def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        return
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], health_state: HealthState) -> None:
+        self.health_state = health_state
+        super().__init__(address, _Handler)
+
+
+class HealthServer:
+    """Serves `/health` and `/metrics` at `host:port` (port 0: any free one) from a background thread."""
+
+    def __init__(self, listen: str, health_state: HealthState) -> None:
+        host, _, port = listen.rpartition(":")
+        try:
+            self._server = _Server((host, int(port)), health_state)
+        except OSError as error:
+            raise HealthError(f"cannot serve health at {listen}: {error.strerror}") from None
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, name="health", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        host, port = self._server.server_address[:2]
+        return f"http://{host!s}:{port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

@@ -1,0 +1,1 @@
+"""Pure functions from chain state to the duties that are due."""

@@ -1,0 +1,87 @@
+"""Whether to take part in a task: pure answers, each the reason for a no, or None for a yes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from covey.config.node import Policy
+from covey.protocol.canonical import DocumentError
+from covey.protocol.spec import TaskSpec
+from covey.protocol.types import Evaluation, Kind, TaskParams
+
+SEALED = (
+    "sealed evaluation is not supported yet: this node scores no sealed set, and takes only the steps that anyone may"
+)
+
+
+def contradiction(spec: TaskSpec, params: TaskParams) -> str | None:
+    """Where a spec and the task on chain that carries it say different things."""
+    pairs = (
+        ("h", spec.scoring.h, params.h),
+        ("tau", spec.scoring.tau, params.tau),
+        ("floor", spec.scoring.floor, params.floor_score),
+        ("evaluation", spec.evaluation.source, params.evaluation.name.lower()),
+    )
+    for name, said, fixed in pairs:
+        if said != fixed:
+            return f"its spec says {name} {said}, the chain {fixed}"
+    return None
+
+
+def unwanted(spec: TaskSpec, params: TaskParams, policy: Policy) -> str | None:
+    """What the operator has ruled out, whatever its role."""
+    if params.kind != Kind.ARENA:
+        return "federated rounds are not supported yet"
+    if policy.domains and spec.domain not in policy.domains:
+        return f"domain {spec.domain!r} is not one of policy.domains"
+    if policy.bases and spec.base.name not in policy.bases:
+        return f"base {spec.base.name} is not one of policy.bases"
+    return None
+
+
+def unenterable(spec: TaskSpec, params: TaskParams, policy: Policy, fee: int) -> str | None:
+    """Why not to train for a task whose next entry costs `fee` wei."""
+    if fee > policy.max_fee:
+        return f"an entry costs {fee} wei, more than policy.max_fee {policy.max_fee}"
+    return unwanted(spec, params, policy)
+
+
+def unscorable(spec: TaskSpec, params: TaskParams, policy: Policy, held: Mapping[str, int]) -> str | None:
+    """Why not to validate a task. `held`: held-out records a stratum."""
+    if params.evaluation != Evaluation.LOCAL:
+        return SEALED
+    for name, window in (("commit", params.windows.score_commit), ("reveal", params.windows.score_reveal)):
+        if window < policy.min_score_window:
+            return f"its score {name} window of {window} s is shorter than policy.min_score_window"
+    if params.max_entries > policy.max_entries:
+        return f"it allows {params.max_entries} entries, more than policy.max_entries {policy.max_entries}"
+    for stratum in spec.strata:
+        if (count := held.get(stratum.name, 0)) < stratum.min_records:
+            return f"stratum {stratum.name!r} needs {stratum.min_records} held-out records, there are {count}"
+    if sum(held.get(stratum.name, 0) for stratum in spec.strata) < spec.evaluation.min_records:
+        return f"it needs {spec.evaluation.min_records} held-out records in all"
+    return unwanted(spec, params, policy)
+
+
+def earmark_of(policy: Policy, free: int) -> int:
+    """Stake to put behind one task out of `free` wei."""
+    wanted = policy.earmark if policy.earmark is not None else free * policy.earmark_share_bps // 10_000
+    return min(wanted, free)
+
+
+def count_strata(path: Path) -> dict[str, int]:
+    """Records a stratum in a file of records, without holding them in memory. Raises DocumentError for a bad line."""
+    counts: Counter[str] = Counter()
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    counts[str(json.loads(line)["stratum"])] += 1
+                except (ValueError, KeyError, TypeError):
+                    raise DocumentError(f'{path}:{number}: a record is {{"text": …, "stratum": …}}') from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DocumentError(f"{path}: {error}") from None
+    return dict(counts)

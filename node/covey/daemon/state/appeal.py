@@ -1,0 +1,79 @@
+"""The appeal of a sealed task, folded from the events of Appeals and AppealCommittee."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from covey.daemon.state.committee import Committee
+from covey.protocol.appeals import AppealPhase, AppealTimes, appeal_phase
+from covey.protocol.scores import LANES, page_count, page_words
+from covey.protocol.types import AppealState, Round, TaskParams
+
+
+@dataclass(slots=True)
+class Contest:
+    """One contested word; `to_pool` is what the round is paid for it, once resolved, wei."""
+
+    appellant: str
+    word: int
+    previous: int
+    resolved: bool = False
+    moved: bool = False
+    to_pool: int = 0
+
+
+@dataclass(slots=True)
+class Appeal:
+    """All contested words of a task and the round that scores them. Times in chain seconds."""
+
+    bond: int
+    contest_end: int
+    enrol_end: int
+    deadline: int
+    tolerance: int = 0  # a row is paid when all its scores are within this many units of what was found
+    state: AppealState = AppealState.OPEN
+    report_end: int = 0
+    paid_seats: int = 0
+    contests: list[Contest] = field(default_factory=list)
+    enrolled: dict[str, int] = field(default_factory=dict)  # beside what is behind the task, wei
+    committee: Committee | None = None
+    found: list[int] = field(default_factory=list)
+    overturned: set[str] = field(default_factory=set)
+    claimed: set[str] = field(default_factory=set)
+    freed: set[str] = field(default_factory=set)
+
+    @property
+    def resolved(self) -> int:
+        return sum(contest.resolved for contest in self.contests)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a contested word is not resolved yet: the task cannot be finalised."""
+        return self.resolved != len(self.contests)
+
+    @property
+    def pool(self) -> int:
+        """What the round is paid in all, of the words resolved so far, wei."""
+        return sum(contest.to_pool for contest in self.contests) if self.paid_seats else 0
+
+    @property
+    def words_a_page(self) -> int:
+        assert self.committee is not None
+        return page_words(len(self.committee.committed))
+
+    def round(self, params: TaskParams) -> Round | None:
+        """The appeal's round as the contract would tell it."""
+        c = self.committee
+        if c is None:
+            return None
+        width = self.words_a_page if c.committed else 0
+        pages = page_count(LANES * len(self.contests), width) if width else 0
+        settled = self.report_end - params.windows.appeal if self.report_end else 0
+        return c.round(params.windows.score_commit, width, pages, settled)
+
+    def phase(self, params: TaskParams, now: int) -> AppealPhase:
+        times = AppealTimes(
+            self.state, self.contest_end, self.enrol_end, self.deadline, self.report_end, len(self.contests),
+            self.resolved,
+        )  # fmt: skip
+        return appeal_phase(times, self.round(params), params.windows, params.target_seats, now)

@@ -1,0 +1,1 @@
+"""What must survive a crash: the journal, the secrets, and the disk they are on."""

@@ -1,0 +1,1 @@
+"""Worker processes for training and scoring, background threads, and retry delays."""

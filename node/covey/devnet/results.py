@@ -1,0 +1,180 @@
+"""From a finished run to its result: names to addresses, figures to entries and rows."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from covey.audit.rules import Ruling
+from covey.devnet import result as parts
+from covey.devnet.errors import DevnetError
+
+if TYPE_CHECKING:
+    from covey.audit.replay import Audit
+    from covey.devnet.driver import Watch
+    from covey.devnet.operators import Operator
+    from covey.lora.bases.resolve import BaseFolder
+    from covey.protocol.spec import TaskSpec
+
+
+def tally(
+    watch: Watch,
+    operators: Sequence[Operator],
+    spec: TaskSpec,
+    base: BaseFolder,
+    truth: dict[str, Any],
+    audit: Audit,
+    phases: list[parts.Phase],
+    seed: int,
+) -> parts.DemoResult:
+    """The result. Rewards are what the contracts paid; medians, seats, losses and gains are what they settled."""
+    ruling = audit.rulings[watch.task]
+    entries = _entries(watch, operators, truth, ruling)
+    chain = watch.chain
+    return parts.DemoResult(
+        seed=seed,
+        base=parts.Base(name=spec.base.name, digest=base.digest, parameters=parameters(base.config)),
+        chain=parts.Chain(
+            chain_id=chain.deployment.chain_id,
+            task_id=watch.task,
+            first_block=chain.deployment.start_block,
+            last_block=chain.rpc.block_number(),
+            skipped_s=watch.skipped_s,
+            contracts=chain.deployment.addresses,
+        ),
+        rules=_rules(watch, ruling),
+        strata={stratum.name: stratum.weight / 10_000 for stratum in spec.strata},
+        held_out_records=int(truth["records"]),
+        entries=entries,
+        validators=_validators(watch, operators, ruling),
+        matrix=_matrix(operators, spec, truth),
+        spearman=spearman([entry.true_improvement for entry in entries], [float(entry.median) for entry in entries]),
+        check=parts.Check(
+            checked=audit.checked,
+            differences=[str(one) for one in audit.differences],
+            unavailable=audit.unavailable,
+        ),
+        phases=phases,
+    )
+
+
+def _entries(
+    watch: Watch, operators: Sequence[Operator], truth: dict[str, Any], ruling: Ruling
+) -> list[parts.EntryResult]:
+    record = watch.record()
+    paid = {int(args["lane"]): int(args["amount"]) for args, _ in record.entry_claims}
+    entries = []
+    for entry in ruling.entries:
+        operator = next(one for one in operators if one.address == entry.operator)
+        losses, tokens = operator.training()
+        digest = str(record.revealed[entry.lane]["digest"]).removeprefix("0x")
+        entries.append(
+            parts.EntryResult(
+                name=operator.who.name,
+                operator=entry.operator,
+                honest=operator.who.honest,
+                lane=entry.lane,
+                digest=digest,
+                tokens_seen=tokens,
+                true_improvement=float(truth["improvement"].get(operator.who.slug, 0.0)),
+                median=entry.median,
+                weight=str(entry.weight),
+                reward_wei=str(paid.get(entry.lane, 0)),
+                losses=smooth(losses),
+            )
+        )
+    return entries
+
+
+def _validators(watch: Watch, operators: Sequence[Operator], ruling: Ruling) -> list[parts.ValidatorResult]:
+    paid = {str(args["operator"]): int(args["amount"]) for args, _ in watch.record().scoring_claims}
+    rows = {row.operator: row for row in ruling.rows}
+    found = []
+    for operator in operators:
+        if operator.who.trainer:
+            continue
+        row = rows.get(operator.address)
+        if row is None:
+            raise DevnetError(f"{operator.who.name} revealed no scores: see {operator.log}")
+        found.append(
+            parts.ValidatorResult(
+                name=operator.who.name,
+                operator=row.operator,
+                honest=operator.who.honest,
+                seats=row.seats,
+                loss=row.loss,
+                gain=row.gain,
+                reward_wei=str(paid.get(row.operator, 0)),
+                scores=row.scores,
+            )
+        )
+    return found
+
+
+def _rules(watch: Watch, ruling: Ruling) -> parts.Rules:
+    record = watch.record()
+    params = record.params
+    return parts.Rules(
+        target_seats=int(params["targetSeats"]),
+        floor_score=int(params["floorScore"]),
+        h=int(params["h"]),
+        tau=int(params["tau"]),
+        power=int(params["power"]),
+        bounty_wei=str(params["bounty"]),
+        fees_wei=str(sum(int(one["fee"]) for one in record.committed)),
+        trainers_pool_wei=str(ruling.pools.trainers),
+        validators_pool_wei=str(ruling.pools.validators),
+    )
+
+
+def _matrix(operators: Sequence[Operator], spec: TaskSpec, truth: dict[str, Any]) -> parts.Matrix:
+    trainers = [operator for operator in operators if operator.who.trainer]
+    columns = [stratum.name for stratum in spec.strata]
+    return parts.Matrix(
+        rows=[operator.who.name for operator in trainers],
+        columns=columns,
+        values=[
+            [float(truth["strata"].get(operator.who.slug, {}).get(column, 0.0)) for column in columns]
+            for operator in trainers
+        ],
+        own=[list(operator.who.strata) for operator in trainers],
+    )
+
+
+def smooth(losses: Sequence[float], window: int = 5) -> list[parts.LossPoint]:
+    """Losses a step as means over a trailing window; `step` counts from 1."""
+    return [
+        parts.LossPoint(step=step, loss=round(math.fsum(losses[max(0, step - window) : step]) / min(step, window), 4))
+        for step in range(1, len(losses) + 1)
+    ]
+
+
+def spearman(xs: Sequence[float], ys: Sequence[float]) -> float:
+    """Spearman's rank correlation, ties averaged; 0 where one side does not vary."""
+    from scipy.stats import spearmanr
+
+    if len(set(xs)) < 2 or len(set(ys)) < 2:
+        return 0.0
+    return round(float(spearmanr(xs, ys).statistic), 4)
+
+
+def parameters(config: dict[str, Any]) -> int:
+    """Number of weights of a Qwen2 or Qwen3 model, from its configuration (a tied head counts once)."""
+    hidden, layers = int(config["hidden_size"]), int(config["num_hidden_layers"])
+    heads, groups = int(config["num_attention_heads"]), int(config["num_key_value_heads"])
+    size = int(config.get("head_dim") or hidden // heads)
+    attention = hidden * size * (2 * heads + 2 * groups)
+    if config["model_type"] == "qwen3":
+        attention += 2 * size  # norms of queries and keys
+    else:
+        attention += size * (heads + 2 * groups)  # biases
+    block = attention + 3 * hidden * int(config["intermediate_size"]) + 2 * hidden
+    embeddings = int(config["vocab_size"]) * hidden * (1 if config.get("tie_word_embeddings") else 2)
+    return embeddings + layers * block + hidden
+
+
+def as_json(result: parts.DemoResult) -> str:
+    """The result for scripts, with its totals."""
+    return json.dumps({**result.model_dump(mode="json"), "total_s": round(result.total_s, 2)}, indent=2)

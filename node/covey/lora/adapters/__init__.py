@@ -1,0 +1,1 @@
+"""Adapter files: format, safe loading, refusal, similarity; the adapted model."""

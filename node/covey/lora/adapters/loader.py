@@ -1,0 +1,322 @@
+"""Reading a stranger's adapter without trusting it. Imports neither torch nor PEFT and executes nothing.
+
+An adapter is refused unless its bytes are exactly what the pinned base and the task's limits call for, and nothing is
+read or allocated on the word of a number in the file: the tensors are read last, when their sizes are known to be
+right. Every refusal is the file's fault and has one :class:`Refusal`; trouble of this machine (a disk error, no memory)
+is raised as it is and must never become somebody's zero.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from covey.lora.adapters.refusal import Refusal, UnsafeAdapterError, refuse, shown, strict_json
+from covey.lora.bases.shapes import TARGET_MODULES, adapter_shapes
+from covey.protocol.canonical import DocumentError
+from covey.protocol.entry import Manifest, TaskReference
+
+__all__ = [
+    "CONFIG",
+    "MANIFEST",
+    "WEIGHTS",
+    "Adapter",
+    "AdapterHeader",
+    "AdapterLimits",
+    "Array",
+    "Refusal",
+    "UnsafeAdapterError",
+    "check_header",
+    "check_manifest",
+    "load_adapter",
+]
+WEIGHTS, CONFIG, MANIFEST = "adapter_model.safetensors", "adapter_config.json", "manifest.json"
+MAX_HEADER_BYTES = 1 << 20
+MAX_JSON_BYTES = 1 << 16
+MAX_SCALING = 64.0
+_ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class AdapterLimits:
+    """What a task's spec allows: target modules, highest rank, bytes of the weights file."""
+
+    target_modules: frozenset[str] = frozenset(TARGET_MODULES)
+    max_rank: int = 64
+    max_bytes: int = 512 << 20
+
+
+@dataclass(frozen=True)
+class AdapterHeader:
+    """What the config and the header promise: rank, alpha, target modules and the place of each tensor."""
+
+    rank: int
+    alpha: float
+    targets: frozenset[str]
+    tensors: Mapping[str, tuple[str, tuple[int, int], int, int]]  # dtype, shape, begin, end in the data part
+
+    @property
+    def scaling(self) -> float:
+        """alpha / rank."""
+        return self.alpha / self.rank
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An accepted adapter: its header and float32 arrays, A (rank, inputs) and B (outputs, rank), by tensor name."""
+
+    header: AdapterHeader
+    arrays: Mapping[str, Array]
+
+
+# Fields of adapter_config.json. A field of PEFT that would change what the adapter computes is accepted at the value
+# that changes nothing, and only there; a field that is not listed is refused.
+_REQUIRED = ("peft_type", "r", "lora_alpha", "target_modules")
+_NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "peft_type": ("LORA",),
+    "task_type": ("CAUSAL_LM", None),
+    "bias": ("none",),
+    "fan_in_fan_out": (False,),
+    "inference_mode": (True, False),
+    "init_lora_weights": (True, False),
+    "use_rslora": (False,),
+    "use_dora": (False,),
+    "lora_bias": (False,),
+    "modules_to_save": (None, []),
+    "layers_to_transform": (None,),
+    "layers_pattern": (None,),
+    "rank_pattern": ({},),
+    "alpha_pattern": ({},),
+    "exclude_modules": (None,),
+    "target_parameters": (None,),
+    "trainable_token_indices": (None,),
+    "auto_mapping": (None,),
+    "revision": (None,),
+    "megatron_config": (None,),
+    "megatron_core": ("megatron.core",),  # read only together with megatron_config
+    "loftq_config": ({}, None),
+    "eva_config": (None,),
+    "corda_config": (None,),
+    "lora_ga_config": (None,),
+    "velora_config": (None,),
+    "monteclora_config": (None,),
+    "arrow_config": (None,),
+    "kasa_config": (None,),
+    "alora_invocation_tokens": (None,),
+    "layer_replication": (None,),
+    "use_qalora": (False,),
+    "qalora_group_size": (16,),  # read only together with use_qalora
+    "use_bdlora": (None,),
+    "ensure_weight_tying": (False,),
+}
+# Text that decides nothing here; other tools follow the name, so it must be one that a task's spec could carry.
+_LABELS = {
+    "base_model_name_or_path": re.compile(r"(?=.{1,128}$)[A-Za-z0-9][A-Za-z0-9_.+-]*(/[A-Za-z0-9][A-Za-z0-9_.+-]*)?"),
+    "peft_version": re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+@-]{0,63}"),
+}
+_FORMATS = {b"\x80": "a pickle", b"PK": "a zip archive, as torch.save writes", b"\x1f\x8b": "gzip"}
+
+
+def check_header(folder: Path, base_config: dict[str, Any], limits: AdapterLimits) -> AdapterHeader:
+    """Check everything but the values: names, sizes, config, header, keys, shapes, dtypes.
+
+    Raises UnsafeAdapterError. Reads the config and at most 1 MiB of the weights.
+    """
+    with _checked(folder, base_config, limits) as (header, _, _):
+        return header
+
+
+def load_adapter(folder: Path, base_config: dict[str, Any], limits: AdapterLimits) -> Adapter:
+    """Check and read an adapter. Raises UnsafeAdapterError if the files are at fault."""
+    arrays: dict[str, Array] = {}
+    with _checked(folder, base_config, limits) as (header, file, start):
+        for name, (dtype, shape, begin, end) in header.tensors.items():
+            file.seek(start + begin)
+            data = file.read(end - begin)
+            if len(data) != end - begin:
+                raise OSError(f"{folder / WEIGHTS} was changed while it was read: fetch the entry again")
+            array = _widen(dtype, data).reshape(shape)
+            if not np.isfinite(array).all():
+                refuse(Refusal.NOT_FINITE, f"{name} holds NaN or infinity")
+            arrays[name] = array
+    return Adapter(header, arrays)
+
+
+def check_manifest(folder: Path, task: TaskReference, base_digest: str, operator: str | None) -> None:
+    """Check that the manifest is the entry's own: this task, this base and, if given, this operator.
+
+    Raises UnsafeAdapterError.
+    """
+    if not os.path.lexists(folder / MANIFEST):
+        refuse(Refusal.MISSING_FILE, MANIFEST)
+    data = _read(folder / MANIFEST)
+    strict_json(data, MANIFEST)
+    try:
+        manifest = Manifest.from_bytes(data)
+    except DocumentError as error:
+        refuse(Refusal.WRONG_MANIFEST, str(error))
+    for what, found, wanted in (
+        ("task", manifest.task, task),
+        ("base", manifest.base_digest, base_digest),
+        ("operator", manifest.operator, operator or manifest.operator),
+    ):
+        if found != wanted:
+            refuse(Refusal.WRONG_MANIFEST, f"it names another {what}")
+
+
+@contextmanager
+def _checked(
+    folder: Path, base_config: dict[str, Any], limits: AdapterLimits
+) -> Iterator[tuple[AdapterHeader, BinaryIO, int]]:
+    """The header of a folder in which all but the values is right, the open weights, and where the tensors begin."""
+    with os.scandir(folder) as entries:
+        names = {entry.name for entry in islice(entries, 1000)}
+    for name in (WEIGHTS, CONFIG):
+        if name not in names and not os.path.lexists(folder / name):
+            refuse(Refusal.MISSING_FILE, name)
+    for name in sorted(names - {WEIGHTS, CONFIG, MANIFEST}):
+        refuse(Refusal.UNEXPECTED_FILE, shown(name))
+    rank, alpha, targets = _check_config(strict_json(_read(folder / CONFIG), CONFIG), limits)
+    if os.path.lexists(folder / MANIFEST):
+        strict_json(_read(folder / MANIFEST), MANIFEST)
+    with _opened(folder / WEIGHTS, limits.max_bytes) as (file, size):
+        found, start = _parse_header(file, size)
+        tensors = _check_tensors(found, adapter_shapes(base_config, rank, targets), size - start)
+        yield AdapterHeader(rank, alpha, targets, tensors), file, start
+
+
+@contextmanager
+def _opened(path: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
+    """A regular file of at most ``limit`` bytes, and its size. Links are not followed, devices and pipes not opened."""
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        refuse(Refusal.NOT_A_REGULAR_FILE, path.name)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            refuse(Refusal.NOT_A_REGULAR_FILE, path.name)
+        if status.st_size > limit:
+            refuse(Refusal.TOO_LARGE, f"{path.name} has {status.st_size:,} bytes, the limit is {limit:,}")
+        yield file, status.st_size
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a small file."""
+    with _opened(path, MAX_JSON_BYTES) as (file, size):
+        return file.read(size)
+
+
+def _check_config(config: dict[str, Any], limits: AdapterLimits) -> tuple[int, float, frozenset[str]]:
+    for field in _REQUIRED:
+        if field not in config:
+            refuse(Refusal.BAD_CONFIG_VALUE, f"{CONFIG} lacks {field}")
+    for field, value in config.items():
+        if field in _NEUTRAL:
+            _require(any(type(value) is type(v) and value == v for v in _NEUTRAL[field]), field, value)
+        elif field in _LABELS:
+            _require(value is None or (isinstance(value, str) and bool(_LABELS[field].fullmatch(value))), field, value)
+        elif field == "lora_dropout":
+            _require(_is_number(value) and 0 <= value < 1, field, value)
+        elif field not in _REQUIRED:
+            refuse(Refusal.FORBIDDEN_FIELD, f"{shown(field)} in {CONFIG}")
+    rank, alpha, targets = config["r"], config["lora_alpha"], config["target_modules"]
+    _require(type(rank) is int and rank >= 1, "r", rank)
+    if rank > limits.max_rank:
+        refuse(Refusal.RANK_TOO_HIGH, f"rank {shown(rank)}, the task allows {limits.max_rank}")
+    _require(_is_number(alpha) and 0 < alpha / rank <= MAX_SCALING, "lora_alpha", alpha)
+    _require(
+        isinstance(targets, list)
+        and bool(targets)
+        and all(isinstance(target, str) for target in targets)
+        and len(set(targets)) == len(targets),
+        "target_modules",
+        targets,
+    )
+    for target in targets:
+        if target not in limits.target_modules:
+            refuse(Refusal.FORBIDDEN_TARGET, f"target module {shown(target)}")
+    return rank, float(alpha), frozenset(targets)
+
+
+def _parse_header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
+    """(tensor entries, where the data part begins): 8 bytes of length, little-endian, then JSON beginning with {."""
+    head = file.read(9)
+    if len(head) < 9:
+        refuse(Refusal.BAD_HEADER, f"the weights file of {len(head)} bytes ends before its header")
+    if head[8:] != b"{":
+        kind = next((name for magic, name in _FORMATS.items() if head.startswith(magic)), "something else")
+        refuse(Refusal.NOT_SAFETENSORS, f"the weights file looks like {kind}")
+    length = int.from_bytes(head[:8], "little")
+    if length > MAX_HEADER_BYTES:
+        refuse(Refusal.HEADER_TOO_LARGE, f"the header claims {length:,} bytes, the limit is {MAX_HEADER_BYTES:,}")
+    if not 2 <= length <= size - 8:
+        refuse(Refusal.BAD_HEADER, f"the header claims {length:,} bytes of a file of {size:,}")
+    header = strict_json(b"{" + file.read(length - 1), "the safetensors header")
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        refuse(Refusal.BAD_HEADER, "__metadata__ is not a map of strings")
+    return header, 8 + length
+
+
+def _check_tensors(
+    entries: dict[str, Any], expected: dict[str, tuple[int, int]], data_bytes: int
+) -> dict[str, tuple[str, tuple[int, int], int, int]]:
+    for name in sorted(entries.keys() - expected.keys()):
+        refuse(Refusal.UNEXPECTED_TENSOR, shown(name))
+    for name in sorted(expected.keys() - entries.keys()):
+        refuse(Refusal.MISSING_TENSOR, name)
+    tensors: dict[str, tuple[str, tuple[int, int], int, int]] = {}
+    for name, entry in entries.items():
+        if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+            refuse(Refusal.BAD_HEADER, f"the entry of {name}")
+        dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+        if not isinstance(dtype, str) or dtype not in _ITEM_BYTES:
+            refuse(Refusal.BAD_DTYPE, f"{name} is {shown(dtype)}, allowed are {', '.join(_ITEM_BYTES)}")
+        if not _is_pair(shape) or tuple(shape) != expected[name]:
+            refuse(Refusal.BAD_SHAPE, f"{name} is {shown(shape)}, the base needs {list(expected[name])}")
+        if not _is_pair(offsets) or offsets[1] - offsets[0] != shape[0] * shape[1] * _ITEM_BYTES[dtype]:
+            refuse(Refusal.BAD_OFFSETS, f"{name} at {shown(offsets)}")
+        tensors[name] = (dtype, expected[name], offsets[0], offsets[1])
+    position = 0
+    for name, (_, _, begin, end) in sorted(tensors.items(), key=lambda item: item[1][2]):
+        if begin != position:
+            refuse(Refusal.BAD_OFFSETS, f"{name} leaves a gap or overlaps another tensor")
+        position = end
+    if position != data_bytes:
+        refuse(Refusal.BAD_OFFSETS, f"the tensors cover {position:,} of {data_bytes:,} bytes")
+    return tensors
+
+
+def _widen(dtype: str, data: bytes) -> Array:
+    """float32 values of little-endian stored ones; exact for all three dtypes."""
+    if dtype == "BF16":
+        return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
+    return np.frombuffer(data, "<f4" if dtype == "F32" else "<f2").astype(np.float32)
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(type(item) is int and item >= 0 for item in value)
+
+
+def _require(condition: bool, field: str, value: object) -> None:
+    if not condition:
+        refuse(Refusal.BAD_CONFIG_VALUE, f"{field} is {shown(value)}")

@@ -1,0 +1,1 @@
+"""Base models: finding, hashing, loading, and the shapes of their modules."""

@@ -1,0 +1,1 @@
+"""Jobs for worker processes: their types, dispatch, and the worker's main loop."""

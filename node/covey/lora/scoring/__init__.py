@@ -1,0 +1,1 @@
+"""Scoring of adapters on held-out records."""

@@ -1,0 +1,228 @@
+"""Roles: the map, its wiring on a chain, what its check sees, and what each holder can and cannot do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.chain.anvil import Chain
+
+from covey.chain import artifacts
+from covey.chain.contracts import Call, Contracts, Manager
+from covey.chain.contracts.manager import ADMIN_ROLE, GOVERNOR_ROLE, GUARDIAN_ROLE, MINTER_ROLE, selector
+from covey.chain.deploy.deploy import DAY, DeployConfig, deploy, verify_wiring
+from covey.chain.deploy.governance import GOVERNED, ROLES, Governors, verify_roles
+from covey.chain.errors import ContractReverted, WrongDeployment
+from covey.chain.signing.keystore import LocalSigner
+from covey.chain.tx.oneshot import send
+from covey.chain.units import CVY
+from covey.protocol.emissions import ONE, EmissionsConfig
+
+pytestmark = pytest.mark.daemon
+
+ROOT = Path(__file__).resolve().parents[4]
+NOBODY = "0x" + "12" * 20
+
+
+class Public:
+    """A deployment of the public configuration: deployer, governance and guardian are three accounts."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.chain = chain
+        self.deployer, self.governance, self.guardian = (chain.account(number) for number in (1, 2, 3))
+        self.config = replace(DeployConfig.public(), governance=self.governance.address, guardian=self.guardian.address)
+        self.contracts = Contracts(chain.rpc, deploy(chain.rpc, self.deployer, self.config))
+        self.deployment = self.contracts.deployment
+        self.manager = Manager(chain.rpc, self.deployment.address("AccessManager"))
+        self.governors = self.config.governors(self.deployer.address)
+
+    def send(self, who: LocalSigner, call: Call) -> None:
+        send(self.chain.rpc, who, call)
+
+    def govern(self, call: Call) -> None:
+        """Announce, wait for the delay, do."""
+        self.send(self.governance, self.manager.schedule(call))
+        self.chain.jump(self.chain.rpc.block().timestamp + self.config.governance_delay)
+        self.send(self.governance, self.manager.execute(call))
+
+    def refused(self, who: LocalSigner, call: Call) -> str:
+        with pytest.raises(ContractReverted) as caught:
+            self.send(who, call)
+        assert caught.value.name is not None
+        return caught.value.name
+
+
+@pytest.fixture
+def public(chain: Chain) -> Public:
+    return Public(chain)
+
+
+def test_every_restricted_function_of_the_sources_is_in_the_map() -> None:
+    """Read from the sources' text here, from the compiler's syntax tree in the artifacts: both must find the same."""
+    found: dict[str, set[str]] = {}
+    for file in (ROOT / "contracts").glob("*.sol"):
+        names = re.findall(r"function (\w+)\([^)]*\)[^{;]*\brestricted\b", file.read_text())
+        if names:
+            found[file.stem] = set(names)
+    assert found == {name: set(functions) for name, functions in GOVERNED.items()}
+    assert found == {name: set(made) for name in artifacts.CONTRACTS if (made := artifacts.load(name).restricted)}
+
+
+def test_the_map_is_the_one_in_the_docs() -> None:
+    text = (ROOT / "docs" / "governance.md").read_text().split("## Functions")[1].split("##")[0]
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (\w+) \|$", text, re.MULTILINE)
+    assert {(contract, function, role) for contract, function, role in rows} == {
+        (contract, function, ROLES[role])
+        for contract, functions in GOVERNED.items()
+        for function, role in functions.items()
+    }
+
+
+def test_a_pause_stops_what_the_docs_say_it_stops() -> None:
+    text = (ROOT / "docs" / "governance.md").read_text().split("## A pause")[1].split("##")[0]
+    told = {
+        name: set(re.findall(r"`(\w+)`", cell)) for name, cell in re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.M)
+    }
+    found: dict[str, set[str]] = {}
+    for file in (ROOT / "contracts").glob("*.sol"):
+        source = file.read_text()
+        stopped = set(re.findall(r"function (\w+)\([^)]*\)[^{;]*\bwhenNotPaused\b", source))
+        for inner in [name for name in stopped if name.startswith("_")]:  # a guarded part of several functions
+            stopped.discard(inner)
+            stopped |= {
+                name for name, body in re.findall(r"function (\w+)(.*?)\n    }\n", source, re.S) if f"{inner}(" in body
+            }
+        if stopped:
+            found[file.stem] = stopped - {name for name in stopped if name.startswith("_")}
+    assert found == told
+
+
+def test_the_deployer_is_out_and_each_role_is_held_as_the_map_says(public: Public) -> None:
+    for role in ROLES:
+        assert public.manager.has_role(role, public.deployer.address) == (False, 0)
+    governance, guardian = public.governance.address, public.guardian.address
+    assert public.manager.has_role(ADMIN_ROLE, governance) == (True, 2 * DAY)
+    assert public.manager.has_role(GOVERNOR_ROLE, governance) == (True, 2 * DAY)
+    assert public.manager.has_role(GUARDIAN_ROLE, governance) == (True, 2 * DAY)
+    assert public.manager.has_role(GUARDIAN_ROLE, guardian) == (True, 0)
+    assert public.manager.has_role(GOVERNOR_ROLE, guardian) == (False, 0)
+    assert public.manager.has_role(MINTER_ROLE, governance) == (False, 0)
+    assert public.manager.has_role(MINTER_ROLE, public.contracts.emissions.address) == (True, 0)
+    assert public.contracts.token.balance_of(governance) == public.config.supply
+    assert public.contracts.staking._read("treasury") == governance
+    verify_wiring(public.contracts, public.config, public.deployer.address)
+
+
+def test_governance_acts_after_its_delay_only(public: Public) -> None:
+    call = public.contracts.staking.set_duty(NOBODY, True)
+    assert public.refused(public.governance, call) == "AccessManagerNotScheduled"
+    public.send(public.governance, public.manager.schedule(call))
+    assert public.refused(public.governance, public.manager.execute(call)) == "AccessManagerNotReady"
+    public.chain.jump(public.chain.rpc.block().timestamp + 2 * DAY)
+    public.send(public.governance, public.manager.execute(call))
+    assert public.contracts.staking.is_duty(NOBODY)
+    # And so with the roles themselves.
+    grant = public.manager.grant_role(MINTER_ROLE, public.governance.address, 0)
+    assert public.refused(public.governance, grant) == "AccessManagerNotScheduled"
+
+
+def test_the_guardian_pauses_at_once_and_can_do_nothing_else(public: Public) -> None:
+    contracts = public.contracts
+    for governed in (contracts.staking, contracts.registry):
+        public.send(public.guardian, governed.set_paused(True))
+        assert governed.paused()
+        for stranger in (public.deployer, public.chain.account(9)):
+            assert public.refused(stranger, governed.set_paused(False)) == "AccessManagedUnauthorized"
+        public.govern(governed.set_paused(False))  # against the guardian
+        assert not governed.paused()
+    mint = contracts.token._write("mint", "mint", public.guardian.address, 1)
+    for who in (public.guardian, public.governance, public.deployer):
+        assert public.refused(who, mint) == "AccessManagedUnauthorized"
+    assert public.refused(public.guardian, contracts.staking.set_duty(NOBODY, True)) == "AccessManagedUnauthorized"
+    grant = public.manager.grant_role(MINTER_ROLE, public.guardian.address, 0)
+    assert public.refused(public.guardian, grant) == "AccessManagerUnauthorizedAccount"
+
+
+Change = Callable[[Public], Call]
+
+CHANGES: list[tuple[str, Change]] = [
+    ("holds role 2 .MINTER. and should not", lambda p: p.manager.grant_role(MINTER_ROLE, NOBODY, 0)),
+    ("holds role 77 .unknown. and should not", lambda p: p.manager.grant_role(77, NOBODY, 0)),
+    ("does not hold role 1 .GUARDIAN.", lambda p: p.manager._write("", "revokeRole", 1, p.guardian.address)),
+    ("acts as GUARDIAN after 60 s, not 0 s", lambda p: p.manager.grant_role(GUARDIAN_ROLE, p.guardian.address, 60)),
+    (
+        "role 1 may call mint of CoveyToken, not MINTER",
+        lambda p: p.manager.set_function_role(p.contracts.token.address, [selector("mint(address,uint256)")], 1),
+    ),
+    ("another role than ADMIN gives MINTER", lambda p: p.manager._write("", "setRoleAdmin", MINTER_ROLE, 1)),
+    ("another role than ADMIN gives GOVERNOR", lambda p: p.manager._write("", "setRoleGuardian", GOVERNOR_ROLE, 1)),
+    ("has closed it", lambda p: p.manager._write("", "setTargetClosed", p.contracts.staking.address, True)),
+    (
+        "changes to the roles of Staking take 9 s",
+        lambda p: p.manager.set_target_admin_delay(p.contracts.staking.address, 9),
+    ),
+    (
+        "Staking is governed by 0x1212",
+        lambda p: p.manager._write("", "updateAuthority", p.contracts.staking.address, "0x" + "12" * 20),
+    ),
+]
+
+
+@pytest.mark.parametrize(("told", "change"), CHANGES, ids=[told for told, _ in CHANGES])
+def test_the_check_sees_what_changed(public: Public, told: str, change: Change) -> None:
+    if "0x1212" in told:  # the manager asks for a contract there
+        public.chain.ask("anvil_setCode", NOBODY, "0x00")
+    public.govern(change(public))
+    with pytest.raises(WrongDeployment, match=told):
+        verify_wiring(public.contracts, public.config, public.deployer.address)
+
+
+def test_emissions_are_off_until_governance_turns_them_on_after_its_delay(public: Public) -> None:
+    emissions = public.contracts.emissions
+    assert emissions.stream().daily == 0
+    config = EmissionsConfig(per_day=5_000 * CVY, decay=ONE, cap=10**6 * CVY, task_cap=10**5 * CVY, quorum=0)
+    assert public.refused(public.guardian, emissions.configure(config)) == "AccessManagedUnauthorized"
+    assert public.refused(public.governance, emissions.configure(config)) == "AccessManagerNotScheduled"
+    public.govern(emissions.configure(config))
+    assert emissions.stream().daily == 5_000 * CVY
+    too_much = emissions.configure(replace(config, per_day=50_001 * CVY))
+    public.send(public.governance, public.manager.schedule(too_much))
+    public.chain.jump(public.chain.rpc.block().timestamp + public.config.governance_delay)
+    assert public.refused(public.governance, public.manager.execute(too_much)) == "EmissionsBadConfig"
+
+
+def test_a_restricted_function_without_a_role_fails_the_check(public: Public, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(GOVERNED, "Staking", {"setPaused": GUARDIAN_ROLE})
+    with pytest.raises(WrongDeployment, match=r"the map of roles and Staking differ in setDuty: say who may call it"):
+        verify_roles(public.manager, public.deployment)
+
+
+def test_a_local_deployer_keeps_all_but_minting(chain: Chain, contracts: Contracts, deployer: LocalSigner) -> None:
+    manager = Manager(chain.rpc, contracts.deployment.address("AccessManager"))
+    verify_roles(manager, contracts.deployment, Governors(deployer.address))
+    send(chain.rpc, deployer, contracts.staking.set_paused(True))
+    assert contracts.staking.paused()
+    with pytest.raises(ContractReverted) as caught:
+        send(chain.rpc, deployer, contracts.token._write("mint", "mint", deployer.address, 1))
+    assert caught.value.name == "AccessManagedUnauthorized"
+
+
+def test_nobody_deploys_to_a_public_network_without_governors(chain: Chain) -> None:
+    deployer = chain.account(1)
+    other, guardian = chain.account(2).address, chain.account(3).address
+    whole = replace(DeployConfig.public(), governance=other, guardian=guardian)
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"governance": None}, "name who governs"),
+        ({"governance": deployer.address}, "not the deployer"),
+        ({"guardian": None}, "name who may pause"),
+        ({"guardian": deployer.address.lower()}, "not the deployer"),
+        ({"governance_delay": 0}, "takes a delay"),
+    ]
+    for change, told in wrong:
+        with pytest.raises(ValueError, match=told):
+            deploy(chain.rpc, deployer, replace(whole, **change))
+    assert chain.rpc.nonce(deployer.address) == 0

@@ -1,0 +1,66 @@
+"""The size of ranges: found quickly, kept below what a node refuses, small where events are dense."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from covey.chain.events.ranges import WANTED_EVENTS, AdaptiveRange
+
+
+def follow(sizes: AdaptiveRange, blocks: int, limit: int, events: Callable[[int], int]) -> tuple[list[int], int]:
+    """Read so many blocks from a node that refuses ranges above ``limit``: (sizes read, refusals)."""
+    read, refused = [], 0
+    while blocks:
+        size = min(sizes.size, blocks)
+        if size > limit:
+            sizes.failed(size)
+            refused += 1
+            continue
+        sizes.read(size, events(size))
+        read.append(size)
+        blocks -= size
+    return read, refused
+
+
+@given(first=st.integers(1, 20_000), limit=st.integers(1, 20_000), blocks=st.integers(1, 200_000))
+def test_every_block_is_read_whatever_the_limit(first: int, limit: int, blocks: int) -> None:
+    sizes = AdaptiveRange(first, 10_000)
+    read, refused = follow(sizes, min(blocks, 400 * limit), limit, lambda _: 0)
+    assert sum(read) == min(blocks, 400 * limit)
+    assert max(read) <= min(limit, 10_000)
+    assert 1 <= sizes.size <= 10_000
+    assert refused <= 16 + len(read) / 8  # finding the limit, then trying above it now and then
+
+
+@given(limit=st.integers(1, 9_999))
+def test_a_fixed_limit_is_used_well(limit: int) -> None:
+    sizes = AdaptiveRange(32, 10_000)
+    read, refused = follow(sizes, 2_000 * limit, limit, lambda _: 0)
+    assert len(read) <= 2_000 * 2 + 20
+    assert refused <= len(read) / 8 + 16
+
+
+@given(density=st.integers(0, 3_000))
+def test_ranges_hold_few_events(density: int) -> None:
+    sizes = AdaptiveRange(32, 10_000)
+    read, _ = follow(sizes, 200_000, 10_000, lambda blocks: density * blocks)
+    assert all(size == 1 or size * density <= max(WANTED_EVENTS, 32 * density) for size in read)
+    assert all(size == 1 or size * density <= WANTED_EVENTS for size in read[12:])
+
+
+def test_it_grows_back_when_a_limit_goes_away() -> None:
+    sizes = AdaptiveRange(10_000, 10_000)
+    follow(sizes, 50_000, 40, lambda _: 0)
+    assert sizes.size <= 60
+    follow(sizes, 1_000_000, 10_000, lambda _: 0)
+    assert sizes.size > 5_000
+
+
+def test_a_range_cut_short_by_the_head_says_nothing_about_more_blocks() -> None:
+    sizes = AdaptiveRange(100, 10_000)
+    for _ in range(50):
+        sizes.read(1, 0)
+    assert sizes.size == 100

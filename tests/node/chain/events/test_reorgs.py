@@ -1,0 +1,360 @@
+"""Real reorganisations on a real chain, up to 64 blocks deep: the database is what a fresh scan of the chain gives."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.support.chain.anvil import CHAIN_ID, Chain, new_anvil
+
+from covey.chain.contracts import Call, Contracts
+from covey.chain.deploy.deploy import DeployConfig, deploy
+from covey.chain.errors import Unreachable
+from covey.chain.events.decoder import Event
+from covey.chain.events.follower import UNFINAL_BLOCKS, Checkpoint, Finality, Follower
+from covey.chain.rpc.client import Rpc
+from covey.chain.rpc.endpoint import HttpEndpoint
+from covey.daemon.state.projection import ChainLog
+from covey.daemon.storage.journal import Journal
+
+pytestmark = pytest.mark.daemon
+
+DEEPEST = 64
+ON_A_CHAIN = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
+_names = itertools.count()
+
+
+class Actors:
+    """Makes events without end: operators that change their reward addresses. Never reorganises below ``base``."""
+
+    def __init__(self, chain: Chain, contracts: Contracts) -> None:
+        self.chain = chain
+        self.contracts = contracts
+        self.numbers = itertools.count(1)
+        self.operators = [chain.account(0xAC70 + i).address for i in range(8)]
+        chain.ask("anvil_autoImpersonateAccount", True)
+        chain.hold()
+        for who in self.operators:
+            self._send(who, contracts.staking.register_operator(who, who, 100))
+        chain.mine()
+        self.base = chain.rpc.block_number()
+
+    def _send(self, who: str, call: Call) -> None:
+        self.chain.ask("eth_sendTransaction", self._fields(who, call))
+
+    @staticmethod
+    def _fields(who: str, call: Call) -> dict[str, str]:
+        offer = {"gas": hex(500_000), "maxFeePerGas": hex(10**12), "maxPriorityFeePerGas": "0x1"}
+        return {"from": who, "to": str(call.to), "data": "0x" + call.data.hex(), **offer}
+
+    def _change(self) -> Call:
+        return self.contracts.staking.set_reward_address(f"0x{next(self.numbers):040x}")
+
+    def mine(self, blocks: Sequence[int]) -> None:
+        """A block for each number, with that many events in it."""
+        for events in blocks:
+            for who in self.operators[:events]:
+                self._send(who, self._change())
+            self.chain.mine()
+
+    def reorganise(self, depth: int, at: Sequence[int]) -> None:
+        """Replace the newest blocks by as many others, with an event in those at the offsets given."""
+        depth = self._depth(depth)
+        pairs = zip(self.operators, [offset for offset in at if offset < depth], strict=False)
+        base = self.chain.rpc.block_number() - depth
+        changes = [
+            [self._fields(who, self._change()) | {"nonce": hex(self.chain.rpc.nonce(who, base))}, offset]
+            for who, offset in pairs
+        ]
+        self.chain.ask("anvil_reorg", depth, changes)
+
+    def roll_back(self, depth: int) -> None:
+        """Take the newest blocks away and put one in their place: the chain is shorter than it was."""
+        self.chain.ask("anvil_rollback", self._depth(depth))
+        self.mine([1])
+
+    def _depth(self, wanted: int) -> int:
+        return min(wanted, self.chain.rpc.block_number() - self.base)
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """What is done to the chain within is undone."""
+        snapshot = self.chain.ask("evm_snapshot")
+        yield
+        self.chain.ask("anvil_dropAllTransactions")
+        self.chain.ask("evm_revert", snapshot)
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Iterator[Chain]:
+    """A chain for each test: one that took back hundreds of blocks mines no more of what `anvil_reorg` names."""
+    with new_anvil(tmp_path) as chain:
+        yield chain
+
+
+@pytest.fixture
+def contracts(chain: Chain) -> Contracts:
+    """Covey on it."""
+    return Contracts(chain.rpc, deploy(chain.rpc, chain.account(0xD0), DeployConfig.devnet()))
+
+
+@pytest.fixture
+def actors(chain: Chain, contracts: Contracts) -> Actors:
+    return Actors(chain, contracts)
+
+
+class Log:
+    """A journal in a file, and the follower that fills it."""
+
+    def __init__(self, folder: Path, rpc: Rpc, contracts: Contracts, confirmations: int = 0) -> None:
+        self.path = folder / f"{next(_names)}.sqlite"
+        self.rpc = rpc
+        self.contracts = contracts
+        self.finality = Finality(confirmations)
+        self.start()
+
+    def start(self) -> None:
+        """As a node does, with what is in the file."""
+        self.journal = Journal(self.path, None)
+        self.sink = ChainLog(self.journal)
+        self.follower = Follower(self.rpc, self.contracts.deployment, self.sink, self.finality, first_range=16)
+
+    def catch_up(self) -> int | None:
+        """Poll until everything is read; the lowest block rewound to."""
+        rewound = []
+        while True:
+            progress = self.follower.poll(max_ranges=3)
+            rewound += [] if progress.rewound_to is None else [progress.rewound_to]
+            if progress.caught_up:
+                return min(rewound, default=None)
+
+    @property
+    def headers(self) -> dict[int, str]:
+        return {one.block: one.hash for one in self.journal.checkpoints()}
+
+    def check(self, folder: Path) -> list[Event]:
+        """It holds what a scan from the start gives, and headers that are all on the chain."""
+        fresh = Log(folder, Rpc(self.rpc.health[0].endpoint.url, CHAIN_ID), self.contracts)
+        fresh.finality = self.finality
+        fresh.start()
+        fresh.catch_up()
+        events = list(self.journal.events())
+        assert events == list(fresh.journal.events())
+        for block, block_hash in self.headers.items():
+            assert fresh.rpc.block(block).hash == block_hash
+        newest = max(self.headers)
+        oldest = max(self.contracts.deployment.start_block, newest - DEEPEST)
+        assert all(block in self.headers for block in range(oldest, newest + 1))
+        fresh.journal.close()
+        return events
+
+
+def parting(log: Log) -> int | None:
+    """The newest kept block that is still on the chain; None where the newest of all is."""
+    kept = sorted(log.headers.items(), reverse=True)
+    for block, block_hash in kept:
+        found = log.rpc.find_block(block)
+        if found is not None and found.hash == block_hash:
+            return None if block == kept[0][0] else block
+    raise AssertionError("no kept header is on the chain")
+
+
+mined = st.lists(st.integers(0, 2), min_size=1, max_size=20)
+step = st.one_of(
+    st.tuples(st.just("mine"), mined),
+    st.tuples(st.just("reorganise"), st.integers(1, DEEPEST), st.lists(st.integers(0, DEEPEST - 1), max_size=4)),
+    st.tuples(st.just("roll_back"), st.integers(1, DEEPEST)),
+)
+
+
+@settings(max_examples=10, **ON_A_CHAIN)
+@given(
+    confirmations=st.sampled_from([0, 0, 1, 3]),
+    rounds=st.lists(st.lists(step, min_size=1, max_size=3), min_size=1, max_size=3),
+    restarts=st.booleans(),
+)
+def test_the_database_is_what_a_fresh_scan_gives(
+    actors: Actors, tmp_path: Path, confirmations: int, rounds: list[list[Any]], restarts: bool
+) -> None:
+    with actors.undone():
+        actors.mine([1] * 3 + [0] * 62 + [1])
+        log = Log(tmp_path, actors.chain.rpc, actors.contracts, confirmations)
+        log.catch_up()
+        for steps in rounds:
+            for name, *arguments in steps:
+                getattr(actors, name)(*arguments)
+            actors.chain.ask("anvil_mine", hex(DEEPEST + 2))  # past what was read, so that no head is behind it
+            wanted = parting(log)
+            if restarts:
+                log.journal.close()
+                log.start()
+            assert log.catch_up() == wanted  # exactly where both chains part
+            log.check(tmp_path)
+        log.journal.close()
+
+
+def test_64_blocks_are_taken_back_one_for_one(actors: Actors, tmp_path: Path) -> None:
+    actors.mine([1] * DEEPEST)
+    base = actors.chain.rpc.block_number() - DEEPEST
+    log = Log(tmp_path, actors.chain.rpc, actors.contracts)
+    log.catch_up()
+    before = [event for event in log.journal.events() if event.block <= base]
+    gone = {event.args["rewardAddress"] for event in log.journal.events() if event.block > base}
+    assert len(gone) == DEEPEST
+    actors.reorganise(DEEPEST, [0, 10, DEEPEST - 1])
+    assert log.catch_up() == base
+    events = log.check(tmp_path)
+    assert events[: len(before)] == before
+    new = events[len(before) :]
+    assert [event.block for event in new] == [base + 1, base + 11, base + DEEPEST]
+    assert not gone & {event.args["rewardAddress"] for event in new}
+
+
+def test_a_chain_that_became_shorter_is_followed_at_once(actors: Actors, tmp_path: Path) -> None:
+    actors.mine([1] * 20)
+    log = Log(tmp_path, actors.chain.rpc, actors.contracts)
+    log.catch_up()
+    head = actors.chain.rpc.block_number()
+    actors.roll_back(15)
+    assert log.catch_up() == head - 15
+    log.check(tmp_path)
+
+
+def test_a_head_that_only_lags_is_waited_for(actors: Actors, tmp_path: Path) -> None:
+    actors.mine([1] * 5)
+    log = Log(tmp_path, actors.chain.rpc, actors.contracts)
+    log.catch_up()
+    before = list(log.journal.events())
+    actors.chain.ask("anvil_rollback", 3)  # as an endpoint looks that has not seen the last three blocks yet
+    with pytest.raises(Unreachable, match="head is behind"):
+        log.follower.poll()
+    assert list(log.journal.events()) == before
+
+
+class Moving(HttpEndpoint):
+    """The chain is reorganised at one moment of the reading: before the nth answer."""
+
+    def __init__(self, actors: Actors, moment: int, depth: int) -> None:
+        super().__init__(actors.chain.url)
+        self.actors = actors
+        self.moment = moment
+        self.depth = depth
+        self.asked = 0
+
+    def request(self, method: str, params: list[Any], timeout: float) -> Any:
+        self.asked += 1
+        if self.asked == self.moment:
+            self.actors.reorganise(self.depth, [0, 2, 5, 11])
+        return super().request(method, params, timeout)
+
+
+@settings(max_examples=10, **ON_A_CHAIN)
+@given(moment=st.integers(1, 120), depth=st.integers(1, 40), more=st.lists(st.integers(0, 1), min_size=1, max_size=40))
+def test_a_reorganisation_in_the_middle_of_a_look(
+    actors: Actors, tmp_path: Path, moment: int, depth: int, more: list[int]
+) -> None:
+    with actors.undone():
+        log = Log(tmp_path, actors.chain.rpc, actors.contracts)
+        log.catch_up()
+        actors.mine(more)
+        log.journal.close()
+        log.rpc = Rpc([], CHAIN_ID, endpoints=[Moving(actors, moment, depth)])
+        log.start()
+        for _ in range(3):
+            with suppress(Unreachable):  # it moved while it was read: the next look goes on
+                log.catch_up()
+        log.check(tmp_path)
+        log.journal.close()
+
+
+class Crash(Exception):
+    """The process ends here."""
+
+
+class Crashing:
+    """A sink that ends the process around its nth transaction, before it or right after it."""
+
+    def __init__(self, sink: ChainLog, moment: int, after: bool) -> None:
+        self.sink = sink
+        self.left = moment
+        self.after = after
+
+    def checkpoints(self) -> Sequence[Checkpoint]:
+        return self.sink.checkpoints()
+
+    def commit(self, events: Sequence[Event], checkpoint: Checkpoint, headers: Sequence[Checkpoint] = ()) -> None:
+        self._around(self.sink.commit, events, checkpoint, headers)
+
+    def rewind(self, block: int) -> None:
+        self._around(self.sink.rewind, block)
+
+    def _around(self, change: Any, *arguments: Any) -> None:
+        self.left -= 1
+        if self.left == 0 and not self.after:
+            raise Crash
+        change(*arguments)
+        if self.left == 0:
+            raise Crash
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_it_resumes_after_a_crash_at_any_transaction(actors: Actors, tmp_path: Path, after: bool) -> None:
+    actors.mine([1, 0, 2] * 14)
+    for moment in range(1, 40):
+        log = Log(tmp_path, actors.chain.rpc, actors.contracts)
+        crashing = Crashing(log.sink, moment, after)
+        follower = Follower(log.rpc, actors.contracts.deployment, crashing, first_range=8, finality=log.finality)
+        try:
+            while not follower.poll(max_ranges=2).caught_up:
+                pass
+            actors.reorganise(40, [1, 30])
+            while not follower.poll(max_ranges=2).caught_up:
+                pass
+            finished = True
+        except Crash:
+            finished = False
+        log.journal.close()
+        log.start()
+        log.catch_up()
+        log.check(tmp_path)
+        log.journal.close()
+        if finished:
+            return
+    raise AssertionError("there were more transactions than expected")
+
+
+def test_the_finalised_block_may_stand_still_for_long(chain: Chain, contracts: Contracts, tmp_path: Path) -> None:
+    class Stalled(HttpEndpoint):
+        """Finality is lost at a block."""
+
+        at = chain.rpc.block("latest").number
+
+        def request(self, method: str, params: list[Any], timeout: float) -> Any:
+            if params[:1] == ["finalized"]:
+                params = [hex(self.at), *params[1:]]
+            return super().request(method, params, timeout)
+
+    endpoint = Stalled(chain.url)
+    log = Log(tmp_path, Rpc([], CHAIN_ID, endpoints=[endpoint]), contracts)
+    log.finality = Finality()
+    log.start()
+    log.catch_up()
+    before = list(log.journal.events())
+    actors = Actors(chain, contracts)
+    actors.mine([1] * (UNFINAL_BLOCKS + 10))
+    for _ in range(3):
+        progress = log.follower.poll()
+        assert progress.caught_up
+        assert progress.events == 0
+    assert list(log.journal.events()) == before
+    endpoint.at += UNFINAL_BLOCKS
+    log.catch_up()
+    new = list(log.journal.events())[len(before) :]
+    assert [event.name for event in new].count("RewardAddressChanged") >= UNFINAL_BLOCKS - 1
+    assert new[-1].block == endpoint.at

@@ -1,0 +1,79 @@
+"""What a node claims when it settles a page is what the rules of the protocol give."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support.daemon.scenario import REVEAL_END, Scenario, address
+
+from covey.daemon.duties.claims import median_proof
+from covey.daemon.duties.settle import page_arguments
+from covey.protocol import merkle
+from covey.protocol.scores import EMPTY_ACCUMULATOR, fold, page_hash, row_head
+from covey.protocol.settlement import RevealedRow, Rules, settle
+
+RULES = Rules(50, 500, 100, 1)
+
+
+def revealed(entries: int, rows: list[list[int]]) -> Scenario:
+    story = Scenario(max_entries=entries)
+    for number in range(entries):
+        story.enter(address(1_000 + number))
+    for number in range(len(rows)):
+        story.enrol(address(1 + number), 10 + number)
+    for number in range(entries):
+        story.reveal_entry(address(1_000 + number))
+    story.request_seed().fix_seed(REVEAL_END)
+    for number in range(len(rows)):
+        story.commit_scores(address(1 + number))
+    for number, row in enumerate(rows):
+        story.reveal_scores(address(1 + number), row)
+    return story
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[int, list[list[int]]]:
+    entries = draw(st.sampled_from([1, 3, 16, 17, 40]))
+    score = st.integers(0, 32_767)
+    return entries, draw(st.lists(st.lists(score, min_size=entries, max_size=entries), min_size=1, max_size=5))
+
+
+@settings(max_examples=60, deadline=None)
+@given(tables())
+def test_claims_equal_the_settlement(table: tuple[int, list[list[int]]]) -> None:
+    entries, rows = table
+    story = revealed(entries, rows)
+    task = story.task
+    told = [RevealedRow(address(1 + n), story.seats(address(1 + n)), row) for n, row in enumerate(rows)]
+    if sum(row.seats for row in told) == 0:
+        return
+    result = settle(told, RULES, task.words_a_page)
+    heads, medians, words = page_arguments(task, 0)
+    assert medians == result.pages[0].words
+    assert heads == [row_head(row.operator, row.seats) for row in told]
+    width = len(medians)
+    assert len(words) == width * len(rows)
+    chained = EMPTY_ACCUMULATOR
+    for number, row in enumerate(told):
+        chained = fold(chained, row.operator, row.seats, page_hash(words[number * width : (number + 1) * width]))
+    expected = EMPTY_ACCUMULATOR
+    assert task.committee is not None
+    for shown in task.committee.revealed:
+        expected = fold(expected, shown.operator, shown.seats, page_hash(shown.words[:width]))
+    assert chained == expected
+
+
+@settings(max_examples=30, deadline=None)
+@given(tables(), st.data())
+def test_a_claimed_median_is_proven(table: tuple[int, list[list[int]]], data: st.DataObject) -> None:
+    entries, rows = table
+    story = revealed(entries, rows)
+    scores = {address(1 + number): row for number, row in enumerate(rows)}
+    if sum(story.seats(who) for who in scores) == 0:
+        return
+    story.settle(scores, REVEAL_END + 200)
+    task, lane = story.task, data.draw(st.integers(0, entries - 1))
+    word, siblings = median_proof(task, lane)
+    assert task.committee is not None
+    page, index = divmod(lane // 16, task.words_a_page)
+    assert merkle.verify(task.committee.pages[page].root, word, index, siblings)

@@ -1,0 +1,229 @@
+"""Health, logs, and the small clocks behind them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from covey.chain.errors import Unreachable
+from covey.chain.rpc.client import Rpc
+from covey.config.logs import LineFormatter
+from covey.daemon.monitoring.health import DueDuty, HealthError, HealthServer, HealthState, Lateness, Snapshot
+from covey.daemon.workers.background import Background, Pending
+from covey.daemon.workers.backoff import Backoff
+
+
+def get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@pytest.mark.daemon
+def test_health_is_green_only_without_problems() -> None:
+    health_state = HealthState()
+    server = HealthServer("127.0.0.1:0", health_state)
+    try:
+        status, body = get(f"{server.url}/health")
+        assert (status, json.loads(body)["problems"]) == (503, ["starting"])
+        due = (DueDuty("score/1/0/0", 50, "train 3/9"),)
+        health_state.show(Snapshot(head_block=7, due=due, balance=3, transactions={"queued": 2}, problems=()))
+        status, body = get(f"{server.url}/health")
+        assert (status, json.loads(body)["status"]) == (200, "ok")
+        assert json.loads(body)["due"] == [{"key": "score/1/0/0", "deadline": 50, "waits_for": "train 3/9"}]
+        health_state.show(Snapshot(problems=("missed: score/1/0/0",), missed=("score/1/0/0",)))
+        assert get(f"{server.url}/health")[0] == 503
+        assert get(f"{server.url}/else")[0] == 404
+    finally:
+        server.close()
+
+
+def test_a_loop_that_is_stuck_turns_red_by_itself() -> None:
+    """Nobody has to notice that nobody looks any more."""
+    health_state = HealthState(patience_s=0.05)
+    sample = health_state.registry.get_sample_value
+    health_state.show(Snapshot(problems=()))
+    assert (health_state.snapshot.healthy, sample("covey_healthy")) == (True, 1.0)
+    time.sleep(0.06)
+    assert health_state.snapshot.problems[0].startswith("stuck: no look at the chain has ended for")
+    assert sample("covey_healthy") == 0.0
+    assert (sample("covey_look_age_seconds") or 0) > 0.05
+    health_state.show(Snapshot(problems=()))
+    assert health_state.snapshot.healthy
+
+
+@pytest.mark.daemon
+def test_amounts_beyond_what_json_numbers_hold_are_text() -> None:
+    health_state = HealthState()
+    health_state.show(Snapshot(balance=10**18 + 1, earnings={"entries": 7}, seats={4: 2}, problems=()))
+    server = HealthServer("127.0.0.1:0", health_state)
+    try:
+        report = json.loads(get(f"{server.url}/health")[1])
+    finally:
+        server.close()
+    assert (report["balance"], report["earnings"], report["seats"]) == ("1000000000000000001", {"entries": 7}, {"4": 2})
+
+
+@pytest.mark.daemon
+def test_metrics_are_what_was_shown() -> None:
+    health_state = HealthState()
+    health_state.show(Snapshot(head_block=7, balance=3, transactions={"queued": 2, "pending": 0}, problems=()))
+    health_state.events.inc(5)
+    server = HealthServer("127.0.0.1:0", health_state)
+    try:
+        status, body = get(f"{server.url}/metrics")
+    finally:
+        server.close()
+    assert status == 200
+    lines = body.splitlines()
+    for line in (
+        "covey_healthy 1.0",
+        "covey_head_block 7.0",
+        "covey_signer_balance_wei 3.0",
+        'covey_transactions{status="queued"} 2.0',
+        "covey_events_total 5.0",
+    ):
+        assert line in lines
+
+
+@pytest.mark.daemon
+def test_rpc_endpoints_are_told_one_by_one() -> None:
+    rpc = Rpc(["http://127.0.0.1:9/KEY", "/run/nothing.ipc"], chain_id=1, timeout=2)
+    with pytest.raises(Unreachable):
+        rpc.check()
+    health_state = HealthState()
+    health_state.show(Snapshot(endpoints=tuple(rpc.report()), problems=()))
+    server = HealthServer("127.0.0.1:0", health_state)
+    try:
+        body = get(f"{server.url}/health")[1]
+        first, second = json.loads(body)["endpoints"]
+        assert (first["url"], first["ok"], first["failures"]) == ("http://127.0.0.1:9", False, 1)
+        assert "cannot connect" in second["last_fault"]
+        assert "KEY" not in body
+        metrics = get(f"{server.url}/metrics")[1]
+        assert 'covey_rpc_endpoint_up{endpoint="1 http://127.0.0.1:9"} 0.0' in metrics
+    finally:
+        server.close()
+
+
+@pytest.mark.daemon
+def test_a_taken_port_is_told() -> None:
+    server = HealthServer("127.0.0.1:0", HealthState())
+    try:
+        with pytest.raises(HealthError, match="cannot serve health at"):
+            HealthServer(server.url.removeprefix("http://"), HealthState())
+    finally:
+        server.close()
+
+
+def test_a_duty_is_late_after_two_thirds_of_its_time() -> None:
+    lateness = Lateness()
+    assert lateness.late([("a", 100)], 40) == []
+    assert lateness.late([("a", 100)], 80) == []
+    assert lateness.late([("a", 100)], 81) == ["a"]
+    assert lateness.late([], 90) == []
+    assert lateness.late([("a", 100)], 91) == [], "due anew, so its time starts anew"
+
+
+def test_the_head_ages_while_it_stands() -> None:
+    lateness = Lateness()
+    assert lateness.head_age(1) < 0.05
+    time.sleep(0.06)
+    assert lateness.head_age(1) >= 0.05
+    assert lateness.head_age(2) < 0.05
+
+
+def record(level: int, message: str, **extra: object) -> logging.LogRecord:
+    made = logging.makeLogRecord({"name": "covey.daemon", "levelno": level, "levelname": logging.getLevelName(level)})
+    made.msg = message
+    made.__dict__.update(extra)
+    return made
+
+
+def test_log_lines() -> None:
+    told = record(logging.INFO, "duty done", duty="enter/1/0/0", note='two\nlines "quoted"', task=1)
+    line = LineFormatter(as_json=False).format(told)
+    assert line.endswith('INFO    duty done  duty=enter/1/0/0 note="two\\nlines \\"quoted\\"" task=1')
+    assert "\n" not in line
+    fields = json.loads(LineFormatter(as_json=True).format(told))
+    assert (fields["message"], fields["duty"], fields["level"]) == ("duty done", "enter/1/0/0", "info")
+
+
+def test_an_exception_is_one_line_too() -> None:
+    try:
+        raise ValueError("two\nlines")
+    except ValueError as error:
+        told = record(logging.ERROR, "look failed", exc_info=(ValueError, error, error.__traceback__))
+    for as_json in (False, True):
+        line = LineFormatter(as_json=as_json).format(told)
+        assert "\n" not in line
+        assert "ValueError" in line
+
+
+class TestPauses:
+    def test_grow_with_each_failure_and_end_with_success(self) -> None:
+        backoff = Backoff()
+        assert backoff.ready("a")
+        backoff.failed("a")
+        assert not backoff.ready("a")
+        assert backoff.ready("b")
+        first = backoff._until["a"] - time.monotonic()
+        backoff.failed("a")
+        assert backoff._until["a"] - time.monotonic() > first
+        backoff.reset("a")
+        assert backoff.ready("a")
+
+    def test_a_turn_comes_after_its_delay(self) -> None:
+        backoff = Backoff()
+        assert backoff.after("a", 0.0)
+        assert not backoff.after("b", 0.05)
+        time.sleep(0.06)
+        assert backoff.after("b", 0.05)
+
+
+class TestBackground:
+    def test_work_is_done_once_and_kept(self) -> None:
+        background = Background(retry_seconds=0.05)
+        calls = []
+        answer = _wait(background, "a", lambda: calls.append(1) or len(calls))
+        assert answer == 1
+        assert background.get("a", lambda: 2) == 1
+        background.forget("a")
+        assert _wait(background, "a", lambda: 3) == 3
+        background.close()
+
+    def test_a_failure_is_told_and_then_tried_again(self) -> None:
+        background = Background(retry_seconds=0.05)
+        with pytest.raises(ZeroDivisionError):
+            _wait(background, "a", lambda: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            background.get("a", lambda: 5)
+        time.sleep(0.06)
+        assert _wait(background, "a", lambda: 5) == 5
+        background.close()
+
+    def test_a_lasting_failure_is_kept(self) -> None:
+        background = Background(retry_seconds=0.0)
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                _wait(background, "a", lambda: 1 // 0, ZeroDivisionError)
+        with pytest.raises(ZeroDivisionError):
+            background.get("a", lambda: 5, ZeroDivisionError)
+        background.close()
+
+
+def _wait(background: Background, name: str, work, lasting=()):  # type: ignore[no-untyped-def]
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            return background.get(name, work, lasting)
+        except Pending:
+            time.sleep(0.005)
+    raise AssertionError("no answer")

@@ -1,0 +1,75 @@
+"""The digest that names a base model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from covey.lora.bases.digest import base_digest, base_files
+from covey.lora.bases.resolve import BaseFolder
+from covey.lora.errors import BaseModelError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (tmp_path / name).write_bytes(name.encode() * 1000)
+    return tmp_path
+
+
+def test_coreutils_recompute_the_documented_scheme(tiny: BaseFolder) -> None:
+    files = "config.json model.safetensors tokenizer.json"
+    command = f"(echo covey-base-v1; LC_ALL=C sha256sum {files}) | sha256sum"
+    out = subprocess.run(command, shell=True, cwd=tiny.folder, capture_output=True, text=True, check=True).stdout
+    assert out.split()[0] == tiny.digest
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_one_changed_byte_changes_it(folder: Path, name: str) -> None:
+    before = base_digest(folder)
+    data = bytearray((folder / name).read_bytes())
+    data[-1] ^= 1
+    (folder / name).write_bytes(data)
+    assert base_digest(folder) != before
+
+
+def test_files_that_are_never_read_do_not_count(folder: Path) -> None:
+    before = base_digest(folder)
+    (folder / "README.md").write_text("a card")
+    assert base_digest(folder) == before
+
+
+def test_shards_count_and_must_exist(folder: Path) -> None:
+    shutil.move(folder / "model.safetensors", folder / "model-1-of-2.safetensors")
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "model-1-of-2.safetensors"}}))
+    assert base_files(folder) == [
+        "config.json",
+        "model-1-of-2.safetensors",
+        "model.safetensors.index.json",
+        "tokenizer.json",
+    ]
+    index.write_text(json.dumps({"weight_map": {"a": "model-2-of-2.safetensors"}}))
+    with pytest.raises(BaseModelError, match=r"lacks model-2-of-2\.safetensors"):
+        base_digest(folder)
+
+
+@pytest.mark.parametrize("shard", ["../secret", "/etc/passwd", ".hidden"])
+def test_a_shard_outside_the_folder_is_refused(folder: Path, shard: str) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": shard}}))
+    with pytest.raises(BaseModelError, match="outside its folder"):
+        base_digest(folder)
+
+
+def test_a_missing_file_is_named(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(BaseModelError, match=r"lacks tokenizer\.json"):
+        base_digest(folder)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(BaseModelError, match=r"no model\.safetensors"):
+        base_digest(folder)

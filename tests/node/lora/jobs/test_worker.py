@@ -1,0 +1,183 @@
+"""The worker process as the daemon sees it: lines in, lines out, killed at will."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+
+from covey.lora.jobs.worker import error_kind
+
+COMMAND = [sys.executable, "-m", "covey.lora.jobs.worker"]
+
+
+def ask(lines: TextIO, answers: TextIO, job: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """(progress lines, last line)."""
+    lines.write((job if isinstance(job, str) else json.dumps(job)) + "\n")
+    lines.flush()
+    progress = []
+    while (answer := json.loads(answers.readline()))["type"] == "progress":
+        progress.append(answer)
+    return progress, answer
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
+    path = tmp_path_factory.mktemp("run") / "worker.sock"
+    process = subprocess.Popen(
+        [*COMMAND, "--listen", str(path), "--preload", "tiny", "--threads", "1"], stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    assert "listening" in process.stderr.readline()
+    yield path, process
+    process.terminate()
+    assert process.wait(10) == 0
+    assert not path.exists()
+
+
+@pytest.fixture
+def connection(server: tuple[Path, subprocess.Popen[str]]) -> Iterator[tuple[TextIO, TextIO, int]]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.connect(str(server[0]))
+        with client.makefile("w") as lines, client.makefile("r") as answers:
+            hello = json.loads(answers.readline())
+            assert hello["type"] == "hello"
+            yield lines, answers, hello["pid"]
+
+
+def ended(pid: int) -> bool:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_process_of_its_own_serves_jobs_one_after_another(train_job: Any, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline()) == {"type": "hello", "pid": process.pid}
+    job = train_job(tmp_path / "out", steps=2) | {"id": "first", "threads": 1}
+    progress, answer = ask(process.stdin, process.stdout, job)
+    assert [(line["stage"], line["done"], line["total"]) for line in progress] == [("train", 1, 2), ("train", 2, 2)]
+    assert answer["type"] == "result"
+    assert answer["id"] == "first"
+    assert len(answer["result"]["losses"]) == 2
+    for bad, message in (
+        ("not json", "Expecting value"),
+        ("[1]", "a job is a JSON object"),
+        (job | {"records": "/no/such/file"}, "no records at /no/such/file"),
+        ({"kind": "train"}, "Field required"),
+    ):
+        _, answer = ask(process.stdin, process.stdout, bad)
+        assert (answer["type"], answer["kind"], answer["retry"]) == ("error", "bad_job", False)
+        assert message in answer["message"]
+    _, answer = ask(process.stdin, process.stdout, {"kind": "probe"})
+    assert "torch" in answer["result"]["software"]
+    process.stdin.close()
+    assert process.wait(10) == 0
+
+
+def test_a_forked_child_repeats_what_this_process_computes(
+    connection: tuple[TextIO, TextIO, int],
+    trained: dict[str, tuple[Path, dict[str, Any]]],
+    train_job: Any,
+    tmp_path: Path,
+) -> None:
+    lines, answers, _ = connection
+    _, answer = ask(lines, answers, train_job(tmp_path / "out") | {"threads": 1})
+    assert answer["result"]["losses"] == pytest.approx(trained["first"][1]["losses"], rel=1e-6)
+    _, answer = ask(lines, answers, {"kind": "nothing"})
+    assert answer["kind"] == "bad_job"
+
+
+def test_running_out_of_memory_is_said_to_be_that(
+    connection: tuple[TextIO, TextIO, int], train_job: Any, tmp_path: Path
+) -> None:
+    lines, answers, pid = connection
+    job = train_job(tmp_path / "out", steps=2, batch_records=30_000) | {"memory_mb": 2048}
+    _, answer = ask(lines, answers, job)
+    assert (answer["type"], answer["kind"], answer["retry"]) == ("error", "oom", True)
+    _, answer = ask(lines, answers, train_job(tmp_path / "out", steps=2))
+    assert answer["type"] == "result"
+    assert not ended_now(pid)
+
+
+def ended_now(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
+def test_a_killed_child_costs_its_own_connection_only(
+    server: tuple[Path, subprocess.Popen[str]], connection: tuple[TextIO, TextIO, int]
+) -> None:
+    _, answers, pid = connection
+    os.kill(pid, signal.SIGKILL)
+    assert answers.readline() == ""
+    assert server[1].poll() is None
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.connect(str(server[0]))
+        assert json.loads(client.makefile("r").readline())["type"] == "hello"
+
+
+def test_a_child_ends_with_its_connection_in_the_middle_of_a_job(
+    server: tuple[Path, subprocess.Popen[str]], train_job: Any, tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.connect(str(server[0]))
+        answers = client.makefile("r")
+        pid = json.loads(answers.readline())["pid"]
+        client.sendall(json.dumps(train_job(tmp_path / "out", steps=100_000)).encode() + b"\n")
+        assert json.loads(answers.readline())["type"] == "progress"
+        client.shutdown(socket.SHUT_RDWR)
+    assert ended(pid)
+    assert not (tmp_path / "out").exists()
+
+
+def test_only_the_owner_may_connect(server: tuple[Path, subprocess.Popen[str]]) -> None:
+    assert server[0].stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--listen", "FILE"], "exists and is no socket"),
+        (["--listen", "/no/such/folder/socket"], "cannot listen on"),
+        (["--preload", "nowhere"], "no base model 'nowhere'"),
+    ],
+)
+def test_a_bad_start_is_one_line_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("precious")
+    command = [str(file) if argument == "FILE" else argument for argument in arguments]
+    done = subprocess.run([*COMMAND, *command], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert file.read_text() == "precious"
+
+
+def test_kinds_of_errors() -> None:
+    import torch
+
+    assert error_kind(MemoryError()) == "oom"
+    assert error_kind(torch.OutOfMemoryError("CUDA out of memory")) == "oom"
+    assert (
+        error_kind(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")) == "oom"
+    )
+    assert error_kind(RuntimeError("CUDA error: device-side assert triggered")) == "internal"

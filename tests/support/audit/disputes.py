@@ -1,0 +1,111 @@
+"""Events of a task whose first committee missed its quorum: one validator revealed, one abstained, one was silent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.audit.chain_scenario import (
+    EARMARKS,
+    ENTRANTS,
+    NETWORK,
+    PARAMS,
+    SCORES,
+    SEED,
+    TIP,
+    VALIDATORS,
+    Event,
+    story,
+)
+
+from covey.protocol.faults import slash_of
+from covey.protocol.payouts import bond_left, entry_fee, payouts, split
+from covey.protocol.scores import pack, pack_losses, page_words
+from covey.protocol.seats import seats
+from covey.protocol.settlement import RevealedRow, Rules, settle
+from covey.protocol.types import Fault, Outcome
+
+WINDOWS = {"enrol": 50, "scoreCommit": 100, "scoreReveal": 50, "settle": 500}
+SECOND_SEED = bytes(range(100, 132))
+EXTRA = 7 * 10**18
+REPORTER = "0x" + "d0" * 20
+
+
+def seats_in(number: int, index: int) -> int:
+    """Seats of a validator in the first committee, or in the second, which only the first validator is left for."""
+    seed, total = (SEED, sum(EARMARKS)) if number == 0 else (SECOND_SEED, EARMARKS[0])
+    chain, scoring = NETWORK.chain_id, NETWORK.scoring
+    return seats(chain, scoring, 1, number, seed, VALIDATORS[index], EARMARKS[index], total, PARAMS["targetSeats"])
+
+
+def act(name: str, number: int, who: int, **args: Any) -> Event:
+    told = {"taskId": 1, "round": number, "operator": VALIDATORS[who], "seats": seats_in(number, who), **args}
+    return Event("Scoring", name, told)
+
+
+def reseated() -> list[Event]:
+    """The whole task, paid by the second committee, everything claimed and freed; somebody added to its bounty."""
+    begun = story()
+    events = begun[: next(i for i, event in enumerate(begun) if event.name == "SeedFixed") + 1]
+    created = next(event for event in events if event.name == "TaskCreated")
+    created.args = {**created.args, "params": {**PARAMS, "windows": WINDOWS}, "schedule": {"expiresAt": 10_000}}
+    row = {"index": 0, "words": pack(SCORES[0]), "evidenceDigest": "0x" + "00" * 32}
+    taken = slash_of(Fault.ABSENT, EARMARKS[2])
+    fault = {"taskId": 1, "round": 0, "operator": VALIDATORS[2], "fault": 0, "reporter": REPORTER, "taken": taken}
+    slash = {
+        "operator": VALIDATORS[2], "fromActive": taken - 1, "fromUnbonding": 1, "reporter": REPORTER,
+        "reporterReward": 0, "toTreasury": taken, "capped": True,
+    }  # fmt: skip
+    missed = {"revealedSeats": seats_in(0, 0), "committedSeats": seats_in(0, 0)}
+    events += [
+        Event("Rewards", "ToppedUp", {"taskId": 1, "from": REPORTER, "amount": EXTRA, "extra": EXTRA}),
+        act("ScoresCommitted", 0, 0),
+        act("Abstained", 0, 1),
+        act("ScoresRevealed", 0, 0, **row),
+        Event("Staking", "Slashed", slash, "0xfa"),
+        Event("Scoring", "FaultReported", fault, "0xfa"),
+        Event("Scoring", "RoundFailed", {"taskId": 1, "round": 0, **missed}),
+        Event("Scoring", "Reseated", {"taskId": 1, "round": 1}),
+        Event("TaskRegistry", "TaskExtended", {"taskId": 1, "expiresAt": 10_650}),
+        Event("Scoring", "SeedRequested", {"taskId": 1, "round": 1, "target": 19, "totalEarmarked": EARMARKS[0]}),
+        Event("Scoring", "SeedFixed", {"taskId": 1, "round": 1, "seed": "0x" + SECOND_SEED.hex()}),
+        act("ScoresCommitted", 1, 0),
+        act("ScoresRevealed", 1, 0, **row),
+    ]
+    return [*events, *_ending(taken)]
+
+
+def _ending(taken: int) -> list[Event]:
+    own = seats_in(1, 0)
+    rules = Rules(PARAMS["h"], PARAMS["tau"], PARAMS["floorScore"], PARAMS["power"])
+    settled = settle([RevealedRow(VALIDATORS[0], own, SCORES[0])], rules, page_words(1), 1)
+    [page] = settled.pages
+    totals = {"weights": settled.total_weights, "gainSeats": settled.gain_seats, "spread": settled.spread}
+    fees = sum(entry_fee(PARAMS["entryFee"], index, PARAMS["maxEntries"]) for index in range(3))
+    pools = split(
+        Outcome.PAID, PARAMS["bounty"], bond_left(PARAMS["bond"], TIP, 1), fees, PARAMS["validatorBps"],
+        settled.total_weights, settled.gain_seats, EXTRA,
+    )  # fmt: skip
+    due = payouts(pools, ENTRANTS, settled.weights, {VALIDATORS[0]: (own, settled.gains[0])})
+    medians = {"medians": page.words, "root": "0x" + page.root.hex(), "weights": page.weights, "spread": page.spread}
+    sums = {"totals": totals, "losses": pack_losses(settled.losses), "payableAt": 9_000}
+    closed = {"trainersPool": pools.trainers, "validatorsPool": pools.validators}
+    ends = {"toCreator": pools.to_creator, "toTreasury": pools.to_treasury}
+    events = [
+        Event("Scoring", "PageSettled", {"taskId": 1, "round": 1, "page": 0, **medians}),
+        Event("Scoring", "RoundSettled", {"taskId": 1, "round": 1, **sums}),
+        Event("TaskRegistry", "TaskEnded", {"taskId": 1, "outcome": 1, "reason": "0x" + "00" * 32}),
+        Event("Rewards", "EscrowClosed", {"taskId": 1, **closed, **ends}),
+    ]
+    for lane, operator in enumerate(ENTRANTS):
+        if amount := due.entries[operator]:
+            claim = {"taskId": 1, "operator": operator, "lane": lane, "median": settled.medians[lane], "amount": amount}
+            events.append(Event("Rewards", "EntryRewardClaimed", claim, f"0xe{lane}"))
+            events.append(Event("Staking", "RewardAdded", {"operator": operator, "amount": amount}, f"0xe{lane}"))
+    amount = due.scoring[VALIDATORS[0]]
+    claim = {"taskId": 1, "operator": VALIDATORS[0], "seats": own, "gain": settled.gains[0], "amount": amount}
+    events.append(Event("Rewards", "ScoringRewardClaimed", claim, "0xf0"))
+    events.append(Event("Staking", "RewardAdded", {"operator": VALIDATORS[0], "amount": amount}, "0xf0"))
+    for index, operator in enumerate(VALIDATORS):
+        rest = EARMARKS[index] - (taken if index == 2 else 0)
+        events.append(Event("TaskRegistry", "EarmarkFreed", {"taskId": 1, "operator": operator, "amount": rest}))
+    return events

@@ -1,0 +1,191 @@
+"""A whole arena task by real daemons, driven through its phases whatever happens to them on the way.
+
+The story knows the chain and who takes part, nothing of what goes wrong. In each phase it waits until everybody who is
+up has done its part, lets chain time pass to the end of the window, and goes on until all is paid and claimed. Where a
+part is not done in `patience` seconds it lets time pass all the same: what was lost then shows in the tally.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.support.network import Network, Node, tiny_spec
+
+from covey.chain.errors import TransientError
+from covey.config.node import Role
+from covey.daemon.planning.duty import Identity
+from covey.daemon.planning.faults import seats_in
+from covey.daemon.state.world import Committee, Task
+from covey.devnet.errors import DevnetError
+from covey.protocol.scores import unpack
+from covey.protocol.types import Outcome
+from covey.protocol.windows import Phase
+
+Hook = Callable[["Scenario", Task, Phase], None]
+
+
+@dataclass
+class Scenario:
+    """Drives tasks of `net`. Those in `away` (operators) are down for good: nobody waits for them.
+
+    `on_phase` is called once when a task enters a phase, before anything is waited for; `on_look` at every look.
+    """
+
+    net: Network
+    trainers: list[Node]
+    validators: list[Node]
+    patience: float = 240.0
+    away: set[str] = field(default_factory=set)
+    on_phase: Hook | None = None
+    on_look: Hook | None = None
+    tasks: list[int] = field(default_factory=list)
+
+    def run(self, **changes: object) -> Task:
+        """Post a task and see it to its end; the task as it is then."""
+        number = self.net.post(tiny_spec(), **changes)
+        self.tasks.append(number)
+        phase: Phase | None = None
+        entered = time.monotonic()
+        while True:
+            try:
+                task, now = self.net.task(number), self.net.local.anvil.time()
+                current = task.phase(now)
+                if current != phase:
+                    phase, entered = current, time.monotonic()
+                    if self.on_phase is not None:
+                        self.on_phase(self, task, phase)
+                if self.on_look is not None:
+                    self.on_look(self, task, phase)
+                waits = self.pending(task, phase)
+            except (TransientError, DevnetError, KeyError):  # the chain is being reorganised, or the task is not there
+                time.sleep(0.2)
+                continue
+            self.net.check_running()
+            late = time.monotonic() - entered > self.patience
+            if phase == Phase.ENDED and (not waits or late):
+                return task
+            until = self.end_of(task, phase)
+            if until is not None and (not waits or late):
+                self.net.jump(until)
+            elif late and time.monotonic() - entered > 2 * self.patience:
+                raise AssertionError(f"task {number} stays in '{phase}', waiting for {waits}\n{self.net.told()}")
+            time.sleep(0.2)
+
+    def rest(self, patience: float = 240.0) -> None:
+        """Wait until everybody who is up knows, for a second, that no duty is due and no transaction open."""
+        end = time.monotonic() + patience
+        before: list[int] = []
+        while True:
+            nodes = self.up(self.net.nodes)
+            restless = [node for node in nodes if not _rests(node)]
+            lives = [node.process.pid for node in nodes if node.process is not None]
+            if not restless and lives == before:
+                return
+            before = [] if restless else lives
+            self.net.check_running()
+            if time.monotonic() > end:
+                told = "\n".join(f"{node.name} does not rest: {node.report()}" for node in restless)
+                raise AssertionError(f"{told}\n{self.net.told()}")
+            time.sleep(1.0)
+
+    def pending(self, task: Task, phase: Phase) -> list[str]:
+        """What those who are up still have to do before the phase may end, in words."""
+        c = task.committee
+        match phase:
+            case Phase.ENTRY_COMMIT:
+                return [f"entry of {n.name}" for n in self.up(self.trainers) if n.operator not in task.entries]
+            case Phase.ENROL:
+                return [f"stake of {n.name}" for n in self.up(self.validators) if n.operator not in task.enrolled]
+            case Phase.ENTRY_REVEAL:
+                shown = {entry.operator for entry in task.lanes}
+                return [f"adapter of {n.name}" for n in self.up(self.trainers) if n.operator not in shown]
+            case Phase.SCORE_COMMIT:
+                assert c is not None
+                told = {*c.committed, *c.abstained}
+                return [f"row of {n.name}" for n in self.seated(task, c) if n.operator not in told]
+            case Phase.SCORE_REVEAL:
+                assert c is not None
+                return [f"scores of {n.name}" for n in self.up(self.validators) if c.owes_row(n.operator)]
+            case Phase.ENDED:
+                return self.unclaimed(task)
+            case _:
+                return [phase.value]
+
+    def end_of(self, task: Task, phase: Phase) -> int | None:
+        """When the phase ends by itself, chain time; None where it waits for somebody's step."""
+        c = task.committee
+        match phase:
+            case Phase.ENTRY_COMMIT:
+                return task.schedule.entry_commit_end
+            case Phase.ENROL:
+                return task.schedule.enrol_end
+            case Phase.ENTRY_REVEAL:
+                return task.schedule.entry_reveal_end
+            case Phase.SCORE_COMMIT:
+                return None if c is None else c.commit_end
+            case Phase.SCORE_REVEAL:
+                return None if c is None else c.reveal_end
+            case _:
+                return None
+
+    def up(self, nodes: list[Node]) -> list[Node]:
+        return [node for node in nodes if node.operator not in self.away]
+
+    def me(self, node: Node) -> Identity:
+        """The node's operator, as a planner would know it."""
+        contracts = self.net.local.chain.contracts
+        roles = (Role.TRAINER,) if node in self.trainers else (Role.VALIDATOR,)
+        return Identity(
+            node.operator,
+            node.signer,
+            roles,
+            self.net.local.deployment.chain_id,
+            contracts.scoring.address,
+            appeal_committee=contracts.appeal_committee.address,
+        )
+
+    def seated(self, task: Task, committee: Committee) -> list[Node]:
+        """Validators that are up and have a seat."""
+        return [node for node in self.up(self.validators) if self._seats(task, committee, node) > 0]
+
+    def failed(self, task: Task, committee: Committee) -> list[str]:
+        """Operators that are down for good and left a seat empty, or a committed row unrevealed."""
+        gone = [node for node in self.validators if node.operator in self.away]
+        told = {*committee.abstained, *(row.operator for row in committee.revealed)}
+        return [n.operator for n in gone if n.operator not in told and self._seats(task, committee, n) > 0]
+
+    def _seats(self, task: Task, committee: Committee, node: Node) -> int:
+        return seats_in(task, committee, self.me(node), node.operator) if committee.seeded else 0
+
+    def earned(self, task: Task) -> tuple[dict[str, int], set[str]]:
+        """By the contracts: lanes with a reward by trainer, and validators whose row is paid."""
+        c, rewards = task.committee, self.net.local.chain.contracts.rewards
+        if task.outcome != Outcome.PAID or c is None:
+            return {}, set()
+        lanes: dict[str, int] = {}
+        medians: list[int] = []
+        for number in sorted(c.pages):
+            medians += [score for word in c.pages[number].medians for score in unpack([word], 16)]
+        for entry in task.lanes:
+            assert entry.lane is not None
+            if rewards.entry_reward(task.id, medians[entry.lane]) > 0:
+                lanes[entry.operator] = entry.lane
+        rows = {row.operator for row in c.revealed if rewards.scoring_reward(task.id, row.operator) > 0}
+        return lanes, rows
+
+    def unclaimed(self, task: Task) -> list[str]:
+        """What of an ended task is still to be fetched by those who are up."""
+        lanes, rows = self.earned(task)
+        waits = [f"entry reward of {o}" for o, lane in lanes.items() if lane not in task.claimed_lanes]
+        waits += [f"scoring reward of {o}" for o in rows - task.claimed_scoring - self.away]
+        return waits + [f"earmark of {o}" for o in set(task.enrolled) - task.freed - self.away]
+
+
+def _rests(node: Node) -> bool:
+    report = node.report()
+    if "transactions" not in report:  # it is starting, or a look of it failed
+        return False
+    open_ones = sum(report["transactions"].get(state, 0) for state in ("queued", "pending", "mined"))
+    return not report["due"] and open_ones == 0 and not report["missed"]

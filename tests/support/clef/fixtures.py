@@ -1,0 +1,20 @@
+"""Clef for tests: skipped where there is none, with the reason."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from tests.support.clef.daemon import Clef
+from tests.support.go_programs import NotBuilt
+
+
+def new_clef(folder: Path, keys: list[bytes], chain_id: int) -> Clef:
+    """A Clef, not started; where there is none the test is skipped, or fails if COVEY_REQUIRE_CLEF is set."""
+    try:
+        return Clef(folder, keys, chain_id)
+    except NotBuilt as missing:
+        if os.environ.get("COVEY_REQUIRE_CLEF"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))

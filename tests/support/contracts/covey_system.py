@@ -1,0 +1,132 @@
+"""The whole system as the tests deploy it, its settings, and what most tests do with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ape.contracts import ContractContainer
+from ethpm_types import ContractType
+
+CVY = 10**18
+HOUR = 3600
+DAY = 24 * HOUR
+
+SUPPLY = 200_000_000 * CVY
+MIN_SELF_BOND = 100 * CVY
+SELF_BOND = 1000 * CVY
+UNBONDING = 28 * DAY
+MAX_TASK_LIFE = 28 * DAY
+DRIP = 7 * DAY
+NOTICE = 3 * DAY
+MAX_COMMISSION = 5000  # 1/10000, as all shares
+COMMISSION = 1000
+ABSENCE_CAP = 500
+JAIL = 2 * DAY
+TIP = CVY
+DISTANCE = 4  # blocks between asking for a seed and the block that gives it
+
+STAKING_CONFIG = (MIN_SELF_BOND, UNBONDING, MAX_TASK_LIFE, DRIP, NOTICE, MAX_COMMISSION, ABSENCE_CAP, JAIL)
+# Windows: entry commit, enrol, entry reveal, open, score commit, score reveal, settle, appeal.
+REGISTRY_CONFIG = (
+    (HOUR,) * 8,
+    10 * CVY,  # least bounty
+    5 * CVY,  # least creator's bond
+    10_000,  # least enrolled stake as a share of the bounty
+    4096,  # entries
+    201,  # seats
+    8000,  # h
+    4095,  # tau
+)
+
+
+@dataclass(frozen=True)
+class System:
+    """All contracts, with the accounts that stand for people. `governor` also holds what is left of the supply."""
+
+    governor: Any
+    treasury: Any
+    creator: Any
+    manager: Any
+    token: Any
+    staking: Any
+    randomness: Any
+    bounds: Any
+    registry: Any
+    scoring: Any
+    rewards: Any
+    appeals: Any
+    committee: Any
+
+    def give(self, account: Any, amount: int, spender: Any) -> None:
+        """Send `amount` of CVY to `account`, which lets `spender` take it."""
+        self.token.transfer(account, amount, sender=self.governor)
+        self.token.approve(spender, self.token.allowance(account, spender) + amount, sender=account)
+
+    def join(self, operator: Any, signer: Any, self_bond: int = SELF_BOND, reward_address: Any = None) -> Any:
+        """Register an operator with its self-bond."""
+        self.staking.registerOperator(signer, reward_address or operator, COMMISSION, sender=operator)
+        self.delegate(operator, operator, self_bond)
+        return operator
+
+    def delegate(self, operator: Any, delegator: Any, amount: int) -> Any:
+        self.give(delegator, amount, self.staking)
+        return self.delegate_own(operator, amount, 0, sender=delegator)
+
+    def delegate_own(self, *arguments: Any, sender: Any) -> Any:
+        """Staking.delegate. In ape an address has a property `delegate`, which hides the contract's method."""
+        return self.staking.invoke_transaction("delegate", *arguments, sender=sender)
+
+
+ARTIFACTS = Path(__file__).resolve().parents[3] / "node/covey/chain/artifacts"
+
+
+def access_manager() -> ContractContainer:
+    """OpenZeppelin's AccessManager as the package ships it: ape keeps no type of a dependency's contract."""
+    artifact = json.loads((ARTIFACTS / "AccessManager.json").read_text())
+    fields = {"contractName": "AccessManager", "abi": artifact["abi"]}
+    fields["deploymentBytecode"] = {"bytecode": artifact["bytecode"]}
+    fields["runtimeBytecode"] = {"bytecode": artifact["runtimeBytecode"]}
+    return ContractContainer(ContractType.model_validate(fields))
+
+
+def deploy(accounts: Any, project: Any) -> System:
+    """Deploy and connect everything; the first three accounts govern, keep the treasury and create tasks."""
+    governor, treasury, creator = accounts[0], accounts[1], accounts[2]
+    manager = governor.deploy(access_manager(), governor)
+    token = governor.deploy(project.CoveyToken, manager, governor, SUPPLY)
+    staking = governor.deploy(project.Staking, manager, token, treasury, STAKING_CONFIG)
+    randomness = governor.deploy(project.BeaconRandomness, DISTANCE)
+    bounds = governor.deploy(project.TaskBounds, manager, staking, REGISTRY_CONFIG)
+    # The five know one another: their addresses follow from the deployer's nonce.
+    at = [governor.get_deployment_address(governor.nonce + i) for i in range(5)]
+    registry_at, scoring_at, rewards_at, appeals_at, committee_at = at
+    registry = governor.deploy(
+        project.TaskRegistry, manager, staking, scoring_at, rewards_at, appeals_at, committee_at, bounds
+    )
+    scoring = governor.deploy(project.Scoring, registry_at, staking, rewards_at, randomness, appeals_at)
+    rewards = governor.deploy(
+        project.Rewards, registry_at, scoring_at, appeals_at, committee_at, staking, token, treasury, TIP
+    )
+    appeals = governor.deploy(project.Appeals, registry_at, staking, scoring_at, rewards_at, committee_at, token)
+    committee = governor.deploy(project.AppealCommittee, registry_at, staking, rewards_at, randomness, appeals_at)
+    assert [one.address for one in (registry, scoring, rewards, appeals, committee)] == at
+    for duty in (registry, rewards, appeals, committee):
+        staking.setDuty(duty, True, sender=governor)
+    return System(
+        governor=governor,
+        treasury=treasury,
+        creator=creator,
+        manager=manager,
+        token=token,
+        staking=staking,
+        randomness=randomness,
+        bounds=bounds,
+        registry=registry,
+        scoring=scoring,
+        rewards=rewards,
+        appeals=appeals,
+        committee=committee,
+    )

@@ -1,0 +1,20 @@
+"""Kubo nodes for tests: skipped where there is no Kubo, with the reason."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from tests.support.go_programs import NotBuilt
+from tests.support.kubo.daemon import Kubo
+
+
+def new_kubo(folder: Path, *, token: str | None = None) -> Kubo:
+    """A Kubo node, not started; where there is none the test is skipped, or fails if COVEY_REQUIRE_KUBO is set."""
+    try:
+        return Kubo(folder, token=token)
+    except NotBuilt as missing:
+        if os.environ.get("COVEY_REQUIRE_KUBO"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))

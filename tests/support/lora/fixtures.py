@@ -1,0 +1,91 @@
+"""Real small runs on the embedded base: a split of ICD-10-CM, two trained adapters and one random one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from covey.devnet import icd10
+from covey.lora.bases.resolve import BaseFolder, resolve
+from covey.lora.jobs.dispatch import Runner
+
+TASK = {"chain_id": 31337, "registry": "0x" + "11" * 20, "task_id": 1, "spec": "22" * 32}
+OPERATORS = ["0x" + f"{index:02x}" * 20 for index in range(1, 9)]
+MakeJob = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def tiny() -> BaseFolder:
+    return resolve("tiny")
+
+
+@pytest.fixture(scope="session")
+def spec(tiny: BaseFolder) -> dict[str, Any]:
+    """A small task over the five strata of the demonstration."""
+    return {
+        "version": 1,
+        "base": {
+            "name": "tiny",
+            "revision": "1",
+            "digest": tiny.digest,
+            "family": "qwen3",
+            "upcast": "none",
+        },
+        "adapter": {
+            "target_modules": sorted(["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]),
+            "max_rank": 8,
+            "max_bytes": 1 << 20,
+        },
+        "domain": "clinical code titles",
+        "strata": [{"name": name, "weight": 2000, "min_records": 16, "min_tokens": 100} for name in icd10.STRATA],
+        "evaluation": {"source": "local", "sequence_length": 48, "min_records": 80, "max_records": 100},
+        "scoring": {"h": 200, "tau": 600},
+    }
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the records made from the clinical tables are kept."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def split(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> icd10.Split:
+    sizes = icd10.SplitSizes(own=(160, 160, 160, 160), general=40, validator=30, common=30)
+    return icd10.write_split(tmp_path_factory.mktemp("records"), 7, 2, sizes, cache)
+
+
+@pytest.fixture(scope="session")
+def runner() -> Runner:
+    return Runner(default_threads=1)
+
+
+@pytest.fixture(scope="session")
+def train_job(spec: dict[str, Any], split: icd10.Split) -> MakeJob:
+    def make(output: Path, hospital: int = 0, seed: int = 1, **training: Any) -> dict[str, Any]:
+        return {
+            "kind": "train",
+            "spec": spec,
+            "records": str(split.hospitals[hospital]),
+            "output": str(output),
+            "task": TASK,
+            "operator": OPERATORS[hospital],
+            "seed": seed,
+            "training": {"steps": 16, "batch_records": 16} | training,
+        }
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def trained(
+    runner: Runner, train_job: MakeJob, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[Path, dict[str, Any]]]:
+    """Folder and job result of hospitals 0 and 1, and of a trainer that did no work."""
+    folder = tmp_path_factory.mktemp("adapters")
+    made = {name: runner.run(train_job(folder / name, index)) for index, name in enumerate(("first", "second"))}
+    made["random"] = runner.run(train_job(folder / "random", 2) | {"attack": "random_small"})
+    return {name: (folder / name, result) for name, result in made.items()}
