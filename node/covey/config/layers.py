@@ -14,32 +14,14 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
-PREFIX = "COVEY_"
+from covey.config.errors import ConfigError
+from covey.config.schema import PREFIX, environment_name, flag_name, leaves
+
+__all__ = ["PREFIX", "ConfigError", "environment_name", "flag_name", "leaves", "load"]
 
 M = TypeVar("M", bound=BaseModel)
-
-
-class ConfigError(ValueError):
-    """A setting is missing, unknown or unusable. The message is one line and names the layer it came from."""
-
-
-def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every setting of a model as (path, annotation), nested models walked."""
-    for name, field in model.model_fields.items():
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from leaves(annotation, (*path, name))
-        else:
-            yield (*path, name), annotation
-
-
-def environment_name(path: tuple[str, ...], prefix: str = PREFIX) -> str:
-    return prefix + "_".join(path).upper()
-
-
-def flag_name(path: tuple[str, ...]) -> str:
-    return "_".join(path)
 
 
 def load(
@@ -82,7 +64,7 @@ def load(
     try:
         return model.model_validate(_nest(values))
     except ValidationError as error:
-        raise ConfigError(_first_line(error, origin, prefix)) from None
+        raise ConfigError(_first_line(error, list(settings), origin, prefix)) from None
 
 
 def _read_file(
@@ -147,8 +129,14 @@ def _hint(key: str, known: Mapping[str, object] | set[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _first_line(error: ValidationError, origin: Mapping[tuple[str, ...], str], prefix: str) -> str:
-    first = error.errors(include_url=False)[0]
+def _first_line(
+    error: ValidationError, order: list[tuple[str, ...]], origin: Mapping[tuple[str, ...], str], prefix: str
+) -> str:
+    def place(details: ErrorDetails) -> int:
+        path = tuple(str(part) for part in details["loc"])
+        return next((place for place, known in enumerate(order) if path[: len(known)] == known), len(order))
+
+    first = min(error.errors(include_url=False), key=place)
     path = tuple(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
     for depth in range(len(path), 0, -1):

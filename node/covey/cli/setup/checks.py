@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from covey.cli.errors import CliError
+from covey.cli.errors import CliError, InputError
 from covey.cli.settings import Settings, config_file, load_node, load_settings
 
 State = Literal["ok", "bad", "not set"]
@@ -35,12 +35,15 @@ class _Bad(Exception):
 
 
 def run_checks(config: str | None, *, probe: bool) -> list[Finding]:
-    """All findings, in the order in which they build on each other. Raises InputError for an unusable settings file."""
+    """All findings, in the order in which they build on each other. Raises InputError without the named file."""
     file = config_file(config)
-    settings = load_settings({}, config)
     findings = [_try(what, check) for what, check in _installation()]
     if probe:
         findings.append(_try("worker", _worker))
+    try:
+        settings = load_settings({}, config)
+    except InputError as error:
+        return [*findings, Finding("settings", "bad", str(error))]
     if file is None:
         findings.append(Finding("settings", "not set", "no covey.toml; `covey init` makes one"))
     else:

@@ -19,6 +19,7 @@ from covey.cli.settings import FILE_NAME, Settings
 from covey.cli.setup.keyfiles import new_password
 from covey.client.access import remote_signer
 from covey.config.node import CVY, NodeConfig, Role
+from covey.config.schema import sections
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def _settings_text(values: Mapping[str, object]) -> str:
         "",
     ]
     tables: list[tuple[str, type[BaseModel]]] = []
-    for name, field in NodeConfig.model_fields.items():
+    for name, field in ((name, NodeConfig.model_fields[name]) for _, names in sections(NodeConfig) for name in names):
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             tables.append((name, kind))
