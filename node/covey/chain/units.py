@@ -1,7 +1,8 @@
-"""CVY amounts between wei and text, exactly."""
+"""Amounts of CVY and chain times, as numbers and as text."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
 DECIMALS = 18
@@ -14,6 +15,19 @@ def cvy(amount: int) -> str:
     whole, rest = divmod(abs(amount), CVY)
     fraction = f".{rest:018d}".rstrip("0") if rest else ""
     return f"{'-' if amount < 0 else ''}{whole}{fraction} CVY"
+
+
+def format_cvy(wei: int, places: int = 4) -> str:
+    """Wei as CVY without a unit, rounded down to `places` decimals, thousands separated: ``1,234.5000``."""
+    whole, rest = divmod(wei, CVY)
+    return f"{whole:,}.{rest // 10 ** (DECIMALS - places):0{places}d}" if places else f"{whole:,}"
+
+
+def format_time(timestamp: int) -> str:
+    """A chain time, seconds since 1970, as date and time in UTC; a dash for zero."""
+    if not timestamp:
+        return "–"
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def to_wei(text: str) -> int:

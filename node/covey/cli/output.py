@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
-
-CVY = 10**18
 
 
 def console(*, stderr: bool = False) -> Any:
@@ -46,16 +43,3 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     for row in rows:
         made.add_row(*row)
     return made
-
-
-def tokens(wei: int, places: int = 4) -> str:
-    """Wei as CVY, rounded down, thousands separated."""
-    whole, rest = divmod(wei, CVY)
-    return f"{whole:,}.{rest // 10 ** (18 - places):0{places}d}" if places else f"{whole:,}"
-
-
-def moment(timestamp: int) -> str:
-    """A chain time in UTC, or a dash for zero."""
-    if not timestamp:
-        return "–"
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -10,8 +10,8 @@ from covey.audit.chain import Chain
 from covey.chain.deployment import Deployment
 from covey.chain.errors import ChainError
 from covey.chain.rpc.client import Rpc
+from covey.chain.units import format_time
 from covey.cli.errors import CliError, InputError
-from covey.cli.output import moment
 from covey.cli.settings import Settings
 from covey.client.wallet import NodeWallet, Wallet
 from covey.protocol.types import Outcome, Schedule, TaskParams, TaskState
@@ -43,7 +43,7 @@ class TaskView:
     @property
     def deadline_text(self) -> str:
         """The deadline in UTC, or a dash."""
-        return moment(self.deadline or 0)
+        return format_time(self.deadline or 0)
 
 
 class Network(Chain):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from covey.chain.units import format_cvy
 from covey.cli.errors import CliError, InputError
-from covey.cli.output import tokens
 from covey.protocol.canonical import DocumentError
 from covey.protocol.spec import TaskSpec
 from covey.protocol.types import Evaluation, Kind, TaskParams, Windows
@@ -102,13 +102,16 @@ def check_params(network: Network, params: TaskParams) -> None:
     needed = -(-params.bounty * bounds.stake_multiple_bps // 10_000)
     if params.bounty < bounds.min_bounty:
         raise InputError(
-            f"--bounty {tokens(params.bounty)} CVY is below the minimum of {tokens(bounds.min_bounty)} CVY"
+            f"--bounty {format_cvy(params.bounty)} CVY is below the minimum of {format_cvy(bounds.min_bounty)} CVY"
         )
     if params.bond < bounds.min_bond:
-        raise InputError(f"--bond {tokens(params.bond)} CVY is below the minimum of {tokens(bounds.min_bond)} CVY")
+        raise InputError(
+            f"--bond {format_cvy(params.bond)} CVY is below the minimum of {format_cvy(bounds.min_bond)} CVY"
+        )
     if params.min_stake < needed:
         raise InputError(
-            f"--min-stake {tokens(params.min_stake)} CVY is below {tokens(needed)} CVY, what the bounty asks for"
+            f"--min-stake {format_cvy(params.min_stake)} CVY is below {format_cvy(needed)} CVY, "
+            "what the bounty asks for"
         )
     for option, value, most in (
         ("max-entries", params.max_entries, bounds.max_entries),
@@ -145,7 +148,7 @@ def post(network: Network, wallet: Wallet, store: Store, spec: TaskSpec, params:
     price = params.bounty + params.bond
     balance = contracts.token.balance_of(wallet.address)
     if balance < price:
-        raise InputError(f"{wallet.address} holds {tokens(balance)} CVY, bounty and bond take {tokens(price)}")
+        raise InputError(f"{wallet.address} holds {format_cvy(balance)} CVY, bounty and bond take {format_cvy(price)}")
     cid = store.add_directory({SPEC_NAME: spec.canonical_bytes()}, name="task spec")
     if cid.word != params.spec_digest:
         raise CliError(f"the store gave the spec another CID ({cid}) than expected: is it a store that follows CIDv1?")

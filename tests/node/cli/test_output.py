@@ -10,9 +10,10 @@ import pytest
 from tests.support.audit.chain_scenario import NETWORK, VALIDATORS, story
 
 from covey.audit.explain import explain
+from covey.chain.units import format_cvy, format_time
 from covey.cli.commands import explain as command
 from covey.cli.errors import InputError
-from covey.cli.output import console, moment, print_json, tokens
+from covey.cli.output import console, print_json
 from covey.cli.parse import address, wei
 
 
@@ -21,12 +22,12 @@ from covey.cli.parse import address, wei
     [(0, 4, "0.0000"), (10**18, 0, "1"), (1234567 * 10**15, 2, "1,234.56"), (10**14 - 1, 4, "0.0000")],
 )
 def test_tokens_round_down(amount: int, places: int, text: str) -> None:
-    assert tokens(amount, places) == text
+    assert format_cvy(amount, places) == text
 
 
 def test_moment_is_utc() -> None:
-    assert moment(0) == "–"
-    assert moment(86_400) == "1970-01-02 00:00:00"
+    assert format_time(0) == "–"
+    assert format_time(86_400) == "1970-01-02 00:00:00"
 
 
 def test_json_keeps_large_numbers_exact(capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,7 +69,7 @@ def test_explanation_shows_every_operator_and_its_figures(capsys: pytest.Capture
     shown = " ".join(capsys.readouterr().out.split())
     for entry in why.entries:
         assert f"{entry.median:,}" in shown
-        assert tokens(entry.reward) in shown
+        assert format_cvy(entry.reward) in shown
     for row in why.rows:
         assert f"{row.loss:,}" in shown
         assert f"{row.gain:,}" in shown

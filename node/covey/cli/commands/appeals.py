@@ -26,8 +26,9 @@ def contest(
     json: JsonOption = False,
 ) -> None:
     """Contest the median of an entry, and of the up to 15 that share its word, with a bond. Uses the owner's key."""
+    from covey.chain.units import format_cvy, format_time
     from covey.cli.errors import InputError
-    from covey.cli.output import console, moment, print_json, tokens
+    from covey.cli.output import console, print_json
     from covey.client.access import connect
     from covey.protocol.merkle import proof
     from covey.protocol.scores import LANES
@@ -43,7 +44,7 @@ def contest(
             + (
                 "it is not sealed"
                 if not told.params.windows.appeal
-                else f"its appeal window was over at {moment(c.payable_at)} UTC"
+                else f"its appeal window was over at {format_time(c.payable_at)} UTC"
             )
         )
     if lane >= len(told.lanes):
@@ -56,14 +57,16 @@ def contest(
     wallet = network.wallet(settings, "owner")
     held = network.contracts.token.balance_of(wallet.address)
     if held < bond:
-        raise InputError(f"the bond is {tokens(bond)} CVY and {wallet.address} holds {tokens(held)}: send it some")
+        raise InputError(
+            f"the bond is {format_cvy(bond)} CVY and {wallet.address} holds {format_cvy(held)}: send it some"
+        )
     wallet.send(network.contracts.token.approve(appeals.address, bond))
     receipt = wallet.send(appeals.contest(task, word, medians[place], proof(medians, place)))
     if json:
         print_json({"task": task, "word": word, "bond": bond, "transaction": receipt.tx_hash})
         return
     out = console()
-    out.print(f"Word {word} of task {task} is contested with a bond of {tokens(bond)} CVY ({receipt.tx_hash}).")
+    out.print(f"Word {word} of task {task} is contested with a bond of {format_cvy(bond)} CVY ({receipt.tx_hash}).")
     out.print("It comes back with a premium if one of its medians moves; else it pays those who scored again.")
 
 
@@ -71,7 +74,8 @@ def contest(
 @with_settings(*ACCESS)
 def list_contests(task: TaskArgument, *, settings: Settings, json: JsonOption = False) -> None:
     """Show the contests of a task and what its appeal waits for."""
-    from covey.cli.output import console, moment, print_json, table, tokens
+    from covey.chain.units import format_cvy, format_time
+    from covey.cli.output import console, print_json, table
     from covey.client.access import connect
 
     network = connect(settings)
@@ -96,10 +100,10 @@ def list_contests(task: TaskArgument, *, settings: Settings, json: JsonOption = 
         return
     answers = {None: "open", True: "moved", False: "stands"}
     rows = [
-        [str(one.word), one.appellant, tokens(appeal.bond), answers[one.moved if one.resolved else None]]
+        [str(one.word), one.appellant, format_cvy(appeal.bond), answers[one.moved if one.resolved else None]]
         for one in appeal.contests
     ]
-    title = f"Appeal of task {task}: {phase}, settled or failed by {moment(appeal.deadline)} UTC"
+    title = f"Appeal of task {task}: {phase}, settled or failed by {format_time(appeal.deadline)} UTC"
     console().print(table(title, ["word>", "contested by", "bond, CVY>", "outcome"], rows))
 
 

@@ -69,23 +69,27 @@ def _look_behind(network: Network, settings: Settings, found: Audit, task: TaskR
 
 
 def _show(out: object, why: Explanation) -> None:
-    from covey.cli.output import table, tokens
+    from covey.chain.units import format_cvy
+    from covey.cli.output import table
 
     def say(line: object = "") -> None:
         out.print(line)  # type: ignore[attr-defined]
 
     rules = why.rules
     say(f"[bold]Task {why.task}[/bold]: {why.stage}")
-    say(f"bounty {tokens(why.bounty)} CVY, entry fees {tokens(why.fees)}, tips out of the bond {tokens(why.tips)}")
+    say(
+        f"bounty {format_cvy(why.bounty)} CVY, entry fees {format_cvy(why.fees)}, "
+        f"tips out of the bond {format_cvy(why.tips)}"
+    )
     if why.extra:
-        say(f"others added {tokens(why.extra)} to the bounty")
+        say(f"others added {format_cvy(why.extra)} to the bounty")
     say(f"K = {rules['K']}, floor = {rules['floor']}, h = {rules['h']}, τ = {rules['tau']}, p = {rules['p']}")
     _show_disputes(say, why)
     if not why.rows:
         return
     say(
-        f"trainers' pool {tokens(why.trainers_pool)}, validators' pool {tokens(why.validators_pool)}, "
-        f"creator {tokens(why.to_creator)}, treasury {tokens(why.to_treasury)}\n"
+        f"trainers' pool {format_cvy(why.trainers_pool)}, validators' pool {format_cvy(why.validators_pool)}, "
+        f"creator {format_cvy(why.to_creator)}, treasury {format_cvy(why.to_treasury)}\n"
     )
     say(
         table(
@@ -94,7 +98,7 @@ def _show(out: object, why: Explanation) -> None:
             [
                 [
                     str(e.lane), e.operator, f"{e.median:,}", f"{e.improvement:.2%}", f"{e.weight:,}", f"{e.share:.2%}",
-                    tokens(e.fee), tokens(e.reward), "–" if e.paid is None else tokens(e.paid),
+                    format_cvy(e.fee), format_cvy(e.reward), "–" if e.paid is None else format_cvy(e.paid),
                 ]
                 for e in why.entries
             ],
@@ -113,9 +117,9 @@ def _show(out: object, why: Explanation) -> None:
             ["operator", "earmark>", "seats>", "expected>", "by lane", "loss>", "gain>", "share>", "reward>", "paid>"],
             [
                 [
-                    row.operator, tokens(row.earmark, 0), str(row.seats), f"{row.expected_seats:.2f}", _lanes(row),
-                    f"{row.loss:,}", f"{row.gain:,}", f"{row.share:.2%}", tokens(row.reward),
-                    "–" if row.paid is None else tokens(row.paid),
+                    row.operator, format_cvy(row.earmark, 0), str(row.seats), f"{row.expected_seats:.2f}", _lanes(row),
+                    f"{row.loss:,}", f"{row.gain:,}", f"{row.share:.2%}", format_cvy(row.reward),
+                    "–" if row.paid is None else format_cvy(row.paid),
                 ]
                 for row in why.rows
             ],
@@ -125,11 +129,12 @@ def _show(out: object, why: Explanation) -> None:
 
 def _show_disputes(say: Callable[..., None], why: Explanation) -> None:
     """Faults and appeals, if there were any."""
-    from covey.cli.output import table, tokens
+    from covey.chain.units import format_cvy
+    from covey.cli.output import table
 
     if why.faults:
         rows = [
-            [one.operator, one.where, one.fault, tokens(one.taken), one.reporter, tokens(one.reporter_share)]
+            [one.operator, one.where, one.fault, format_cvy(one.taken), one.reporter, format_cvy(one.reporter_share)]
             for one in why.faults
         ]
         columns = ["operator", "where", "fault", "slashed>", "reported by", "its share>"]
@@ -138,15 +143,15 @@ def _show_disputes(say: Callable[..., None], why: Explanation) -> None:
         answers = {None: "–", True: "moved", False: "stands"}
         rows = [
             [
-                str(one.word), one.appellant, tokens(one.bond), answers[one.moved],
-                tokens(one.to_appellant), tokens(one.to_round),
+                str(one.word), one.appellant, format_cvy(one.bond), answers[one.moved],
+                format_cvy(one.to_appellant), format_cvy(one.to_round),
             ]
             for one in why.contests
         ]  # fmt: skip
         columns = ["word>", "contested by", "bond>", "outcome", "to appellant>", "to the round>"]
-        say(table(f"Appeal: it cost the validators' pool {tokens(why.appeal_cost)}", columns, rows))
+        say(table(f"Appeal: it cost the validators' pool {format_cvy(why.appeal_cost)}", columns, rows))
     for operator, amount in why.appeal_pay.items():
-        say(f"paid for the appeal: {operator} {tokens(amount)}")
+        say(f"paid for the appeal: {operator} {format_cvy(amount)}")
 
 
 def _lanes(row: RowWhy) -> str:

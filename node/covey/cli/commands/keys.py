@@ -59,7 +59,8 @@ def list_(
     json: JsonOption = False,
 ) -> None:
     """List keystores and the remote signer's accounts; with a chain, what each is there and its coin. No password."""
-    from covey.cli.output import console, print_json, tokens
+    from covey.chain.units import format_cvy
+    from covey.cli.output import console, print_json
     from covey.cli.setup.keyfiles import list_keys
 
     found = list_keys(folder, settings)
@@ -68,7 +69,7 @@ def list_(
         return
     out = console()
     for one in found:
-        coin = "" if one["coin"] is None else f"  {tokens(one['coin'])} coin"
+        coin = "" if one["coin"] is None else f"  {format_cvy(one['coin'])} coin"
         out.print(f"{one['address']}  {one['where']}{coin}", markup=False)
         for told in [*one["roles"], *([] if one["private"] else ["readable by others: chmod 600 it"])]:
             out.print(" " * 44 + told, markup=False)

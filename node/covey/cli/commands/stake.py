@@ -63,8 +63,8 @@ def undelegate(
     json: JsonOption = False,
 ) -> None:
     """Start to leave a pool. What leaves stays slashable until the unbonding period is over; then `covey withdraw`."""
+    from covey.chain.units import format_cvy
     from covey.cli.errors import InputError
-    from covey.cli.output import tokens
     from covey.cli.parse import address, wei
     from covey.client.access import connect
 
@@ -79,7 +79,7 @@ def undelegate(
         raise InputError(f"{wallet.address} has nothing in the pool of {target}")
     if wanted is not None and wanted > worth:
         raise InputError(
-            f"{wallet.address} owns {tokens(worth)} CVY of the pool of {target}, less than {tokens(wanted)}"
+            f"{wallet.address} owns {format_cvy(worth)} CVY of the pool of {target}, less than {format_cvy(wanted)}"
         )
     shares = owned if wanted is None else min(owned, -(-wanted * pool.active_shares // max(1, pool.active_tokens)))
     call = staking.undelegate(target, shares, 0)
@@ -95,8 +95,8 @@ def withdraw(
     json: JsonOption = False,
 ) -> None:
     """Take out finished unbondings and what you are owed (bounties back, tips, bonds, fees). Uses the owner's key."""
+    from covey.chain.units import format_time
     from covey.cli.errors import InputError
-    from covey.cli.output import moment
     from covey.client.access import connect
 
     network = connect(settings)
@@ -110,7 +110,7 @@ def withdraw(
                 f"{wallet.address} has no unbonding entry {entry}" + (f" (it has {sorted(mine)})" if mine else "")
             )
         if mine[entry] > now:
-            raise InputError(f"unbonding entry {entry} is over at {moment(mine[entry])} UTC, not yet")
+            raise InputError(f"unbonding entry {entry} is over at {format_time(mine[entry])} UTC, not yet")
         calls = [staking.withdraw(entry)]
     else:
         calls = [staking.withdraw(one) for one, until in sorted(mine.items()) if until <= now]
@@ -121,7 +121,7 @@ def withdraw(
         if staking.owed_to(wallet.address):
             calls.append(staking.pay_owed(wallet.address))
     if not calls:
-        waiting = f"; the next of {len(mine)} is over at {moment(min(mine.values()))} UTC" if mine else ""
+        waiting = f"; the next of {len(mine)} is over at {format_time(min(mine.values()))} UTC" if mine else ""
         raise InputError(f"nothing to withdraw for {wallet.address}{waiting}")
     _send(network, wallet, calls, json, {"account": wallet.address})
 
@@ -181,13 +181,13 @@ def _registered(network: Network, operator: str) -> Any:
 
 def _delegation(network: Network, wallet: Wallet, operator: str, amount: int) -> list[Call]:
     """Approve what is missing, then delegate."""
+    from covey.chain.units import format_cvy
     from covey.cli.errors import InputError
-    from covey.cli.output import tokens
 
     token, staking = network.contracts.token, network.contracts.staking
     balance = token.balance_of(wallet.address)
     if balance < amount:
-        raise InputError(f"{wallet.address} holds {tokens(balance)} CVY, less than {tokens(amount)}")
+        raise InputError(f"{wallet.address} holds {format_cvy(balance)} CVY, less than {format_cvy(amount)}")
     calls = []
     if token.allowance(wallet.address, staking.address) < amount:
         calls.append(token.approve(staking.address, amount))

@@ -25,7 +25,8 @@ def create(
     json: JsonOption = False,
 ) -> None:
     """Post a task: keep its spec in your block store, pay bounty and bond. Uses the owner's key."""
-    from covey.cli.output import console, print_json, tokens
+    from covey.chain.units import format_cvy
+    from covey.cli.output import console, print_json
     from covey.client.access import connect
     from covey.client.posting import check_params, open_own_store, params_of, post, read_spec
 
@@ -41,7 +42,8 @@ def create(
         return
     out = console()
     out.print(
-        f"[bold]Task {posted.task}[/bold] is posted with a bounty of {tokens(params.bounty)} CVY ({posted.tx_hash})."
+        f"[bold]Task {posted.task}[/bold] is posted with a bounty of {format_cvy(params.bounty)} CVY "
+        f"({posted.tx_hash})."
     )
     out.print(f"Its spec is {posted.cid}; keep your store reachable until the entries are in.")
     out.print(f"Follow it with `covey task show {posted.task}`.")
@@ -56,7 +58,8 @@ def list_tasks(
     json: JsonOption = False,
 ) -> None:
     """List tasks, newest first."""
-    from covey.cli.output import console, print_json, table, tokens
+    from covey.chain.units import format_cvy
+    from covey.cli.output import console, print_json, table
     from covey.client.access import connect
 
     network = connect(settings)
@@ -70,8 +73,8 @@ def list_tasks(
         return
     rows = [
         [
-            str(view.id), view.phase.value, view.deadline_text, tokens(view.params.bounty, 0),
-            f"{view.state.revealed}/{view.state.committed}", tokens(view.state.total_earmarked, 0),
+            str(view.id), view.phase.value, view.deadline_text, format_cvy(view.params.bounty, 0),
+            f"{view.state.revealed}/{view.state.committed}", format_cvy(view.state.total_earmarked, 0),
             view.state.outcome.name.lower(),
         ]
         for view in views
@@ -84,7 +87,8 @@ def list_tasks(
 @with_settings(*ACCESS, "data_dir", "store", "store_token_file", "store_token_in_clear", "peers")
 def show(task: TaskArgument, *, settings: Settings, json: JsonOption = False) -> None:
     """Show a task: its parameters, windows, spec, entries and validators."""
-    from covey.cli.output import console, moment, print_json, table, tokens
+    from covey.chain.units import format_cvy, format_time
+    from covey.cli.output import console, print_json, table
     from covey.client.access import connect
 
     network = connect(settings)
@@ -98,20 +102,20 @@ def show(task: TaskArgument, *, settings: Settings, json: JsonOption = False) ->
     params, schedule, state = view.params, view.schedule, view.state
     out.print(f"[bold]Task {task}[/bold] by {state.creator}: {view.phase.value}, until {view.deadline_text}")
     rows = [
-        ["bounty", f"{tokens(params.bounty)} CVY, {params.validator_bps / 100:g}% of it for validators"],
-        ["entry fee", f"{tokens(params.entry_fee)} CVY for the first of at most {params.max_entries}"],
+        ["bounty", f"{format_cvy(params.bounty)} CVY, {params.validator_bps / 100:g}% of it for validators"],
+        ["entry fee", f"{format_cvy(params.entry_fee)} CVY for the first of at most {params.max_entries}"],
         [
             "rules",
             f"K = {params.target_seats}, floor = {params.floor_score}, h = {params.h}, τ = {params.tau}, "
             f"p = {params.power}",
         ],
         ["entries", f"{state.committed} committed, {state.revealed} revealed"],
-        ["stake", f"{tokens(state.total_earmarked)} CVY earmarked, at least {tokens(params.min_stake)} needed"],
+        ["stake", f"{format_cvy(state.total_earmarked)} CVY earmarked, at least {format_cvy(params.min_stake)} needed"],
         ["outcome", state.outcome.name.lower()],
-        ["entries until", moment(schedule.entry_commit_end)],
-        ["enrolment until", moment(schedule.enrol_end)],
-        ["reveals until", moment(schedule.entry_reveal_end)],
-        ["expires", moment(schedule.expires_at)],
+        ["entries until", format_time(schedule.entry_commit_end)],
+        ["enrolment until", format_time(schedule.enrol_end)],
+        ["reveals until", format_time(schedule.entry_reveal_end)],
+        ["expires", format_time(schedule.expires_at)],
     ]
     out.print(table("", ["", ""], rows))
     spec = facts["spec"]

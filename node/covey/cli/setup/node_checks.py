@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from covey.chain.units import format_cvy
 from covey.cli.errors import CliError
-from covey.cli.output import tokens
 
 if TYPE_CHECKING:
     from covey.cli.settings import Settings
@@ -59,14 +59,17 @@ def check_operator(settings: Settings, network: Network | None) -> str | None:
     if not network.contracts.staking.is_eligible(operator):
         least = network.contracts.staking.min_self_bond()
         raise CliError(
-            f"{operator} is not eligible: its self-bond is {tokens(pool.self_bond)} CVY of {tokens(least)}"
+            f"{operator} is not eligible: its self-bond is {format_cvy(pool.self_bond)} CVY of {format_cvy(least)}"
             + (", and it is jailed" if pool.jailed_until else "")
         )
     coin = network.rpc.balance(signer)
     if not coin:
         raise CliError(f"the signer {signer} has no coin for gas: send it some")
     held = network.contracts.token.balance_of(signer)
-    return f"{operator}, stake {tokens(pool.active_tokens)} CVY; signer has {tokens(coin)} coin and {tokens(held)} CVY"
+    return (
+        f"{operator}, stake {format_cvy(pool.active_tokens)} CVY; "
+        f"signer has {format_cvy(coin)} coin and {format_cvy(held)} CVY"
+    )
 
 
 def check_data(path: Path | None) -> str | None:

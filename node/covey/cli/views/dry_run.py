@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from covey.chain.units import format_time
 from covey.cli.errors import CliError, InputError
-from covey.cli.output import console, moment, print_json, table
+from covey.cli.output import console, print_json, table
 from covey.config.node import ConfigError, NodeConfig
 
 
@@ -29,7 +30,7 @@ def look_ahead(config: NodeConfig, *, as_json: bool) -> None:
         return
     out = console()
     out.print(f"operator  {found.operator}, signer {found.signer}")
-    out.print(f"head      block {found.head_block}, {moment(found.head_time)} UTC")
+    out.print(f"head      block {found.head_block}, {format_time(found.head_time)} UTC")
     for problem in found.problems:
         out.print(f"[red]problem[/]   {problem}")
     if found.actions:

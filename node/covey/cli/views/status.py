@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from covey.chain.units import format_cvy, format_time
 from covey.cli.errors import CliError, InputError
-from covey.cli.output import console, moment, table, tokens
+from covey.cli.output import console, table
 from covey.cli.views.dry_run import left_text
 from covey.daemon.planning.plan import NO_DEADLINE
 from covey.daemon.state.ledger import Ledger
@@ -145,8 +146,8 @@ def show_standing(standing: dict[str, Any]) -> None:
         _show_work(out, node)
     rows = [
         [
-            str(t["task"]), t["phase"], moment(t["until"] or 0), "–" if t["seats"] is None else str(t["seats"]),
-            ", ".join(t["did"]), t["outcome"], tokens(t["paid"]),
+            str(t["task"]), t["phase"], format_time(t["until"] or 0), "–" if t["seats"] is None else str(t["seats"]),
+            ", ".join(t["did"]), t["outcome"], format_cvy(t["paid"]),
         ]
         for t in reversed(standing.get("tasks", [])[-_TASKS_SHOWN:])
     ]  # fmt: skip
@@ -174,23 +175,27 @@ def _show_node(out: Any, node: dict[str, Any] | None) -> None:
 
 def _show_operator(out: Any, s: dict[str, Any]) -> None:
     out.print(f"operator  {s['operator']} ({'eligible' if s['eligible'] else '[red]not eligible[/]'})")
-    out.print(f"signer    {s['signer']}: {tokens(s['signer_coin'])} coin for gas, {tokens(s['signer_cvy'])} CVY")
     out.print(
-        f"stake     {tokens(s['stake'])} CVY, own bond {tokens(s['self_bond'])}, earmarked {tokens(s['earmarked'])}, "
-        f"unbonding {tokens(s['unbonding'])}"
+        f"signer    {s['signer']}: {format_cvy(s['signer_coin'])} coin for gas, {format_cvy(s['signer_cvy'])} CVY"
+    )
+    out.print(
+        f"stake     {format_cvy(s['stake'])} CVY, own bond {format_cvy(s['self_bond'])}, "
+        f"earmarked {format_cvy(s['earmarked'])}, unbonding {format_cvy(s['unbonding'])}"
     )
     e = s["earnings"]
     out.print(
-        f"earned    {tokens(s['net'])} CVY: entries {tokens(e['entries'])}, scoring {tokens(e['scoring'])}, "
-        f"appeals {tokens(e['appeals'])}, tips {tokens(e['tips'])}, reports {tokens(e['reports'])}, "
-        f"fees −{tokens(e['fees'] - e['fees_back'])}, slashed −{tokens(e['slashed'])}"
+        f"earned    {format_cvy(s['net'])} CVY: entries {format_cvy(e['entries'])}, "
+        f"scoring {format_cvy(e['scoring'])}, appeals {format_cvy(e['appeals'])}, tips {format_cvy(e['tips'])}, reports {format_cvy(e['reports'])}, "
+        f"fees −{format_cvy(e['fees'] - e['fees_back'])}, slashed −{format_cvy(e['slashed'])}"
     )
     dripping = (
-        f", {tokens(s['rewards_dripping'])} dripping until {moment(s['drip_end'])}" if s["rewards_dripping"] else ""
+        f", {format_cvy(s['rewards_dripping'])} dripping until {format_time(s['drip_end'])}"
+        if s["rewards_dripping"]
+        else ""
     )
-    out.print(f"to claim  {tokens(s['owed'])} CVY to withdraw{dripping}")
+    out.print(f"to claim  {format_cvy(s['owed'])} CVY to withdraw{dripping}")
     if s["jailed_until"]:
-        out.print(f"[red]jailed[/]    until {moment(s['jailed_until'])} UTC")
+        out.print(f"[red]jailed[/]    until {format_time(s['jailed_until'])} UTC")
 
 
 def _show_work(out: Any, node: dict[str, Any]) -> None:
