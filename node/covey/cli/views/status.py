@@ -185,7 +185,8 @@ def _show_operator(out: Any, s: dict[str, Any]) -> None:
     e = s["earnings"]
     out.print(
         f"earned    {format_cvy(s['net'])} CVY: entries {format_cvy(e['entries'])}, "
-        f"scoring {format_cvy(e['scoring'])}, appeals {format_cvy(e['appeals'])}, tips {format_cvy(e['tips'])}, reports {format_cvy(e['reports'])}, "
+        f"scoring {format_cvy(e['scoring'])}, appeals {format_cvy(e['appeals'])}, "
+        f"tips {format_cvy(e['tips'])}, reports {format_cvy(e['reports'])}, "
         f"fees −{format_cvy(e['fees'] - e['fees_back'])}, slashed −{format_cvy(e['slashed'])}"
     )
     dripping = (
