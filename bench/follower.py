@@ -36,9 +36,10 @@ from covey.chain.abi.layout import canonical_type
 from covey.chain.abi.reverts import signature
 from covey.chain.deployment import ContractRecord, Deployment
 from covey.chain.events.decoder import followed
-from covey.chain.events.follower import Finality, Follower
+from covey.chain.events.follower import Follower
 from covey.chain.rpc.client import Rpc
-from covey.chain.rpc.endpoint import HttpEndpoint
+from covey.chain.rpc.finality import Finality
+from covey.chain.rpc.http import HttpEndpoint
 from covey.daemon.storage.journal import Journal
 from covey.devnet.anvil import find_anvil, free_port
 

@@ -11,7 +11,8 @@ from tests.support.chain.servers import Server, healthy
 from tests.support.chaos.toxiproxy import KINDS, WireProxy, new_toxiproxy
 from tests.support.go_programs import NotBuilt, Program
 
-from covey.chain.rpc.endpoint import EndpointFault, HttpEndpoint
+from covey.chain.rpc.endpoint import EndpointFault
+from covey.chain.rpc.http import HttpEndpoint
 
 pytestmark = pytest.mark.daemon
 

@@ -8,10 +8,10 @@ import pytest
 from tests.support.clef.fixtures import new_clef
 from tests.support.network import Network, Node, tiny_spec
 
+from covey.chain.gas import MAX_GAS
 from covey.chain.signing.clef_rules import rules_for
 from covey.chain.signing.keystore import load_keystore
 from covey.chain.tx.fees import GWEI
-from covey.chain.tx.sender import MAX_GAS
 from covey.devnet.anvil import CHAIN_ID
 from covey.devnet.local import LocalNetwork
 from covey.ipfs import BlockStore, Gateway

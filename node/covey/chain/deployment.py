@@ -12,6 +12,7 @@ from eth_hash.auto import keccak
 
 from covey.chain import artifacts
 from covey.chain.errors import FatalError, WrongDeployment
+from covey.chain.rpc.quorum import quorum_read
 
 if TYPE_CHECKING:
     from covey.chain.rpc.client import Rpc
@@ -148,7 +149,7 @@ class Deployment:
         for record in self.contracts.values():
             code = rpc.code(record.address)
             if _hash(code) != record.runtime_hash:
-                code = rpc.quorum_read(partial(_code_at, record.address))
+                code = quorum_read(rpc, partial(_code_at, record.address))
             if not code:
                 raise WrongDeployment(f"no contract at {record.address}, where {record.name} was recorded")
             if _hash(code) != record.runtime_hash:

@@ -146,7 +146,7 @@ def _await_node(store: SqliteTxStore, number: int, wait_s: float) -> str:
 
 def _work(settings: Settings, store: SqliteTxStore, number: int) -> None:
     """Do what the node would, for signed transactions only: nothing is sent that was not signed before."""
-    from covey.chain.events.follower import Finality
+    from covey.chain.rpc.finality import Finality
     from covey.chain.tx.fees import FeePolicy
     from covey.chain.tx.sender import Sender
     from covey.client.access import connect

@@ -11,8 +11,9 @@ from pathlib import Path
 from covey.chain.contracts import Contracts
 from covey.chain.deployment import Deployment
 from covey.chain.errors import FatalError
-from covey.chain.events.follower import Finality, Follower
+from covey.chain.events.follower import Follower
 from covey.chain.rpc.client import Rpc
+from covey.chain.rpc.finality import Finality
 from covey.chain.signing.keystore import LocalSigner, Signer
 from covey.chain.tx.fees import FeePolicy
 from covey.chain.tx.sender import Sender

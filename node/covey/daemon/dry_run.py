@@ -20,8 +20,9 @@ from typing import Any
 from covey.chain.contracts import Contracts
 from covey.chain.deployment import Deployment
 from covey.chain.errors import FatalError
-from covey.chain.events.follower import Finality, Follower
+from covey.chain.events.follower import Follower
 from covey.chain.rpc.client import Rpc
+from covey.chain.rpc.finality import Finality
 from covey.chain.rpc.responses import Block
 from covey.chain.tx.sender import Sender, SenderStatus
 from covey.chain.tx.store import SqliteTxStore, TxStatus

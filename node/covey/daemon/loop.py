@@ -7,7 +7,8 @@ from dataclasses import replace
 from logging import ERROR, WARNING
 
 from covey.chain.errors import ChainError, FatalError, TransientError
-from covey.chain.events.follower import Progress, newest_block
+from covey.chain.events.follower import Progress
+from covey.chain.rpc.finality import newest_block
 from covey.chain.rpc.responses import Block
 from covey.daemon.assemble import Parts
 from covey.daemon.context import Context, Ended, Step, log

@@ -22,9 +22,11 @@ from covey.chain.deploy.deploy import DeployConfig, deploy
 from covey.chain.deployment import Deployment
 from covey.chain.errors import ChainError, FatalError, WrongChain
 from covey.chain.events.decoder import EventReader
-from covey.chain.events.follower import Finality, Follower
+from covey.chain.events.follower import Follower
 from covey.chain.rpc.client import Rpc
+from covey.chain.rpc.finality import Finality
 from covey.chain.rpc.header import header_proof
+from covey.chain.rpc.quorum import quorum_read
 from covey.chain.signing.keystore import LocalSigner
 from covey.chain.tx.oneshot import send, send_all
 from covey.chain.tx.sender import Sender
@@ -229,7 +231,7 @@ def test_all_transports_agree(geth: Geth, contracts: Contracts, tmp_path: Path) 
     dead = str(tmp_path / "nothing.ipc")
     rpc = Rpc([dead, *geth.urls.values()], CHAIN_ID, timeout=60, quorum=3)
     rpc.check()
-    supply = rpc.quorum_read(lambda one: Contracts(one, contracts.deployment).token.total_supply())
+    supply = quorum_read(rpc, lambda one: Contracts(one, contracts.deployment).token.total_supply())
     assert supply == contracts.token.total_supply()
     assert [report.ok for report in rpc.report()] == [False, True, True, True]
 

@@ -13,9 +13,10 @@ from tests.support.chaos.rpc_proxy import FAULTS, FUTURE_BLOCKS, SENDING, STALE_
 from covey.chain.contracts import Call, Contracts
 from covey.chain.errors import Disagreement, RpcResponseError, TooManyResults, Unreachable, WrongDeployment
 from covey.chain.events.decoder import topic_of
-from covey.chain.events.follower import newest_block
 from covey.chain.rpc.client import Rpc
-from covey.chain.rpc.endpoint import EndpointFault, HttpEndpoint
+from covey.chain.rpc.endpoint import EndpointFault
+from covey.chain.rpc.finality import newest_block
+from covey.chain.rpc.http import HttpEndpoint
 from covey.chain.tx.oneshot import send
 
 pytestmark = pytest.mark.daemon

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from covey.chain.contracts import Call
-from covey.chain.events.follower import Finality
 from covey.chain.rpc.client import Rpc
+from covey.chain.rpc.finality import Finality
 from covey.chain.signing.keystore import Signer
 from covey.chain.tx.fees import FeePolicy
 from covey.chain.tx.sender import Sender

@@ -20,7 +20,8 @@ from eth_hash.auto import keccak
 from tests.support.chain.servers import Server, error, reply, result
 
 from covey.chain.errors import RpcResponseError
-from covey.chain.rpc.endpoint import EndpointFault, HttpEndpoint
+from covey.chain.rpc.endpoint import EndpointFault
+from covey.chain.rpc.http import HttpEndpoint
 
 FUTURE_BLOCKS: Final = 1_000
 FUTURE_SECONDS: Final = (150, 400, 570, 86_400)

@@ -10,7 +10,7 @@ from typing import Any, Self
 from tests.support.go_programs import Program, Server
 
 from covey.chain.errors import ChainError
-from covey.chain.rpc.endpoint import open_endpoint
+from covey.chain.rpc.open import open_endpoint
 from covey.chain.signing.keystore import create_keystore
 from covey.devnet.anvil import free_port
 

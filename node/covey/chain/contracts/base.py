@@ -93,9 +93,11 @@ class Binding:
     def contract(self) -> Any:
         """web3's contract object."""
         if self._contract is None:
+            from covey.chain.rpc.web3_provider import web3_of
+
             abi = artifacts.load(self.artifact).abi
             self._outputs = {item["name"]: item["outputs"] for item in abi if item["type"] == "function"}
-            self._contract = self.rpc.web3.eth.contract(address=self.address, abi=abi)  # type: ignore[call-overload]
+            self._contract = web3_of(self.rpc).eth.contract(address=self.address, abi=abi)  # type: ignore[call-overload]
         return self._contract
 
     def authority(self) -> str:

@@ -214,8 +214,10 @@ class _Run:
         }
 
     def _create(self, name: str, arguments: list[Any], planned: str) -> None:
+        from covey.chain.rpc.web3_provider import web3_of
+
         artifact = artifacts.load(name)
-        contract = self.rpc.web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
+        contract = web3_of(self.rpc).eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
         values = [astuple(a) if is_dataclass(a) and not isinstance(a, type) else a for a in arguments]
         data = bytes.fromhex(contract.constructor(*values).data_in_transaction[2:])
         receipt = self._send(Call(None, data, f"deploy {name}"))

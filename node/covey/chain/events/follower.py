@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Protocol
 from covey.chain.errors import TooManyResults, TooSlow, TransientError, Unreachable
 from covey.chain.events.decoder import Event, EventReader
 from covey.chain.events.ranges import WANTED_EVENTS, AdaptiveRange
+from covey.chain.rpc.finality import Finality
 from covey.chain.rpc.responses import Block
 
 if TYPE_CHECKING:
     from covey.chain.deployment import Deployment
     from covey.chain.rpc.client import Rpc
 
-UNFINAL_BLOCKS = 96
-"""Blocks below the head that count as undoable where confirmations stand for finality: three epochs of Ethereum."""
 _BLOCKS_A_COMMIT = 32
 _LOOKS_FOR_AN_ANCESTOR = 3
 
@@ -47,47 +46,6 @@ class Sink(Protocol):
 
     def rewind(self, block: int) -> None:
         """Forget all events and checkpoints above ``block``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finality:
-    """Which blocks count as settled.
-
-    ``confirmations`` None asks the chain for its finalised block; a number counts blocks behind the head, 0 being the
-    head itself.
-    """
-
-    confirmations: int | None = None
-
-    @property
-    def undoable(self) -> int:
-        """Settled blocks, from the newest down, that may still be undone."""
-        return 0 if self.confirmations is None else UNFINAL_BLOCKS
-
-    def block(self, rpc: Rpc) -> Block:
-        """The newest settled block.
-
-        Raises:
-            Unreachable: the node has none (yet).
-        """
-        if self.confirmations is None:
-            return rpc.block("finalized")
-        if self.confirmations == 0:
-            return rpc.block("latest")
-        return rpc.block(max(0, rpc.block_number() - self.confirmations))
-
-
-def newest_block(rpc: Rpc) -> Block:
-    """The newest block, if the chain has it under its number too: its time decides what is due, and an endpoint that
-    made it up would tell a wrong one.
-
-    Raises:
-        Unreachable: no endpoint answered, or the block is not (or no more) on the chain.
-    """
-    head = rpc.block("latest")
-    if rpc.block(head.number).hash != head.hash:
-        raise Unreachable(f"block {head.number} is not the newest any more")
-    return head
 
 
 @dataclass(frozen=True, slots=True)

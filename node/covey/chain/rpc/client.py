@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from covey.chain.errors import RpcResponseError, Unreachable
 from covey.chain.rpc import responses as answers
@@ -11,21 +11,15 @@ from covey.chain.rpc.endpoint import Endpoint
 from covey.chain.rpc.pool import Pool
 from covey.chain.rpc.responses import Block, Receipt
 
-if TYPE_CHECKING:
-    from web3 import Web3
-
 BlockId = int | str
 """A block number, or ``latest``, ``safe``, ``finalized``, ``pending``, ``earliest``."""
-
-
-T = TypeVar("T")
 
 
 class Rpc(Pool):
     """Typed calls over a `Pool` of endpoints.
 
     Args:
-        quorum: endpoints that must say the same of what costs money, as far as there are so many; see `quorum_read`.
+        quorum: endpoints that must agree on a read that can cost money; see `covey.chain.rpc.quorum.quorum_read`.
     """
 
     def __init__(
@@ -39,40 +33,6 @@ class Rpc(Pool):
     ) -> None:
         super().__init__(urls, chain_id, timeout, endpoints=endpoints)
         self.quorum = quorum
-        self._web3: Web3 | None = None
-
-    @property
-    def web3(self) -> Web3:
-        """A web3 instance over this pool, for contract objects and whatever has no method here."""
-        if self._web3 is None:
-            from covey.chain.rpc.web3_provider import web3_over
-
-            self._web3 = web3_over(self)
-        return self._web3
-
-    def quorum_read(
-        self, read: Callable[[Rpc], T], *, quorum: int | None = None, at: tuple[int, str] | None = None
-    ) -> T:
-        """What ``quorum`` endpoints give for the same read as of the same block; see `covey.chain.rpc.quorum`.
-
-        For what costs money: a seat, a fault about to be reported. With fewer endpoints than ``quorum``, all of them.
-
-            rpc.agreed(lambda one: Contracts(one, deployment).scoring.seats_of(task, operator))
-
-        Args:
-            read: called in other threads, each time with an `Rpc` of one endpoint whose ``latest`` is that block.
-            quorum: None takes the pool's.
-            at: number and hash of the block to read at; None takes the newest that enough of them have.
-
-        Raises:
-            Disagreement: they answered, but too few the same.
-            Unreachable: too few answered.
-            Reverted: as many as that reverted alike.
-            WrongChain: an endpoint serves another chain.
-        """
-        from covey.chain.rpc.quorum import quorum_read
-
-        return quorum_read(self, read, min(self.quorum if quorum is None else quorum, len(self.health)), at)
 
     # ------------------------------------------------------------------ typed calls
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from covey.chain.errors import FatalError, RpcResponseError, TooSlow, Unreachable, WrongChain
 from covey.chain.rpc import responses as answers
-from covey.chain.rpc.endpoint import Endpoint, EndpointFault, open_endpoint, printable
+from covey.chain.rpc.endpoint import Endpoint, EndpointFault, printable
 from covey.chain.rpc.endpoint_health import EndpointHealth, EndpointReport, Heads
+from covey.chain.rpc.open import open_endpoint
 
 _LEAST_SHARE_S = 0.5
 _FIRST_REST_S = 0.25

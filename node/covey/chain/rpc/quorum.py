@@ -79,10 +79,29 @@ class _Vote:
         return f"{', '.join(printable(voter.endpoint.url) for voter in self.voters)}: {told}"
 
 
-def quorum_read(pool: Rpc, read: Callable[[Rpc], T], quorum: int, at: tuple[int, str] | None = None) -> T:
-    """See `Rpc.quorum_read`."""
-    _ = pool.web3  # imported here: threads that import parts of it at once can block each other
-    return _Poll(pool, quorum, at).run(read)
+def quorum_read(
+    rpc: Rpc, read: Callable[[Rpc], T], *, quorum: int | None = None, at: tuple[int, str] | None = None
+) -> T:
+    """Return the result of a read on which ``quorum`` endpoints agree as of the same block.
+
+    Use it where a wrong answer costs money: a seat, a fault about to be reported.
+
+        quorum_read(rpc, lambda pinned: Contracts(pinned, deployment).scoring.seats_of(task, operator))
+
+    Args:
+        read: called in other threads, each time with an `Rpc` of one endpoint whose ``latest`` is that block.
+        quorum: number of endpoints that must agree, at most all of them; None takes ``rpc.quorum``.
+        at: number and hash of the block to read at; None takes the newest that enough endpoints have.
+
+    Raises:
+        Disagreement: enough endpoints answered, but too few agree.
+        Unreachable: too few endpoints answered.
+        ContractReverted: enough endpoints agree that the call reverts.
+        WrongChain: an endpoint serves another chain.
+    """
+    import web3  # noqa: F401  # before the threads do: concurrent first imports of its parts can deadlock
+
+    return _Poll(rpc, min(rpc.quorum if quorum is None else quorum, len(rpc.health)), at).run(read)
 
 
 class _Poll:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from web3 import Web3
 from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
 from covey.chain.rpc import responses as answers
-
-if TYPE_CHECKING:
-    from covey.chain.rpc.client import Rpc
+from covey.chain.rpc.client import Rpc
 
 
 class PoolProvider(JSONBaseProvider):
@@ -33,6 +31,6 @@ class PoolProvider(JSONBaseProvider):
         return bool(self._rpc.block_number() >= 0)
 
 
-def web3_over(rpc: Rpc) -> Web3:
-    """A web3 instance without middleware: no gas prices, nonces or chain ids filled in behind our back."""
+def web3_of(rpc: Rpc) -> Web3:
+    """Create a web3 instance without middleware, so that it fills in no gas price, nonce or chain id."""
     return Web3(PoolProvider(rpc), middleware=[])

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from covey.chain.tx.attempts import TRANSFER_GAS
+from covey.chain.gas import TRANSFER_GAS
 
 if TYPE_CHECKING:
     from covey.chain.deployment import Deployment

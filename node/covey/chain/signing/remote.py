@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from eth_hash.auto import keccak
 
 from covey.chain.errors import FatalError, RpcResponseError, SignerUnreachable, SigningFailed
-from covey.chain.rpc.endpoint import Endpoint, EndpointFault, open_endpoint, printable
+from covey.chain.rpc.endpoint import Endpoint, EndpointFault, printable
+from covey.chain.rpc.open import open_endpoint
 from covey.chain.signing.verify import checked
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from covey.chain.errors import ContractReverted, RpcResponseError, SigningFailed
+from covey.chain.gas import TRANSFER_GAS
 from covey.chain.tx.fees import Fees
 from covey.chain.tx.records import TxAttempt, TxRequest, TxStore
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from covey.chain.rpc.client import Rpc
     from covey.chain.signing.keystore import Signer
 
-TRANSFER_GAS = 21_000
 _LONGEST_PAUSE = 60.0  # seconds between two tries of a signer that fails
 
 _NONCE_TOO_LOW = re.compile(r"nonce (is )?too low|nonce.*already (been )?used|invalid nonce|old nonce", re.IGNORECASE)

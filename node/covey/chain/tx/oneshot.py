@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from covey.chain.errors import ChainError, ContractReverted, RevertReason, Timeout
-from covey.chain.events.follower import Finality
+from covey.chain.rpc.finality import Finality
 from covey.chain.tx.fees import FeePolicy
 from covey.chain.tx.sender import Sender
 from covey.chain.tx.store import SqliteTxStore, TxStatus

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from covey.chain.events.follower import Finality
+from covey.chain.rpc.finality import Finality
 from covey.chain.tx.records import TxRequest, TxStatus, TxStore
 
 if TYPE_CHECKING:

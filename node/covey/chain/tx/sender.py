@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from covey.chain.contracts.base import Call
 from covey.chain.errors import ContractReverted, RpcResponseError, SigningFailed
-from covey.chain.events.follower import Finality
-from covey.chain.tx.attempts import TRANSFER_GAS, Attempts, Verdict, lacks_funds
+from covey.chain.gas import MAX_GAS, TRANSFER_GAS
+from covey.chain.rpc.finality import Finality
+from covey.chain.tx.attempts import Attempts, Verdict, lacks_funds
 from covey.chain.tx.external_nonces import ExternalNonceMonitor
 from covey.chain.tx.fees import FeePolicy
 from covey.chain.tx.records import TxAction, TxRequest, TxStatus, TxStore
@@ -24,9 +25,6 @@ from covey.chain.tx.tracker import Tracker, View
 if TYPE_CHECKING:
     from covey.chain.rpc.client import Rpc
     from covey.chain.signing.keystore import Signer
-
-MAX_GAS = 1 << 24
-"""Most gas of one transaction (EIP-7825)."""
 
 
 @dataclass(slots=True)

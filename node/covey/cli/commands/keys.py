@@ -141,8 +141,8 @@ def rotate(
 @with_settings(*SIGNER, "max_gas_price")
 def clef_rules(*, settings: Settings) -> None:
     """Print rules by which Clef signs for this node unattended: this network's contracts only, and a bounded price."""
+    from covey.chain.gas import MAX_GAS
     from covey.chain.signing.clef_rules import rules_for
-    from covey.chain.tx.sender import MAX_GAS
     from covey.client.access import connect
 
     network = connect(settings)

@@ -111,7 +111,7 @@ def _keystores(folder: Path | None, settings: Settings) -> list[tuple[Path, str]
 
 
 def _remote(settings: Settings) -> list[tuple[str, str]]:
-    from covey.chain.rpc.endpoint import open_endpoint
+    from covey.chain.rpc.open import open_endpoint
     from covey.chain.signing.remote import accounts, split_location
 
     kind, url = split_location(settings.remote_signer or "")

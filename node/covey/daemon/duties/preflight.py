@@ -6,6 +6,7 @@ A commitment binds this node to a reveal, and a row for other entries than the c
 from __future__ import annotations
 
 from covey.chain.errors import ChainError
+from covey.chain.rpc.quorum import quorum_read
 from covey.daemon.context import Context, log
 from covey.daemon.integrity.crosscheck import standing
 from covey.daemon.planning.plan import Duty, my_seats, urgent
@@ -21,7 +22,7 @@ def unconfirmed(ctx: Context, task: Task, duty: Duty) -> str | None:
     """
     deployment, operator = ctx.contracts.deployment, ctx.me.operator
     try:
-        told = ctx.contracts.rpc.quorum_read(lambda one: standing(one, deployment, task.id, operator))
+        told = quorum_read(ctx.contracts.rpc, lambda one: standing(one, deployment, task.id, operator))
     except ChainError as error:
         if not urgent(task, duty, ctx.now):
             return f"not committed: {error}"

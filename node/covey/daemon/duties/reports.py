@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from covey.chain.contracts import Call, Committee
 from covey.chain.rpc.client import Rpc
+from covey.chain.rpc.quorum import quorum_read
 from covey.daemon.context import Context, Step, Waiting
 from covey.daemon.duties.transactions import send, under_way
 from covey.daemon.planning.faults import seats_in
@@ -50,7 +51,7 @@ def _report(ctx: Context, task: Task, duty: Duty, committee: Committee, call: Ca
         seats = view.seats_at(task.id, duty.round, duty.account)
         return row.status, row.seats or seats, view.owes_fault(task.id, duty.account)
 
-    status, seats, owes = ctx.contracts.rpc.quorum_read(read)
+    status, seats, owes = quorum_read(ctx.contracts.rpc, read)
     if status == undone:
         ours = _our_draw(ctx, task, duty, committee)
         if seats != ours or not owes:

@@ -20,6 +20,7 @@ from covey.chain.errors import ChainError, Disagreement
 from covey.chain.events.decoder import EventReader
 from covey.chain.events.follower import Checkpoint, Progress
 from covey.chain.rpc.client import Rpc
+from covey.chain.rpc.quorum import quorum_read
 from covey.chain.rpc.responses import Block
 from covey.daemon.assemble import Parts
 from covey.daemon.context import log
@@ -118,7 +119,7 @@ class EventResync:
                 continue
             ctx.backoff.failed(pause)
             try:
-                told = ctx.contracts.rpc.quorum_read(partial(self._told, tx_hash))
+                told = quorum_read(ctx.contracts.rpc, partial(self._told, tx_hash))
             except ChainError as error:
                 log.warning("a receipt cannot be read", extra={"hash": tx_hash, "reason": str(error)})
                 continue
@@ -182,8 +183,8 @@ class EventResync:
         ctx = self._parts.context
         deployment, operator = ctx.contracts.deployment, ctx.me.operator
         try:
-            told = ctx.contracts.rpc.quorum_read(
-                lambda one: standing(one, deployment, task.id, operator), at=(at.block, at.hash)
+            told = quorum_read(
+                ctx.contracts.rpc, lambda one: standing(one, deployment, task.id, operator), at=(at.block, at.hash)
             )
         except ChainError as error:
             self._unsure(name, error)
@@ -205,7 +206,7 @@ class EventResync:
             return False
         deployment, operator = ctx.contracts.deployment, ctx.me.operator
         try:
-            told = ctx.contracts.rpc.quorum_read(lambda one: share(one, deployment, operator), at=(at.block, at.hash))
+            told = quorum_read(ctx.contracts.rpc, lambda one: share(one, deployment, operator), at=(at.block, at.hash))
         except ChainError as error:
             self._unsure(_OF_ALL, error)
             return False
@@ -256,7 +257,7 @@ class EventResync:
             if block < self._start:
                 self._parts.log.rewind(block)
                 return
-            known = self._parts.context.contracts.rpc.quorum_read(lambda one: one.block(block).hash)
+            known = quorum_read(self._parts.context.contracts.rpc, lambda one: one.block(block).hash)
             self._parts.log.reread(Checkpoint(block, known))
 
 

@@ -12,9 +12,11 @@ from tests.support.chain.anvil import CHAIN_ID, Chain
 from covey.chain.contracts import Contracts
 from covey.chain.errors import RpcResponseError, TooManyResults, Unreachable
 from covey.chain.events.decoder import Event
-from covey.chain.events.follower import UNFINAL_BLOCKS, Checkpoint, Finality, Follower
+from covey.chain.events.follower import Checkpoint, Follower
 from covey.chain.rpc.client import Rpc
-from covey.chain.rpc.endpoint import EndpointFault, HttpEndpoint
+from covey.chain.rpc.endpoint import EndpointFault
+from covey.chain.rpc.finality import UNFINAL_BLOCKS, Finality
+from covey.chain.rpc.http import HttpEndpoint
 from covey.chain.signing.keystore import LocalSigner
 from covey.chain.tx.oneshot import send
 

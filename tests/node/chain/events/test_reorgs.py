@@ -17,9 +17,10 @@ from covey.chain.contracts import Call, Contracts
 from covey.chain.deploy.deploy import DeployConfig, deploy
 from covey.chain.errors import Unreachable
 from covey.chain.events.decoder import Event
-from covey.chain.events.follower import UNFINAL_BLOCKS, Checkpoint, Finality, Follower
+from covey.chain.events.follower import Checkpoint, Follower
 from covey.chain.rpc.client import Rpc
-from covey.chain.rpc.endpoint import HttpEndpoint
+from covey.chain.rpc.finality import UNFINAL_BLOCKS, Finality
+from covey.chain.rpc.http import HttpEndpoint
 from covey.daemon.state.projection import ChainLog
 from covey.daemon.storage.journal import Journal
 

@@ -37,7 +37,8 @@ from covey.chain.errors import (
 from covey.chain.rpc import endpoint as endpoint_module
 from covey.chain.rpc import pool as pool_module
 from covey.chain.rpc.client import Rpc
-from covey.chain.rpc.endpoint import open_endpoint, printable
+from covey.chain.rpc.endpoint import printable
+from covey.chain.rpc.open import open_endpoint
 
 pytestmark = pytest.mark.daemon
 

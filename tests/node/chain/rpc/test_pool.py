@@ -36,10 +36,13 @@ from covey.chain.errors import (
     Unreachable,
     WrongChain,
 )
-from covey.chain.events.follower import Finality, Follower
+from covey.chain.events.follower import Follower
 from covey.chain.rpc import endpoint_health as health_module
 from covey.chain.rpc.client import Rpc
-from covey.chain.rpc.endpoint import EndpointFault, HttpEndpoint
+from covey.chain.rpc.endpoint import EndpointFault
+from covey.chain.rpc.finality import Finality
+from covey.chain.rpc.http import HttpEndpoint
+from covey.chain.rpc.quorum import quorum_read
 from covey.chain.tx.oneshot import send
 from covey.daemon.storage.journal import Journal
 
@@ -287,7 +290,7 @@ def supply(contracts: Contracts) -> Callable[[Rpc], int]:
 
 def test_two_honest_endpoints_agree(chain: Chain, contracts: Contracts, lying: Any) -> None:
     rpc = Rpc([chain.url, lying(honest)], CHAIN_ID, timeout=60)
-    assert rpc.quorum_read(supply(contracts)) == contracts.token.total_supply() > 0
+    assert quorum_read(rpc, supply(contracts)) == contracts.token.total_supply() > 0
     assert [health.disagreed for health in rpc.health] == [0, 0]
 
 
@@ -298,17 +301,17 @@ def test_one_liar_of_two_is_not_believed(chain: Chain, contracts: Contracts, lyi
     with pytest.raises(
         Disagreement, match=r"2 must say the same: http.*: 0; http|2 must say the same: http.*; http.*: 0"
     ):
-        rpc.quorum_read(supply(contracts))
+        quorum_read(rpc, supply(contracts))
     assert isinstance(Disagreement(""), TransientError)
 
 
 def test_one_liar_of_three_is_outvoted_and_rests(chain: Chain, contracts: Contracts, lying: Any) -> None:
     rpc = Rpc([lying(denies_calls), chain.url, lying(honest)], CHAIN_ID, timeout=60)
-    assert rpc.quorum_read(supply(contracts)) == contracts.token.total_supply()
+    assert quorum_read(rpc, supply(contracts)) == contracts.token.total_supply()
     assert [health.disagreed for health in rpc.health] == [1, 0, 0]
     assert rpc.report()[0].last_fault == "was outvoted"
     with pytest.raises(Disagreement):
-        rpc.quorum_read(supply(contracts), quorum=3)
+        quorum_read(rpc, supply(contracts), quorum=3)
 
 
 def test_a_lie_about_the_head_changes_nothing(chain: Chain, contracts: Contracts, lying: Any) -> None:
@@ -316,7 +319,7 @@ def test_a_lie_about_the_head_changes_nothing(chain: Chain, contracts: Contracts
         return hex(int(found, 16) + 1_000) if method == "eth_blockNumber" else found
 
     rpc = Rpc([lying(ahead), chain.url], CHAIN_ID, timeout=60)
-    assert rpc.quorum_read(supply(contracts)) == contracts.token.total_supply()
+    assert quorum_read(rpc, supply(contracts)) == contracts.token.total_supply()
 
 
 def test_all_are_asked_as_of_the_same_block(chain: Chain, lying: Any) -> None:
@@ -332,7 +335,7 @@ def test_all_are_asked_as_of_the_same_block(chain: Chain, lying: Any) -> None:
     chain.mine(3)
     rpc = Rpc([chain.url, lying(lags)], CHAIN_ID, timeout=60)
     assert rpc.balance(ALICE) == 7
-    assert rpc.quorum_read(lambda one: one.balance(ALICE)) == 5
+    assert quorum_read(rpc, lambda one: one.balance(ALICE)) == 5
 
 
 def test_a_named_block_is_read_and_only_that_very_one_counts(chain: Chain, lying: Any) -> None:
@@ -341,12 +344,12 @@ def test_a_named_block_is_read_and_only_that_very_one_counts(chain: Chain, lying
     then = chain.rpc.block()
     send(chain.rpc, bank, Call(to_checksum_address(ALICE), b"", "pay", 2))
     rpc = Rpc([chain.url, lying(honest)], CHAIN_ID, timeout=60)
-    balance = rpc.quorum_read(lambda one: one.balance(ALICE))
-    assert rpc.quorum_read(lambda one: one.balance(ALICE), at=(then.number, then.hash)) == balance - 2
+    balance = quorum_read(rpc, lambda one: one.balance(ALICE))
+    assert quorum_read(rpc, lambda one: one.balance(ALICE), at=(then.number, then.hash)) == balance - 2
     with pytest.raises(Unreachable, match="is another than was asked about"):
-        rpc.quorum_read(lambda one: one.balance(ALICE), at=(then.number, "0x" + "99" * 32))
+        quorum_read(rpc, lambda one: one.balance(ALICE), at=(then.number, "0x" + "99" * 32))
     with pytest.raises(Unreachable, match="0 RPC endpoints answered, 2 must"):
-        rpc.quorum_read(lambda one: one.balance(ALICE), at=(then.number + 1_000, then.hash))
+        quorum_read(rpc, lambda one: one.balance(ALICE), at=(then.number + 1_000, then.hash))
 
 
 def test_another_fork_is_no_agreement(chain: Chain, lying: Any) -> None:
@@ -355,31 +358,31 @@ def test_another_fork_is_no_agreement(chain: Chain, lying: Any) -> None:
 
     rpc = Rpc([chain.url, lying(forked)], CHAIN_ID, timeout=60)
     with pytest.raises(Disagreement):
-        rpc.quorum_read(lambda one: one.balance(ALICE))
+        quorum_read(rpc, lambda one: one.balance(ALICE))
 
 
 def test_an_agreed_revert_is_the_answer(chain: Chain, contracts: Contracts, lying: Any) -> None:
     rpc = Rpc([chain.url, chain.url], CHAIN_ID, timeout=60)
     call = contracts.staking.set_commission(100)  # the sender is no operator
     with pytest.raises(ContractReverted):
-        rpc.quorum_read(lambda one: one.call(call.to, call.data, sender=ALICE))
+        quorum_read(rpc, lambda one: one.call(call.to, call.data, sender=ALICE))
 
 
 def test_too_few_answers_are_told(chain: Chain, contracts: Contracts) -> None:
     rpc = Rpc([chain.url, "http://127.0.0.1:9"], CHAIN_ID, timeout=10)
     with pytest.raises(Unreachable, match=r"1 RPC endpoints answered, 2 must: .*cannot connect"):
-        rpc.quorum_read(supply(contracts))
-    assert rpc.quorum_read(supply(contracts), quorum=1) == contracts.token.total_supply()
+        quorum_read(rpc, supply(contracts))
+    assert quorum_read(rpc, supply(contracts), quorum=1) == contracts.token.total_supply()
 
 
 def test_a_single_endpoint_agrees_with_itself(chain: Chain, contracts: Contracts) -> None:
-    assert Rpc(chain.url, CHAIN_ID, timeout=60).quorum_read(supply(contracts)) == contracts.token.total_supply()
+    assert quorum_read(Rpc(chain.url, CHAIN_ID, timeout=60), supply(contracts)) == contracts.token.total_supply()
 
 
 def test_an_error_of_the_reader_is_not_hidden(chain: Chain) -> None:
     rpc = Rpc([chain.url, chain.url], CHAIN_ID, timeout=60)
     with pytest.raises(RpcResponseError):
-        rpc.quorum_read(lambda one: one.request("no_such_method", []))
+        quorum_read(rpc, lambda one: one.request("no_such_method", []))
 
 
 def test_the_follower_reads_on_over_an_endpoint_that_lies_about_its_head(

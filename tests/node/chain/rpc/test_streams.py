@@ -17,7 +17,8 @@ from websockets.sync.server import ServerConnection, serve
 from covey.chain.errors import RpcResponseError, TooManyResults
 from covey.chain.rpc import endpoint as endpoint_module
 from covey.chain.rpc.client import Rpc
-from covey.chain.rpc.endpoint import Endpoint, EndpointFault, open_endpoint
+from covey.chain.rpc.endpoint import Endpoint, EndpointFault
+from covey.chain.rpc.open import open_endpoint
 
 pytestmark = pytest.mark.daemon
 

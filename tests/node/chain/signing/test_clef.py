@@ -13,12 +13,11 @@ from tests.support.clef.fixtures import new_clef
 
 from covey.chain.contracts import Contracts
 from covey.chain.errors import SigningFailed
+from covey.chain.gas import MAX_GAS, TRANSFER_GAS
 from covey.chain.signing.clef_rules import rules_for
 from covey.chain.signing.keystore import LocalSigner
 from covey.chain.signing.remote import RemoteSigner, open_remote
-from covey.chain.tx.attempts import TRANSFER_GAS
 from covey.chain.tx.fees import GWEI
-from covey.chain.tx.sender import MAX_GAS
 from covey.chain.tx.store import TxAction, TxStatus
 
 pytestmark = pytest.mark.daemon

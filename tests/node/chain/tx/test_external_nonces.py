@@ -10,7 +10,7 @@ from tests.support.chain.anvil import CHAIN_ID, Chain
 from tests.support.chain.sending import PATIENCE, TO, finish, new_sender, open_store, plain, status_of
 
 from covey.chain.contracts import Contracts
-from covey.chain.events.follower import Finality
+from covey.chain.rpc.finality import Finality
 from covey.chain.signing.keystore import LocalSigner
 from covey.chain.tx.external_nonces import NOTICE_SECONDS, find_transaction
 from covey.chain.tx.fees import GWEI, FeePolicy

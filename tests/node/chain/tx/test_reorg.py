@@ -12,9 +12,9 @@ from tests.support.chain.anvil import CHAIN_ID, Chain, new_anvil
 from tests.support.chain.sending import PATIENCE, TO, new_sender, open_store, plain, status_of
 
 from covey.chain.contracts import Call
-from covey.chain.events.follower import UNFINAL_BLOCKS
 from covey.chain.rpc.client import Rpc
-from covey.chain.rpc.endpoint import HttpEndpoint
+from covey.chain.rpc.finality import UNFINAL_BLOCKS
+from covey.chain.rpc.http import HttpEndpoint
 from covey.chain.signing.keystore import LocalSigner
 from covey.chain.tx.sender import Sender
 from covey.chain.tx.store import TxStatus

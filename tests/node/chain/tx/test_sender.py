@@ -15,7 +15,8 @@ from tests.support.chain.sending import PATIENCE, TO, finish, new_sender, open_s
 from covey.chain.contracts import Call, Contracts
 from covey.chain.errors import ChainError, ContractReverted, RpcResponseError, Timeout, Unreachable
 from covey.chain.rpc.client import Rpc
-from covey.chain.rpc.endpoint import EndpointFault, HttpEndpoint
+from covey.chain.rpc.endpoint import EndpointFault
+from covey.chain.rpc.http import HttpEndpoint
 from covey.chain.signing.keystore import LocalSigner
 from covey.chain.tx.fees import GWEI, FeePolicy, Fees
 from covey.chain.tx.oneshot import send, send_all

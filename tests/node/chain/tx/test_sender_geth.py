@@ -11,7 +11,7 @@ from tests.support.chain.sending import open_store, plain, status_of
 from tests.support.geth.daemon import Geth
 from tests.support.geth.fixtures import new_geth
 
-from covey.chain.events.follower import Finality
+from covey.chain.rpc.finality import Finality
 from covey.chain.tx.fees import FeePolicy, Fees
 from covey.chain.tx.sender import Sender
 from covey.chain.tx.store import TxAction, TxStatus

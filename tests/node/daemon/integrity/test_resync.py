@@ -16,9 +16,10 @@ from tests.support.chain.servers import Answer, Server, proxy
 
 from covey.chain.contracts import Call, Contracts
 from covey.chain.events.decoder import Event, EventReader, topic_of
-from covey.chain.events.follower import Finality, Follower
+from covey.chain.events.follower import Follower
 from covey.chain.rpc.client import Rpc
-from covey.chain.rpc.endpoint import HttpEndpoint
+from covey.chain.rpc.finality import Finality
+from covey.chain.rpc.http import HttpEndpoint
 from covey.chain.signing.keystore import LocalSigner
 from covey.chain.tx.store import SqliteTxStore, TxStatus
 from covey.chain.units import CVY

@@ -1,0 +1,59 @@
+"""Which blocks count as settled, and the newest block.
+
+A confirmation count is your finality assumption; the chain does not guarantee it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from covey.chain.errors import Unreachable
+
+if TYPE_CHECKING:
+    from covey.chain.rpc.client import Rpc
+    from covey.chain.rpc.responses import Block
+
+UNFINAL_BLOCKS = 96
+"""Blocks below the head that count as undoable where confirmations stand for finality: three epochs of Ethereum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finality:
+    """Which blocks count as settled.
+
+    ``confirmations`` None asks the chain for its finalised block; a number counts blocks behind the head, 0 being the
+    head itself.
+    """
+
+    confirmations: int | None = None
+
+    @property
+    def undoable(self) -> int:
+        """Settled blocks, from the newest down, that may still be undone."""
+        return 0 if self.confirmations is None else UNFINAL_BLOCKS
+
+    def block(self, rpc: Rpc) -> Block:
+        """The newest settled block.
+
+        Raises:
+            Unreachable: the node has none (yet).
+        """
+        if self.confirmations is None:
+            return rpc.block("finalized")
+        if self.confirmations == 0:
+            return rpc.block("latest")
+        return rpc.block(max(0, rpc.block_number() - self.confirmations))
+
+
+def newest_block(rpc: Rpc) -> Block:
+    """The newest block, if the chain has it under its number too: its time decides what is due, and an endpoint that
+    made it up would tell a wrong one.
+
+    Raises:
+        Unreachable: no endpoint answered, or the block is not (or no more) on the chain.
+    """
+    head = rpc.block("latest")
+    if rpc.block(head.number).hash != head.hash:
+        raise Unreachable(f"block {head.number} is not the newest any more")
+    return head

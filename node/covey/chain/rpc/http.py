@@ -1,0 +1,92 @@
+"""JSON-RPC over HTTP, with one deadline for the whole of every call.
+
+Uses urllib3 directly: web3's provider limits each socket operation, not the call, so a server that sends one byte a
+second could hold a call forever.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from typing import Any
+
+import urllib3
+
+from covey.chain.rpc.endpoint import EndpointFault, check_size, encode, fault_of, result_of
+
+_CHUNK_BYTES = 1 << 18
+_BUSY = (429, 500, 502, 503, 504, 520, 522, 524)
+_LARGE_OR_SLOW = (408, 413, 504, 524)
+_MAX_PAUSE_S = 60.0
+
+
+class HttpEndpoint:
+    """JSON-RPC over HTTP with kept-alive connections."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._pool = urllib3.PoolManager(num_pools=1, maxsize=4, retries=False)
+        self._ids = itertools.count(1)
+
+    def request(self, method: str, params: list[Any], timeout: float) -> Any:
+        """See `covey.chain.rpc.endpoint.Endpoint.request`."""
+        end = time.monotonic() + timeout
+        call_id = next(self._ids)
+        try:
+            status, headers, answer = self._post(method, encode(call_id, method, params), end)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise fault_of(method, error) from None
+        try:
+            document = json.loads(answer)
+        except ValueError:
+            document = None
+        answered = isinstance(document, dict) and "error" in document and status not in (401, 403, 404, 407, 429)
+        if status >= 400 and not answered:
+            raise EndpointFault(
+                f"{method}: HTTP {status}",
+                slow=status in _LARGE_OR_SLOW,
+                passing=status in _BUSY,
+                pause=_pause(headers.get("Retry-After")),
+            )
+        if document is None:
+            raise EndpointFault(f"{method}: HTTP {status}, not JSON")
+        return result_of(document, method, call_id)
+
+    def _post(self, method: str, body: bytes, end: float) -> tuple[int, Any, bytes]:
+        left = max(0.001, end - time.monotonic())
+        response = self._pool.request(
+            "POST",
+            self.url,
+            body=body,
+            headers={"Content-Type": "application/json", "Accept": "application/json"},
+            timeout=urllib3.Timeout(total=left),
+            preload_content=False,
+            redirect=False,
+        )
+        answer = bytearray()
+        try:
+            while True:
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError("deadline passed within the answer")
+                sock = getattr(response.connection, "sock", None)
+                if sock is not None:
+                    sock.settimeout(left)
+                chunk = response.read1(_CHUNK_BYTES)
+                if not chunk:
+                    break
+                answer += chunk
+                check_size(method, len(answer))
+        except BaseException:
+            response.close()
+            raise
+        response.release_conn()
+        return response.status, response.headers, bytes(answer)
+
+
+def _pause(retry_after: str | None) -> float:
+    """Seconds in a Retry-After header; 0 where there is none or it names a date."""
+    if retry_after is None or not retry_after.strip().isdecimal():
+        return 0.0
+    return min(float(retry_after), _MAX_PAUSE_S)
