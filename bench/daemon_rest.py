@@ -57,7 +57,7 @@ def settings(network: LocalNetwork, folder: Path) -> tuple[Path, str]:
         "gateway_listen": f"127.0.0.1:{free_port()}",
         "health_listen": health,
         "confirmations": 0,
-        "poll_seconds": 1.0,
+        "poll_interval_seconds": 1.0,
     }
     file = folder / "covey.toml"
     file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in fields.items()), encoding="utf-8")

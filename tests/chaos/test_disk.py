@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 long_only = pytest.mark.skipif(not LONG, reason="only in the long form: make chaos")
 
-SMALL = {"min_free": "256KiB", "poll_seconds": 0.2, "stagger_seconds": 0.2}
+SMALL = {"min_free_disk": "256KiB", "poll_interval_seconds": 0.2, "stagger_seconds": 0.2}
 _PHASES = (Phase.ENTRY_COMMIT, Phase.ENROL, Phase.ENTRY_REVEAL, Phase.SCORE_COMMIT, Phase.SCORE_REVEAL, Phase.ENDED)
 
 

@@ -115,7 +115,7 @@ def paths(net: Network, tmp_path: Path) -> Iterator[Paths]:
 
 
 def test_content_over_bad_paths(net: Network, paths: Paths, tally: OutcomeCounts, tmp_path: Path, long: bool) -> None:
-    settings: dict[str, Any] = {"fetch_seconds": 3.0, "poll_seconds": 0.5}
+    settings: dict[str, Any] = {"fetch_timeout_seconds": 3.0, "poll_interval_seconds": 0.5}
     trainers = [net.add("trainer", **settings) for _ in range(2)]
     validators = [net.add("validator", **{"policy.earmark": "1500 CVY"}, **settings) for _ in range(3)]
     for node in net.nodes:

@@ -74,7 +74,7 @@ def test_the_chain_is_reorganised_in_every_phase(
         pytest.skip("part of the long form: COVEY_LONG=1")
     depths = _ALL if long else _FEW_DEEP if confirmations == DEEP else _FEW_SHALLOW
     with long_network(tmp_path, flock) as net:
-        told = {"confirmations": confirmations, "poll_seconds": 0.4}
+        told = {"confirmations": confirmations, "poll_interval_seconds": 0.4}
         trainers = [net.add("trainer", **told) for _ in range(2)]
         validators = [net.add("validator", **told, **{"policy.earmark": "1500 CVY"}) for _ in range(3)]
         passer_by = net.local.account("passer-by")

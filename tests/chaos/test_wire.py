@@ -87,9 +87,9 @@ def test_tasks_over_bad_connections(net: Network, tmp_path: Path, tally: Outcome
         wire = server.proxy("chain", behind.url)
         paths = {
             "rpc_urls": [lying.url, wire.url],
-            "rpc_timeout": 5.0,
+            "rpc_timeout_seconds": 5.0,
             "rpc_health_interval_seconds": 2.0,
-            "poll_seconds": 0.15,
+            "poll_interval_seconds": 0.15,
         }
         trainers = [net.add("trainer", **paths) for _ in range(2)]
         validators = [net.add("validator", **{"policy.earmark": "1500 CVY"}, **paths) for _ in range(3)]

@@ -106,7 +106,7 @@ def test_tasks_that_cannot_be_paid_end_and_give_everything_back(net: Network) ->
     is ever settled, acts on the head in the last third of each window."""
     trainer = net.add("trainer", **{"policy.domains": ["weather and kitchen reports"]})
     thrifty = net.add("trainer", **{"policy.max_fee": "4 CVY"})
-    never = {"executor": "unix:/nonexistent/workers.sock", "worker_attempts": 1}
+    never = {"executor": "unix:/nonexistent/workers.sock", "max_job_attempts": 1}
     broken = net.add("validator", **never)
     without = net.add("validator", heldout_strata=("weather",))
     blind = net.add("validator", confirmations=1_000_000, **never)

@@ -68,10 +68,10 @@ def lines(node: Node, text: str) -> list[str]:
 def test_a_dying_worker_costs_a_retry_and_never_anybodys_score(net: Network, servers: Servers) -> None:
     trainers = [net.add("trainer"), net.add("trainer")]
     real = net.executor.removeprefix("unix:")
-    limits = {"worker_attempts": 2, "worker_heartbeat_timeout_seconds": 20}
+    limits = {"max_job_attempts": 2, "worker_heartbeat_timeout_seconds": 20}
     steady = net.add("validator", **{"policy.earmark": "2500 CVY"})
     lucky = net.add(
-        "validator", **{"policy.earmark": "2500 CVY"}, executor=servers.start("segfault", "2", real), worker_attempts=9
+        "validator", **{"policy.earmark": "2500 CVY"}, executor=servers.start("segfault", "2", real), max_job_attempts=9
     )
     dying = {
         how: net.add("validator", **{"policy.earmark": "100 CVY", "executor": servers.start(how), **limits})

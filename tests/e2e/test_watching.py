@@ -111,9 +111,9 @@ def outlook(node: Node) -> dict[str, dict[str, Any]]:
 def test_red_for_each_reason_told_and_foretold(net: Network, webhook: Webhook, tmp_path: Path) -> None:
     (tmp_path / "webhook").write_text(webhook.url + "\n", encoding="utf-8")
     tell: dict[str, Any] = {
-        "webhook_file": str(tmp_path / "webhook"),
+        "webhook_url_file": str(tmp_path / "webhook"),
         "webhook_debounce_seconds": 0,
-        "stale_seconds": 6,
+        "max_head_age_seconds": 6,
     }
     late, prompt = net.add("trainer", **tell), net.add("trainer", **tell)
     validator = net.add("validator", **tell, **{"policy.earmark": "2100 CVY"})

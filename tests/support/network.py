@@ -200,10 +200,10 @@ class Network:
             "gateway_listen": gateway,
             "health_listen": health,
             "confirmations": 0,
-            "poll_seconds": 0.3,
+            "poll_interval_seconds": 0.3,
             "stagger_seconds": 1.0,
             "executor": self.executor,
-            "threads": 1,
+            "worker_threads": 1,
             **settings,
         }
         node = Node(

@@ -1,4 +1,4 @@
-"""Entry point of the covey command."""
+"""Entry point of the `covey` command."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import typer
 
 from covey.cli.commands import appeals, audit, demo, explain, keys, network, node, stake, tasks, tx
 from covey.cli.errors import CliError
+from covey.config.renamed import renamed_flag
 
 app = typer.Typer(
     name="covey",
-    help="Train adapters together, data stays home. Every option is also a COVEY_… variable and a key in covey.toml",
+    help="Train Qwen LoRA adapters together without pooling data.\n\n"
+    "Most options can also be set by an environment variable COVEY_… or a key in covey.toml. "
+    "An option overrides the variable, which overrides the file.",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
 for module in (node, tasks, appeals, stake, keys, tx, explain, audit, network, demo):
@@ -25,7 +28,7 @@ for module in (node, tasks, appeals, stake, keys, tx, explain, audit, network, d
 @app.callback(invoke_without_command=True)
 def _root(
     context: typer.Context,
-    version: bool = typer.Option(False, "--version", help="Print the version and leave.", is_eager=True),
+    version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
 ) -> None:
     if version:
         from importlib.metadata import version as installed
@@ -35,12 +38,16 @@ def _root(
 
 
 def run() -> None:
-    """Run the command line and leave with its exit code: 0 done, 1 could not be done, 2 bad input, 130 interrupted."""
+    """Run the command line of this process and exit with the code of `main`."""
     sys.exit(main(sys.argv[1:]))
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command line and return its exit code."""
+    """Run one command line and return its exit code.
+
+    0: success; 1: the command failed; 2: bad input, nothing was changed; 130: interrupted. An error is one line on
+    standard error.
+    """
     from typer.exceptions import Abort, TyperException
 
     try:
@@ -51,7 +58,9 @@ def main(arguments: list[str]) -> int:
     except TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             return error.exit_code
-        return _fail(error.format_message(), error.exit_code)
+        flag = str(getattr(error, "option_name", ""))
+        new = renamed_flag(flag)
+        return _fail(error.format_message() if new is None else f"{flag} was renamed to {new}", error.exit_code)
     except (Abort, KeyboardInterrupt):
         return _fail("interrupted", 130)
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""What commands print: tables and lines for people, one JSON document for scripts."""
+"""Output of commands: tables and lines for people, one JSON document for scripts."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from typing import Any
 
 
 def console(*, stderr: bool = False) -> Any:
-    """A Rich console; standard output carries results, standard error progress."""
+    """A Rich console. Results go to standard output, progress to standard error."""
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output; whole numbers beyond 2^53 are printed as strings, bytes as 0x hex."""
-    sys.stdout.write(json.dumps(_plain(value), indent=2) + "\n")
-    sys.stdout.flush()  # into a pipe or a journal too, while the command goes on
+    """Write one JSON document to standard output and flush it.
+
+    Integers beyond 2^53 become strings, bytes become 0x-prefixed hexadecimal.
+    """
+    sys.stdout.write(json.dumps(_to_json(value), indent=2) + "\n")
+    sys.stdout.flush()  # a pipe is block-buffered, and the command may go on running
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _to_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_to_json(item) for item in value]
     if isinstance(value, bytes):
         return "0x" + value.hex()
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**53:
@@ -34,7 +37,7 @@ def _plain(value: Any) -> Any:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
-    """A Rich table; columns whose name ends in '>' are aligned to the right."""
+    """A Rich table. A column whose name ends in '>' is right-aligned."""
     from rich.table import Table
 
     made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))

@@ -1,8 +1,4 @@
-"""Settings of the commands: each is a flag, an environment variable and a key of covey.toml, in that precedence.
-
-A node's own settings are `covey.config.node.NodeConfig`; this module adds what only commands need, reads both
-from one file, and turns settings into options of a command.
-"""
+"""Options of commands, generated from the settings models, and the settings file that commands read."""
 
 from __future__ import annotations
 
@@ -17,142 +13,177 @@ import typer
 from pydantic import BaseModel
 
 from covey.cli.errors import InputError
-from covey.config import layers as layered
+from covey.config import layers
 from covey.config.client import TaskSettings
 from covey.config.commands import CommandSettings as Settings
+from covey.config.errors import ConfigError
 from covey.config.node import NodeConfig
+from covey.config.schema import (
+    Key,
+    default_of,
+    environment_name,
+    field_at,
+    flag_name,
+    flag_of,
+    group_of,
+    leaves,
+    unit_of,
+)
 
 __all__ = ["NodeConfig", "Settings", "TaskSettings", "load_node", "load_settings", "with_settings"]
 
 FILE_NAME = "covey.toml"
 HOME = Path("~/.covey")
 
-
-ACCESS = ("rpc_urls", "deployment")
+CHAIN = ("rpc_urls", "deployment")
+STORE = ("data_dir", "store", "store_token_file", "store_token_in_clear")
 KEY = ("keystore", "password_file", "remote_signer", "signer_address")
-WALLET = (*ACCESS, *KEY, "owner_keystore", "owner_password_file")
-SIGNER = (*ACCESS, *KEY, "operator")
-_OWN_KEYS = frozenset(name for name in Settings.model_fields if name not in NodeConfig.model_fields)
-_NODE_KEYS = frozenset(name for name in NodeConfig.model_fields if name not in Settings.model_fields)
+OWNER = (*CHAIN, *KEY, "owner_keystore", "owner_password_file")
+"""Options of commands that sign with the owner's key."""
+SIGNER = (*CHAIN, *KEY, "operator")
+"""Options of commands that sign with the signer's key, or act for an operator."""
+_ONLY_COMMANDS = frozenset(Settings.model_fields) - frozenset(NodeConfig.model_fields)
+_ONLY_NODE = frozenset(NodeConfig.model_fields) - frozenset(Settings.model_fields)
 
 
 def config_file(given: str | None) -> Path | None:
-    """The settings file: --config, COVEY_CONFIG, ./covey.toml, ~/.covey/covey.toml, or none."""
+    """The settings file: --config, COVEY_CONFIG, ./covey.toml or ~/.covey/covey.toml; None without any.
+
+    Raises InputError if the file that --config or COVEY_CONFIG names is missing.
+    """
     named = given or os.environ.get("COVEY_CONFIG")
     if named:
         path = Path(named).expanduser()
         if not path.is_file():
-            raise InputError(f"{path}: no such settings file; make one with `covey init`")
+            raise InputError(f"{path}: no such settings file; create one with `covey init`")
         return path
-    for path in (Path(FILE_NAME), HOME.expanduser() / FILE_NAME):
-        if path.is_file():
-            return path
-    return None
+    return next((path for path in (Path(FILE_NAME), HOME.expanduser() / FILE_NAME) if path.is_file()), None)
 
 
 def load_settings(flags: dict[str, object], config: str | None) -> Settings:
-    """Settings of a command. Raises InputError with one line."""
+    """Load the settings of a command. Raises InputError with one line."""
     try:
-        return layered.load(Settings, flags=flags, file=config_file(config), other_tables=_NODE_KEYS)
-    except layered.ConfigError as error:
+        return layers.load(Settings, flags=flags, file=config_file(config), other_tables=_ONLY_NODE)
+    except ConfigError as error:
         raise InputError(str(error)) from None
 
 
 def load_node(flags: dict[str, object], config: str | None) -> NodeConfig:
-    """Settings of a node. Raises InputError with one line."""
+    """Load the settings of a node. Raises InputError with one line."""
     try:
-        return NodeConfig.load(flags=flags, file=config_file(config), other_tables=_OWN_KEYS)
-    except layered.ConfigError as error:
+        return NodeConfig.load(flags=flags, file=config_file(config), other_tables=_ONLY_COMMANDS)
+    except ConfigError as error:
         raise InputError(str(error)) from None
 
 
 ConfigOption = Annotated[
     str | None,
     typer.Option(
-        "--config", metavar="PATH", help="settings file (env COVEY_CONFIG; default ./covey.toml, ~/.covey/covey.toml)"
+        "--config",
+        metavar="PATH",
+        help="Settings file. [env: COVEY_CONFIG] [default: ./covey.toml, ~/.covey/covey.toml]",
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="print one JSON document")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def with_settings(*names: str, table: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command options for `names` (and all of `table`, without its prefix), and pass settings=Settings."""
-    paths: list[tuple[str, ...]] = [(name,) for name in names]
+    """Decorate a command with options for the settings `names` and for all of `table`, which lose their prefix.
+
+    The command receives settings=Settings.
+    """
+    keys: list[Key] = [(name,) for name in names]
     if table is not None:
-        paths += [path for path, _ in layered.leaves(Settings) if path[0] == table]
-    return _with_options(Settings, paths, load_settings, strip=table)
+        keys = [key for key, _ in leaves(Settings) if key[0] == table] + keys
+    return _with_options(Settings, keys, load_settings, table)
 
 
 def with_node_config(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for every setting of a node, and call it with settings=NodeConfig."""
-    paths = [path for path, _ in layered.leaves(NodeConfig)]
-    return _with_options(NodeConfig, paths, load_node, strip=None)(command)
+    """Decorate a command with an option for every setting of a node. The command receives settings=NodeConfig."""
+    return _with_options(NodeConfig, [key for key, _ in leaves(NodeConfig)], load_node, None)(command)
 
 
 def _with_options(
     model: type[BaseModel],
-    paths: list[tuple[str, ...]],
+    keys: list[Key],
     load: Callable[[dict[str, object], str | None], Any],
-    strip: str | None,
+    table: str | None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    names = {layered.flag_name(path): path for path in paths}
-
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def wrapper(config: str | None = None, **given: Any) -> None:
-            flags = {name: _flag(given.pop(name)) for name in names}
+            flags = {flag_name(key): _flag_value(given.pop(flag_name(key))) for key in keys}
             try:
                 settings = load(flags, config)
             except InputError as error:
-                raise InputError(str(error).replace(f"--{strip}-", "--")) from None
+                raise InputError(str(error).replace(f"--{table}-", "--")) from None
             command(settings=settings, **given)
 
-        own = [one for one in inspect.signature(command, eval_str=True).parameters.values() if one.name != "settings"]
-        made = [
-            inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(model, path, strip)
-            )
-            for name, path in names.items()
+        parameters = [
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for parameter in inspect.signature(command, eval_str=True).parameters.values()
+            if parameter.name != "settings"
         ]
-        made.append(inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=ConfigOption))
-        own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
-        wrapper.__signature__ = inspect.Signature([*own, *made])  # type: ignore[attr-defined]
-        wrapper.__annotations__ = {one.name: one.annotation for one in [*own, *made]}
+        options = {flag_name(key): _option(model, key, table) for key in keys} | {"config": ConfigOption}
+        parameters += [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            for name, annotation in options.items()
+        ]
+        wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return wrapper
 
     return decorate
 
 
-def _flag(value: Any) -> object:
+def _flag_value(value: Any) -> object:
     return (value or None) if isinstance(value, list) else value
 
 
-def _option(model: type[BaseModel], path: tuple[str, ...], strip: str | None) -> Any:
-    """The Typer option of one setting; values stay text, the model reads them."""
-    owner = model
-    for name in path[:-1]:
-        owner = owner.model_fields[name].annotation  # type: ignore[assignment]
-    field = owner.model_fields[path[-1]]
-    shown = path[1:] if path[0] == strip else path
-    flag = "--" + "-".join(shown).replace("_", "-")
-    text = f"{field.description or ''} (env {layered.environment_name(path)})"
+def _option(model: type[BaseModel], key: Key, table: str | None) -> Any:
+    """The Typer option of one setting. Values stay text; the model parses them."""
+    owner, field = field_at(model, key)
+    flag = flag_of(key[1:] if key[0] == table else key)
+    panel = None if table == key[0] else group_of(owner, key[-1]).model_config.get("title")
+    text = help_text(key, field)
     kind = field.annotation
     if kind is bool:
-        return Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=text)]
-    if path == ("roles",):
-        return Annotated[list[str] | None, typer.Option("--role", "--roles", metavar="trainer|validator", help=text)]
-    if _is_list(kind):
-        return Annotated[list[str] | None, typer.Option(flag, metavar=_metavar(kind), help=text + "; may be repeated")]
-    return Annotated[str | None, typer.Option(flag, metavar=_metavar(kind), help=text)]
+        return Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=text, rich_help_panel=panel)]
+    if key == ("roles",):
+        return Annotated[
+            list[str] | None,
+            typer.Option("--role", "--roles", metavar="ROLE", help=text, rich_help_panel=panel),
+        ]
+    option = typer.Option(flag, metavar=_metavar(field), help=text, rich_help_panel=panel)
+    return Annotated[list[str] | None, option] if _is_list(kind) else Annotated[str | None, option]
+
+
+def help_text(key: Key, field: Any) -> str:
+    """Meaning, environment variable and default of a setting, as help screens show them."""
+    description = field.description or ""
+    text = f"{description[:1].upper()}{description[1:]}."
+    if _is_list(field.annotation):
+        text += " May be repeated."
+    text += f" [env: {environment_name(key)}]"
+    default = default_of(field)
+    if default is None or default == () or isinstance(default, bool):
+        return text
+    shown = ", ".join(default) if isinstance(default, tuple) else default
+    return f"{text} [default: {shown}]"
 
 
 def _is_list(kind: Any) -> bool:
     return str(kind).startswith("tuple[")
 
 
-def _metavar(kind: Any) -> str:
-    kinds = {kind, *get_args(kind)}
-    for known, name in ((Path, "PATH"), (int, "INTEGER"), (float, "NUMBER")):
-        if known in kinds:
+def _metavar(field: Any) -> str:
+    unit = unit_of(field)
+    if unit is not None:
+        return {"1/10000": "BPS"}.get(unit.name, unit.name.upper())
+    kinds = {field.annotation, *get_args(field.annotation)}
+    for kind, name in ((Path, "PATH"), (int, "INTEGER"), (float, "NUMBER")):
+        if kind in kinds:
             return name
+    if any(issubclass(kind, int) for kind in kinds if isinstance(kind, type)):
+        return "SIZE"
     return "TEXT"

@@ -68,9 +68,9 @@ def token_of(setting: str, file: Path | None) -> str | None:
 
 def webhook_of(file: Path | None) -> str | None:
     """The address in the webhook's file; None where none is named. Raises ConfigError, without the address."""
-    address = token_of("webhook_file", file)
+    address = token_of("webhook_url_file", file)
     if address is not None and not re.match(r"https?://[^/]+", address):
-        raise ConfigError(f"webhook_file {file}: it must hold an address, http(s)://…")
+        raise ConfigError(f"webhook_url_file {file}: it must hold an address, http(s)://…")
     return address
 
 

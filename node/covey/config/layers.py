@@ -1,15 +1,11 @@
-"""Settings in three layers: flag > environment > TOML file, for any pydantic model.
-
-One name a setting. A field `policy.max_fee` of the model is the TOML key `max_fee` in the table `[policy]`, the
-environment variable `COVEY_POLICY_MAX_FEE` and the flag key `policy_max_fee` (spelt `--policy-max-fee`).
-"""
+"""Loads settings from three sources: flags override environment variables, which override the TOML file."""
 
 from __future__ import annotations
 
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -17,9 +13,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from covey.config.errors import ConfigError
-from covey.config.schema import PREFIX, environment_name, flag_name, leaves
-
-__all__ = ["PREFIX", "ConfigError", "environment_name", "flag_name", "leaves", "load"]
+from covey.config.renamed import RENAMED
+from covey.config.schema import PREFIX, Key, environment_name, flag_name, flag_of, leaves
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -33,43 +28,48 @@ def load(
     other_tables: frozenset[str] = frozenset(),
     prefix: str = PREFIX,
 ) -> M:
-    """Build `model` from its three layers.
+    """Build `model` from its three sources.
 
-    `flags`: by flag key; None means "not given". `environ`: defaults to the process's; an empty variable counts as not
-    set; lists are comma-separated. `file`: TOML; its relative paths start at the file's own folder. `other_tables`:
-    tables and keys at the top of the same file that belong to somebody else. Raises ConfigError with one line for the
-    first thing that is wrong.
+    Args:
+        flags: values by `flag_name`; None means that the flag was not given.
+        environ: environment variables, by default the process's. An empty variable counts as unset. Lists are
+            comma-separated.
+        file: a TOML file. Relative paths in it start at its folder.
+        other_tables: top-level tables and keys of the file that belong to other models.
+        prefix: start of the names of environment variables.
+
+    Raises:
+        ConfigError: the first problem found, in one line that names the source of the value.
     """
     environ = os.environ if environ is None else environ
     settings = dict(leaves(model))
-    values: dict[tuple[str, ...], object] = {}
-    origin: dict[tuple[str, ...], str] = {}
+    values: dict[Key, object] = {}
+    origin: dict[Key, str] = {}
     if file is not None:
-        for path, value in _read_file(file, settings, other_tables):
-            values[path], origin[path] = value, f"{file}: key {'.'.join(path)}"
-    for path, annotation in settings.items():
-        name = environment_name(path, prefix)
+        for key, value in _read_file(file, settings, other_tables):
+            values[key], origin[key] = value, f"{file}: key {'.'.join(key)}"
+    _reject_renamed_variables(environ, prefix)
+    for key, annotation in settings.items():
+        name = environment_name(key, prefix)
         text = environ.get(name, "")
         if text != "":
-            values[path] = [part.strip() for part in text.split(",") if part.strip()] if _is_list(annotation) else text
-            origin[path] = f"environment variable {name}"
-    by_flag = {flag_name(path): path for path in settings}
-    for key, given in (flags or {}).items():
+            values[key] = [part.strip() for part in text.split(",") if part.strip()] if _is_list(annotation) else text
+            origin[key] = f"environment variable {name}"
+    by_flag = {flag_name(key): key for key in settings}
+    for name, given in (flags or {}).items():
         if given is None:
             continue
-        if key not in by_flag:
-            raise ConfigError(f"unknown setting {key!r}{_hint(key, by_flag)}")
-        values[by_flag[key]] = given
-        origin[by_flag[key]] = f"--{key.replace('_', '-')}"
+        if name not in by_flag:
+            raise ConfigError(_unknown_flag(name, by_flag))
+        values[by_flag[name]] = given
+        origin[by_flag[name]] = flag_of(by_flag[name])
     try:
         return model.model_validate(_nest(values))
     except ValidationError as error:
-        raise ConfigError(_first_line(error, list(settings), origin, prefix)) from None
+        raise ConfigError(_describe_first(error, list(settings), origin, prefix)) from None
 
 
-def _read_file(
-    file: Path, settings: Mapping[tuple[str, ...], Any], other_tables: frozenset[str]
-) -> Iterator[tuple[tuple[str, ...], object]]:
+def _read_file(file: Path, settings: Mapping[Key, Any], other_tables: frozenset[str]) -> Iterator[tuple[Key, object]]:
     try:
         tree = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -78,29 +78,47 @@ def _read_file(
         raise ConfigError(f"{file}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: not valid TOML: {error}") from None
-    tables = {path[:depth] for path in settings for depth in range(1, len(path))}
+    tables = {key[:depth] for key in settings for depth in range(1, len(key))}
 
-    def walk(node: Mapping[str, object], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
-        for key, value in node.items():
-            here = (*path, key)
-            if here in settings:
-                yield here, _from_folder(value, settings[here], file.parent)
-            elif isinstance(value, dict) and here in tables:
-                yield from walk(value, here)
-            elif path or key not in other_tables:
-                known = {".".join(one) for one in settings}
-                raise ConfigError(f"{file}: unknown key {'.'.join(here)!r}{_hint('.'.join(here), known)}")
+    def walk(node: Mapping[str, object], parent: Key) -> Iterator[tuple[Key, object]]:
+        for name, value in node.items():
+            key = (*parent, name)
+            dotted = ".".join(key)
+            if key in settings:
+                yield key, _resolve_paths(value, settings[key], file.parent)
+            elif isinstance(value, dict) and key in tables:
+                yield from walk(value, key)
+            elif dotted in RENAMED:
+                raise ConfigError(f"{file}: key {dotted} was renamed to {RENAMED[dotted]}")
+            elif parent or name not in other_tables:
+                raise ConfigError(f"{file}: unknown key {dotted!r}{_suggest(dotted, map('.'.join, settings))}")
 
     yield from walk(tree, ())
 
 
-def _from_folder(value: object, annotation: Any, folder: Path) -> object:
+def _reject_renamed_variables(environ: Mapping[str, str], prefix: str) -> None:
+    for former, new in RENAMED.items():
+        name = environment_name(tuple(former.split(".")), prefix)
+        if environ.get(name, "") != "":
+            raise ConfigError(
+                f"environment variable {name} was renamed to {environment_name(tuple(new.split('.')), prefix)}"
+            )
+
+
+def _unknown_flag(name: str, known: Iterable[str]) -> str:
+    for former, new in RENAMED.items():
+        if name == flag_name(tuple(former.split("."))):
+            return f"{flag_of(tuple(former.split('.')))} was renamed to {flag_of(tuple(new.split('.')))}"
+    return f"unknown setting {name!r}{_suggest(name, known)}"
+
+
+def _resolve_paths(value: object, annotation: Any, folder: Path) -> object:
     if not _mentions_path(annotation):
         return value
     if isinstance(value, str):
         return folder / Path(value).expanduser()
     if isinstance(value, list):
-        return [folder / Path(one).expanduser() if isinstance(one, str) else one for one in value]
+        return [folder / Path(item).expanduser() if isinstance(item, str) else item for item in value]
     return value
 
 
@@ -114,35 +132,39 @@ def _is_list(annotation: Any) -> bool:
     return any(_is_list(part) for part in get_args(annotation))
 
 
-def _nest(values: Mapping[tuple[str, ...], object]) -> dict[str, object]:
+def _nest(values: Mapping[Key, object]) -> dict[str, object]:
     tree: dict[str, Any] = {}
-    for path, value in values.items():
+    for key, value in values.items():
         node = tree
-        for key in path[:-1]:
-            node = node.setdefault(key, {})
-        node[path[-1]] = value
+        for name in key[:-1]:
+            node = node.setdefault(name, {})
+        node[key[-1]] = value
     return tree
 
 
-def _hint(key: str, known: Mapping[str, object] | set[str]) -> str:
-    close = difflib.get_close_matches(key, list(known), n=1)
+def _suggest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _first_line(
-    error: ValidationError, order: list[tuple[str, ...]], origin: Mapping[tuple[str, ...], str], prefix: str
-) -> str:
-    def place(details: ErrorDetails) -> int:
-        path = tuple(str(part) for part in details["loc"])
-        return next((place for place, known in enumerate(order) if path[: len(known)] == known), len(order))
+def _describe_first(error: ValidationError, order: list[Key], origin: Mapping[Key, str], prefix: str) -> str:
+    """One line about the error that comes first in `order`: its source, or the ways to set a missing value."""
 
-    first = min(error.errors(include_url=False), key=place)
-    path = tuple(str(part) for part in first["loc"])
+    def position(details: ErrorDetails) -> int:
+        key = _key_of(details)
+        return next((index for index, known in enumerate(order) if key[: len(known)] == known), len(order))
+
+    first = min(error.errors(include_url=False), key=position)
+    key = _key_of(first)
     message = first["msg"].removeprefix("Value error, ")
-    for depth in range(len(path), 0, -1):
-        if path[:depth] in origin:
-            return f"{origin[path[:depth]]}: {message}"
+    for depth in range(len(key), 0, -1):
+        if key[:depth] in origin:
+            return f"{origin[key[:depth]]}: {message}"
     if first["type"] == "missing":
-        flag, key = f"--{flag_name(path)}".replace("_", "-"), ".".join(path)
-        return f"{key} is not set: give {flag}, {environment_name(path, prefix)} or the key {key}"
-    return f"{'.'.join(path)}: {message}" if path else message
+        dotted = ".".join(key)
+        return f"{dotted} is not set: give {flag_of(key)}, {environment_name(key, prefix)} or the key {dotted}"
+    return f"{'.'.join(key)}: {message}" if key else message
+
+
+def _key_of(details: ErrorDetails) -> Key:
+    return tuple(str(part) for part in details["loc"])

@@ -52,10 +52,10 @@ class Policy(SettingsGroup):
     earmark_share_bps: int = Field(
         2500, ge=1, le=10_000, description="share of the free stake to earmark for a task, 1/10000"
     )
-    min_score_window: WholeSeconds = Field(30, ge=0, description="shortest score window to validate in")
+    min_score_window_seconds: WholeSeconds = Field(30, ge=0, description="shortest score window to validate in")
     max_entries: int = Field(256, ge=1, description="maximum number of entries a task to validate may allow")
     auto_claim: bool = Field(True, description="claim rewards and withdraw credits automatically")
-    withdraw_min: Amount = Field(CVY, description="minimum amount of credits (tips, returned fees) to withdraw")
+    min_withdrawal: Amount = Field(CVY, description="minimum amount of credits (tips, returned fees) to withdraw")
 
 
 class JournalSettings(SettingsGroup):
@@ -75,7 +75,7 @@ class NetworkSettings(SettingsGroup):
     model_config = ConfigDict(title="Peers")
 
     gateway_listen: Listen | None = Field("127.0.0.1:8180", description="address that serves pinned blocks to peers")
-    fetch_seconds: Seconds = Field(20.0, gt=0, description="time limit for one response of a peer")
+    fetch_timeout_seconds: Seconds = Field(20.0, gt=0, description="time limit for one response of a peer")
 
 
 class DiskSettings(SettingsGroup):
@@ -87,7 +87,7 @@ class DiskSettings(SettingsGroup):
     disk_quota: Size = Field(
         ByteSize(50 << 30), description="maximum size of old entries, work files and downloaded base models"
     )
-    min_free: Annotated[ByteSize, Field(ge=0)] = Field(
+    min_free_disk: Annotated[ByteSize, Field(ge=0)] = Field(
         ByteSize(64 << 20), description="free disk space below which /health is red and no job starts"
     )
 
@@ -97,9 +97,13 @@ class RetentionSettings(SettingsGroup):
 
     model_config = ConfigDict(title="Retention")
 
-    keep_days: Days = Field(30.0, ge=0, le=36500, description="time to keep the node's results after a task has ended")
-    check_seconds: Seconds = Field(3600.0, ge=1, description="interval between checks of retained content")
-    check_gateways: tuple[str, ...] = Field((), description="gateways that must serve the retained content")
+    retention_days: Days = Field(
+        30.0, ge=0, le=36500, description="time to keep the node's results after a task has ended"
+    )
+    retention_check_interval_seconds: Seconds = Field(
+        3600.0, ge=1, description="interval between checks of retained content"
+    )
+    retention_check_gateways: tuple[str, ...] = Field((), description="gateways that must serve the retained content")
     pinning_service: PinningServiceUrl | None = Field(
         None, description="pinning service that keeps the node's results too: the URL above /pins"
     )
@@ -111,7 +115,7 @@ class CycleSettings(SettingsGroup):
 
     model_config = ConfigDict(title="Main loop")
 
-    poll_seconds: Seconds = Field(2.0, gt=0, le=600, description="interval between two cycles")
+    poll_interval_seconds: Seconds = Field(2.0, gt=0, le=600, description="interval between two cycles")
     stagger_seconds: Seconds = Field(
         12.0, ge=0, le=3600, description="period over which nodes spread their attempts at a permissionless step"
     )
@@ -124,13 +128,13 @@ class WorkerSettings(SettingsGroup):
 
     bases: tuple[str, ...] = Field(("tiny",), description="available base models: tiny, a folder, or a hub name")
     executor: Executor = Field("subprocess", description="subprocess or unix:/fork-server-socket")
-    threads: int = Field(2, ge=1, description="threads per worker")
-    worker_memory_mb: Mebibytes = Field(8192, ge=256, description="resident memory at which a worker is killed")
-    worker_seconds: WholeSeconds = Field(6 * 3600, ge=1, description="run time after which a worker is killed")
+    worker_threads: int = Field(2, ge=1, description="threads per worker")
+    worker_memory_mib: Mebibytes = Field(8192, ge=256, description="resident memory at which a worker is killed")
+    worker_timeout_seconds: WholeSeconds = Field(6 * 3600, ge=1, description="run time after which a worker is killed")
     worker_heartbeat_timeout_seconds: WholeSeconds = Field(
         1800, ge=1, description="time without output after which a worker is killed"
     )
-    worker_attempts: int = Field(3, ge=1, description="maximum number of attempts at a job")
+    max_job_attempts: int = Field(3, ge=1, description="maximum number of attempts at a job")
 
 
 class MonitoringSettings(SettingsGroup):
@@ -138,9 +142,11 @@ class MonitoringSettings(SettingsGroup):
 
     model_config = ConfigDict(title="Monitoring")
 
-    stale_seconds: Seconds = Field(180.0, gt=0, description="time without a new block after which /health is red")
+    max_head_age_seconds: Seconds = Field(
+        180.0, gt=0, description="time without a new block after which /health is red"
+    )
     min_balance: Wei = Field(10**16, description="signer's balance of native coin below which /health is red")
-    webhook_file: Path | None = Field(None, description="file with the webhook's URL, which receives notifications")
+    webhook_url_file: Path | None = Field(None, description="file with the webhook's URL, which receives notifications")
     webhook_token_file: Path | None = Field(None, description="file with the webhook's bearer token")
     webhook_debounce_seconds: Seconds = Field(
         30.0, ge=0, description="time that health must be red before a notification is sent"
@@ -193,8 +199,8 @@ class NodeConfig(
     def _check_tokens(self) -> Self:
         if (self.pinning_service is None) != (self.pinning_token_file is None):
             raise ValueError("pinning_service and pinning_token_file go together: give both or neither")
-        if self.webhook_token_file is not None and self.webhook_file is None:
-            raise ValueError("webhook_token_file is for a webhook: give webhook_file too")
+        if self.webhook_token_file is not None and self.webhook_url_file is None:
+            raise ValueError("webhook_token_file is for a webhook: give webhook_url_file too")
         if self.store_token_file is not None:
             from covey.ipfs.open import is_rpc  # imported here because it loads an HTTP stack
 

@@ -42,7 +42,9 @@ class RpcSettings(SettingsGroup):
     model_config = ConfigDict(title="Chain")
 
     rpc_urls: tuple[str, ...] = Field((), description="JSON-RPC endpoints, in order of preference")
-    rpc_timeout: Seconds = Field(10.0, gt=0, le=600, description="time limit for one request over all endpoints")
+    rpc_timeout_seconds: Seconds = Field(
+        10.0, gt=0, le=600, description="time limit for one request over all endpoints"
+    )
     rpc_quorum: int = Field(
         2, ge=1, description="endpoints that must agree on reads that decide payments; at most as many as configured"
     )

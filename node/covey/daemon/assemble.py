@@ -85,7 +85,7 @@ def identify(config: NodeConfig, contracts: Contracts, signer: str) -> Identity:
         scoring=contracts.scoring.address,
         appeal_committee=contracts.appeal_committee.address,
         auto_claim=config.policy.auto_claim,
-        withdraw_min=config.policy.withdraw_min,
+        withdraw_min=config.policy.min_withdrawal,
         accounts=(staking.pool_of(operator).reward_address,),
     )
 
@@ -97,7 +97,7 @@ def assemble(config: NodeConfig, strategy: Strategy, signer: Signer) -> Parts:
         descriptor = lock_data_dir(config.data_dir)
         stack.callback(os.close, descriptor)
         deployment = Deployment.load(config.deployment)
-        rpc = Rpc(list(config.rpc_urls), deployment.chain_id, config.rpc_timeout, quorum=config.rpc_quorum)
+        rpc = Rpc(list(config.rpc_urls), deployment.chain_id, config.rpc_timeout_seconds, quorum=config.rpc_quorum)
         rpc.check()
         deployment.verify(rpc)
         rpc.watch(config.rpc_health_interval_seconds)
@@ -153,7 +153,7 @@ def _context(
         config.peers,
         cache=config.data_dir / "fetch-cache",
         cache_quota_bytes=config.cache_quota,
-        timeout_s=config.fetch_seconds,
+        timeout_s=config.fetch_timeout_seconds,
     )
     stack.callback(fetcher.close)
     keeper = open_keeper(config, store, fetcher)
@@ -166,11 +166,11 @@ def _context(
     if not os.environ.get("HF_HOME"):
         os.environ.setdefault("HF_HUB_CACHE", str((config.data_dir / BASES).resolve()))
     memory, seconds, silent = (
-        config.worker_memory_mb << 20,
-        config.worker_seconds,
+        config.worker_memory_mib << 20,
+        config.worker_timeout_seconds,
         config.worker_heartbeat_timeout_seconds,
     )
-    limits = Limits(memory, seconds, config.threads, silent)
+    limits = Limits(memory, seconds, config.worker_threads, silent)
     executor = ProcessExecutor(config.executor, limits, config.data_dir / "work" / "logs")
     stack.callback(executor.close)
     transactions = SqliteTxStore(journal.db)

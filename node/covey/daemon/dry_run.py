@@ -162,7 +162,7 @@ def outlook(config: NodeConfig, strategy: Strategy | None = None) -> Outlook:
 def _parts(config: NodeConfig, scratch: Path, strategy: Strategy, stack: ExitStack) -> tuple[Parts, _NoWorkers]:
     signer = _NoKey(signer_address(config))
     deployment = Deployment.load(config.deployment)
-    rpc = Rpc(list(config.rpc_urls), deployment.chain_id, config.rpc_timeout, quorum=config.rpc_quorum)
+    rpc = Rpc(list(config.rpc_urls), deployment.chain_id, config.rpc_timeout_seconds, quorum=config.rpc_quorum)
     stack.callback(rpc.close)
     rpc.check()
     deployment.verify(rpc)
@@ -173,7 +173,7 @@ def _parts(config: NodeConfig, scratch: Path, strategy: Strategy, stack: ExitSta
     journal.bind({"chain": str(me.chain_id), "registry": contracts.registry.address, "operator": me.operator})
     journal.reconsider()
     store = BlockStore(scratch / "blocks")
-    fetcher = Fetcher(store, _sources(config), timeout_s=config.fetch_seconds)
+    fetcher = Fetcher(store, _sources(config), timeout_s=config.fetch_timeout_seconds)
     stack.callback(fetcher.close)
     background = Background()
     stack.callback(background.close)

@@ -56,8 +56,8 @@ class Daemon:
         self._keeping = RetentionService(
             ctx.keeper,
             ctx.fetcher.cache,
-            days=config.keep_days,
-            every_s=config.check_seconds,
+            days=config.retention_days,
+            every_s=config.retention_check_interval_seconds,
             data=room,
             evicted=health_state.evicted.inc,
         )
@@ -73,15 +73,15 @@ class Daemon:
             try:
                 busy = self.tick()
                 self._failures = 0
-                pause = min(_BUSY_PAUSE, config.poll_seconds) if busy else config.poll_seconds
+                pause = min(_BUSY_PAUSE, config.poll_interval_seconds) if busy else config.poll_interval_seconds
             except FatalError:
                 raise
             except Exception as error:
                 self._failures += 1
                 self._failed(error)
-                pause = min(60.0, config.poll_seconds * 2 ** min(self._failures, 5))
+                pause = min(60.0, config.poll_interval_seconds * 2 ** min(self._failures, 5))
                 if is_full(error):  # a try costs little, and room may come at any moment
-                    pause = min(_FULL_PAUSE, config.poll_seconds)
+                    pause = min(_FULL_PAUSE, config.poll_interval_seconds)
             self.stop.wait(pause)
 
     def tick(self) -> bool:

@@ -47,7 +47,7 @@ def run(config: NodeConfig, *, strategy: Strategy | None = None, stop: threading
     started = time.monotonic()
     with ExitStack() as stack:
         stack.enter_context(_stop_on_signals(stop))
-        health_state = HealthState(patience_s=max(300.0, config.stale_seconds))
+        health_state = HealthState(patience_s=max(300.0, config.max_head_age_seconds))
         try:
             if config.health_listen is not None:
                 server = HealthServer(config.health_listen, health_state)
@@ -78,7 +78,7 @@ def run(config: NodeConfig, *, strategy: Strategy | None = None, stop: threading
 
 def _notices(config: NodeConfig, parts: Parts, health_state: HealthState, stack: ExitStack) -> Notifications | None:
     """What the operator is told by webhook; None without one."""
-    address = webhook_of(config.webhook_file)
+    address = webhook_of(config.webhook_url_file)
     if address is None:
         return None
     webhook = Webhook(address, token_of("webhook_token_file", config.webhook_token_file), health_state.notices)

@@ -77,10 +77,10 @@ class Operator:
             "gateway_listen": f"127.0.0.1:{self.gateway_port}",
             "peers": [url for url in peers if url != self.gateway],
             "confirmations": 0,
-            "poll_seconds": 0.4,
+            "poll_interval_seconds": 0.4,
             "stagger_seconds": 1.0,
             "executor": f"unix:{workers.socket}",
-            "threads": 1,
+            "worker_threads": 1,
             "health_listen": f"127.0.0.1:{self.health_port}",
             "policy": {"earmark": earmark, "max_fee": 5 * scenario.ENTRY_FEE},
         }

@@ -43,7 +43,7 @@ CASES: list[tuple[str, str]] = [
     ("run --role trainer", "rpc_urls is not set"),
     (f"run {NODE}", "needs training_records"),
     (f"run --role nobody {NODE}", "--roles: "),
-    (f"run --threads many {NODE}", "--threads: "),
+    (f"run --worker-threads many {NODE}", "--worker-threads: "),
     (f"run --policy-max-fee -3CVY {NODE}", "--policy-max-fee: "),
     # tasks
     ("task create missing.json", "cannot read the spec missing.json"),

@@ -59,12 +59,12 @@ def test_one_file_serves_node_and_commands() -> None:
     Path("covey.toml").write_text(
         'roles = ["trainer"]\nkeystore = "k.json"\nrpc_urls = ["http://a", "http://b"]\n'
         'deployment = "d"\ndata_dir = "data"\n'
-        'training_records = "t.jsonl"\nthreads = 3\nowner_keystore = "cold.json"\n'
+        'training_records = "t.jsonl"\nworker_threads = 3\nowner_keystore = "cold.json"\n'
         '[policy]\nmax_fee = "5 CVY"\n[demo]\nseed = 9\n[task]\nbounty = "70 CVY"\n'
     )
     here = Path.cwd()
     node, settings = load_node({}, None), load_settings({}, None)
-    assert (node.threads, node.policy.max_fee, node.keystore.resolve()) == (3, 5 * CVY, here / "k.json")
+    assert (node.worker_threads, node.policy.max_fee, node.keystore.resolve()) == (3, 5 * CVY, here / "k.json")
     assert (settings.demo.seed, settings.task.bounty) == (9, 70 * CVY)
     assert settings.owner_keystore is not None
     assert settings.owner_keystore.resolve() == here / "cold.json"
@@ -148,7 +148,7 @@ def test_check_names_what_is_wrong(capsys: pytest.CaptureFixture[str], monkeypat
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('min_free = "lots"', "key min_free"),
+        ('min_free_disk = "lots"', "key min_free_disk"),
         ("rpc_quorum = -1", "rpc_quorum"),
     ],
 )

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from covey.config import layers as layered
 from covey.config.node import CVY, ConfigError, NodeConfig, Role, parse_amount, parse_gas_price
+from covey.config.schema import environment_name, flag_name, leaves
 
 SIGNER_FILE = """
 roles = ["validator"]
@@ -30,9 +30,9 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_flag_beats_environment_beats_file(file: Path) -> None:
-    environ = {"COVEY_POLICY_MAX_FEE": "6 CVY", "COVEY_THREADS": "3", "COVEY_RPC_URLS": "http://a, http://b"}
-    config = NodeConfig.load(flags={"threads": 4, "policy_max_fee": None}, environ=environ, file=file)
-    assert config.threads == 4
+    environ = {"COVEY_POLICY_MAX_FEE": "6 CVY", "COVEY_WORKER_THREADS": "3", "COVEY_RPC_URLS": "http://a, http://b"}
+    config = NodeConfig.load(flags={"worker_threads": 4, "policy_max_fee": None}, environ=environ, file=file)
+    assert config.worker_threads == 4
     assert config.policy.max_fee == 6 * CVY
     assert config.rpc_urls == ("http://a", "http://b")
     assert config.roles == (Role.VALIDATOR,)
@@ -40,9 +40,9 @@ def test_flag_beats_environment_beats_file(file: Path) -> None:
 
 
 def test_every_setting_has_one_name_in_each_layer() -> None:
-    paths = [path for path, _ in layered.leaves(NodeConfig)]
-    assert len({layered.flag_name(path) for path in paths}) == len(paths)
-    assert layered.environment_name(("policy", "max_fee")) == "COVEY_POLICY_MAX_FEE"
+    paths = [path for path, _ in leaves(NodeConfig)]
+    assert len({flag_name(path) for path in paths}) == len(paths)
+    assert environment_name(("policy", "max_fee")) == "COVEY_POLICY_MAX_FEE"
 
 
 def test_paths_of_the_file_start_at_its_folder(file: Path) -> None:
@@ -53,15 +53,15 @@ def test_paths_of_the_file_start_at_its_folder(file: Path) -> None:
 
 
 def test_an_empty_variable_is_not_set(file: Path) -> None:
-    assert NodeConfig.load(environ={"COVEY_THREADS": ""}, file=file).threads == 2
+    assert NodeConfig.load(environ={"COVEY_WORKER_THREADS": ""}, file=file).worker_threads == 2
 
 
 @pytest.mark.parametrize(
     ("flags", "environ", "says"),
     [
-        ({"treads": 4}, {}, "unknown setting 'treads'; did you mean 'threads'?"),
-        ({"threads": 0}, {}, "--threads: "),
-        ({}, {"COVEY_THREADS": "many"}, "environment variable COVEY_THREADS: "),
+        ({"worker_treads": 4}, {}, "unknown setting 'worker_treads'; did you mean 'worker_threads'?"),
+        ({"worker_threads": 0}, {}, "--worker-threads: "),
+        ({}, {"COVEY_WORKER_THREADS": "many"}, "environment variable COVEY_WORKER_THREADS: "),
         ({"operator": "0x12"}, {}, "--operator: '0x12' is not an address"),
         ({"executor": "ssh"}, {}, "--executor: 'ssh' is neither"),
         ({"gateway_listen": "localhost"}, {}, "--gateway-listen: 'localhost' is not host:port"),
@@ -70,7 +70,7 @@ def test_an_empty_variable_is_not_set(file: Path) -> None:
         ({"store_quota": "20 barrels"}, {}, "--store-quota: could not interpret byte unit: barrels"),
         ({}, {"COVEY_STORE_QUOTA": "much"}, "environment variable COVEY_STORE_QUOTA: could not parse value and unit"),
         ({"cache_quota": "1 MiB"}, {}, "--cache-quota: Input should be greater than or equal to 16777216"),
-        ({"keep_days": -1}, {}, "--keep-days: "),
+        ({"retention_days": -1}, {}, "--retention-days: "),
         ({"pinning_service": "pin.example"}, {}, "--pinning-service: 'pin.example' is not a pinning service"),
         ({"pinning_service": "http://pin.example"}, {}, "would send the access token in the clear: use https"),
         ({"pinning_service": "https://pin.example"}, {}, "pinning_service and pinning_token_file go together"),
@@ -145,7 +145,7 @@ def test_prices_of_gas(text: object, wei: int) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("threads = ", "not valid TOML"),
+        ("worker_threads = ", "not valid TOML"),
         ("[policy]\nmaxfee = 1", "unknown key 'policy.maxfee'; did you mean 'policy.max_fee'?"),
         ("[task]\nbounty = 1", "unknown key 'task'"),
     ],

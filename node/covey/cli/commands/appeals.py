@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from covey.cli.settings import ACCESS, WALLET, JsonOption, Settings, with_settings
+from covey.cli.settings import CHAIN, OWNER, JsonOption, Settings, with_settings
 
 if TYPE_CHECKING:
     from covey.client.access import Network
@@ -17,7 +17,7 @@ TaskArgument = Annotated[int, typer.Argument(min=1, help="task id")]
 
 
 @group.command()
-@with_settings(*WALLET)
+@with_settings(*OWNER)
 def contest(
     task: TaskArgument,
     lane: Annotated[int, typer.Argument(min=0, help="lane of the entry whose median is wrong")],
@@ -71,7 +71,7 @@ def contest(
 
 
 @group.command("list")
-@with_settings(*ACCESS)
+@with_settings(*CHAIN)
 def list_contests(task: TaskArgument, *, settings: Settings, json: JsonOption = False) -> None:
     """Show the contests of a task and what its appeal waits for."""
     from covey.chain.units import format_cvy, format_time

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from covey.cli.settings import ACCESS, JsonOption, Settings, with_settings
+from covey.cli.settings import CHAIN, JsonOption, Settings, with_settings
 
 group = typer.Typer(
     name="audit",
@@ -23,7 +23,7 @@ ContractOption = Annotated[list[str] | None, typer.Option(metavar="NAME", help="
 
 
 @group.command()
-@with_settings(*ACCESS)
+@with_settings(*CHAIN)
 def bytecode(
     *, sources: SourcesOption = None, contract: ContractOption = None, settings: Settings, json: JsonOption = False
 ) -> None:
@@ -72,7 +72,7 @@ TasksArgument = Annotated[
 
 
 @group.command()
-@with_settings(*ACCESS)
+@with_settings(*CHAIN)
 def replay(tasks: TasksArgument = None, *, settings: Settings, json: JsonOption = False) -> None:
     """Recompute every seat, median, gain and payout from the chain's events, and compare with what was decided."""
     from covey.audit.record import AuditError, gather

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from covey.cli.settings import ACCESS, JsonOption, Settings, with_settings
+from covey.cli.settings import CHAIN, STORE, JsonOption, Settings, with_settings
 
 if TYPE_CHECKING:
     from covey.audit.explain import Explanation, RowWhy
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TaskArgument = Annotated[int, typer.Argument(min=1, help="task id")]
 
 
-@with_settings(*ACCESS, "data_dir", "store", "store_token_file", "store_token_in_clear", "peers")
+@with_settings(*CHAIN, *STORE, "peers")
 def explain(task: TaskArgument, *, settings: Settings, json: JsonOption = False) -> None:
     """Recompute a task's seats, medians, gains and pay from its events: why each operator was paid what it was."""
     from covey.audit import explain as audit

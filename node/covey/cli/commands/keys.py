@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from covey.cli.settings import ACCESS, KEY, SIGNER, JsonOption, Settings, with_settings
+from covey.cli.settings import CHAIN, KEY, SIGNER, JsonOption, Settings, with_settings
 
 group = typer.Typer(name="keys", help="Make, import, list, export and rotate keys.", no_args_is_help=True)
 NewPath = Annotated[Path, typer.Argument(help="keystore to write; a file that exists is never overwritten")]
@@ -51,7 +51,7 @@ def _tell_made(address: str, path: Path, json: bool) -> None:
 
 
 @group.command("list")
-@with_settings(*ACCESS, *KEY, "owner_keystore")
+@with_settings(*CHAIN, *KEY, "owner_keystore")
 def list_(
     folder: Annotated[Path | None, typer.Argument(help="folder; not given: those of the settings' keystores")] = None,
     *,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from covey.cli.settings import SIGNER, WALLET, JsonOption, Settings, with_settings
+from covey.cli.settings import OWNER, SIGNER, JsonOption, Settings, with_settings
 
 if TYPE_CHECKING:
     from covey.chain.contracts.base import Call
@@ -18,7 +18,7 @@ OperatorArgument = Annotated[str, typer.Argument(help="address of the operator")
 TaskArgument = Annotated[int, typer.Argument(min=1, help="task id")]
 
 
-@with_settings(*WALLET, table="stake")
+@with_settings(*OWNER, table="stake")
 def stake(amount: AmountArgument, *, settings: Settings, json: JsonOption = False) -> None:
     """Stake on yourself: open your pool if you have none yet, and add to your own bond. Uses the owner's key."""
     from covey.cli.parse import address, wei
@@ -38,7 +38,7 @@ def stake(amount: AmountArgument, *, settings: Settings, json: JsonOption = Fals
     _send(network, wallet, calls, json, {"operator": wallet.address, "amount": wanted})
 
 
-@with_settings(*WALLET)
+@with_settings(*OWNER)
 def delegate(
     operator: OperatorArgument, amount: AmountArgument, *, settings: Settings, json: JsonOption = False
 ) -> None:
@@ -54,7 +54,7 @@ def delegate(
     _send(network, wallet, calls, json, {"operator": target, "amount": wanted})
 
 
-@with_settings(*WALLET)
+@with_settings(*OWNER)
 def undelegate(
     operator: OperatorArgument,
     amount: Annotated[str, typer.Argument(help="amount with its unit, for instance 250CVY, or 'all'")],
@@ -87,7 +87,7 @@ def undelegate(
     _send(network, wallet, [call], json, facts)
 
 
-@with_settings(*WALLET)
+@with_settings(*OWNER)
 def withdraw(
     entry: Annotated[int | None, typer.Argument(min=0, help="unbonding entry; not given: all that are over")] = None,
     *,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from covey.cli.settings import ACCESS, WALLET, JsonOption, Settings, with_settings
+from covey.cli.settings import CHAIN, OWNER, STORE, JsonOption, Settings, with_settings
 
 if TYPE_CHECKING:
     from covey.client.access import Network, TaskView
@@ -17,7 +17,7 @@ TaskArgument = Annotated[int, typer.Argument(min=1, help="task id")]
 
 
 @group.command()
-@with_settings(*WALLET, "data_dir", "store", "store_token_file", "store_token_in_clear", table="task")
+@with_settings(*OWNER, *STORE, table="task")
 def create(
     spec: Annotated[Path, typer.Argument(help="task spec, JSON")],
     *,
@@ -50,7 +50,7 @@ def create(
 
 
 @group.command("list")
-@with_settings(*ACCESS)
+@with_settings(*CHAIN)
 def list_tasks(
     *,
     settings: Settings,
@@ -84,7 +84,7 @@ def list_tasks(
 
 
 @group.command()
-@with_settings(*ACCESS, "data_dir", "store", "store_token_file", "store_token_in_clear", "peers")
+@with_settings(*CHAIN, *STORE, "peers")
 def show(task: TaskArgument, *, settings: Settings, json: JsonOption = False) -> None:
     """Show a task: its parameters, windows, spec, entries and validators."""
     from covey.chain.units import format_cvy, format_time

@@ -7,19 +7,16 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ByteSize
-from pydantic_core import PydanticUndefined
+from pydantic.fields import FieldInfo
 
 from covey.chain.errors import ChainError
-from covey.chain.tx.fees import GWEI
 from covey.cli.errors import CliError, InputError
 from covey.cli.settings import FILE_NAME, Settings
 from covey.cli.setup.keyfiles import new_password
 from covey.client.access import remote_signer
-from covey.config.node import CVY, NodeConfig, Role
-from covey.config.schema import sections
+from covey.config.node import NodeConfig, Role
+from covey.config.schema import default_of, field_at, leaves, unit_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,39 +121,29 @@ def _path(path: Path, folder: Path) -> str:
 
 
 def _settings_text(values: Mapping[str, object]) -> str:
+    """A settings file with every setting of a node: `values` set, all others commented out with their defaults."""
     lines = [
-        "# Settings of a Covey node. Every key is also a flag of `covey run` (--rpc-urls) and an environment variable",
-        "# (COVEY_RPC_URLS); flag goes before variable, variable before this file. Relative paths start here.",
+        "# Settings of a Covey node. Each key is also a flag of `covey run` (--rpc-urls) and an environment variable",
+        "# (COVEY_RPC_URLS). A flag overrides the variable, which overrides this file.",
+        "# Relative paths start at the folder of this file.",
         "",
     ]
-    tables: list[tuple[str, type[BaseModel]]] = []
-    for name, field in ((name, NodeConfig.model_fields[name]) for _, names in sections(NodeConfig) for name in names):
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            tables.append((name, kind))
-            continue
-        lines += _key(name, field, values)
-    for name, model in tables:
-        lines += [f"[{name}]"]
-        for key, field in model.model_fields.items():
-            lines += _key(key, field, {})
+    table = ""
+    for key, _ in leaves(NodeConfig):
+        if len(key) > 1 and key[0] != table:
+            table = key[0]
+            lines += [f"[{table}]"]
+        lines += _setting_lines(key[-1], field_at(NodeConfig, key)[1], {} if table else values)
     return "\n".join(lines) + "\n"
 
 
-def _key(name: str, field: Any, values: Mapping[str, object]) -> list[str]:
-    told = f"# {field.description or name}"
+def _setting_lines(name: str, field: FieldInfo, values: Mapping[str, object]) -> list[str]:
+    unit = unit_of(field)
+    comment = f"# {field.description or name}" + (f" ({unit.name})" if unit is not None and unit.scale == 1 else "")
     if name in values:
-        return [told, f"{name} = {_toml(values[name])}", ""]
-    default = field.default
-    if default is PydanticUndefined or default is None:
-        return [told, f"# {name} =", ""]
-    if name in ("max_fee", "withdraw_min"):
-        default = f"{default // CVY} CVY"
-    if name in ("max_gas_price", "max_priority_fee"):
-        default = f"{default // GWEI} gwei"
-    if isinstance(default, ByteSize):
-        default = default.human_readable()
-    return [told, f"# {name} = {_toml(default)}", ""]
+        return [comment, f"{name} = {_toml(values[name])}", ""]
+    default = default_of(field)
+    return [comment, f"# {name} =" if default is None else f"# {name} = {_toml(default)}", ""]
 
 
 def _toml(value: object) -> str:

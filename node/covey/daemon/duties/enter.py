@@ -96,8 +96,8 @@ def _train(ctx: Context, task: Task, duty: Duty, spec: TaskSpec) -> Waiting | En
         "task": ctx.reference(task).model_dump(mode="json"),
         "operator": ctx.me.operator.lower(),
         "seed": int.from_bytes(os.urandom(6), "big"),
-        "threads": ctx.config.threads,
-        "memory_mb": ctx.config.worker_memory_mb,
+        "threads": ctx.config.worker_threads,
+        "memory_mb": ctx.config.worker_memory_mib,
     }
     result = jobs.result_of(ctx, duty, ctx.strategy.training_job(job))
     return result if isinstance(result, Waiting | Ended) else None

@@ -15,8 +15,8 @@ from covey.protocol.entry import ENTRY_FILES
 from covey.protocol.spec import TaskSpec
 
 _FAIR_TRIES = 3
-"""Tries, or longest waits for one answer (`fetch_seconds`), after which an entry that has not come counts as missing: a
-node that looks late in the window must not take what it has only begun to fetch for something that nobody has."""
+"""Tries, or longest waits for one answer (`fetch_timeout_seconds`), after which an entry that has not come counts as
+missing: a node that looks late in the window must not take what it has only begun to fetch for unavailable."""
 _EXTRA_BYTES = 1 << 20  # for the adapter's configuration and its manifest
 
 
@@ -95,7 +95,7 @@ def fetch_entry(ctx: Context, entry: Entry, folder: Path, limits: Limits, *, onc
 
 def _is_new(ctx: Context, name: str) -> bool:
     """Whether it was asked for too short a while ago to say that nobody has it."""
-    return not ctx.background.tried(name, _FAIR_TRIES, _FAIR_TRIES * ctx.config.fetch_seconds)
+    return not ctx.background.tried(name, _FAIR_TRIES, _FAIR_TRIES * ctx.config.fetch_timeout_seconds)
 
 
 def _fetch(ctx: Context, entry: Entry, folder: Path, limits: Limits) -> None:

@@ -26,7 +26,7 @@ def result_of(ctx: Context, duty: Duty, job: dict[str, Any]) -> dict[str, Any] |
     if known is not None:
         if known.status == "refused":
             return given_up(f"the job cannot be done here: {known.error}")
-        if known.failures >= ctx.config.worker_attempts or known.starts >= MAX_STARTS:
+        if known.failures >= ctx.config.max_job_attempts or known.starts >= MAX_STARTS:
             return given_up(f"no result after {known.starts} attempts: {known.error}")
         if not ctx.backoff.ready(f"job {duty.key}"):
             return Waiting(f"starts a worker again soon: {known.error}")

@@ -120,8 +120,8 @@ def _job(ctx: Context, task: Task, duty: Duty, spec: TaskSpec, base: str, fetche
         ],
         "task": ctx.reference(task).model_dump(mode="json"),
         "seed": _sample_seed(ctx, duty),
-        "threads": ctx.config.threads,
-        "memory_mb": ctx.config.worker_memory_mb,
+        "threads": ctx.config.worker_threads,
+        "memory_mb": ctx.config.worker_memory_mib,
     }
 
 

@@ -107,7 +107,7 @@ class Reporter:
         )
 
     def _chain_problems(self, ctx: Context, head: Block, progress: Progress) -> Iterator[str]:
-        patience = ctx.config.stale_seconds
+        patience = ctx.config.max_head_age_seconds
         if (age := self._lateness.head_age(head.number)) > patience:
             yield f"no new block for {age:.0f} s"
         if progress.caught_up:

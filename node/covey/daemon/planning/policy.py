@@ -54,8 +54,8 @@ def unscorable(spec: TaskSpec, params: TaskParams, policy: Policy, held: Mapping
     if params.evaluation != Evaluation.LOCAL:
         return SEALED
     for name, window in (("commit", params.windows.score_commit), ("reveal", params.windows.score_reveal)):
-        if window < policy.min_score_window:
-            return f"its score {name} window of {window} s is shorter than policy.min_score_window"
+        if window < policy.min_score_window_seconds:
+            return f"its score {name} window of {window} s is shorter than policy.min_score_window_seconds"
     if params.max_entries > policy.max_entries:
         return f"it allows {params.max_entries} entries, more than policy.max_entries {policy.max_entries}"
     for stratum in spec.strata:

@@ -50,7 +50,7 @@ def open_keeper(config: NodeConfig, store: Store, fetcher: Fetcher) -> Keeper:
     services = []
     if config.pinning_service is not None and token is not None:
         services.append(PinningService(config.pinning_service, token))
-    gateways = [GatewaySource(url) for url in config.check_gateways]
+    gateways = [GatewaySource(url) for url in config.retention_check_gateways]
     path = config.data_dir / "promises.json"
     return Keeper(store, path, services=services, gateways=gateways, fetch=fetcher.get_block)
 

@@ -49,14 +49,14 @@ def places(config: NodeConfig) -> list[Path]:
 
 
 def shortages(config: NodeConfig) -> list[str]:
-    """A line for each of the node's disks that has less room than `min_free`, with what to do."""
+    """A line for each of the node's disks that has less room than `min_free_disk`, with what to do."""
     told = []
     for folder in places(config):
         free = free_bytes(folder)
-        if free is not None and free < config.min_free:
+        if free is not None and free < config.min_free_disk:
             told.append(
-                f"disk full: {free} bytes are free for {folder.absolute()}, less than min_free {int(config.min_free)}: "
-                f"make room there"
+                f"disk full: {free} bytes are free for {folder.absolute()}, "
+                f"less than min_free_disk {int(config.min_free_disk)}: make room there"
             )
     return told
 

@@ -149,7 +149,7 @@ def test_a_fetch_that_never_ends_is_missing_in_the_end(ctx: Context, monkeypatch
     enter(story, address(1), "0x" + "11" * 32)
     release = threading.Event()
     monkeypatch.setattr(ctx.fetcher, "get_directory", lambda *_: release.wait(60))
-    ctx.config = ctx.config.model_copy(update={"fetch_seconds": 0.1})
+    ctx.config = ctx.config.model_copy(update={"fetch_timeout_seconds": 0.1})
     assert fetch_entries(ctx, story.task, SPEC).coming == {0: "being fetched"}
     try:
         found = settled(lambda: fetch_entries(ctx, story.task, SPEC), lambda one: one.missing)

@@ -50,7 +50,7 @@ class Node:
         self.balance = 10**18
         self.status = SenderStatus(me().signer)
         config = NodeConfig.model_construct(
-            stale_seconds=180, min_balance=10**16, disk_quota=1, data_dir=folder, min_free=0
+            max_head_age_seconds=180, min_balance=10**16, disk_quota=1, data_dir=folder, min_free_disk=0
         )
         sender = SimpleNamespace(status=self.status, request=self.store.get)
         executor = SimpleNamespace(progress=dict, queued=lambda: 0)

@@ -94,7 +94,7 @@ def test_a_dear_entry_is_not_made() -> None:
         (PARAMS, Policy(), {"a": 10}, "stratum 'b' needs 8 held-out records, there are 0"),
         (PARAMS, Policy(), {"a": 10, "b": 7}, "there are 7"),
         (PARAMS, Policy(), {"a": 9, "b": 8}, "18 held-out records in all"),
-        (PARAMS, Policy(min_score_window=61), HELD, "score commit window"),
+        (PARAMS, Policy(min_score_window_seconds=61), HELD, "score commit window"),
         (replace(PARAMS, windows=replace(PARAMS.windows, score_reveal=9)), Policy(), HELD, "score reveal window"),
         (PARAMS, Policy(max_entries=7), HELD, "8 entries"),
         (replace(PARAMS, evaluation=Evaluation.SEALED), Policy(), HELD, "sealed"),

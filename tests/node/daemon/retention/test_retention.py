@@ -285,7 +285,7 @@ def test_a_pinning_service_keeps_what_the_node_keeps(ctx: Context, tmp_path: Pat
 def test_a_gateway_that_must_deliver_and_does_not_is_told(ctx: Context) -> None:
     story = Scenario()
     publish_both(ctx, story)
-    config = config_of(ctx.config.data_dir, check_gateways=["http://127.0.0.1:1"])
+    config = config_of(ctx.config.data_dir, retention_check_gateways=["http://127.0.0.1:1"])
     watch = watch_over(ctx, open_keeper(config, ctx.store, ctx.fetcher))
     watch.round(NOW)
     assert len(watch.kept.lapses) == 2

@@ -188,8 +188,8 @@ def settings(tmp_path: Path, **changes: Any) -> NodeConfig:
         "deployment": "d",
         "data_dir": str(tmp_path / "data"),
         "heldout_records": "r",
-        "min_free": 0,
-        "worker_attempts": 2,
+        "min_free_disk": 0,
+        "max_job_attempts": 2,
     }
     return NodeConfig.model_validate({**fields, **changes})
 
@@ -248,7 +248,7 @@ class TestJobs:
 
     def test_a_worker_without_room_costs_the_job_no_attempt(self, ctx: Context, tmp_path: Path) -> None:
         room = tmp_path / "room"
-        for _ in range(ctx.config.worker_attempts + 2):
+        for _ in range(ctx.config.max_job_attempts + 2):
             ctx.backoff.reset(f"job {DUTY.key}")
             assert isinstance(jobs.result_of(ctx, DUTY, {"room": str(room)}), Waiting)
             until(ctx, lambda: jobs.collect(ctx) == 1)
@@ -274,7 +274,7 @@ class TestJobs:
         assert (job.starts, job.failures) == (0, 0)
 
     def test_none_starts_while_there_is_no_room(self, ctx: Context, tmp_path: Path) -> None:
-        ctx.config = settings(tmp_path, min_free=1 << 60)
+        ctx.config = settings(tmp_path, min_free_disk=1 << 60)
         step = jobs.result_of(ctx, DUTY, {})
         assert isinstance(step, Waiting)
         assert "disk full" in step.reason and "make room" in step.reason
@@ -352,7 +352,7 @@ class TestTelling:
         assert shortages(settings(tmp_path, store="http://127.0.0.1:5001")) == []
         free = free_bytes(tmp_path)
         assert free is not None and free > 0
-        [line] = shortages(settings(tmp_path, min_free=1 << 60))
+        [line] = shortages(settings(tmp_path, min_free_disk=1 << 60))
         assert "disk full" in line and "make room there" in line and str(tmp_path / "data") in line
         assert free_bytes(tmp_path / "nowhere") is None
 
