@@ -141,9 +141,9 @@ def test_check_finds_the_wrong_chain(devnet: Devnet, tmp_path: Path) -> None:
 
 
 def test_stake_again_only_adds(devnet: Devnet, operator: str) -> None:
-    before = devnet.json("status", "--config", "node/covey.toml")
+    before = devnet.json("status", "--config", "node/covey.toml", "--health-listen", "127.0.0.1:1")
     told = devnet.json("stake", "500CVY", "--config", "node/covey.toml", *devnet.key(1, "owner-"))
-    after = devnet.json("status", "--config", "node/covey.toml")
+    after = devnet.json("status", "--config", "node/covey.toml", "--health-listen", "127.0.0.1:1")
     assert "register" not in told["transactions"][0]["what"]
     assert int(after["self_bond"]) - int(before["self_bond"]) == 500 * scenario.CVY
     assert after["node"] is None, "no daemon runs"
@@ -156,10 +156,10 @@ def test_delegator_comes_and_goes(devnet: Devnet, operator: str) -> None:
     devnet.run("undelegate", operator, "100CVY", *key)
     refused = devnet.run("withdraw", *key, code=2)
     assert "nothing to withdraw" in refused.stderr
-    assert "the next of 1 is over at" in refused.stderr
+    assert "the next of 1 unbonding entries ends at" in refused.stderr
     assert "not yet" in devnet.run("withdraw", "1", *key, code=2).stderr
     assert "no unbonding entry 9" in devnet.run("withdraw", "9", *key, code=2).stderr
-    assert "less than 900.0000" in devnet.run("undelegate", operator, "900CVY", *key, code=2).stderr
+    assert "less than 900 CVY" in devnet.run("undelegate", operator, "900CVY", *key, code=2).stderr
 
 
 def test_wrong_password_is_told(devnet: Devnet, operator: str, tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_task_is_posted_listed_and_shown(devnet: Devnet, operator: str) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--bounty", "0.5CVY"], "below the minimum"),
+        (["--bounty", "0.5CVY"], "--bounty: 0.5 CVY is below the registry's minimum"),
         (["--bond", "0.5CVY"], "--bond"),
         (["--min-stake", "1CVY"], "--min-stake"),
         (["--max-entries", "60000"], "--max-entries"),

@@ -66,6 +66,20 @@ def main(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Exception as error:
+        code = _client_exit_code(error)
+        if code is None:
+            raise
+        return _fail(str(error), code)
+
+
+def _client_exit_code(error: Exception) -> int | None:
+    """Exit code of an error of `covey.client`; None for any other. The client is imported only when it is needed."""
+    from covey.client.errors import ClientError, InvalidInput
+
+    if isinstance(error, ClientError):
+        return 2 if isinstance(error, InvalidInput) else 1
+    return None
 
 
 def _fail(message: str, code: int) -> int:

@@ -1,1 +1,87 @@
-"""The public Python API: read a network, send transactions, post tasks, claim rewards."""
+"""The public Python API: read a network, verify payouts, move stake, post tasks, claim rewards.
+
+    from covey import client
+
+    with client.connect("http://127.0.0.1:8545", "deployments/31337") as network:
+        task = network.task(7)                                  # parameters, windows, phase, outcome
+        report = network.verify_payout(7)                       # every figure recomputed from events
+        print(task.phase, report.matches, report.differences)
+
+        wallet = network.wallet(client.open_keystore("owner.json", password))
+        for sent in network.delegate(wallet, operator, 250 * client.CVY):
+            print(sent.purpose, sent.hash, sent.gas_used)
+
+Amounts are wei of CVY, times are chain time in unix seconds, addresses are checksummed hex. Results are frozen
+dataclasses. Every exception is a `ClientError`; `InvalidInput` and its subclasses mean that nothing was sent. Functions
+named ``*_calls`` check their arguments and return calls without sending them, for a wallet of your own.
+
+The modules below this package may change between versions; the names exported here do not without a deprecation.
+"""
+
+from __future__ import annotations
+
+from covey.chain.units import CVY, cvy, to_wei
+from covey.client.claims import claim_calls
+from covey.client.errors import (
+    ClientError,
+    IncompleteEvents,
+    InsufficientBalance,
+    InvalidInput,
+    JournalError,
+    NetworkError,
+    TransactionFailed,
+    UnknownTask,
+)
+from covey.client.keys import open_keystore, open_remote_signer, read_keystore_address
+from covey.client.network import Network, connect
+from covey.client.payouts import PayoutReport
+from covey.client.posting import PostedTask, fetch_spec, read_spec, task_params
+from covey.client.staking import delegate_calls, stake_calls, undelegate_calls, withdraw_calls
+from covey.client.tasks import TaskView
+from covey.client.tx_requests import (
+    ActionResult,
+    AttemptView,
+    TransactionView,
+    list_transactions,
+    request_action,
+    retry_transaction,
+)
+from covey.client.wallet import SentTransaction, Wallet
+
+__all__ = [
+    "CVY",
+    "ActionResult",
+    "AttemptView",
+    "ClientError",
+    "IncompleteEvents",
+    "InsufficientBalance",
+    "InvalidInput",
+    "JournalError",
+    "Network",
+    "NetworkError",
+    "PayoutReport",
+    "PostedTask",
+    "SentTransaction",
+    "TaskView",
+    "TransactionFailed",
+    "TransactionView",
+    "UnknownTask",
+    "Wallet",
+    "claim_calls",
+    "connect",
+    "cvy",
+    "delegate_calls",
+    "fetch_spec",
+    "list_transactions",
+    "open_keystore",
+    "open_remote_signer",
+    "read_keystore_address",
+    "read_spec",
+    "request_action",
+    "retry_transaction",
+    "stake_calls",
+    "task_params",
+    "to_wei",
+    "undelegate_calls",
+    "withdraw_calls",
+]

@@ -1,64 +1,65 @@
-"""Which claims an operator can make, out of the tasks' events."""
+"""Finds the rewards that an operator can claim, from the tasks' events."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from covey.audit.chain import Chain
+from covey.audit.record import AuditError, TaskRecord, gather
+from covey.chain.contracts.base import Call
+from covey.client.errors import IncompleteEvents, InvalidInput, UnknownTask
+from covey.protocol.merkle import proof
+from covey.protocol.scores import LANES, page_words, unpack
 from covey.protocol.types import Outcome
 
-if TYPE_CHECKING:
-    from covey.audit.record import TaskRecord
-    from covey.chain.contracts.base import Call
-    from covey.client.access import Network
 
+def claim_calls(chain: Chain, operator: str, task_id: int | None = None) -> list[Call]:
+    """Calls that pay an operator's pool what it earned in ended tasks and release its earmarks, oldest task first.
 
-def due_claims(network: Network, operator: str, task_id: int | None) -> list[Call]:
-    """Calls that bring `operator` what it is due, oldest task first. InputError for an unknown or running task."""
-    from covey.audit.record import gather
-    from covey.cli.errors import InputError
+    Args:
+        task_id: a single task; None is all ended tasks.
 
-    tasks = gather(network.events())
+    Raises:
+        UnknownTask: there is no task of this id.
+        InvalidInput: the task is still running.
+        IncompleteEvents: the endpoint did not return the task's whole history.
+    """
+    try:
+        tasks = gather(chain.events())
+    except AuditError as error:
+        raise IncompleteEvents(str(error)) from None
     if task_id is not None:
         if task_id not in tasks:
-            raise InputError(f"there is no task {task_id}")
+            raise UnknownTask(f"there is no task {task_id}")
         if tasks[task_id].ended is None:
-            raise InputError(f"task {task_id} is still running")
-    calls: list[Call] = []
-    for number, task in sorted(tasks.items()):
-        if task_id in (None, number) and task.ended is not None:
-            calls += _of_task(network, task, operator)
-    return calls
+            raise InvalidInput(f"task {task_id} is still running")
+        return _task_claims(chain, tasks[task_id], operator)
+    return [call for _, task in sorted(tasks.items()) for call in _task_claims(chain, task, operator)]
 
 
-def _of_task(network: Network, task: TaskRecord, operator: str) -> list[Call]:
-    assert task.ended is not None
-    contracts = network.contracts
+def _task_claims(chain: Chain, task: TaskRecord, operator: str) -> list[Call]:
+    if task.ended is None:
+        return []
+    contracts = chain.contracts
+    rewards = contracts.rewards
     calls: list[Call] = []
     if Outcome(int(task.ended["outcome"])) == Outcome.PAID:
-        calls += _entry(network, task, operator)
-        if contracts.rewards.scoring_reward(task.id, operator) and not contracts.rewards.scoring_claimed(
-            task.id, operator
-        ):
-            calls.append(contracts.rewards.claim_scoring(task.id, operator))
-    elif any(one["operator"] == operator for one in task.committed) and not contracts.rewards.fee_claimed(
-        task.id, operator
-    ):
-        calls.append(contracts.rewards.claim_fee(task.id, operator))
+        calls += _entry_claims(chain, task, operator)
+        if rewards.scoring_reward(task.id, operator) and not rewards.scoring_claimed(task.id, operator):
+            calls.append(rewards.claim_scoring(task.id, operator))
+    elif any(entry["operator"] == operator for entry in task.committed) and not rewards.fee_claimed(task.id, operator):
+        calls.append(rewards.claim_fee(task.id, operator))
     held = contracts.scoring.owes_fault(task.id, operator) or contracts.appeals.holds(task.id, operator)
     if contracts.registry.held_of(task.id, operator) and not held:
         calls.append(contracts.registry.release_earmark(task.id, operator))
     return calls
 
 
-def _entry(network: Network, task: TaskRecord, operator: str) -> list[Call]:
-    from covey.protocol.merkle import proof
-    from covey.protocol.scores import LANES, page_words, unpack
-
-    lanes = [int(one["lane"]) for one in task.revealed if one["operator"] == operator]
+def _entry_claims(chain: Chain, task: TaskRecord, operator: str) -> list[Call]:
+    """The claim of the operator's entry with the Merkle proof of its median's word; empty if there is nothing left."""
+    lanes = [int(entry["lane"]) for entry in task.revealed if entry["operator"] == operator]
     round_ = task.last_round
     if not lanes or round_ is None or not round_.pages:
         return []
-    lane, rewards = lanes[0], network.contracts.rewards
+    lane, rewards = lanes[0], chain.contracts.rewards
     page, index = divmod(lane // LANES, page_words(len(round_.committed)))
     words = [int(word) for word in round_.pages[page]["medians"]]
     median = unpack([words[index]], LANES)[lane % LANES]

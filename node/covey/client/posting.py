@@ -1,175 +1,208 @@
-"""Posting a task: its spec into a block store, its parameters on chain."""
+"""Posts a task: its spec into a block store, its parameters to the registry."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from covey.chain.units import format_cvy
-from covey.cli.errors import CliError, InputError
+from covey.audit.chain import Chain
+from covey.chain.contracts.bounds import RegistryConfig
+from covey.chain.units import CVY, cvy
+from covey.client.errors import ClientError, InsufficientBalance, InvalidInput, TransactionFailed
+from covey.client.wallet import Wallet
+from covey.ipfs import Cid, IpfsError, Store, directory_cid, open_fetcher
 from covey.protocol.canonical import DocumentError
 from covey.protocol.spec import TaskSpec
 from covey.protocol.types import Evaluation, Kind, TaskParams, Windows
 
-if TYPE_CHECKING:
-    from covey.cli.settings import Settings, TaskSettings
-    from covey.client.access import Network
-    from covey.client.wallet import Wallet
-    from covey.ipfs import Store
-
 SPEC_NAME = "spec.json"
 MAX_SPEC_BYTES = 1 << 20
+_FETCH_DEADLINE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
-    """A posted task."""
+class PostedTask:
+    """A posted task: its id, the CID of its spec, and the 0x-prefixed hash of the transaction that created it."""
 
-    task: int
-    cid: str
+    id: int
+    spec_cid: str
     tx_hash: str
 
 
-def read_spec(path: Path) -> TaskSpec:
-    """A spec that a person wrote. Raises InputError."""
+def read_spec(path: Path | str) -> TaskSpec:
+    """Read a task spec from a JSON file.
+
+    Raises:
+        InvalidInput: the file cannot be read, is larger than 1 MiB, or is not a valid spec.
+    """
+    path = Path(path)
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"cannot read the spec {path}: {error.strerror}") from None
+        raise InvalidInput(f"cannot read the spec {path}: {error.strerror}") from None
     if len(data) > MAX_SPEC_BYTES:
-        raise InputError(f"{path} is larger than a spec may be ({MAX_SPEC_BYTES >> 20} MiB)")
+        raise InvalidInput(f"{path} is larger than a spec may be ({MAX_SPEC_BYTES >> 20} MiB)")
     try:
         return TaskSpec.parse(data)
     except DocumentError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InvalidInput(f"{path}: {error}") from None
 
 
-def params_of(network: Network, chosen: TaskSettings, spec: TaskSpec) -> TaskParams:
-    """The parameters that the settings and the spec give, with the registry's minimums for what is not set."""
-    from covey.ipfs import directory_cid
+def task_params(
+    chain: Chain,
+    spec: TaskSpec,
+    *,
+    bounty: int,
+    bond: int | None = None,
+    entry_fee: int = CVY,
+    validator_bps: int = 2000,
+    target_seats: int = 31,
+    power: int = 2,
+    max_entries: int = 64,
+    min_stake: int | None = None,
+    entry_commit: int | None = None,
+    enrol: int | None = None,
+    entry_reveal: int | None = None,
+    score_commit: int | None = None,
+    score_reveal: int | None = None,
+    settle: int | None = None,
+) -> TaskParams:
+    """Build the parameters of a task and check them against the registry's bounds.
 
+    Amounts are wei of CVY, windows seconds of chain time. None takes the registry's minimum.
+
+    Args:
+        bounty: paid to trainers and validators.
+        bond: the creator's bond.
+        entry_fee: fee of the first entry.
+        validator_bps: validators' share of the bounty, 1/10000.
+        target_seats: seats of the committee, K.
+        power: p in a trainer's weight (median - floor)^p, 1 to 3.
+        max_entries: maximum number of entries.
+        min_stake: minimum enrolled stake.
+        entry_commit, enrol, entry_reveal, score_commit, score_reveal: lengths of the windows.
+        settle: time for the seed and the settlement.
+
+    Raises:
+        InvalidInput: the registry would refuse a parameter; `parameter` names it. Or the spec has sealed evaluation.
+    """
     if spec.evaluation.source != "local":
-        raise InputError("only specs with local evaluation can be posted so far: set evaluation.source to local")
-    bounds = network.contracts.bounds.config()
-    least = bounds.min_windows
-    windows = Windows(
-        entry_commit=chosen.entry_commit or least.entry_commit,
-        enrol=chosen.enrol or least.enrol,
-        entry_reveal=chosen.entry_reveal or least.entry_reveal,
-        open=0,
-        score_commit=chosen.score_commit or least.score_commit,
-        score_reveal=chosen.score_reveal or least.score_reveal,
-        settle=chosen.settle or least.settle,
-        appeal=0,
-    )
-    needed = -(-chosen.bounty * bounds.stake_multiple_bps // 10_000)
-    return TaskParams(
+        raise InvalidInput("only specs with local evaluation can be posted so far: set evaluation.source to local")
+    bounds = chain.contracts.bounds.config()
+    minimum = bounds.min_windows
+    params = TaskParams(
         spec_digest=directory_cid({SPEC_NAME: spec.canonical_bytes()}).word,
         sealed_commitment=bytes(32),
         kind=Kind.ARENA,
         evaluation=Evaluation.LOCAL,
-        validator_bps=chosen.validator_bps,
-        target_seats=chosen.target_seats,
+        validator_bps=validator_bps,
+        target_seats=target_seats,
         floor_score=spec.scoring.floor,
         h=spec.scoring.h,
         tau=spec.scoring.tau,
-        power=chosen.power,
-        max_entries=chosen.max_entries,
-        bounty=chosen.bounty,
-        bond=bounds.min_bond if chosen.bond is None else chosen.bond,
-        entry_fee=chosen.entry_fee,
-        min_stake=needed if chosen.min_stake is None else chosen.min_stake,
-        windows=windows,
+        power=power,
+        max_entries=max_entries,
+        bounty=bounty,
+        bond=bounds.min_bond if bond is None else bond,
+        entry_fee=entry_fee,
+        min_stake=_required_stake(bounty, bounds) if min_stake is None else min_stake,
+        windows=Windows(
+            entry_commit=entry_commit or minimum.entry_commit,
+            enrol=enrol or minimum.enrol,
+            entry_reveal=entry_reveal or minimum.entry_reveal,
+            open=0,
+            score_commit=score_commit or minimum.score_commit,
+            score_reveal=score_reveal or minimum.score_reveal,
+            settle=settle or minimum.settle,
+            appeal=0,
+        ),
     )
+    _check_bounds(params, bounds)
+    return params
 
 
-def check_params(network: Network, params: TaskParams) -> None:
-    """Refuse what the registry would refuse. Raises InputError that names the option."""
-    bounds = network.contracts.bounds.config()
-    for option, least in (
-        ("entry_commit", bounds.min_windows.entry_commit),
-        ("enrol", bounds.min_windows.enrol),
-        ("entry_reveal", bounds.min_windows.entry_reveal),
-        ("score_commit", bounds.min_windows.score_commit),
-        ("score_reveal", bounds.min_windows.score_reveal),
-        ("settle", bounds.min_windows.settle),
+def _required_stake(bounty: int, bounds: RegistryConfig) -> int:
+    """The minimum enrolled stake that the registry asks for a bounty, wei."""
+    return -(-bounty * bounds.stake_multiple_bps // 10_000)
+
+
+def _check_bounds(params: TaskParams, bounds: RegistryConfig) -> None:
+    """Raise InvalidInput for the first parameter that the registry would refuse."""
+    windows, minimum = params.windows, bounds.min_windows
+    for name, value, least in (
+        ("entry_commit", windows.entry_commit, minimum.entry_commit),
+        ("enrol", windows.enrol, minimum.enrol),
+        ("entry_reveal", windows.entry_reveal, minimum.entry_reveal),
+        ("score_commit", windows.score_commit, minimum.score_commit),
+        ("score_reveal", windows.score_reveal, minimum.score_reveal),
+        ("settle", windows.settle, minimum.settle),
     ):
-        if (given := getattr(params.windows, option)) < least:
-            raise InputError(
-                f"--{option.replace('_', '-')} {given} is shorter than the registry's minimum of {least} s"
-            )
-    needed = -(-params.bounty * bounds.stake_multiple_bps // 10_000)
-    if params.bounty < bounds.min_bounty:
-        raise InputError(
-            f"--bounty {format_cvy(params.bounty)} CVY is below the minimum of {format_cvy(bounds.min_bounty)} CVY"
-        )
-    if params.bond < bounds.min_bond:
-        raise InputError(
-            f"--bond {format_cvy(params.bond)} CVY is below the minimum of {format_cvy(bounds.min_bond)} CVY"
-        )
-    if params.min_stake < needed:
-        raise InputError(
-            f"--min-stake {format_cvy(params.min_stake)} CVY is below {format_cvy(needed)} CVY, "
-            "what the bounty asks for"
-        )
-    for option, value, most in (
-        ("max-entries", params.max_entries, bounds.max_entries),
-        ("target-seats", params.target_seats, bounds.max_target_seats),
+        if value < least:
+            raise InvalidInput(f"{value} s is below the registry's minimum of {least} s", parameter=name)
+    for name, value, least in (
+        ("bounty", params.bounty, bounds.min_bounty),
+        ("bond", params.bond, bounds.min_bond),
+        ("min_stake", params.min_stake, _required_stake(params.bounty, bounds)),
+    ):
+        if value < least:
+            why = " for this bounty" if name == "min_stake" else ""
+            raise InvalidInput(f"{cvy(value)} is below the registry's minimum of {cvy(least)}{why}", parameter=name)
+    for name, value, most in (
+        ("max_entries", params.max_entries, bounds.max_entries),
+        ("target_seats", params.target_seats, bounds.max_target_seats),
     ):
         if value > most:
-            raise InputError(f"--{option} {value} is above the registry's {most}")
-    for field, value, most in (("h", params.h, bounds.max_h), ("tau", params.tau, bounds.max_tau)):
+            raise InvalidInput(f"{value} is above the registry's maximum of {most}", parameter=name)
+    for name, value, most in (("h", params.h, bounds.max_h), ("tau", params.tau, bounds.max_tau)):
         if value > most:
-            raise InputError(f"the spec's scoring.{field} of {value} is above the registry's {most}")
+            raise InvalidInput(f"the spec's scoring.{name} of {value} is above the registry's maximum of {most}")
 
 
-def open_own_store(settings: Settings) -> Store:
-    """The store that --store or --data-dir names. Raises InputError."""
-    from covey.config.credentials import token_of
-    from covey.config.node import ConfigError
-    from covey.ipfs import IpfsError, open_store
+def post_task(chain: Chain, wallet: Wallet, store: Store, spec: TaskSpec, params: TaskParams) -> PostedTask:
+    """Pin the spec in `store`, then create the task, paying its bounty and bond.
 
-    location = settings.store or (str(settings.data_dir / "blocks") if settings.data_dir is not None else None)
-    if location is None:
-        raise InputError("no block store for the spec: give --store (a folder or a Kubo RPC address) or --data-dir")
-    try:
-        token = token_of("store_token_file", settings.store_token_file)
-        return open_store(location, token=token, token_in_clear=settings.store_token_in_clear)
-    except ConfigError as error:
-        raise InputError(str(error)) from None
-    except (IpfsError, OSError) as error:
-        raise InputError(f"--store {location}: {error}") from None
+    Keep the store reachable: trainers and validators fetch the spec from it.
 
-
-def post(network: Network, wallet: Wallet, store: Store, spec: TaskSpec, params: TaskParams) -> Posted:
-    """Keep the spec in `store`, then post the task. Raises InputError if the wallet cannot pay it."""
-    contracts = network.contracts
+    Raises:
+        InsufficientBalance: the wallet holds less than bounty and bond.
+        TransactionFailed: the approval or the creation failed.
+        ClientError: the store computed another CID than `params.spec_digest`, or could not keep the spec.
+    """
+    contracts = chain.contracts
     price = params.bounty + params.bond
     balance = contracts.token.balance_of(wallet.address)
     if balance < price:
-        raise InputError(f"{wallet.address} holds {format_cvy(balance)} CVY, bounty and bond take {format_cvy(price)}")
-    cid = store.add_directory({SPEC_NAME: spec.canonical_bytes()}, name="task spec")
+        raise InsufficientBalance(f"{wallet.address} holds {cvy(balance)}, bounty and bond take {cvy(price)}")
+    try:
+        cid = store.add_directory({SPEC_NAME: spec.canonical_bytes()}, name="task spec")
+    except IpfsError as error:
+        raise ClientError(f"the store did not accept the spec: {error}") from None
     if cid.word != params.spec_digest:
-        raise CliError(f"the store gave the spec another CID ({cid}) than expected: is it a store that follows CIDv1?")
+        raise ClientError(f"the store gave the spec the CID {cid}, not the expected CIDv1: use another store")
     if contracts.token.allowance(wallet.address, contracts.rewards.address) < price:
         wallet.send(contracts.token.approve(contracts.rewards.address, price))
-    receipt = wallet.send(contracts.registry.create_task(params))
-    created = [event for event in network.events_from(receipt.block, receipt.block) if event.tx_hash == receipt.tx_hash]
-    task = next((int(event.args["taskId"]) for event in created if event.name == "TaskCreated"), None)
-    if task is None:
-        raise CliError(f"{receipt.tx_hash} posted no task")
-    return Posted(task, str(cid), receipt.tx_hash)
+    call = contracts.registry.create_task(params)
+    receipt = wallet.send(call)
+    events = chain.events_from(receipt.block, receipt.block)
+    for event in events:
+        if event.tx_hash == receipt.tx_hash and event.name == "TaskCreated":
+            return PostedTask(int(event.args["taskId"]), str(cid), receipt.tx_hash)
+    raise TransactionFailed(f"{call.describe}: {receipt.tx_hash} created no task")
 
 
-def fetch_spec(settings: Settings, digest: bytes) -> TaskSpec | None:
-    """A task's spec from the own store or the peers; None where none of them has it."""
-    from covey.ipfs import Cid, IpfsError, open_fetcher
+def fetch_spec(store: Store, digest: bytes, *, peers: Sequence[str] = ()) -> TaskSpec | None:
+    """Fetch a task's spec from a store or from peers.
 
-    if settings.store is None and settings.data_dir is None and not settings.peers:
-        return None
+    Args:
+        digest: the spec's 32-byte digest, `TaskParams.spec_digest`.
+        peers: URLs of gateways to ask when the store does not have it.
+
+    Returns:
+        The spec, or None if no source has it within twenty seconds.
+    """
     try:
-        with open_own_store(settings) as store, open_fetcher(store, settings.peers, deadline_s=20) as fetcher:
+        with open_fetcher(store, peers, deadline_s=_FETCH_DEADLINE_S) as fetcher:
             return TaskSpec.from_bytes(fetcher.read(Cid.directory(digest), SPEC_NAME, MAX_SPEC_BYTES))
-    except (IpfsError, DocumentError, InputError):
+    except (IpfsError, DocumentError):
         return None

@@ -1,29 +1,33 @@
-"""One-off transactions of a command. The daemon's queue (`covey.chain.tx.sender`) is for what must survive a crash."""
+"""Sends single transactions of one key and waits for each.
+
+For transactions that must survive a crash, the daemon has a persistent queue (`covey.chain.tx.sender`).
+"""
 
 from __future__ import annotations
 
-import os
-import time
-import uuid
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
+from covey.chain.contracts.base import Call
 from covey.chain.errors import ChainError
-from covey.cli.errors import CliError
-
-if TYPE_CHECKING:
-    from covey.chain.contracts.base import Call
-    from covey.chain.rpc.client import Rpc
-    from covey.chain.rpc.responses import Receipt
-    from covey.chain.signing.keystore import Signer
-    from covey.chain.tx.store import SqliteTxStore
-    from covey.cli.settings import Settings
+from covey.chain.rpc.client import Rpc
+from covey.chain.rpc.responses import Receipt
+from covey.chain.signing.keystore import Signer
+from covey.client.errors import TransactionFailed
 
 
-_NODE_SECONDS = 300.0  # for a transaction that the running node sends
+@dataclass(frozen=True, slots=True)
+class SentTransaction:
+    """A mined transaction: its purpose in words, its 0x-prefixed hash, its block, and the gas it used."""
+
+    purpose: str
+    hash: str
+    block: int
+    gas_used: int
 
 
 class Wallet:
-    """Sends transactions of one key and waits for each."""
+    """Sends transactions of one key."""
 
     def __init__(self, rpc: Rpc, signer: Signer) -> None:
         self.rpc = rpc
@@ -31,66 +35,33 @@ class Wallet:
 
     @property
     def address(self) -> str:
-        """The sender."""
+        """The sender, a checksummed address."""
         return self.signer.address
 
     def send(self, call: Call) -> Receipt:
-        """Send and wait until mined. Raises CliError, one line that begins with what was tried."""
+        """Send a call and wait until it is mined.
+
+        Raises:
+            TransactionFailed: it would revert, it was reverted, or it was not mined within two minutes.
+        """
         from covey.chain.tx.oneshot import send
 
         try:
             return send(self.rpc, self.signer, call)
         except ChainError as error:
-            text = str(error)
-            raise CliError(text if text.startswith(call.describe) else f"{call.describe}: {text}") from None
+            raise failed(call, str(error)) from None
+
+    def send_all(self, calls: Iterable[Call]) -> Iterator[SentTransaction]:
+        """Send calls in order, each after the one before it succeeded. Yields each transaction as it is mined.
+
+        Raises:
+            TransactionFailed: see `send`; the transactions yielded before stay valid.
+        """
+        for call in calls:
+            receipt = self.send(call)
+            yield SentTransaction(call.describe, receipt.tx_hash, receipt.block, receipt.gas_used)
 
 
-class NodeWallet(Wallet):
-    """The signer's wallet beside its node: one key, one queue.
-
-    While the node runs, it is asked to send; while it does not, what is sent here is noted in its journal, so that it
-    takes it for its own.
-    """
-
-    def __init__(self, rpc: Rpc, signer: Signer, settings: Settings) -> None:
-        super().__init__(rpc, signer)
-        self._settings = settings
-
-    def send(self, call: Call) -> Receipt:
-        """See `Wallet.send`."""
-        from covey.client.tx_requests import journal_store, node_lock
-
-        lock = node_lock(self._settings)
-        with journal_store(self._settings) as store:
-            if lock is None:
-                return self._by_node(store, call)
-            try:
-                receipt = super().send(call)
-                store.expect(self.address, self.rpc.nonce(self.address))
-            except ChainError as error:
-                raise CliError(f"{call.describe}: {error}") from None
-            finally:
-                os.close(lock)
-        return receipt
-
-    def _by_node(self, store: SqliteTxStore, call: Call) -> Receipt:
-        from covey.chain.tx.records import TxStatus
-
-        try:
-            self.rpc.estimate_gas(call.to, call.data, sender=self.address, value=call.value)
-            request = store.add(f"command/{uuid.uuid4().hex}", self.address, call, None)
-            end = time.monotonic() + _NODE_SECONDS
-            while True:
-                request = store.find(request.id) or request
-                if request.status in (TxStatus.MINED, TxStatus.DONE) and request.tx_hash is not None:
-                    receipt = self.rpc.receipt(request.tx_hash)
-                    if receipt is not None:
-                        return receipt
-                elif request.status.over:
-                    raise CliError(f"{call.describe}: {request.outcome}")
-                if time.monotonic() > end:
-                    where = f"it is {request.status}, `covey tx list` shows it as {request.id}"
-                    raise CliError(f"{call.describe}: not mined by the running node in {_NODE_SECONDS:g} s; {where}")
-                time.sleep(0.2)
-        except ChainError as error:
-            raise CliError(f"{call.describe}: {error}") from None
+def failed(call: Call, reason: str) -> TransactionFailed:
+    """The error for a call, beginning with the call's purpose."""
+    return TransactionFailed(reason if reason.startswith(call.describe) else f"{call.describe}: {reason}")

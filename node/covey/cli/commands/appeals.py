@@ -9,7 +9,7 @@ import typer
 from covey.cli.settings import CHAIN, OWNER, JsonOption, Settings, with_settings
 
 if TYPE_CHECKING:
-    from covey.client.access import Network
+    from covey.client.network import Network
     from covey.daemon.state.world import Task
 
 group = typer.Typer(name="appeal", help="Contest medians of sealed tasks.", no_args_is_help=True)
@@ -27,9 +27,9 @@ def contest(
 ) -> None:
     """Contest the median of an entry, and of the up to 15 that share its word, with a bond. Uses the owner's key."""
     from covey.chain.units import format_cvy, format_time
+    from covey.cli.access import connect, owner_wallet
     from covey.cli.errors import InputError
     from covey.cli.output import console, print_json
-    from covey.client.access import connect
     from covey.protocol.merkle import proof
     from covey.protocol.scores import LANES
 
@@ -54,7 +54,7 @@ def contest(
         raise InputError(f"the word of lane {lane} is contested already")
     page, place = divmod(word, told.words_a_page)
     medians, bond = c.pages[page].medians, appeals.bond_of(task)
-    wallet = network.wallet(settings, "owner")
+    wallet = owner_wallet(network, settings)
     held = network.contracts.token.balance_of(wallet.address)
     if held < bond:
         raise InputError(
@@ -75,8 +75,8 @@ def contest(
 def list_contests(task: TaskArgument, *, settings: Settings, json: JsonOption = False) -> None:
     """Show the contests of a task and what its appeal waits for."""
     from covey.chain.units import format_cvy, format_time
+    from covey.cli.access import connect
     from covey.cli.output import console, print_json, table
-    from covey.client.access import connect
 
     network = connect(settings)
     told = _task(network, task)

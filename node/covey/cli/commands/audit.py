@@ -34,9 +34,9 @@ def bytecode(
     from covey.audit.record import AuditError
     from covey.audit.sources import from_checkout, from_deployment
     from covey.chain.errors import ChainError
+    from covey.cli.access import connect
     from covey.cli.errors import CliError, InputError
     from covey.cli.output import console, print_json
-    from covey.client.access import connect
 
     network = connect(settings)
     assert settings.deployment is not None  # connect has read it
@@ -78,9 +78,9 @@ def replay(tasks: TasksArgument = None, *, settings: Settings, json: JsonOption 
     from covey.audit.record import AuditError, gather
     from covey.audit.replay import replay as replayed
     from covey.chain.errors import ChainError
+    from covey.cli.access import connect
     from covey.cli.errors import CliError, InputError
     from covey.cli.output import console, print_json
-    from covey.client.access import connect
 
     network = connect(settings)
     try:

@@ -11,9 +11,6 @@ from covey.cli.settings import CHAIN, STORE, JsonOption, Settings, with_settings
 
 if TYPE_CHECKING:
     from covey.audit.explain import Explanation, RowWhy
-    from covey.audit.record import TaskRecord
-    from covey.audit.replay import Audit
-    from covey.client.access import Network
 
 TaskArgument = Annotated[int, typer.Argument(min=1, help="task id")]
 
@@ -21,27 +18,25 @@ TaskArgument = Annotated[int, typer.Argument(min=1, help="task id")]
 @with_settings(*CHAIN, *STORE, "peers")
 def explain(task: TaskArgument, *, settings: Settings, json: JsonOption = False) -> None:
     """Recompute a task's seats, medians, gains and pay from its events: why each operator was paid what it was."""
-    from covey.audit import explain as audit
-    from covey.audit.record import AuditError, gather
-    from covey.audit.replay import replay
-    from covey.cli.errors import CliError, InputError
+    from contextlib import ExitStack
+
+    from covey.cli.access import connect, open_own_store
+    from covey.cli.errors import CliError
     from covey.cli.output import console, print_json
-    from covey.client.access import connect
+    from covey.ipfs import open_fetcher
 
     network = connect(settings)
-    events = network.events()
-    try:
-        why = audit.explain(events, network.names, task)
-        found = replay(events, network.names, [task])
-        _look_behind(network, settings, found, gather(events)[task])
-    except AuditError as error:
-        raise InputError(str(error)) from None
+    with ExitStack() as stack:
+        reader = None
+        if settings.store is not None or settings.data_dir is not None:
+            store = stack.enter_context(open_own_store(settings))
+            reader = stack.enter_context(open_fetcher(store, settings.peers, deadline_s=20))
+        found = network.verify_payout(task, reader=reader)
     if json:
-        facts = {"checked": found.checked, "differences": [str(one) for one in found.differences]}
-        print_json({**why.as_dict(), **facts, "unclaimed": found.unclaimed, "unavailable": found.unavailable})
+        print_json(found.as_dict())
     else:
         out = console()
-        _show(out, why)
+        _show(out, found.explanation)
         out.print(f"\n{found.checked} figures replayed, {len(found.differences)} differ from the rules.")
         for line in found.unclaimed:
             out.print(f"not claimed yet: {line}")
@@ -49,23 +44,6 @@ def explain(task: TaskArgument, *, settings: Settings, json: JsonOption = False)
             out.print(f"not checked: {line}")
     if found.differences:
         raise CliError(f"the chain and the rules disagree: {found.differences[0]}")
-
-
-def _look_behind(network: Network, settings: Settings, found: Audit, task: TaskRecord) -> None:
-    """Check the seed's block, and manifests and score sheets where a store or peers to read them from are named."""
-    from covey.audit.evidence import check_content, check_seeds
-    from covey.chain.errors import ChainError
-    from covey.client.posting import open_own_store
-    from covey.ipfs import open_fetcher
-
-    try:
-        check_seeds(found, task, network.rpc)
-    except ChainError as error:
-        found.unavailable.append(f"task {task.id}: the seed's block: {error}")
-    if settings.store is None and settings.data_dir is None:
-        return
-    with open_own_store(settings) as store, open_fetcher(store, settings.peers, deadline_s=20) as fetcher:
-        check_content(found, task, network.names, fetcher)
 
 
 def _show(out: object, why: Explanation) -> None:

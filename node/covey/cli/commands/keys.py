@@ -87,9 +87,9 @@ def export(
     json: JsonOption = False,
 ) -> None:
     """Write a keystore's private key in the clear. Whoever reads it has the key."""
+    from covey.cli.access import open_key
     from covey.cli.output import console, print_json
     from covey.cli.setup.keyfiles import write_private
-    from covey.client.access import open_key
 
     signer = open_key(path, settings.password_file, "COVEY_PASSWORD")
     text = "0x" + signer.key.hex()
@@ -143,10 +143,10 @@ def clef_rules(*, settings: Settings) -> None:
     """Print rules by which Clef signs for this node unattended: this network's contracts only, and a bounded price."""
     from covey.chain.gas import MAX_GAS
     from covey.chain.signing.clef_rules import rules_for
-    from covey.client.access import connect
+    from covey.cli.access import connect, signer_address
 
     network = connect(settings)
-    signer = settings.signer_address or network.signer_address(settings)
+    signer = settings.signer_address or signer_address(settings)
     typer.echo(rules_for(signer, network.deployment, max_gas_price=settings.max_gas_price, max_gas=MAX_GAS), nl=False)
 
 

@@ -10,7 +10,6 @@ from covey.cli.settings import OWNER, SIGNER, JsonOption, Settings, with_setting
 
 if TYPE_CHECKING:
     from covey.chain.contracts.base import Call
-    from covey.client.access import Network
     from covey.client.wallet import Wallet
 
 AmountArgument = Annotated[str, typer.Argument(help="amount with its unit, for instance 250CVY")]
@@ -21,21 +20,22 @@ TaskArgument = Annotated[int, typer.Argument(min=1, help="task id")]
 @with_settings(*OWNER, table="stake")
 def stake(amount: AmountArgument, *, settings: Settings, json: JsonOption = False) -> None:
     """Stake on yourself: open your pool if you have none yet, and add to your own bond. Uses the owner's key."""
+    from covey.cli.access import connect, owner_wallet, signer_address
     from covey.cli.parse import address, wei
-    from covey.client.access import connect
+    from covey.client.staking import stake_calls
 
     wanted = wei(amount)
     network = connect(settings)
-    wallet = network.wallet(settings, "owner")
-    staking = network.contracts.staking
-    calls: list[Call] = []
-    if not staking.pool_of(wallet.address).registered:
-        chosen = settings.stake
-        signer = address(chosen.signer) if chosen.signer else network.signer_address(settings)
-        _check_commission(network, chosen.commission_bps)
-        calls.append(staking.register_operator(signer, chosen.reward_address or wallet.address, chosen.commission_bps))
-    calls += _delegation(network, wallet, wallet.address, wanted)
-    _send(network, wallet, calls, json, {"operator": wallet.address, "amount": wanted})
+    wallet = owner_wallet(network, settings)
+    chosen = settings.stake
+    signer = ""
+    if not network.contracts.staking.pool_of(wallet.address).registered:
+        signer = address(chosen.signer) if chosen.signer else signer_address(settings)
+    calls = stake_calls(
+        network, wallet.address, wanted,
+        signer=signer, reward_address=chosen.reward_address, commission_bps=chosen.commission_bps,
+    )  # fmt: skip
+    _send(wallet, calls, json, {"operator": wallet.address, "amount": wanted})
 
 
 @with_settings(*OWNER)
@@ -43,15 +43,16 @@ def delegate(
     operator: OperatorArgument, amount: AmountArgument, *, settings: Settings, json: JsonOption = False
 ) -> None:
     """Delegate CVY to an operator's pool. Uses the owner's key."""
+    from covey.cli.access import connect, owner_wallet
     from covey.cli.parse import address, wei
-    from covey.client.access import connect
+    from covey.client.staking import delegate_calls, registered_pool
 
     target, wanted = address(operator), wei(amount)
     network = connect(settings)
-    _registered(network, target)
-    wallet = network.wallet(settings, "owner")
-    calls = _delegation(network, wallet, target, wanted)
-    _send(network, wallet, calls, json, {"operator": target, "amount": wanted})
+    registered_pool(network, target)
+    wallet = owner_wallet(network, settings)
+    calls = delegate_calls(network, wallet.address, target, wanted)
+    _send(wallet, calls, json, {"operator": target, "amount": wanted})
 
 
 @with_settings(*OWNER)
@@ -63,28 +64,17 @@ def undelegate(
     json: JsonOption = False,
 ) -> None:
     """Start to leave a pool. What leaves stays slashable until the unbonding period is over; then `covey withdraw`."""
-    from covey.chain.units import format_cvy
-    from covey.cli.errors import InputError
+    from covey.cli.access import connect, owner_wallet
     from covey.cli.parse import address, wei
-    from covey.client.access import connect
+    from covey.client.staking import registered_pool, undelegate_calls
 
     target, wanted = address(operator), None if amount == "all" else wei(amount)
     network = connect(settings)
-    pool = _registered(network, target)
-    wallet = network.wallet(settings, "owner")
-    staking = network.contracts.staking
-    owned = staking.shares_of(target, wallet.address)
-    worth = staking.tokens_for(target, owned)
-    if not owned:
-        raise InputError(f"{wallet.address} has nothing in the pool of {target}")
-    if wanted is not None and wanted > worth:
-        raise InputError(
-            f"{wallet.address} owns {format_cvy(worth)} CVY of the pool of {target}, less than {format_cvy(wanted)}"
-        )
-    shares = owned if wanted is None else min(owned, -(-wanted * pool.active_shares // max(1, pool.active_tokens)))
-    call = staking.undelegate(target, shares, 0)
-    facts = {"operator": target, "shares": shares, "unbonding_s": staking.unbonding_period()}
-    _send(network, wallet, [call], json, facts)
+    registered_pool(network, target)
+    wallet = owner_wallet(network, settings)
+    calls = undelegate_calls(network, wallet.address, target, wanted)
+    period = network.contracts.staking.unbonding_period()
+    _send(wallet, calls, json, {"operator": target, "unbonding_s": period})
 
 
 @with_settings(*OWNER)
@@ -95,35 +85,13 @@ def withdraw(
     json: JsonOption = False,
 ) -> None:
     """Take out finished unbondings and what you are owed (bounties back, tips, bonds, fees). Uses the owner's key."""
-    from covey.chain.units import format_time
-    from covey.cli.errors import InputError
-    from covey.client.access import connect
+    from covey.cli.access import connect, owner_wallet
+    from covey.client.staking import withdraw_calls
 
     network = connect(settings)
-    wallet = network.wallet(settings, "owner")
-    staking, rewards = network.contracts.staking, network.contracts.rewards
-    now = network.now()
-    mine = network.unbondings(wallet.address)
-    if entry is not None:
-        if entry not in mine:
-            raise InputError(
-                f"{wallet.address} has no unbonding entry {entry}" + (f" (it has {sorted(mine)})" if mine else "")
-            )
-        if mine[entry] > now:
-            raise InputError(f"unbonding entry {entry} is over at {format_time(mine[entry])} UTC, not yet")
-        calls = [staking.withdraw(entry)]
-    else:
-        calls = [staking.withdraw(one) for one, until in sorted(mine.items()) if until <= now]
-        if rewards.owed_to(wallet.address):
-            calls.append(rewards.withdraw(wallet.address))
-        if network.contracts.appeals.owed_to(wallet.address):
-            calls.append(network.contracts.appeals.withdraw(wallet.address))
-        if staking.owed_to(wallet.address):
-            calls.append(staking.pay_owed(wallet.address))
-    if not calls:
-        waiting = f"; the next of {len(mine)} is over at {format_time(min(mine.values()))} UTC" if mine else ""
-        raise InputError(f"nothing to withdraw for {wallet.address}{waiting}")
-    _send(network, wallet, calls, json, {"account": wallet.address})
+    wallet = owner_wallet(network, settings)
+    calls = withdraw_calls(network, wallet.address, entry)
+    _send(wallet, calls, json, {"account": wallet.address})
 
 
 @with_settings(*SIGNER)
@@ -134,78 +102,43 @@ def claim(
     json: JsonOption = False,
 ) -> None:
     """Claim what an operator earned into its pool: entries, scores, fees back; and free its earmarks. Anyone may."""
+    from covey.cli.access import connect, operator_address, signer_wallet
     from covey.cli.errors import InputError
-    from covey.client.access import connect
-    from covey.client.claims import due_claims
+    from covey.client.claims import claim_calls
 
     network = connect(settings)
-    wallet = network.wallet(settings, "signer")
-    operator = network.operator(settings)
-    calls = due_claims(network, operator, task)
+    wallet = signer_wallet(network, settings)
+    operator = operator_address(network, settings)
+    calls = claim_calls(network, operator, task)
     if not calls:
         raise InputError(f"nothing to claim for {operator}" + (f" in task {task}" if task else ""))
-    _send(network, wallet, calls, json, {"operator": operator})
+    _send(wallet, calls, json, {"operator": operator})
 
 
 @with_settings(*SIGNER)
 def enrol(task: TaskArgument, amount: AmountArgument, *, settings: Settings, json: JsonOption = False) -> None:
     """Back a task with stake, to validate it; `covey run --role validator` does it by policy. Uses the signer's key."""
+    from covey.cli.access import connect, operator_address, signer_wallet
     from covey.cli.parse import wei
-    from covey.client.access import connect
 
     wanted = wei(amount)
     network = connect(settings)
     network.task(task)
-    wallet = network.wallet(settings, "signer")
-    operator = network.operator(settings)
+    wallet = signer_wallet(network, settings)
+    operator = operator_address(network, settings)
     call = network.contracts.registry.enrol(task, operator, wanted)
-    _send(network, wallet, [call], json, {"operator": operator, "task": task, "amount": wanted})
+    _send(wallet, [call], json, {"operator": operator, "task": task, "amount": wanted})
 
 
-def _check_commission(network: Network, bps: int) -> None:
-    from covey.cli.errors import InputError
-
-    highest = network.contracts.staking.max_commission_bps()
-    if bps > highest:
-        raise InputError(f"a commission of {bps} is above the highest of {highest} (1/10000)")
-
-
-def _registered(network: Network, operator: str) -> Any:
-    from covey.cli.errors import InputError
-
-    pool = network.contracts.staking.pool_of(operator)
-    if not pool.registered:
-        raise InputError(f"{operator} is not an operator: check the address")
-    return pool
-
-
-def _delegation(network: Network, wallet: Wallet, operator: str, amount: int) -> list[Call]:
-    """Approve what is missing, then delegate."""
-    from covey.chain.units import format_cvy
-    from covey.cli.errors import InputError
-
-    token, staking = network.contracts.token, network.contracts.staking
-    balance = token.balance_of(wallet.address)
-    if balance < amount:
-        raise InputError(f"{wallet.address} holds {format_cvy(balance)} CVY, less than {format_cvy(amount)}")
-    calls = []
-    if token.allowance(wallet.address, staking.address) < amount:
-        calls.append(token.approve(staking.address, amount))
-    return [*calls, staking.delegate(operator, amount)]
-
-
-def _send(network: Network, wallet: Wallet, calls: list[Call], json: bool, facts: dict[str, Any]) -> None:
-    """Send calls in order; a later one is sent only when the one before it succeeded."""
+def _send(wallet: Wallet, calls: list[Call], json: bool, facts: dict[str, Any]) -> None:
+    """Send calls in order and print each transaction as it is mined."""
     from covey.cli.output import console, print_json
 
     done = []
-    for call in calls:
-        receipt = wallet.send(call)
-        done.append(
-            {"what": call.describe, "transaction": receipt.tx_hash, "block": receipt.block, "gas": receipt.gas_used}
-        )
+    for sent in wallet.send_all(calls):
+        done.append({"what": sent.purpose, "transaction": sent.hash, "block": sent.block, "gas": sent.gas_used})
         if not json:
-            console().print(f"{call.describe}: block {receipt.block}, {receipt.gas_used:,} gas, {receipt.tx_hash}")
+            console().print(f"{sent.purpose}: block {sent.block}, {sent.gas_used:,} gas, {sent.hash}")
     if json:
         print_json({**facts, "transactions": done})
 

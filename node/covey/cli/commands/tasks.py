@@ -10,7 +10,7 @@ import typer
 from covey.cli.settings import CHAIN, OWNER, STORE, JsonOption, Settings, with_settings
 
 if TYPE_CHECKING:
-    from covey.client.access import Network, TaskView
+    from covey.client.tasks import TaskView
 
 group = typer.Typer(name="task", help="Post, list and show tasks.", no_args_is_help=True)
 TaskArgument = Annotated[int, typer.Argument(min=1, help="task id")]
@@ -26,27 +26,32 @@ def create(
 ) -> None:
     """Post a task: keep its spec in your block store, pay bounty and bond. Uses the owner's key."""
     from covey.chain.units import format_cvy
+    from covey.cli.access import connect, open_own_store, owner_wallet
+    from covey.cli.errors import InputError
     from covey.cli.output import console, print_json
-    from covey.client.access import connect
-    from covey.client.posting import check_params, open_own_store, params_of, post, read_spec
+    from covey.client.errors import InvalidInput
+    from covey.client.posting import read_spec, task_params
 
     document = read_spec(spec)
     network = connect(settings)
-    params = params_of(network, settings.task, document)
-    check_params(network, params)
-    wallet = network.wallet(settings, "owner")
+    try:
+        params = task_params(network, document, **settings.task.model_dump())
+    except InvalidInput as error:
+        option = (error.parameter or "").replace("_", "-")
+        text = str(error)
+        raise InputError(f"--{option}{text[len(option) :]}" if option else text) from None
+    wallet = owner_wallet(network, settings)
     with open_own_store(settings) as store:
-        posted = post(network, wallet, store, document, params)
+        posted = network.post_task(wallet, store, document, params)
     if json:
-        print_json({"task": posted.task, "spec": posted.cid, "transaction": posted.tx_hash, "bounty": params.bounty})
+        print_json({"task": posted.id, "spec": posted.spec_cid, "transaction": posted.tx_hash, "bounty": params.bounty})
         return
     out = console()
     out.print(
-        f"[bold]Task {posted.task}[/bold] is posted with a bounty of {format_cvy(params.bounty)} CVY "
-        f"({posted.tx_hash})."
+        f"[bold]Task {posted.id}[/bold] is posted with a bounty of {format_cvy(params.bounty)} CVY ({posted.tx_hash})."
     )
-    out.print(f"Its spec is {posted.cid}; keep your store reachable until the entries are in.")
-    out.print(f"Follow it with `covey task show {posted.task}`.")
+    out.print(f"Its spec is {posted.spec_cid}; keep your store reachable until the entries are in.")
+    out.print(f"Follow it with `covey task show {posted.id}`.")
 
 
 @group.command("list")
@@ -58,13 +63,12 @@ def list_tasks(
     json: JsonOption = False,
 ) -> None:
     """List tasks, newest first."""
-    from covey.chain.units import format_cvy
+    from covey.chain.units import format_cvy, format_time
+    from covey.cli.access import connect
     from covey.cli.output import console, print_json, table
-    from covey.client.access import connect
 
     network = connect(settings)
-    views = [network.task(number) for number in range(network.contracts.registry.task_count(), 0, -1)]
-    views = [view for view in views if not running or view.running]
+    views = [view for view in network.tasks() if not running or view.running]
     if json:
         print_json([_facts(view) for view in views])
         return
@@ -73,7 +77,7 @@ def list_tasks(
         return
     rows = [
         [
-            str(view.id), view.phase.value, view.deadline_text, format_cvy(view.params.bounty, 0),
+            str(view.id), view.phase.value, format_time(view.deadline or 0), format_cvy(view.params.bounty, 0),
             f"{view.state.revealed}/{view.state.committed}", format_cvy(view.state.total_earmarked, 0),
             view.state.outcome.name.lower(),
         ]
@@ -88,19 +92,21 @@ def list_tasks(
 def show(task: TaskArgument, *, settings: Settings, json: JsonOption = False) -> None:
     """Show a task: its parameters, windows, spec, entries and validators."""
     from covey.chain.units import format_cvy, format_time
+    from covey.cli.access import connect
     from covey.cli.output import console, print_json, table
-    from covey.client.access import connect
 
     network = connect(settings)
     view = network.task(task)
     facts = _facts(view)
-    facts["spec"] = _spec(network, settings, view)
+    facts["spec"] = _spec(settings, view)
     if json:
         print_json(facts)
         return
     out = console()
     params, schedule, state = view.params, view.schedule, view.state
-    out.print(f"[bold]Task {task}[/bold] by {state.creator}: {view.phase.value}, until {view.deadline_text}")
+    out.print(
+        f"[bold]Task {task}[/bold] by {state.creator}: {view.phase.value}, until {format_time(view.deadline or 0)}"
+    )
     rows = [
         ["bounty", f"{format_cvy(params.bounty)} CVY, {params.validator_bps / 100:g}% of it for validators"],
         ["entry fee", f"{format_cvy(params.entry_fee)} CVY for the first of at most {params.max_entries}"],
@@ -127,9 +133,9 @@ def show(task: TaskArgument, *, settings: Settings, json: JsonOption = False) ->
     out.print(table("", ["stratum", "weight>", "least records>"], strata))
 
 
-def _spec(network: Network, settings: Settings, view: TaskView) -> dict[str, Any] | None:
+def _spec(settings: Settings, view: TaskView) -> dict[str, Any] | None:
     """The task's spec from the store or the peers; None if nobody has it."""
-    from covey.client.posting import fetch_spec
+    from covey.cli.access import fetch_spec
 
     document = fetch_spec(settings, view.params.spec_digest)
     return None if document is None else document.model_dump(mode="json", exclude_none=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from covey.cli.settings import SIGNER, JsonOption, Settings, with_settings
 
 if TYPE_CHECKING:
-    from covey.client.tx_requests import ActionResult
+    from pathlib import Path
+
+    from covey.client.tx_requests import ActionResult, TransactionView
 
 group = typer.Typer(name="tx", help="List, bump and cancel a node's transactions.", no_args_is_help=True)
 RequestArgument = Annotated[int, typer.Argument(min=1, help="number of the transaction in `covey tx list`")]
@@ -28,37 +30,46 @@ def list_(
 ) -> None:
     """List a node's transactions, newest first: what each is for, how far it is, what it offered, and why it failed."""
     from covey.cli.output import console, print_json
-    from covey.client.tx_requests import facts_of, journal_store
+    from covey.client.tx_requests import foreign_uses, list_transactions
 
-    with journal_store(settings) as store:
-        requests = [facts_of(store, request) for request in store.recent(limit, only_open=only_open)]
-        foreign = [use for one in {facts["sender"] for facts in requests} if (use := store.last_foreign(one))]
+    folder = _data_dir(settings)
+    transactions = list_transactions(folder, limit=limit, only_open=only_open)
+    foreign = foreign_uses(folder, {transaction.sender for transaction in transactions})
     if json:
-        print_json(requests)
+        print_json([transaction.as_dict() for transaction in transactions])
         return
     out = console()
-    for facts in requests:
-        for line in _lines(facts):
+    for transaction in transactions:
+        for line in _lines(transaction):
             out.print(line, markup=False)
-    if not requests:
+    if not transactions:
         out.print("no transactions")
     for use in foreign:
         by = f"by {use.tx_hash} in block {use.block}" if use.tx_hash else "by somebody"
         out.print(f"[yellow]note[/]  nonce {use.nonce} of {use.sender} was used {by}, which this node did not send")
 
 
-def _lines(facts: dict[str, Any]) -> list[str]:
-    """A transaction for people: what it is, what was signed for it, and what there is to say."""
-    attempts = facts["attempts"]
-    lines = [f"{facts['id']:>5}  {facts['status']:<9}  {facts['what']}"]
+def _data_dir(settings: Settings) -> Path:
+    """The node's data directory. Raises InputError if none is set."""
+    from covey.cli.errors import InputError
+
+    if settings.data_dir is None:
+        raise InputError("no node: give --data-dir, COVEY_DATA_DIR or a settings file with data_dir")
+    return settings.data_dir
+
+
+def _lines(transaction: TransactionView) -> list[str]:
+    """A transaction for people: its purpose, what was signed for it, its outcome, and an open request."""
+    attempts = transaction.attempts
+    lines = [f"{transaction.id:>5}  {transaction.status:<9}  {transaction.what}"]
     if attempts:
         newest = attempts[-1]
         offers = "1 offer" if len(attempts) == 1 else f"{len(attempts)} offers"
-        where = f"block {facts['block']}, " if facts["block"] else ""
-        shown = facts["transaction"] or newest["transaction"]
-        lines.append(f"nonce {newest['nonce']}, {offers}, up to {newest['max_fee'] / 1e9:.3f} gwei; {where}{shown}")
-    lines += [facts["outcome"]] if facts["outcome"] else []
-    lines += [f"{facts['wish']} asked for"] if facts["wish"] else []
+        where = f"block {transaction.block}, " if transaction.block else ""
+        shown = transaction.transaction or newest.transaction
+        lines.append(f"nonce {newest.nonce}, {offers}, up to {newest.max_fee / 1e9:.3f} gwei; {where}{shown}")
+    lines += [transaction.outcome] if transaction.outcome else []
+    lines += [f"{transaction.action} requested"] if transaction.action else []
     return [lines[0], *(" " * 18 + line for line in lines[1:])]
 
 
@@ -66,38 +77,51 @@ def _lines(facts: dict[str, Any]) -> list[str]:
 @with_settings(*_WISHES)
 def bump(request: RequestArgument, *, settings: Settings, wait: WaitOption = 60.0, json: JsonOption = False) -> None:
     """Offer an eighth more for a transaction that waits, at its nonce. A running node does it; else this command."""
-    from covey.chain.tx.records import TxAction
-    from covey.client.tx_requests import make_wish
-
-    _tell(make_wish(settings, request, TxAction.BUMP, wait), json)
+    _request(settings, request, "bump", wait, json)
 
 
 @group.command()
 @with_settings(*_WISHES)
 def cancel(request: RequestArgument, *, settings: Settings, wait: WaitOption = 60.0, json: JsonOption = False) -> None:
-    """Give a transaction up: a transfer of nothing takes its nonce, for an eighth more. What is mined first wins."""
-    from covey.chain.tx.records import TxAction
-    from covey.client.tx_requests import make_wish
-
-    _tell(make_wish(settings, request, TxAction.CANCEL, wait), json)
+    """Give a transaction up: an empty transfer takes its nonce, for an eighth more. What is mined first wins."""
+    _request(settings, request, "cancel", wait, json)
 
 
 @group.command()
 @with_settings("data_dir")
 def retry(request: RequestArgument, *, settings: Settings, json: JsonOption = False) -> None:
     """Queue a transaction once more that was cancelled, failed or reverted; the node sends it if it is in time."""
-    from covey.client.tx_requests import queue_again
+    from covey.client.tx_requests import retry_transaction
 
-    _tell(queue_again(settings, request), json)
+    _show(retry_transaction(_data_dir(settings), request), json)
 
 
-def _tell(wished: ActionResult, json: bool) -> None:
+def _request(settings: Settings, number: int, action: str, wait_s: float, json: bool) -> None:
+    from covey.chain.tx.fees import FeePolicy
+    from covey.chain.tx.records import TxAction
+    from covey.cli.access import connect, signer_wallet
+    from covey.client.tx_requests import request_action
+
+    fees = FeePolicy(cap=settings.max_gas_price, max_priority=settings.max_priority_fee, patience=settings.bump_blocks)
+    result = request_action(
+        _data_dir(settings),
+        number,
+        TxAction(action),
+        open_wallet=lambda: signer_wallet(connect(settings), settings),
+        fees=fees,
+        confirmations=settings.confirmations,
+        wait_s=wait_s,
+    )
+    _show(result, json)
+
+
+def _show(result: ActionResult, json: bool) -> None:
     from covey.cli.output import console, print_json
 
     if json:
-        print_json({"done_by": wished.by, **wished.facts})
+        print_json({"done_by": result.by, **result.transaction.as_dict()})
         return
-    console().print(f"{wished.facts['what']}: {wished.told}")
+    console().print(f"{result.transaction.what}: {result.summary}")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from covey.cli.errors import CliError, InputError
 from covey.cli.settings import Settings, config_file, load_node, load_settings
+from covey.client.errors import ClientError
 
 State = Literal["ok", "bad", "not set"]
 
@@ -65,7 +66,7 @@ def _settings(file: Path, config: str | None) -> str:
 def _try(what: str, check: Callable[[], str | None]) -> Finding:
     try:
         told = check()
-    except (_Bad, CliError) as error:
+    except (_Bad, CliError, ClientError) as error:
         return Finding(what, "bad", str(error))
     return Finding(what, "not set", "not configured") if told is None else Finding(what, "ok", told)
 
@@ -162,12 +163,12 @@ def _worker() -> str:
 def _configured(settings: Settings) -> Iterator[Finding]:
     network = None
     if settings.rpc_urls and settings.deployment is not None:
-        from covey.client.access import connect
+        from covey.cli.access import connect
 
         try:
             network = connect(settings)
             yield _try("chain", lambda: _chain(network))
-        except CliError as error:
+        except (CliError, ClientError) as error:
             yield Finding("chain", "bad", str(error))
     else:
         yield Finding("chain", "not set", "needs rpc_urls and deployment")
@@ -183,7 +184,7 @@ def _configured(settings: Settings) -> Iterator[Finding]:
 
 def _chain(network: object) -> str:
     from covey.chain.errors import ChainError
-    from covey.client.access import Network
+    from covey.client.network import Network
 
     assert isinstance(network, Network)
     try:

@@ -11,10 +11,11 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 
 from covey.chain.errors import ChainError
+from covey.cli.access import remote_signer
 from covey.cli.errors import CliError, InputError
 from covey.cli.settings import FILE_NAME, Settings
 from covey.cli.setup.keyfiles import new_password
-from covey.client.access import remote_signer
+from covey.client.errors import ClientError
 from covey.config.node import NodeConfig, Role
 from covey.config.schema import default_of, field_at, leaves, unit_of
 
@@ -49,7 +50,7 @@ def set_up(folder: Path, settings: Settings, import_key: Path | None) -> SetUp:
         signer = _keystore(keystore, password, imported, new=new_key)
         text = _settings_text(_values(folder, keystore, settings))
         file.write_text(text, encoding="utf-8")
-    except (OSError, CliError) as error:
+    except (OSError, CliError, ClientError) as error:
         if fresh:
             shutil.rmtree(folder, ignore_errors=True)
         message = f"cannot write {folder}: {error.strerror}" if isinstance(error, OSError) else str(error)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covey.chain.errors import ChainError
+from covey.cli.access import open_key, read_password
 from covey.cli.errors import CliError, InputError
-from covey.client.access import open_key, read_password
 
 if TYPE_CHECKING:
     from covey.cli.settings import Settings
-    from covey.client.access import Network
+    from covey.client.network import Network
 
 MIN_PASSWORD = 8
 _MAX_KEYSTORE_BYTES = 1 << 16
@@ -122,7 +122,7 @@ def _remote(settings: Settings) -> list[tuple[str, str]]:
 
 
 def _network(settings: Settings) -> Network | None:
-    from covey.client.access import connect
+    from covey.cli.access import connect
 
     return connect(settings) if settings.rpc_urls and settings.deployment is not None else None
 
@@ -130,10 +130,10 @@ def _network(settings: Settings) -> Network | None:
 def _standing(address: str, network: Network | None) -> dict[str, Any]:
     if network is None:
         return {"roles": [], "coin": None}
-    from covey.client.access import NO_ADDRESS
+    from covey.client.staking import ZERO_ADDRESS
 
     staking = network.contracts.staking
     operator, pool = staking.operator_of(address), staking.pool_of(address)
-    roles = [f"signer of {operator}"] if operator != NO_ADDRESS else []
+    roles = [f"signer of {operator}"] if operator != ZERO_ADDRESS else []
     roles += [f"operator; its signer is {pool.signer}"] if pool.registered else []
     return {"roles": roles, "coin": network.rpc.balance(address)}

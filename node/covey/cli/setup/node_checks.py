@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from covey.chain.units import format_cvy
 from covey.cli.errors import CliError
+from covey.client.errors import ClientError
 
 if TYPE_CHECKING:
     from covey.cli.settings import Settings
-    from covey.client.access import Network
+    from covey.client.network import Network
 
 PEER_TIMEOUT_S = 5.0
 
@@ -21,7 +22,7 @@ def check_key(settings: Settings) -> str | None:
     """The signer: its keystore readable, private, and open if its password is at hand; or the remote one there."""
     from covey.chain.errors import ChainError
     from covey.chain.signing.keystore import keystore_address
-    from covey.client.access import open_key, remote_signer
+    from covey.cli.access import open_key, remote_signer
 
     if settings.remote_signer is not None:
         signer = remote_signer(settings)
@@ -49,11 +50,13 @@ def check_operator(settings: Settings, network: Network | None) -> str | None:
     keyed = settings.keystore is not None or settings.remote_signer is not None
     if network is None or (settings.operator is None and not keyed):
         return None
-    operator = network.operator(settings)
+    from covey.cli.access import operator_address, signer_address
+
+    operator = operator_address(network, settings)
     pool = network.contracts.staking.pool_of(operator)
     if not pool.registered:
         raise CliError(f"{operator} has no pool yet: `covey stake` opens one")
-    signer = network.signer_address(settings) if keyed else pool.signer
+    signer = signer_address(settings) if keyed else pool.signer
     if pool.signer != signer:
         raise CliError(f"{operator} names {pool.signer} as signer, not this node's {signer}")
     if not network.contracts.staking.is_eligible(operator):
@@ -66,10 +69,8 @@ def check_operator(settings: Settings, network: Network | None) -> str | None:
     if not coin:
         raise CliError(f"the signer {signer} has no coin for gas: send it some")
     held = network.contracts.token.balance_of(signer)
-    return (
-        f"{operator}, stake {format_cvy(pool.active_tokens)} CVY; "
-        f"signer has {format_cvy(coin)} coin and {format_cvy(held)} CVY"
-    )
+    signer_funds = f"{format_cvy(coin)} coin and {format_cvy(held)} CVY"
+    return f"{operator}, stake {format_cvy(pool.active_tokens)} CVY; signer has {signer_funds}"
 
 
 def check_data(path: Path | None) -> str | None:
@@ -81,7 +82,7 @@ def check_data(path: Path | None) -> str | None:
 
 def check_store(settings: Settings) -> str | None:
     """The block store opens; one that a running node holds is fine."""
-    from covey.client.posting import open_own_store
+    from covey.cli.access import open_own_store
     from covey.ipfs import BlockStore, StoreBusy
 
     if settings.store is None and settings.data_dir is None:
@@ -101,7 +102,7 @@ def check_store(settings: Settings) -> str | None:
     except StoreBusy:
         return f"{location}, in use by a running node"
     except Exception as error:
-        if isinstance(error, CliError):
+        if isinstance(error, CliError | ClientError):
             raise
         raise CliError(f"{location}: {str(error).splitlines()[0]}") from None
 

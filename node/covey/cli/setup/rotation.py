@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from covey.chain.errors import ChainError
+from covey.cli.access import connect, operator_address, owner_wallet
 from covey.cli.errors import CliError, InputError
 from covey.cli.parse import address
 from covey.cli.settings import Settings
 from covey.cli.setup.keyfiles import new_password
-from covey.client.access import connect
+from covey.client.errors import ClientError
 
 
 def rotate_signer(
@@ -29,14 +30,14 @@ def rotate_signer(
     if (path is None) == (to is None):
         raise InputError("give a path for the new signer's keystore, or --to with its address")
     network = connect(settings)
-    operator = network.operator(settings)
+    operator = operator_address(network, settings)
     staking = network.contracts.staking
     pool = staking.pool_of(operator)
     if not pool.registered:
         raise InputError(f"{operator} has no pool; the signer is named when `covey stake` opens it")
     wallet = None
     if settings.owner_keystore is not None:
-        wallet = network.wallet(settings, "owner")
+        wallet = owner_wallet(network, settings)
         if wallet.address != operator:
             raise InputError(f"--owner-keystore holds {wallet.address}; only {operator} itself can name its signer")
     signer = address(to) if to is not None else _new_key(path, new_password_file or settings.password_file)
@@ -47,7 +48,7 @@ def rotate_signer(
     if wallet is not None:
         try:
             receipt = wallet.send(call)
-        except CliError as error:
+        except ClientError as error:
             where = f"; the new key is in {path}, give that again" if path is not None else ""
             raise CliError(f"{error}{where}") from None
         sent = {"transaction": receipt.tx_hash, "block": receipt.block}

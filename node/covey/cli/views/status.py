@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from covey.audit.record import TaskRecord
     from covey.chain.events.decoder import Event
     from covey.cli.settings import Settings
-    from covey.client.access import Network
+    from covey.client.network import Network
 
 _TIMEOUT_S = 3.0
 _TASKS_SHOWN = 12
@@ -32,10 +32,10 @@ def gather_standing(settings: Settings) -> dict[str, Any]:
                 "nothing to show: no node answers, and there is no chain (give --rpc-urls and --deployment)"
             )
         return standing
-    from covey.client.access import connect
+    from covey.cli.access import connect, operator_address
 
     network = connect(settings)
-    operator = network.operator(settings)
+    operator = operator_address(network, settings)
     facts = _on_chain(network, operator)
     events = network.events()
     ledger = Ledger(operator, (facts["signer"], facts["reward_address"]))

@@ -19,10 +19,10 @@ from covey.chain.deployment import Deployment
 from covey.chain.signing.keystore import LocalSigner, create_keystore
 from covey.chain.tx.sender import Sender
 from covey.chain.tx.store import SqliteTxStore, TxStatus
-from covey.cli.errors import CliError
+from covey.cli.access import connect, signer_wallet
 from covey.cli.main import main
 from covey.cli.settings import load_settings
-from covey.client.access import connect
+from covey.client.errors import TransactionFailed
 from covey.daemon.assemble import lock_data_dir
 
 pytestmark = pytest.mark.daemon
@@ -163,7 +163,7 @@ def test_only_what_was_signed_is_touched_in_a_stopped_nodes_place(operator: Oper
     sender.tick()
     code, out, _ = operator.run("tx", "bump", "1")
     assert code == 0
-    assert "send 1 wei: the same at nonce 0 for up to" in out
+    assert "send 1 wei: the same call at nonce 0 for up to" in out
     assert store.attempts(2) == []
     code, out, _ = operator.run("tx", "cancel", "2")
     assert (code, "cancelled before anything was signed" in out) == (0, True)
@@ -218,7 +218,7 @@ def test_a_command_beside_a_running_node_goes_through_its_queue(operator: Operat
     operator.sender()
     settings = load_settings({}, str(operator.folder / "covey.toml"))
     with running(operator):
-        receipt = connect(settings).wallet(settings, "signer").send(plain(3))
+        receipt = signer_wallet(connect(settings), settings).send(plain(3))
     assert receipt.succeeded
     code, (listed,), _ = operator.run("tx", "list", "--json")
     assert (code, listed["transaction"], listed["what"]) == (0, receipt.tx_hash, "send 3 wei")
@@ -231,7 +231,7 @@ def test_a_command_in_a_stopped_nodes_place_is_no_foreign_use_later(operator: Op
     sender, store = operator.sender()
     assert sender.tick().foreign == ""
     settings = load_settings({}, str(operator.folder / "covey.toml"))
-    assert connect(settings).wallet(settings, "signer").send(plain(3)).succeeded
+    assert signer_wallet(connect(settings), settings).send(plain(3)).succeeded
     later, _ = operator.sender()
     assert later.tick().foreign == ""
     assert store.last_foreign(operator.signer.address) is None
@@ -241,5 +241,5 @@ def test_a_command_that_the_node_cannot_do_says_why(operator: Operator, contract
     operator.sender()
     settings = load_settings({}, str(operator.folder / "covey.toml"))
     call = contracts.staking.set_commission(100)
-    with running(operator), pytest.raises(CliError, match=r"set commission to 1%: StakingUnknownOperator"):
-        connect(settings).wallet(settings, "signer").send(call)
+    with running(operator), pytest.raises(TransactionFailed, match=r"set commission to 1%: StakingUnknownOperator"):
+        signer_wallet(connect(settings), settings).send(call)

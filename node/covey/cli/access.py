@@ -1,0 +1,141 @@
+"""Opens the network, keys and stores that a command's settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from covey.cli.errors import InputError
+from covey.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from covey.chain.signing.keystore import LocalSigner, Signer
+    from covey.chain.signing.remote import RemoteSigner
+    from covey.client.network import Network
+    from covey.client.wallet import Wallet
+    from covey.ipfs import Store
+    from covey.protocol.spec import TaskSpec
+
+
+def connect(settings: Settings) -> Network:
+    """Connect to the network of the settings. Raises InputError or ClientError."""
+    from covey.client.network import connect as open_network
+
+    if settings.deployment is None:
+        raise InputError("no deployment: give --deployment with a folder deployments/<chain id>, or COVEY_DEPLOYMENT")
+    if not settings.rpc_urls:
+        raise InputError("no chain: give --rpc-urls with a JSON-RPC endpoint, or COVEY_RPC_URLS")
+    return open_network(settings.rpc_urls, settings.deployment)
+
+
+def owner_wallet(network: Network, settings: Settings) -> Wallet:
+    """The wallet of the owner or delegator; without an owner keystore, the signer's. Raises InputError."""
+    if settings.owner_keystore is not None:
+        key = open_key(settings.owner_keystore, settings.owner_password_file, "COVEY_OWNER_PASSWORD")
+        return network.wallet(key)
+    return _wallet(network, settings, "--keystore (or --owner-keystore)")
+
+
+def signer_wallet(network: Network, settings: Settings) -> Wallet:
+    """The signer's wallet; beside a node, it shares the node's transaction queue. Raises InputError."""
+    return _wallet(network, settings, "--keystore or --remote-signer")
+
+
+def _wallet(network: Network, settings: Settings, options: str) -> Wallet:
+    signer: Signer
+    if settings.remote_signer is not None:
+        signer = remote_signer(settings)
+    elif settings.keystore is not None:
+        signer = open_key(settings.keystore, settings.password_file, "COVEY_PASSWORD")
+    else:
+        raise InputError(f"no key to sign with: give {options}, its variable COVEY_KEYSTORE, or run `covey init`")
+    return network.wallet(signer, data_dir=settings.data_dir)
+
+
+def signer_address(settings: Settings) -> str:
+    """Address of the signer, without its password. Raises InputError."""
+    from covey.client.keys import read_keystore_address
+
+    if settings.remote_signer is not None:
+        return settings.signer_address or remote_signer(settings).address
+    if settings.keystore is None:
+        raise InputError("no signer: give --signer, or --keystore with the signer's key")
+    return read_keystore_address(settings.keystore)
+
+
+def operator_address(network: Network, settings: Settings) -> str:
+    """The operator to act for: --operator, or the one that names this key its signer. Raises InputError."""
+    return settings.operator if settings.operator is not None else network.operator_of(signer_address(settings))
+
+
+def remote_signer(settings: Settings) -> RemoteSigner:
+    """The remote signer of the settings. Raises InputError or ClientError."""
+    from covey.client.keys import open_remote_signer
+
+    if settings.remote_signer is None:
+        raise InputError("no remote signer: give --remote-signer")
+    if settings.keystore is not None:
+        raise InputError("a node signs with a keystore or with a remote_signer: give not both")
+    return open_remote_signer(settings.remote_signer, settings.signer_address)
+
+
+def open_key(keystore: Path, password_file: Path | None, variable: str) -> LocalSigner:
+    """A keystore's key; the password from its file, the variable, or a prompt. Raises InputError."""
+    from covey.client.keys import open_keystore
+
+    if not keystore.is_file():
+        raise InputError(f"{keystore}: no such keystore; make one with `covey init`")
+    return open_keystore(keystore, read_password(password_file, variable, f"Password of {keystore}"))
+
+
+def read_password(file: Path | None, variable: str, prompt: str) -> str:
+    """A password: file, else systemd credential, else variable, else prompt.
+
+    Raises InputError without any of them and without a terminal.
+    """
+    from covey.config.credentials import CREDENTIAL, password_of
+    from covey.config.node import ConfigError
+
+    owner = variable == "COVEY_OWNER_PASSWORD"
+    try:
+        return password_of(
+            file,
+            prompt + ": ",
+            variable=variable,
+            credential=f"owner-{CREDENTIAL}" if owner else CREDENTIAL,
+            setting="owner_password_file" if owner else "password_file",
+        )
+    except ConfigError as error:
+        raise InputError(str(error)) from None
+
+
+def open_own_store(settings: Settings) -> Store:
+    """The store that --store or --data-dir names. Raises InputError."""
+    from covey.config.credentials import token_of
+    from covey.config.node import ConfigError
+    from covey.ipfs import IpfsError, open_store
+
+    location = settings.store or (str(settings.data_dir / "blocks") if settings.data_dir is not None else None)
+    if location is None:
+        raise InputError("no block store for the spec: give --store (a folder or a Kubo RPC address) or --data-dir")
+    try:
+        token = token_of("store_token_file", settings.store_token_file)
+        return open_store(location, token=token, token_in_clear=settings.store_token_in_clear)
+    except ConfigError as error:
+        raise InputError(str(error)) from None
+    except (IpfsError, OSError) as error:
+        raise InputError(f"--store {location}: {error}") from None
+
+
+def fetch_spec(settings: Settings, digest: bytes) -> TaskSpec | None:
+    """A task's spec from the own store or the peers; None if no source has it."""
+    from covey.client.posting import fetch_spec as fetch
+
+    if settings.store is None and settings.data_dir is None and not settings.peers:
+        return None
+    try:
+        store = open_own_store(settings)
+    except InputError:
+        return None
+    with store:
+        return fetch(store, digest, peers=settings.peers)
