@@ -60,7 +60,7 @@ def ask(server: Path, job: dict[str, Any]) -> dict[str, Any]:
     """Run one job in a forked child."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.connect(str(server))
-        client.sendall(json.dumps(job).encode() + b"\n")
+        client.sendall(json.dumps({"job": job}).encode() + b"\n")
         for line in client.makefile("r"):
             answer = json.loads(line)
             if answer["type"] == "result":
@@ -108,7 +108,7 @@ def run_seed(server: Path, folder: Path, seed: int, options: argparse.Namespace)
             | {"bootstrap_records": options.records},
         )
         evaluate_s = time.monotonic() - began
-    table = [[row["scores"][str(lane)] for row in rows] for lane in range(len(ENTRIES))]
+    table = [[row["entries"][lane]["score"] for row in rows] for lane in range(len(ENTRIES))]
     medians = [int(statistics.median_low(row)) for row in table]
     true = [truth["improvement"][name] for name in ENTRIES]
     return {

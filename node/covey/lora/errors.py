@@ -24,6 +24,10 @@ class JobError(LoraError):
     """A job for a worker process cannot be done as written; retrying will not help."""
 
 
+class ResultError(LoraError):
+    """A result or another message of a worker does not have the required form."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether this machine's memory, CPU's or GPU's, ran out."""
     if {"MemoryError", "OutOfMemoryError"} & {cls.__name__ for cls in type(error).__mro__}:

@@ -56,12 +56,16 @@ class Document(Strict):
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            raise DocumentError(f"{cls.title}: {_first(error)}") from None
+            raise DocumentError(f"{cls.title}: {first_error(error)}") from None
 
 
-def _first(error: ValidationError) -> str:
+def first_error(error: ValidationError, root: str = "document") -> str:
+    """The first validation error in one line: where it is, what it is, and how many more there are.
+
+    `root` names the place where the error is about the whole value.
+    """
     first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "document"
+    where = ".".join(str(part) for part in first["loc"]) or root
     rest = error.error_count() - 1
     return f"{where}: {first['msg']}" + (f" (and {rest} more)" if rest else "")
 

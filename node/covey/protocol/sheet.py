@@ -26,13 +26,15 @@ from covey.protocol.document import (
 from covey.protocol.entry import TaskReference
 
 SHEET_NAME = "scores.json"
+Verdict = Literal["scored", "near-copy", "invalid", "unavailable"]
+DType = Literal["float32", "bfloat16", "float16", "float64"]
 
 
 class Profile(Strict):
     """What computed the scores."""
 
     device: Line
-    dtype: Literal["float32", "bfloat16", "float16", "float64"]
+    dtype: DType
     threads: Positive = 1
     software: Annotated[dict[Name, Name], Field(max_length=32)] = Field(default_factory=dict)
 
@@ -47,13 +49,12 @@ class Sample(Strict):
     """Sum over all target tokens under the base, nats; sealed tasks only."""
 
 
-class EntryScore(Strict):
-    """One entry's score and why."""
+class LaneScore(Strict):
+    """The score of the entry in one lane and the reason for it."""
 
     lane: Annotated[int, Field(ge=0, le=0xFFFF)]
-    digest: Hex32
     score: Score
-    verdict: Literal["scored", "near-copy", "invalid", "unavailable"]
+    verdict: Verdict
     """Only `invalid` (the file is at fault) and `unavailable` (no source had it) score 0; a near-copy scores 1."""
     reason: Line | None = None
     adapter_nll: Annotated[list[DecimalText], Field(max_length=64)] | None = None
@@ -65,6 +66,12 @@ class EntryScore(Strict):
         if not allowed:
             raise ValueError(f"a score of {self.score} does not go with the verdict {self.verdict}")
         return self
+
+
+class EntryScore(LaneScore):
+    """A lane's score with the digest of the scored entry's CID."""
+
+    digest: Hex32
 
 
 class ScoreSheet(Document):

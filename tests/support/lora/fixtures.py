@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ import pytest
 from covey.devnet import icd10
 from covey.lora.bases.resolve import BaseFolder, resolve
 from covey.lora.jobs.dispatch import Runner
+from covey.lora.jobs.job import TrainJob, parse_job
+from covey.lora.jobs.result import TrainResult
 
 TASK = {"chain_id": 31337, "registry": "0x" + "11" * 20, "task_id": 1, "spec": "22" * 32}
 OPERATORS = ["0x" + f"{index:02x}" * 20 for index in range(1, 9)]
-MakeJob = Callable[..., dict[str, Any]]
+MakeTrainJob = Callable[..., TrainJob]
+Trained = dict[str, tuple[Path, TrainResult]]
 
 
 @pytest.fixture(scope="session")
@@ -64,9 +68,9 @@ def runner() -> Runner:
 
 
 @pytest.fixture(scope="session")
-def train_job(spec: dict[str, Any], split: icd10.Split) -> MakeJob:
-    def make(output: Path, hospital: int = 0, seed: int = 1, **training: Any) -> dict[str, Any]:
-        return {
+def train_job(spec: dict[str, Any], split: icd10.Split) -> MakeTrainJob:
+    def make(output: Path, hospital: int = 0, seed: int = 1, **training: Any) -> TrainJob:
+        fields = {
             "kind": "train",
             "spec": spec,
             "records": str(split.hospitals[hospital]),
@@ -76,16 +80,18 @@ def train_job(spec: dict[str, Any], split: icd10.Split) -> MakeJob:
             "seed": seed,
             "training": {"steps": 16, "batch_records": 16} | training,
         }
+        job = parse_job(json.dumps(fields))
+        if not isinstance(job, TrainJob):
+            raise TypeError(f"not a training job: {job!r}")
+        return job
 
     return make
 
 
 @pytest.fixture(scope="session")
-def trained(
-    runner: Runner, train_job: MakeJob, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, tuple[Path, dict[str, Any]]]:
-    """Folder and job result of hospitals 0 and 1, and of a trainer that did no work."""
+def trained(runner: Runner, train_job: MakeTrainJob, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Folder and job result of hospitals 0 and 1, and of a trainer that submits random weights."""
     folder = tmp_path_factory.mktemp("adapters")
     made = {name: runner.run(train_job(folder / name, index)) for index, name in enumerate(("first", "second"))}
-    made["random"] = runner.run(train_job(folder / "random", 2) | {"attack": "random_small"})
+    made["random"] = runner.run(train_job(folder / "random", 2).model_copy(update={"attack": "random_small"}))
     return {name: (folder / name, result) for name, result in made.items()}

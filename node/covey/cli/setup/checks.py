@@ -140,22 +140,29 @@ def _demo_data() -> str | None:
 
 
 def _worker() -> str:
-    import json
     import subprocess
+
+    from covey.lora.errors import LoraError
+    from covey.lora.jobs.job import ProbeJob
+    from covey.lora.jobs.messages import Request, ResultMessage, parse_message
+    from covey.lora.jobs.result import ProbeResult
 
     done = subprocess.run(
         [sys.executable, "-m", "covey.lora.jobs.worker"],
-        input=json.dumps({"id": 1, "kind": "probe"}) + "\n",
+        input=Request(job=ProbeJob()).to_line() + "\n",
         capture_output=True,
         text=True,
         timeout=180,
         check=False,
     )
     for line in done.stdout.splitlines():
-        answer = json.loads(line)
-        if "result" in answer:
-            result = answer["result"]
-            return f"{result['device']}, {result['threads']} threads, torch {result['software']['torch']}"
+        try:
+            message = parse_message(line)
+        except LoraError as error:
+            raise _Bad(f"the worker's answer cannot be read: {error}") from None
+        if isinstance(message, ResultMessage) and isinstance(message.result, ProbeResult):
+            profile = message.result.profile
+            return f"{profile.device}, {profile.threads} threads, torch {profile.software['torch']}"
     last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
     raise _Bad(f"the worker gave no answer: {last}")
 

@@ -242,7 +242,7 @@ class ProcessExecutor:
 
     def _talk(self, channel: Channel, one: _Queued) -> Finished:
         started = heard = looked = time.monotonic()
-        channel.send({"id": one.key, **one.job})
+        channel.send({"id": one.key, "job": one.job})
         while True:
             line, now = channel.receive(_LOOK_SECONDS), time.monotonic()
             if now - looked >= _LOOK_SECONDS:  # however much it talks

@@ -1,7 +1,6 @@
-"""Running jobs: JSON in, JSON out, everything else through files. torch is imported when the first job needs it.
+"""Runs jobs: a typed job in, a typed result out, everything else in files. Imports torch when the first job needs it.
 
-A :class:`Runner` keeps its base models in memory from job to job. The functions below it run one job in a process of
-one's own making.
+A :class:`Runner` keeps its base model in memory from job to job.
 """
 
 from __future__ import annotations
@@ -11,11 +10,13 @@ import resource
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from covey.lora.bases.resolve import BaseFolder, resolve
 from covey.lora.data.records import Encoder, end_of_text_id
-from covey.lora.jobs.job import EvaluateJob, ProbeJob, ScoreJob, TrainJob, parse_job
+from covey.lora.jobs.job import EvaluateJob, Job, ProbeJob, ScoreJob, TrainJob
+from covey.lora.jobs.result import EvaluateResult, ProbeResult, Result, ScoreResult, TrainResult
+from covey.protocol.sheet import DType, Profile
 from covey.protocol.spec import TaskSpec
 
 if TYPE_CHECKING:
@@ -36,22 +37,28 @@ class Runner:
         self._models: dict[tuple[str, str, str], AdaptedModel] = {}
         self._folders: dict[tuple[str, str], tuple[tuple[Any, ...], BaseFolder]] = {}
 
-    def run(self, job: dict[str, Any], progress: Progress = no_progress) -> dict[str, Any]:
-        """Run a job of any kind. Raises LoraError for what is the job's, its files' or this machine's set-up's
-        fault."""
-        parsed = parse_job(job)
-        if isinstance(parsed, ProbeJob):
-            return profile("cpu", "float32")
-        self._limit(parsed)
-        if isinstance(parsed, TrainJob):
+    @overload
+    def run(self, job: TrainJob, progress: Progress = ...) -> TrainResult: ...
+    @overload
+    def run(self, job: ScoreJob, progress: Progress = ...) -> ScoreResult: ...
+    @overload
+    def run(self, job: EvaluateJob, progress: Progress = ...) -> EvaluateResult: ...
+    @overload
+    def run(self, job: ProbeJob, progress: Progress = ...) -> ProbeResult: ...
+    def run(self, job: Job, progress: Progress = no_progress) -> Result:
+        """Run a job of any kind. Raises LoraError if the job, its files or this machine's set-up is at fault."""
+        if isinstance(job, ProbeJob):
+            return ProbeResult(profile=profile("cpu", "float32"))
+        self._limit(job)
+        if isinstance(job, TrainJob):
             from covey.lora.training.run_train import run_train
 
-            return run_train(self, parsed, progress)
+            return run_train(self, job, progress)
         from covey.lora.scoring.run_score import run_evaluate, run_score
 
-        if isinstance(parsed, ScoreJob):
-            return run_score(self, parsed, progress)
-        return run_evaluate(self, parsed, progress)
+        if isinstance(job, ScoreJob):
+            return run_score(self, job, progress)
+        return run_evaluate(self, job, progress)
 
     def folder(self, source: str, revision: str = "", digest: str | None = None) -> BaseFolder:
         """The base's folder, its digest computed anew only when a file has changed."""
@@ -94,7 +101,7 @@ class Runner:
             torch.set_num_threads(threads)
 
 
-def dtype_of(spec: TaskSpec) -> str:
+def dtype_of(spec: TaskSpec) -> DType:
     """The type a spec's base is computed in: float32 where it says so, else as stored (bfloat16)."""
     if spec.evaluation.profile == "cpu-float32" or spec.base.upcast == "float32":
         return "float32"
@@ -106,17 +113,12 @@ def encoder(folder: BaseFolder, spec: TaskSpec) -> Encoder:
     return Encoder(folder.folder, end_of_text_id(folder.config), spec.evaluation.sequence_length)
 
 
-def profile(device: str, dtype: str) -> dict[str, Any]:
-    """Software and hardware that computed something, as a score sheet's profile."""
+def profile(device: str, dtype: DType) -> Profile:
+    """Software and hardware that computed something."""
     import torch
 
     name = torch.cuda.get_device_name() if device.startswith("cuda") else f"{platform.machine()} cpu"
-    return {
-        "device": name,
-        "dtype": dtype,
-        "threads": torch.get_num_threads(),
-        "software": software(),
-    }
+    return Profile(device=name, dtype=dtype, threads=torch.get_num_threads(), software=software())
 
 
 def software() -> dict[str, str]:
@@ -127,21 +129,6 @@ def software() -> dict[str, str]:
         "transformers": version("transformers"),
         "tokenizers": version("tokenizers"),
     }
-
-
-def run_training(job: dict[str, Any], progress: Progress = no_progress) -> dict[str, Any]:
-    """Run one training job (see `TrainJob`) in this process."""
-    return Runner().run({**job, "kind": "train"}, progress)
-
-
-def run_scoring(job: dict[str, Any], progress: Progress = no_progress) -> dict[str, Any]:
-    """Run one scoring job (see `ScoreJob`) in this process."""
-    return Runner().run({**job, "kind": "score"}, progress)
-
-
-def run_evaluation(job: dict[str, Any], progress: Progress = no_progress) -> dict[str, Any]:
-    """Run one evaluation job (see `EvaluateJob`) in this process."""
-    return Runner().run({**job, "kind": "evaluate"}, progress)
 
 
 def _stamp(folder: Path) -> tuple[Any, ...]:

@@ -5,12 +5,12 @@ All paths are of this machine. A result never holds a record.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from covey.lora.errors import JobError
-from covey.protocol.document import AddressHex, DecimalText, Positive, Strict
+from covey.protocol.document import AddressHex, DecimalText, Positive, Strict, first_error
 from covey.protocol.entry import TaskReference
 from covey.protocol.spec import TaskSpec
 
@@ -118,14 +118,13 @@ class ProbeJob(Strict):
 
 
 Job = Annotated[TrainJob | ScoreJob | EvaluateJob | ProbeJob, Field(discriminator="kind")]
-_ANY_JOB: TypeAdapter[TrainJob | ScoreJob | EvaluateJob | ProbeJob] = TypeAdapter(Job)
+"""A job of any kind."""
+_ANY_JOB: TypeAdapter[Job] = TypeAdapter(Job)
 
 
-def parse_job(value: dict[str, Any]) -> TrainJob | ScoreJob | EvaluateJob | ProbeJob:
-    """Validate a job. Raises JobError with the first thing that is wrong, in one line."""
+def parse_job(data: str | bytes) -> Job:
+    """Validate a job in JSON. Raises JobError with the first error in one line."""
     try:
-        return _ANY_JOB.validate_python(value)
+        return _ANY_JOB.validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "job"
-        raise JobError(f"{where}: {first['msg']}") from None
+        raise JobError(first_error(error, "job")) from None

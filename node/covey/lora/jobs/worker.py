@@ -1,13 +1,9 @@
-"""The worker process: one JSON job a line in, JSON lines out.
+"""The worker process: one JSON request per line in, one JSON message per line out.
 
-    python -m covey.lora.jobs.worker                     jobs on stdin, answers on stdout
-    python -m covey.lora.jobs.worker --listen SOCKET     imports torch once and forks a child a connection
+    python -m covey.lora.jobs.worker                     jobs on stdin, messages on stdout
+    python -m covey.lora.jobs.worker --listen SOCKET     imports torch once and forks a child per connection
 
-Every job is an object of :mod:`covey.lora.jobs.job`, with an ``id`` of the caller's choice if it likes. The first line
-back is ``{"type": "hello", "pid": …}``; then come, each with the job's ``id`` where it had one,
-
-- ``{"type": "progress", "stage": …, "done": …, "total": …}``, any number of them;
-- ``{"type": "result", "result": {…}}`` or ``{"type": "error", "kind": …, "message": …, "retry": …}``, one a job.
+:mod:`covey.lora.jobs.messages` defines the requests and messages.
 
 Kinds of errors:
 
@@ -25,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import queue
 import signal
@@ -36,10 +31,20 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
-from covey.lora.errors import JobError, LoraError, is_disk_full, is_out_of_memory, one_line
+from covey.lora.errors import LoraError, is_disk_full, is_out_of_memory, one_line
 from covey.lora.jobs.dispatch import Runner
+from covey.lora.jobs.messages import (
+    ErrorKind,
+    ErrorMessage,
+    Hello,
+    Message,
+    ProgressMessage,
+    ResultMessage,
+    parse_request,
+    request_id,
+)
 
 
 class Session:
@@ -49,26 +54,22 @@ class Session:
         self._lines, self._answers, self._runner = lines, answers, runner
 
     def serve(self) -> None:
-        """Answer every line. Returns at the end of input or when nobody reads the answers any more."""
+        """Run the job of every line. Returns at the end of input or when the other side stops reading."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self._send("hello", {}, pid=os.getpid())
+            self._send(Hello(pid=os.getpid()))
             for line in self._lines:
                 if line.strip():
                     self._answer(line)
 
     def _answer(self, line: str) -> None:
-        name: dict[str, Any] = {}
+        identity = request_id(line)
+
+        def progress(stage: str, done: int, total: int) -> None:
+            self._send(ProgressMessage(id=identity, stage=stage, done=done, total=total))
+
         try:
-            job = json.loads(line)
-            if not isinstance(job, dict):
-                raise JobError("a job is a JSON object")
-            if "id" in job:
-                name = {"id": job.pop("id")}
-
-            def progress(stage: str, done: int, total: int) -> None:
-                self._send("progress", name, stage=stage, done=done, total=total)
-
-            self._send("result", name, result=self._runner.run(job, progress))
+            result = self._runner.run(parse_request(line).job, progress)
+            self._send(ResultMessage(id=identity, result=result))
         except (BrokenPipeError, ConnectionResetError):
             raise
         except Exception as error:  # the process outlives any job
@@ -77,18 +78,18 @@ class Session:
                 with contextlib.suppress(OSError):  # where the log goes may be full
                     traceback.print_exc()
                 self._runner.forget()
-            self._send("error", name, kind=kind, message=one_line(error), retry=kind != "bad_job")
+            self._send(ErrorMessage(id=identity, kind=kind, message=one_line(error), retry=kind != "bad_job"))
 
-    def _send(self, kind_of_line: str, name: dict[str, Any], **fields: Any) -> None:
-        self._answers.write(json.dumps({"type": kind_of_line, **name, **fields}) + "\n")
+    def _send(self, message: Message) -> None:
+        self._answers.write(message.model_dump_json() + "\n")
         self._answers.flush()
 
 
-def error_kind(error: BaseException) -> str:
+def error_kind(error: BaseException) -> ErrorKind:
     """``bad_job``, ``oom``, ``disk_full`` or ``internal``."""
     if is_disk_full(error):
         return "disk_full"
-    if isinstance(error, (LoraError, json.JSONDecodeError)):
+    if isinstance(error, LoraError):
         return "bad_job"
     return "oom" if is_out_of_memory(error) else "internal"
 

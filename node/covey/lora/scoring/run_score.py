@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,51 +16,51 @@ from covey.lora.data.records import Record, read_records, stratified_sizes, subs
 from covey.lora.errors import DataError
 from covey.lora.jobs.dispatch import Progress, Runner, dtype_of, encoder, profile
 from covey.lora.jobs.job import EvaluateJob, ScoredAdapter, ScoreJob
+from covey.lora.jobs.result import Bootstrap, EvaluateResult, Improvement, ScoreResult
 from covey.lora.scoring.bootstrap import score_spread
 from covey.lora.scoring.score import HeldOut, Losses, base_nll, improvement, record_nll
 from covey.lora.training.run_train import limits
 from covey.protocol import quantise
 from covey.protocol.document import PER, decimal_text
+from covey.protocol.sheet import LaneScore, Sample, Verdict
 from covey.protocol.spec import TaskSpec
 
 
-def run_score(runner: Runner, job: ScoreJob, progress: Progress) -> dict[str, Any]:
+def run_score(runner: Runner, job: ScoreJob, progress: Progress) -> ScoreResult:
     """Score every entry on one fresh subsample, base and adapter on the same records.
 
-    Result: ``scores`` and ``reasons`` by lane (as text), ``strata`` and ``entries`` (by lane) in the form of a score
-    sheet, ``profile``, ``seconds``; ``private``, for this operator's eyes: improvements a lane and stratum.
-    Whatever fails on this machine is raised; only a file's own fault gives 0.
+    Only an entry's own fault gives it a score of 0; every failure of this machine is raised.
     """
     began = time.monotonic()
     spec = job.spec
     records = draw(read_records(Path(job.records)), spec, job.seed)
     folder, model, held_out = _prepare(runner, job, records)
+    counts = held_out.counts()
     for stratum in spec.strata:
-        if (tokens := held_out.counts()[stratum.name][1]) < stratum.min_tokens:
+        if (tokens := counts[stratum.name][1]) < stratum.min_tokens:
             raise DataError(f"stratum {stratum.name!r} has {tokens} tokens, needs {stratum.min_tokens}: add records")
     scorer = _Scorer(job, folder, model, held_out)
     scorer.base = base_nll(model, held_out)
-    total = len(job.adapters)
     for number, adapter in enumerate(job.adapters):
         scorer.score(adapter)
-        progress("score", number + 1, total)
-    entries = sorted(scorer.entries, key=lambda entry: int(entry["lane"]))
-    counts = held_out.counts()
+        progress("score", number + 1, len(job.adapters))
     sealed = spec.evaluation.source == "sealed"
     sums = held_out.sums(scorer.base)
-    return {
-        "scores": {str(entry["lane"]): entry["score"] for entry in entries},
-        "reasons": {str(entry["lane"]): entry.get("reason") for entry in entries},
-        "entries": entries,
-        "strata": [
-            {"name": s.name, "records": counts[s.name][0], "tokens": counts[s.name][1]}
-            | ({"base_nll": decimal_text(sums[s.name])} if sealed else {})
-            for s in spec.strata
+    return ScoreResult(
+        entries=sorted(scorer.entries, key=lambda entry: entry.lane),
+        strata=[
+            Sample(
+                name=stratum.name,
+                records=counts[stratum.name][0],
+                tokens=counts[stratum.name][1],
+                base_nll=decimal_text(sums[stratum.name]) if sealed else None,
+            )
+            for stratum in spec.strata
         ],
-        "profile": profile(job.device, dtype_of(spec)),
-        "seconds": time.monotonic() - began,
-        "private": scorer.private,
-    }
+        profile=profile(job.device, dtype_of(spec)),
+        seconds=time.monotonic() - began,
+        private=scorer.private,
+    )
 
 
 def draw(records: Sequence[Record], spec: TaskSpec, seed: str) -> list[Record]:
@@ -89,8 +88,8 @@ class _Scorer:
         self.job, self.folder, self.model, self.held_out = job, folder, model, held_out
         self.weights = {stratum.name: float(stratum.weight) for stratum in job.spec.strata}
         self.base: Losses = np.zeros(0)
-        self.entries: list[dict[str, Any]] = []
-        self.private: dict[str, Any] = {}
+        self.entries: list[LaneScore] = []
+        self.private: dict[int, Improvement] = {}
         self._before: list[tuple[str, Adapter, Losses | None]] = []
         for path in job.earlier:
             try:
@@ -115,7 +114,7 @@ class _Scorer:
             self._line(entry, 0, "invalid", "not_finite: its weights give a loss that is not a number")
             return
         overall, strata = improvement(self.base, losses, self.held_out, self.weights)
-        self.private[str(entry.lane)] = {"improvement": overall, "strata": strata}
+        self.private[entry.lane] = Improvement(improvement=overall, strata=strata)
         original = self._copied(adapter, losses)
         self._before.append((f"lane {entry.lane}", adapter, losses))
         if original is not None:
@@ -131,14 +130,11 @@ class _Scorer:
         self._line(entry, value, "scored", None, sums)
 
     def _line(
-        self, entry: ScoredAdapter, score: int, verdict: str, reason: str | None, sums: list[str] | None = None
+        self, entry: ScoredAdapter, score: int, verdict: Verdict, reason: str | None, sums: list[str] | None = None
     ) -> None:
-        line: dict[str, Any] = {"lane": entry.lane, "score": score, "verdict": verdict}
         if reason is not None:
-            line["reason"] = "".join(c if c.isprintable() else "?" for c in reason)[:500]
-        if sums is not None:
-            line["adapter_nll"] = sums
-        self.entries.append(line)
+            reason = "".join(c if c.isprintable() else "?" for c in reason)[:500]
+        self.entries.append(LaneScore(lane=entry.lane, score=score, verdict=verdict, reason=reason, adapter_nll=sums))
 
     def _load(self, folder: str) -> Adapter:
         return load_adapter(Path(folder), self.folder.config, limits(self.job.spec))
@@ -157,13 +153,8 @@ class _Scorer:
         return None
 
 
-def run_evaluate(runner: Runner, job: EvaluateJob, progress: Progress) -> dict[str, Any]:
-    """Evaluate adapters on all records.
-
-    Result: ``improvement`` by name, ``strata`` by name and stratum, ``scores`` by name (unrounded), ``refused`` by name
-    with the reason, ``base_loss`` in nats a token a stratum, ``records``, ``tokens``, ``seconds``; ``bootstrap`` with
-    ``spread``, ``spreads``, ``h`` and ``tau`` where asked for.
-    """
+def run_evaluate(runner: Runner, job: EvaluateJob, progress: Progress) -> EvaluateResult:
+    """Evaluate adapters on all records, and resample the records where the job asks for it."""
     began = time.monotonic()
     weights = {stratum.name: float(stratum.weight) for stratum in job.spec.strata}
     records = [record for record in read_records(Path(job.records)) if record.stratum in weights]
@@ -189,36 +180,33 @@ def run_evaluate(runner: Runner, job: EvaluateJob, progress: Progress) -> dict[s
             refused[entry.name] = "not_finite: its weights give a loss that is not a number"
         progress("evaluate", number + 1, len(job.adapters))
     sums, counts = held_out.sums(base), held_out.counts()
-    result: dict[str, Any] = {
-        "improvement": overall,
-        "strata": strata,
-        "scores": {name: quantise.score(value) for name, value in overall.items()},
-        "refused": refused,
-        "base_loss": {name: sums[name] / counts[name][1] for name in sorted(sums)},
-        "records": len(records),
-        "tokens": int(held_out.tokens.sum()),
-        "seconds": time.monotonic() - began,
-    }
+    bootstrap = None
     if job.bootstrap_records is not None:
         useful = [losses for name, losses in kept if quantise.score(overall[name]) >= job.spec.scoring.floor]
         if not useful:
             raise DataError("no adapter above the floor to resample: give trained adapters")
-        found = score_spread(
-            base,
-            useful,
-            [record.stratum for record in records],
-            weights,
-            stratified_sizes(weights, job.bootstrap_records),
-        )
-        result["bootstrap"] = {
-            "samples": found.samples,
-            "records": found.records,
-            "spread": found.spread,
-            "spreads": list(found.spreads),
-            "h": found.h,
-            "tau": found.tau,
-        }
-    return result
+        labels = [record.stratum for record in records]
+        bootstrap = score_spread(base, useful, labels, weights, stratified_sizes(weights, job.bootstrap_records))
+    return EvaluateResult(
+        improvement=overall,
+        strata=strata,
+        scores={name: quantise.score(value) for name, value in overall.items()},
+        refused=refused,
+        base_loss={name: sums[name] / counts[name][1] for name in sorted(sums)},
+        records=len(records),
+        tokens=int(held_out.tokens.sum()),
+        seconds=time.monotonic() - began,
+        bootstrap=None
+        if bootstrap is None
+        else Bootstrap(
+            samples=bootstrap.samples,
+            records=bootstrap.records,
+            spread=bootstrap.spread,
+            spreads=list(bootstrap.spreads),
+            h=bootstrap.h,
+            tau=bootstrap.tau,
+        ),
+    )
 
 
 def _prepare(

@@ -14,7 +14,8 @@ from covey.lora.data.records import read_records
 from covey.lora.errors import JobError
 from covey.lora.jobs.dispatch import Progress, Runner, dtype_of, encoder, software
 from covey.lora.jobs.job import TrainJob
-from covey.lora.training.train import TrainResult, TrainSettings, train
+from covey.lora.jobs.result import TrainResult
+from covey.lora.training.train import Trained, TrainSettings, train
 from covey.protocol.document import decimal_text
 from covey.protocol.entry import Manifest, TrainingSettings
 from covey.protocol.spec import TaskSpec
@@ -23,27 +24,23 @@ if TYPE_CHECKING:
     from covey.lora.bases.resolve import BaseFolder
 
 
-def run_train(runner: Runner, job: TrainJob, progress: Progress) -> dict[str, Any]:
-    """Train on the job's records and write an entry.
-
-    Result: ``folder``, ``losses`` (mean nats a token, one a step), ``records``, ``tokens_seen``, ``seconds``,
-    ``tokens_per_second``, ``bytes`` of the weights, ``settings``.
-    """
+def run_train(runner: Runner, job: TrainJob, progress: Progress) -> TrainResult:
+    """Train on the job's records and write an entry."""
     folder = runner.folder(job.base, job.revision, job.spec.base.digest)
     records = read_records(Path(job.records))
     settings = training_settings(job, len(records))
     if job.attack == "random_small":
         arrays = random_arrays(folder.config, settings.rank, settings.targets, settings.seed)
-        result = TrainResult(dict(arrays), [], 0, 0.0)
+        trained = Trained(dict(arrays), [], 0, 0.0)
     else:
         sequences = encoder(folder, job.spec).encode([record.text for record in records])
         model = runner.model(folder, dtype_of(job.spec), job.device)
-        result = train(model, sequences, settings, progress)
-    manifest = _manifest(job, folder, settings, len(records), result.tokens_seen)
+        trained = train(model, sequences, settings, progress)
+    manifest = _manifest(job, folder, settings, len(records), trained.tokens_seen)
     output = Path(job.output)
     write_adapter(
         output,
-        result.arrays,
+        trained.arrays,
         rank=settings.rank,
         alpha=settings.alpha,
         targets=settings.targets,
@@ -51,16 +48,16 @@ def run_train(runner: Runner, job: TrainJob, progress: Progress) -> dict[str, An
         manifest=manifest,
     )
     check_header(output, folder.config, limits(job.spec))  # never submit what validators would refuse
-    return {
-        "folder": str(output),
-        "losses": result.losses,
-        "records": len(records),
-        "tokens_seen": result.tokens_seen,
-        "seconds": result.seconds,
-        "tokens_per_second": result.tokens_seen / result.seconds if result.seconds > 0 else 0.0,
-        "bytes": (output / WEIGHTS).stat().st_size,
-        "settings": manifest.training.model_dump(mode="json"),
-    }
+    return TrainResult(
+        folder=str(output),
+        losses=trained.losses,
+        records=len(records),
+        tokens_seen=trained.tokens_seen,
+        seconds=trained.seconds,
+        tokens_per_second=trained.tokens_seen / trained.seconds if trained.seconds > 0 else 0.0,
+        bytes=(output / WEIGHTS).stat().st_size,
+        settings=manifest.training,
+    )
 
 
 def limits(spec: TaskSpec) -> AdapterLimits:

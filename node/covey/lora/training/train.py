@@ -40,7 +40,7 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
-class TrainResult:
+class Trained:
     """What training gave: matrices by PEFT tensor name, mean loss a step (nats a token), target tokens, seconds."""
 
     arrays: dict[str, Array]
@@ -62,7 +62,7 @@ def train(
     sequences: Sequence[Sequence[int]],
     settings: TrainSettings,
     progress: Progress | None = None,
-) -> TrainResult:
+) -> Trained:
     """Train a new adapter on tokenised records with AdamW on its matrices alone.
 
     Every batch is ``batch_records`` records of similar length, padded on the right; the loss is the mean over its
@@ -95,6 +95,6 @@ def train(
                 raise DivergedError(f"the loss is {losses[-1]} after {step + 1} steps: use a lower learning rate")
             if progress is not None:
                 progress("train", step + 1, settings.steps)
-        return TrainResult(model.arrays(), losses, tokens, time.monotonic() - began)
+        return Trained(model.arrays(), losses, tokens, time.monotonic() - began)
     finally:
         model.clear()

@@ -171,11 +171,11 @@ _WORKER = """
 import json, pathlib, sys
 print(json.dumps({"type": "hello", "pid": 1 << 30}), flush=True)
 for line in sys.stdin:
-    job = json.loads(line)
-    room = pathlib.Path(job["room"])
+    request = json.loads(line)
+    room = pathlib.Path(request["job"]["room"])
     if room.exists(): told = {"type": "result", "result": {"value": 7}}
     else: told = {"type": "error", "kind": "disk_full", "message": "[Errno 28] No space left on device", "retry": True}
-    print(json.dumps({"id": job["id"], **told}), flush=True)
+    print(json.dumps({"id": request["id"], **told}), flush=True)
 """
 
 
@@ -408,6 +408,6 @@ def test_an_error_of_a_worker_without_room_says_so(tmp_path: Path) -> None:
     answers = io.StringIO()
     full = io.TextIOWrapper(io.FileIO("/dev/full", "w"), write_through=True)
     with full, contextlib.redirect_stderr(full):
-        Session(['{"id": "x"}\n'], answers, cast(Any, Runner())).serve()
+        Session(['{"id": "x", "job": {"kind": "probe"}}\n'], answers, cast(Any, Runner())).serve()
     last = json.loads(answers.getvalue().splitlines()[-1])
     assert (last["kind"], last["retry"]) == ("disk_full", True)

@@ -16,9 +16,10 @@ _WORKER = """
 import json, os, signal, sys, time
 print(json.dumps({"type": "hello", "pid": os.getpid()}), flush=True)
 for line in sys.stdin:
-    job = json.loads(line)
+    request = json.loads(line)
+    job = request["job"]
     do = job["do"]
-    def say(**fields): print(json.dumps({"id": job["id"], **fields}), flush=True)
+    def say(**fields): print(json.dumps({"id": request["id"], **fields}), flush=True)
     if do == "answer":
         print("noise from a library", flush=True)
         say(type="progress", stage="train", done=1, total=2)
@@ -185,7 +186,7 @@ def test_the_real_worker_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     executor.submit("b", {"kind": "nonsense"}, deadline=2)
     probe, nonsense = finish(executor, 2, seconds=120)
     assert probe.result is not None
-    assert probe.result["threads"] == 1
+    assert probe.result["profile"]["threads"] == 1
     assert nonsense.failure is not None
     assert not nonsense.failure.retry
     executor.close()

@@ -11,6 +11,7 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.numpy import load_file
+from tests.support.lora.fixtures import Trained  # type: ignore[import-not-found]
 
 from covey.lora.adapters.format import weights_bytes
 from covey.lora.adapters.loader import AdapterLimits, load_adapter
@@ -20,8 +21,6 @@ from covey.lora.bases.resolve import BaseFolder
 from covey.lora.jobs.dispatch import Runner
 from covey.protocol.entry import ENTRY_FILES, Manifest
 
-Trained = dict[str, tuple[Path, dict[str, Any]]]
-
 
 def test_an_entry_has_three_files_and_no_local_path(trained: Trained) -> None:
     folder, _ = trained["first"]
@@ -30,7 +29,7 @@ def test_an_entry_has_three_files_and_no_local_path(trained: Trained) -> None:
         assert str(folder.parent) not in (folder / name).read_text()
     manifest = Manifest.from_bytes((folder / "manifest.json").read_bytes())
     assert manifest.records == 200
-    assert manifest.tokens_seen == trained["first"][1]["tokens_seen"] > 5_000
+    assert manifest.tokens_seen == trained["first"][1].tokens_seen > 5_000
 
 
 def test_the_same_training_gives_the_same_bytes(

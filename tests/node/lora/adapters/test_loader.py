@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from tests.support.lora.fixtures import Trained  # type: ignore[import-not-found]
 
 from covey.lora.adapters.loader import (
     CONFIG,
@@ -32,7 +33,6 @@ from covey.lora.bases.resolve import BaseFolder
 from covey.protocol.entry import TaskReference
 
 LIMITS = AdapterLimits(max_rank=8, max_bytes=1 << 20)
-Trained = dict[str, tuple[Path, dict[str, Any]]]
 Change = Callable[[Path], None]
 
 

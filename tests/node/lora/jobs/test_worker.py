@@ -14,15 +14,22 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pytest
+from pydantic import BaseModel
+from tests.support.lora.fixtures import Trained  # type: ignore[import-not-found]
 
 from covey.lora.jobs.worker import error_kind
 
 COMMAND = [sys.executable, "-m", "covey.lora.jobs.worker"]
 
 
+def request(job: Any, identity: str | None = None) -> str:
+    fields = json.loads(job.model_dump_json()) if isinstance(job, BaseModel) else job
+    return json.dumps({"id": identity, "job": fields})
+
+
 def ask(lines: TextIO, answers: TextIO, job: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """(progress lines, last line)."""
-    lines.write((job if isinstance(job, str) else json.dumps(job)) + "\n")
+    """Send a job, or a line as it is; return the progress messages and the last message."""
+    lines.write((job if isinstance(job, str) else request(job)) + "\n")
     lines.flush()
     progress = []
     while (answer := json.loads(answers.readline()))["type"] == "progress":
@@ -73,36 +80,36 @@ def test_a_process_of_its_own_serves_jobs_one_after_another(train_job: Any, tmp_
     assert process.stdin is not None
     assert process.stdout is not None
     assert json.loads(process.stdout.readline()) == {"type": "hello", "pid": process.pid}
-    job = train_job(tmp_path / "out", steps=2) | {"id": "first", "threads": 1}
-    progress, answer = ask(process.stdin, process.stdout, job)
+    job = train_job(tmp_path / "out", steps=2).model_copy(update={"threads": 1})
+    progress, answer = ask(process.stdin, process.stdout, request(job, "first"))
     assert [(line["stage"], line["done"], line["total"]) for line in progress] == [("train", 1, 2), ("train", 2, 2)]
     assert answer["type"] == "result"
     assert answer["id"] == "first"
     assert len(answer["result"]["losses"]) == 2
     for bad, message in (
-        ("not json", "Expecting value"),
-        ("[1]", "a job is a JSON object"),
-        (job | {"records": "/no/such/file"}, "no records at /no/such/file"),
+        ("not json", "request: Invalid JSON"),
+        ("[1]", "request: Input should be an object"),
+        (job.model_copy(update={"records": "/no/such/file"}), "no records at /no/such/file"),
         ({"kind": "train"}, "Field required"),
     ):
         _, answer = ask(process.stdin, process.stdout, bad)
         assert (answer["type"], answer["kind"], answer["retry"]) == ("error", "bad_job", False)
         assert message in answer["message"]
     _, answer = ask(process.stdin, process.stdout, {"kind": "probe"})
-    assert "torch" in answer["result"]["software"]
+    assert "torch" in answer["result"]["profile"]["software"]
     process.stdin.close()
     assert process.wait(10) == 0
 
 
 def test_a_forked_child_repeats_what_this_process_computes(
     connection: tuple[TextIO, TextIO, int],
-    trained: dict[str, tuple[Path, dict[str, Any]]],
+    trained: Trained,
     train_job: Any,
     tmp_path: Path,
 ) -> None:
     lines, answers, _ = connection
-    _, answer = ask(lines, answers, train_job(tmp_path / "out") | {"threads": 1})
-    assert answer["result"]["losses"] == pytest.approx(trained["first"][1]["losses"], rel=1e-6)
+    _, answer = ask(lines, answers, train_job(tmp_path / "out").model_copy(update={"threads": 1}))
+    assert answer["result"]["losses"] == pytest.approx(trained["first"][1].losses, rel=1e-6)
     _, answer = ask(lines, answers, {"kind": "nothing"})
     assert answer["kind"] == "bad_job"
 
@@ -111,7 +118,7 @@ def test_running_out_of_memory_is_said_to_be_that(
     connection: tuple[TextIO, TextIO, int], train_job: Any, tmp_path: Path
 ) -> None:
     lines, answers, pid = connection
-    job = train_job(tmp_path / "out", steps=2, batch_records=30_000) | {"memory_mb": 2048}
+    job = train_job(tmp_path / "out", steps=2, batch_records=30_000).model_copy(update={"memory_mb": 2048})
     _, answer = ask(lines, answers, job)
     assert (answer["type"], answer["kind"], answer["retry"]) == ("error", "oom", True)
     _, answer = ask(lines, answers, train_job(tmp_path / "out", steps=2))
@@ -142,7 +149,7 @@ def test_a_child_ends_with_its_connection_in_the_middle_of_a_job(
         client.connect(str(server[0]))
         answers = client.makefile("r")
         pid = json.loads(answers.readline())["pid"]
-        client.sendall(json.dumps(train_job(tmp_path / "out", steps=100_000)).encode() + b"\n")
+        client.sendall(request(train_job(tmp_path / "out", steps=100_000)).encode() + b"\n")
         assert json.loads(answers.readline())["type"] == "progress"
         client.shutdown(socket.SHUT_RDWR)
     assert ended(pid)

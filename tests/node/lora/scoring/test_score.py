@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
+from tests.support.lora.fixtures import Trained  # type: ignore[import-not-found]
 
 from covey.devnet.icd10 import STRATA, Split
 from covey.lora.adapters.loader import AdapterLimits, load_adapter
@@ -17,8 +15,6 @@ from covey.lora.bases.resolve import BaseFolder
 from covey.lora.data.records import Encoder, Record, read_records
 from covey.lora.scoring.loss import mean_nll, target_nll
 from covey.lora.scoring.score import BrokenBaseError, HeldOut, base_nll, improvement, record_nll
-
-Trained = dict[str, tuple[Path, dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from tests.support.lora.fixtures import Trained  # type: ignore[import-not-found]
 
 from covey.devnet.icd10 import Split
 from covey.lora.adapters.model import AdaptedModel
@@ -19,8 +19,6 @@ from covey.lora.data.records import IGNORE, Encoder, pad, read_records, training
 from covey.lora.errors import DataError
 from covey.lora.training.train import DivergedError, TrainSettings, learning_rate, train
 
-Trained = dict[str, tuple[Path, dict[str, Any]]]
-
 
 @pytest.fixture(scope="module")
 def sequences(tiny: BaseFolder, split: Split) -> list[list[int]]:
@@ -29,7 +27,7 @@ def sequences(tiny: BaseFolder, split: Split) -> list[list[int]]:
 
 
 def test_it_lowers_the_loss(trained: Trained) -> None:
-    losses = trained["first"][1]["losses"]
+    losses = trained["first"][1].losses
     assert len(losses) == 16
     assert np.mean(losses[-3:]) < 0.85 * losses[0]
 
