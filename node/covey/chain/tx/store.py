@@ -182,6 +182,19 @@ class SqliteTxStore:
         query = f"SELECT {_COLUMNS} FROM tx_request WHERE status IN ({chosen}) ORDER BY id DESC LIMIT ?"
         return [_request(row) for row in self._db.execute(query, (*states, limit))]
 
+    def count_by_status(self, sender: str) -> dict[TxStatus, int]:
+        """Number of ``sender``'s requests in each status, 0 included."""
+        rows = self._db.execute("SELECT status, count(*) FROM tx_request WHERE sender = ? GROUP BY status", (sender,))
+        return dict.fromkeys(TxStatus, 0) | {TxStatus(status): count for status, count in rows}
+
+    def done_requests(self, sender: str, up_to: int) -> list[TxRequest]:
+        """``sender``'s requests that succeeded in settled blocks up to ``up_to``, oldest first."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM tx_request WHERE sender = ? AND status = ? AND block <= ? ORDER BY id",
+            (sender, TxStatus.DONE.value, up_to),
+        )
+        return [_request(row) for row in rows]
+
     def attempts(self, request: int) -> list[TxAttempt]:
         """See `TxStore.attempts`."""
         rows = self._db.execute(f"SELECT {_ATTEMPT} FROM tx_attempt WHERE request = ?", (request,))

@@ -22,6 +22,7 @@ from covey.chain.events.follower import Checkpoint, Progress
 from covey.chain.rpc.client import Rpc
 from covey.chain.rpc.quorum import quorum_read
 from covey.chain.rpc.responses import Block
+from covey.chain.tx.store import SqliteTxStore, TxRequest, TxStatus
 from covey.daemon.assemble import Parts
 from covey.daemon.context import log
 from covey.daemon.integrity.crosscheck import (
@@ -55,6 +56,7 @@ class EventResync:
         self._parts = parts
         self._vitals = health_state
         self._start = parts.context.contracts.deployment.start_block
+        self._transactions = SqliteTxStore(parts.context.journal.db)
         self._reader = EventReader.of(parts.context.contracts.deployment)
         self._compared: dict[int, tuple[Phase, int]] = {}  # task -> phase, chain time
         self._standings: dict[int, OnChainTaskState] = {}  # of tasks in doubt
@@ -111,11 +113,11 @@ class EventResync:
     def _unseen(self, world: ChainState, checkpoint: Checkpoint) -> bool:
         """Whether events were forgotten because some of a transaction of ours are missing."""
         ctx = self._parts.context
-        for request, key, tx_hash, block in self._done(checkpoint.block):
-            task, pause = int(key.split("/")[1]), f"receipt {request}"
+        for request in self._done(checkpoint.block):
+            tx_hash, task, pause = request.tx_hash, int(request.key.split("/")[1]), f"receipt {request.id}"
             if not _may_run(world, task):
-                self._seen.add(request)
-            if request in self._seen or not ctx.backoff.ready(pause):
+                self._seen.add(request.id)
+            if tx_hash is None or request.id in self._seen or not ctx.backoff.ready(pause):
                 continue
             ctx.backoff.failed(pause)
             try:
@@ -126,21 +128,21 @@ class EventResync:
             if told is None or told[0] > checkpoint.block:
                 continue  # undone, and perhaps mined again later
             if ctx.journal.log_indexes(told[0], tx_hash) != told[1]:
-                self._missing.add(request)
-                return self._doubt(_OF_ALL, f"those of our own {key} in block {block} are not all there", task)
-            self._missing.discard(request)
-            self._seen.add(request)
+                self._missing.add(request.id)
+                return self._doubt(
+                    _OF_ALL, f"those of our own {request.key} in block {request.block} are not all there", task
+                )
+            self._missing.discard(request.id)
+            self._seen.add(request.id)
             ctx.backoff.reset(pause)
         return False
 
-    def _done(self, block: int) -> list[tuple[int, str, str, int]]:
-        """Settled successful requests up to a block whose events were not seen yet: number, key, hash, block."""
-        db, which = self._parts.context.journal.db, "FROM tx_request WHERE sender = ? AND status = 'done'"
+    def _done(self, block: int) -> list[TxRequest]:
+        """Settled successful requests up to a block whose events were not seen yet."""
         signer = self._parts.context.me.signer
-        if db.execute(f"SELECT count(*) {which}", (signer,)).fetchone()[0] == len(self._seen):
+        if self._transactions.count_by_status(signer)[TxStatus.DONE] == len(self._seen):
             return []
-        rows = db.execute(f"SELECT id, key, tx_hash, block {which} AND block <= ? ORDER BY id", (signer, block))
-        return [row for row in rows.fetchall() if row[0] not in self._seen]
+        return [request for request in self._transactions.done_requests(signer, block) if request.id not in self._seen]
 
     def _told(self, tx_hash: str, rpc: Rpc) -> tuple[int, set[int]] | None:
         """Block of a transaction, and the places in it of the events that it left; None where there is none such."""

@@ -134,10 +134,7 @@ class Reporter:
             yield RunningJob(key, step.stage, step.done, step.total, round(now - step.started, 1), attempt)
 
     def _transactions(self, ctx: Context) -> dict[str, int]:
-        counts = dict.fromkeys((status.value for status in TxStatus), 0)
-        asked = "SELECT status, count(*) FROM tx_request WHERE sender = ? GROUP BY status"
-        counts.update(ctx.journal.db.execute(asked, (ctx.me.signer,)))
-        return counts
+        return {status.value: count for status, count in self._store.count_by_status(ctx.me.signer).items()}
 
     def _last_accepted(self, signer: str) -> AcceptedTransaction | None:
         newest = None
