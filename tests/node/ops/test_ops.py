@@ -34,7 +34,7 @@ from covey.daemon.monitoring.metrics import AcceptedTransaction, DueDuty, Metric
 from covey.daemon.state.ledger import KINDS
 
 FOLDER = ops.folder()
-GUIDE = Path(__file__).resolve().parents[3] / "docs" / "operator-guide.md"
+GUIDE = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "run-as-a-service.md"
 ALERT_TESTS = Path(__file__).with_name("alerts_test.yml")
 FULL = Snapshot(
     operator="0xaa",

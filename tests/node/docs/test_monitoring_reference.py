@@ -1,0 +1,28 @@
+"""Checks that the monitoring reference lists every metric and alert with the texts that the node uses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from covey.daemon.monitoring.metrics import Metrics
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = ROOT / "docs" / "reference" / "monitoring.md"
+
+
+def test_tables_of_metrics_and_alerts_are_current() -> None:
+    script = [sys.executable, str(ROOT / "scripts" / "monitoring_reference.py"), "--check"]
+    checked = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_every_metric_is_listed() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    names = {
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in Metrics().registry.collect()
+        if family.name.startswith("covey_")
+    }
+    assert {name for name in names if f"`{name}`" not in text} == set()
