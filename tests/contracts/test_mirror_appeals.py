@@ -18,7 +18,7 @@ from tests.support.contracts.covey_system import CVY, System
 from tests.support.contracts.task_steps import EVIDENCE, LOCAL, STAKE, People, Task, salt_of, sealed
 
 from covey.audit.replay import Audit, replay
-from covey.audit.rules import Network
+from covey.audit.rules import HashDomain
 from covey.chain.events.decoder import EventReader, followed
 from covey.config.node import Role
 from covey.daemon.duties.settle import arguments
@@ -55,7 +55,7 @@ class Mirror:
         scoring, committee = str(system.scoring), str(system.committee)
         self.me = Identity("0x" + "00" * 19 + "01", scoring, (Role.VALIDATOR,), chain.chain_id, scoring)
         self.me = replace(self.me, appeal_committee=committee)
-        self.names = Network(chain.chain_id, str(system.registry), scoring, committee)
+        self.domain = HashDomain(chain.chain_id, str(system.registry), scoring, committee)
 
     def events(self) -> list[Any]:
         wanted = {"fromBlock": "0x0", "toBlock": "latest", "address": self.reader.addresses}
@@ -79,7 +79,7 @@ class Mirror:
         return c
 
     def audit(self) -> Audit:
-        found = replay(self.events(), self.names, [self.task.id])
+        found = replay(self.events(), self.domain, [self.task.id])
         assert [str(one) for one in found.differences] == []
         assert found.unclaimed == []
         return found

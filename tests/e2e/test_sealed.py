@@ -176,7 +176,7 @@ def test_daemons_carry_a_sealed_task_and_its_appeal_to_the_end(net: Network) -> 
     assert "appeal window was over" in refused(net, "appeal", "contest", str(task_id), "0", key=key)
     listed = command(net, "appeal", "list", str(task_id))
     assert [one["moved"] for one in listed["contests"]] == [True]  # type: ignore[attr-defined]
-    found = replay(net.events(), local.chain.names)
+    found = replay(net.events(), local.chain.domain)
     assert [str(one) for one in found.differences] == []
     for node in daemons:
         assert node.report()["missed"] == []

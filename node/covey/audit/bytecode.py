@@ -1,12 +1,12 @@
-"""Is what runs on the chain what the sources say? Compile again, and compare all of a contract's code.
+"""Verifies that deployed bytecode matches the sources, by compiling every contract again.
 
-Four things are compared for each contract:
+Four comparisons for each contract:
 
 - the sources with the hash in its record;
-- the compiled runtime code with the chain's, byte for byte; the places of immutables are left out here;
-- the transaction that created it with the compiled creation code and the recorded constructor arguments, encoded;
-- the immutables: the creation code is run once more by the endpoint (an eth_call that creates), and what it puts into
-  these places must be what the chain has there. Values that hold the contract's own address differ, as they must.
+- the compiled runtime code with the code on chain, byte for byte, immutables excluded;
+- the input of the transaction that created it with the compiled creation code and the encoded constructor arguments;
+- the immutables with those of a trial construction: the endpoint executes the creation code in an eth_call. Values
+  derived from the contract's own address differ between the two; they are translated before they are compared.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 
 CREATOR = "0x" + "c0" * 20
-"""Whoever creates contracts in trial runs; its nonce is 0."""
-DOMAIN = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
+"""Sender of trial constructions; its nonce is 0."""
+EIP712_TYPE_HASH = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 FULL_WIDTH = 32
 SHOWN = 3
 
 
 @dataclass(slots=True)
 class Checked:
-    """What was found about one contract.
+    """Result for one contract.
 
     Attributes:
-        bytes: length of its code.
-        immutables: places of immutables that were found to hold what the constructor puts there.
-        differences: what is not as recorded or compiled; none if all is well.
-        unavailable: what could not be checked, and why.
+        bytes: length of its code on chain.
+        immutables: number of immutables that hold the value the constructor gives them.
+        differences: deviations from the record or the compiled code; empty if the contract matches.
+        unavailable: checks that could not be made, and why.
     """
 
     name: str
@@ -66,15 +66,16 @@ def check_bytecode(
     only: Iterable[str] = (),
     progress: Progress = lambda _line: None,
 ) -> list[Checked]:
-    """Compare contracts of a deployment with what their sources compile to.
+    """Compare contracts of a deployment with their compiled sources.
 
     Args:
-        whole: compiler input with the sources of all of them.
-        only: names of the contracts to look at; none: all.
+        whole: compiler input of the whole deployment.
+        only: names of the contracts to check; empty is all.
+        progress: called with a line before each contract.
 
     Raises:
-        AuditError: an unknown name, or the sources cannot be compiled.
-        ChainError: the chain could not be read.
+        AuditError: a name is unknown, or the sources cannot be compiled.
+        ChainError: the chain cannot be read.
     """
     chosen = list(only) or list(deployment.contracts)
     unknown = sorted(set(chosen) - deployment.contracts.keys())
@@ -90,17 +91,17 @@ def check_bytecode(
 
 def _check(rpc: Rpc, chain_id: int, record: ContractRecord, part: dict[str, Any]) -> Checked:
     checked = Checked(record.name, record.address)
-    tell = checked.differences.append
+    differ = checked.differences.append
     if input_hash(part) != record.input_hash:
-        tell(f"the sources hash to {input_hash(part)}, the record has {record.input_hash}")
+        differ(f"the sources hash to {input_hash(part)}, the record has {record.input_hash}")
     compiled = compile_contract(part, record)
     code = rpc.code(record.address)
     checked.bytes = len(code)
     if not code:
-        tell(f"there is no code at {record.address}")
+        differ(f"there is no code at {record.address}")
         return checked
     if "0x" + keccak(code).hex() != record.runtime_hash:
-        tell("the code is not the one whose hash the record has")
+        differ("the hash of the code is not the recorded one")
     creation = compiled.creation + encode_arguments(compiled.abi, record.constructor_args)
     _compare_code(checked, compiled, code)
     _compare_creation(checked, rpc, record, creation)
@@ -110,10 +111,10 @@ def _check(rpc: Rpc, chain_id: int, record: ContractRecord, part: dict[str, Any]
 
 
 def encode_arguments(abi: list[dict[str, Any]], given: list[Any]) -> bytes:
-    """Constructor arguments as they stand in a record (structs by field, large numbers as text), ABI-encoded.
+    """ABI-encode the constructor arguments of a record, which has structs by field name and large numbers as text.
 
     Raises:
-        AuditError: they are not what the constructor takes.
+        AuditError: the arguments do not fit the constructor.
     """
     inputs: list[dict[str, Any]] = next((item["inputs"] for item in abi if item["type"] == "constructor"), [])
     try:
@@ -133,7 +134,7 @@ def _value(parameter: dict[str, Any], value: Any) -> Any:
 
 
 def masked(code: bytes, compiled: Compiled) -> bytes:
-    """Code with the places of immutables zero."""
+    """Code with its immutables set to zero."""
     kept = bytearray(code)
     for _, start, length in compiled.immutables:
         kept[start : start + length] = bytes(min(length, max(0, len(kept) - start)))
@@ -141,24 +142,24 @@ def masked(code: bytes, compiled: Compiled) -> bytes:
 
 
 def metadata_length(code: bytes) -> int:
-    """Bytes of the CBOR metadata at the end of code, its length of two bytes included; 0 where there is none."""
+    """Length of the CBOR metadata at the end of code, including its two length bytes; 0 if there is none."""
     length = int.from_bytes(code[-2:], "big") + 2
     return length if length <= len(code) and code[-length] >> 5 == 5 else 0  # major type 5: a map
 
 
 def _compare_code(checked: Checked, compiled: Compiled, code: bytes) -> None:
-    there, here = masked(code, compiled), masked(compiled.runtime, compiled)
-    if there == here:
+    deployed, expected = masked(code, compiled), masked(compiled.runtime, compiled)
+    if deployed == expected:
         return
-    if len(there) != len(here):
-        checked.differences.append(f"{len(there)} bytes of code on the chain, {len(here)} compiled")
-    places = [at for at, (one, other) in enumerate(zip(there, here, strict=False)) if one != other]
-    if not places:
+    if len(deployed) != len(expected):
+        checked.differences.append(f"{len(deployed)} bytes of code on the chain, {len(expected)} compiled")
+    offsets = [at for at, (a, b) in enumerate(zip(deployed, expected, strict=False)) if a != b]
+    if not offsets:
         return
-    tail = len(here) - metadata_length(here)
-    where = "metadata" if places[0] >= tail else "code"
-    shown = ", ".join(f"{at} is 0x{there[at]:02x}, compiled 0x{here[at]:02x}" for at in places[:SHOWN])
-    more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+    metadata_start = len(expected) - metadata_length(expected)
+    where = "metadata" if offsets[0] >= metadata_start else "code"
+    shown = ", ".join(f"{at} is 0x{deployed[at]:02x}, compiled 0x{expected[at]:02x}" for at in offsets[:SHOWN])
+    more = f" and {len(offsets) - SHOWN} more" if len(offsets) > SHOWN else ""
     checked.differences.append(f"{where}: byte {shown}{more}")
 
 
@@ -173,7 +174,7 @@ def _compare_creation(checked: Checked, rpc: Rpc, record: ContractRecord, creati
             f"the record has {record.address} in block {record.block}"
         )
     if bytes.fromhex(transaction["input"][2:]) != creation:
-        checked.differences.append("it was created with other code or constructor arguments than recorded")
+        checked.differences.append("the creating transaction has other code or constructor arguments than the record")
 
 
 def _compare_immutables(
@@ -187,21 +188,21 @@ def _compare_immutables(
         if len(trial) != len(code):
             raise ValueError(f"{len(trial)} bytes")
     except (ChainError, ValueError) as error:
-        checked.unavailable.append(f"immutables: the endpoint does not run constructors ({str(error)[:100]})")
+        checked.unavailable.append(f"immutables: the endpoint does not execute constructors ({str(error)[:100]})")
         return
-    there, here = _values(compiled, code), _values(compiled, trial)
+    deployed, constructed = _values(compiled, code), _values(compiled, trial)
     own, other = int(checked.address, 16), int(create_address(CREATOR, rpc.nonce(CREATOR)), 16)
     for name, start, length in compiled.immutables:
-        is_, meant = (int.from_bytes(found[start : start + length], "big") for found in (code, trial))
-        if meant == other:
-            meant = own
-        elif name == "_cachedDomainSeparator" and meant == _domain(here, chain_id, other):
-            meant = _domain(there, chain_id, own)
-        if is_ == meant:
+        actual, wanted = (int.from_bytes(source[start : start + length], "big") for source in (code, trial))
+        if wanted == other:
+            wanted = own
+        elif name == "_cachedDomainSeparator" and wanted == _domain(constructed, chain_id, other):
+            wanted = _domain(deployed, chain_id, own)
+        if actual == wanted:
             checked.immutables += 1
         else:
             checked.differences.append(
-                f"immutable {name} at byte {start} is {_shown(is_, length)}, as constructed {_shown(meant, length)}"
+                f"immutable {name} at byte {start} is {_shown(actual, length)}, constructed {_shown(wanted, length)}"
             )
 
 
@@ -210,8 +211,8 @@ def _values(compiled: Compiled, code: bytes) -> dict[str, int]:
 
 
 def _domain(values: dict[str, int], chain_id: int, address: int) -> int:
-    """EIP-712's domain separator out of the hashes that OpenZeppelin's EIP712 keeps."""
-    words = [int.from_bytes(DOMAIN, "big"), values.get("_hashedName", 0), values.get("_hashedVersion", 0)]
+    """The EIP-712 domain separator, from the hashes that OpenZeppelin's EIP712 stores."""
+    words = [int.from_bytes(EIP712_TYPE_HASH, "big"), values.get("_hashedName", 0), values.get("_hashedVersion", 0)]
     packed = b"".join(word.to_bytes(32, "big") for word in (*words, chain_id, address))
     return int.from_bytes(keccak(packed), "big")
 
@@ -221,7 +222,7 @@ def _shown(value: int, length: int) -> str:
 
 
 def summary(checked: Checked) -> str:
-    """What was found, in one line."""
+    """The result in one line."""
     if checked.differences:
         return checked.differences[0]
-    return f"{checked.bytes} bytes and {checked.immutables} places of immutables are what the sources make"
+    return f"{checked.bytes} bytes and {checked.immutables} immutables match the sources"

@@ -1,42 +1,42 @@
-"""Reading one deployment's events off a chain, for whoever replays or shows them."""
+"""Reads the state and the events of one deployment."""
 
 from __future__ import annotations
 
 from functools import cached_property
 
-from covey.audit.rules import Network as Names
+from covey.audit.rules import HashDomain
 from covey.chain.contracts import Contracts
 from covey.chain.deployment import Deployment
 from covey.chain.events.decoder import Event, EventReader
 from covey.chain.rpc.client import Rpc
 
-_RANGE = 20_000
+_BLOCKS_PER_REQUEST = 20_000
 
 
 class Chain:
-    """One deployment over one pool of endpoints."""
+    """One deployment of the contracts, read over a pool of endpoints."""
 
     def __init__(self, rpc: Rpc, deployment: Deployment) -> None:
         self.rpc = rpc
         self.deployment = deployment
         self.contracts = Contracts(rpc, deployment)
         c = self.contracts
-        self.names = Names(deployment.chain_id, c.registry.address, c.scoring.address, c.appeal_committee.address)
+        self.domain = HashDomain(deployment.chain_id, c.registry.address, c.scoring.address, c.appeal_committee.address)
 
     def now(self) -> int:
-        """Chain time: the newest block's."""
+        """Chain time, unix seconds: the timestamp of the newest block."""
         return self.rpc.block().timestamp
 
     def events(self) -> list[Event]:
-        """All events of our contracts since their deployment."""
+        """All events of the deployment's contracts since they were deployed, in chain order."""
         return self.events_from(self.deployment.start_block)
 
     def events_from(self, first: int, last: int | None = None) -> list[Event]:
-        """Events of an inclusive range of blocks, up to the newest one by default."""
+        """Events of blocks `first` to `last`, both included; None is the newest block."""
         last = self.rpc.block_number() if last is None else last
         found: list[Event] = []
-        for start in range(first, last + 1, _RANGE):
-            logs = self.rpc.logs(self._reader.addresses, start, min(last, start + _RANGE - 1))
+        for start in range(first, last + 1, _BLOCKS_PER_REQUEST):
+            logs = self.rpc.logs(self._reader.addresses, start, min(last, start + _BLOCKS_PER_REQUEST - 1))
             found += self._reader.read_all(logs)
         return found
 

@@ -1,4 +1,4 @@
-"""Compiling one contract again, with py-solc-x and the compiler that its record names."""
+"""Compiles a contract with py-solc-x and the compiler version in its deployment record."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from covey.chain.deployment import ContractRecord
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """What the compiler makes of a contract."""
+    """The compiler's output for a contract."""
 
     abi: list[dict[str, Any]]
     creation: bytes
     runtime: bytes
-    """With the immutables zero."""
+    """Runtime code; immutables are zero."""
     immutables: tuple[tuple[str, int, int], ...]
-    """(name, start, length) of each place of an immutable in the runtime code, bytes, by start."""
+    """(name, start, length) of each occurrence of an immutable in the runtime code, bytes, sorted by start."""
 
 
 def compile_contract(part: dict[str, Any], record: ContractRecord) -> Compiled:
     """Compile a contract from its compiler input.
 
     Raises:
-        AuditError: no py-solc-x, no such compiler, or the sources do not compile; the message says what to do.
+        AuditError: py-solc-x or the compiler is not installed, or the sources do not compile; the message has the fix.
     """
     try:
         import solcx
@@ -34,8 +34,8 @@ def compile_contract(part: dict[str, Any], record: ContractRecord) -> Compiled:
     except ImportError:
         raise AuditError("py-solc-x is not installed: pip install 'covey[audit]'") from None
     version = record.compiler.split("+")[0]
-    asked = ["abi", "metadata", "evm.bytecode.object", "evm.deployedBytecode"]
-    selection = {"*": {"": ["ast"]}, record.source_name: {"": ["ast"], record.name: asked}}
+    outputs = ["abi", "metadata", "evm.bytecode.object", "evm.deployedBytecode"]
+    selection = {"*": {"": ["ast"]}, record.source_name: {"": ["ast"], record.name: outputs}}
     standard = {**part, "settings": {**part["settings"], "outputSelection": selection}}
     try:
         output = solcx.compile_standard(standard, solc_version=version)
@@ -47,18 +47,18 @@ def compile_contract(part: dict[str, Any], record: ContractRecord) -> Compiled:
     except SolcError as error:
         raise AuditError(f"{record.name} does not compile: {_first_line(error)}") from None
     try:
-        made = output["contracts"][record.source_name][record.name]
+        contract = output["contracts"][record.source_name][record.name]
     except KeyError:
         raise AuditError(f"{record.source_name} has no contract {record.name}") from None
-    used = json.loads(made["metadata"])["compiler"]["version"]
+    used = json.loads(contract["metadata"])["compiler"]["version"]
     if used != record.compiler:
-        raise AuditError(f"this machine's solc {version} is {used}; {record.name} was compiled with {record.compiler}")
-    deployed = made["evm"]["deployedBytecode"]
+        raise AuditError(f"the installed solc {version} is {used}; {record.name} was compiled with {record.compiler}")
+    deployed = contract["evm"]["deployedBytecode"]
     names = dict(_variables([source["ast"] for source in output["sources"].values()]))
     places = deployed.get("immutableReferences", {})
     return Compiled(
-        abi=made["abi"],
-        creation=bytes.fromhex(made["evm"]["bytecode"]["object"]),
+        abi=contract["abi"],
+        creation=bytes.fromhex(contract["evm"]["bytecode"]["object"]),
         runtime=bytes.fromhex(deployed["object"]),
         immutables=tuple(
             sorted(
@@ -70,7 +70,7 @@ def compile_contract(part: dict[str, Any], record: ContractRecord) -> Compiled:
 
 
 def _variables(node: Any) -> list[tuple[str, str]]:
-    """(AST id, name) of every state variable below a node."""
+    """(AST id, name) of every state variable below an AST node."""
     if isinstance(node, list):
         return [pair for child in node for pair in _variables(child)]
     if not isinstance(node, dict):

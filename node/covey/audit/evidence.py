@@ -1,4 +1,4 @@
-"""Check what lies behind a task's figures: the seed's block, the entries' manifests, the validators' score sheets."""
+"""Checks the sources of a task's figures: the seed's block, the entries' manifests, the validators' score sheets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from covey.audit.record import RoundRecord, TaskRecord, raw
 from covey.audit.replay import Audit
-from covey.audit.rules import Network
+from covey.audit.rules import HashDomain
 from covey.ipfs import Cid, InvalidContent, IpfsError
 from covey.protocol.canonical import DocumentError
 from covey.protocol.entry import MANIFEST_NAME, Manifest, TaskReference
@@ -21,10 +21,10 @@ _MAX_BYTES = 1 << 20
 
 
 class Reader(Protocol):
-    """Where content is read from by CID, verified; a `covey.ipfs.Fetcher` is one."""
+    """Reads content by CID and verifies it; `covey.ipfs.Fetcher` is one."""
 
     def read(self, cid: Cid, name: str = "", max_bytes: int = 1 << 20) -> bytes:
-        """A file of a directory."""
+        """Read one file of a directory, at most `max_bytes`."""
         ...
 
 
@@ -32,7 +32,7 @@ def check_seeds(audit: Audit, task: TaskRecord, rpc: Rpc) -> None:
     """Compare each round's seed with the prevrandao (``mixHash``) of the block that its request named.
 
     Raises:
-        ChainError: the block cannot be had.
+        ChainError: the block cannot be read.
     """
     for round_ in task.rounds.values():
         if round_.fixed is not None:
@@ -42,18 +42,21 @@ def check_seeds(audit: Audit, task: TaskRecord, rpc: Rpc) -> None:
             )
 
 
-def check_content(audit: Audit, task: TaskRecord, network: Network, reader: Reader) -> None:
-    """Compare manifests and score sheets with the chain. What nobody has is unavailable, and no difference."""
+def check_content(audit: Audit, task: TaskRecord, domain: HashDomain, reader: Reader) -> None:
+    """Compare manifests and score sheets with the chain.
+
+    Content that no source provides goes to `Audit.unavailable`; it is not a difference.
+    """
     reference = TaskReference(
-        chain_id=network.chain_id,
-        registry=network.registry.lower(),
+        chain_id=domain.chain_id,
+        registry=domain.registry.lower(),
         task_id=task.id,
         spec=raw(task.params["specDigest"]).hex(),
     )
     ruling = audit.rulings.get(task.id)
     for entry in task.revealed:
         if ruling is None or ruling.entries[int(entry["lane"])].median == 0:
-            continue  # validators found it invalid, and so may its manifest be
+            continue  # the entry is invalid, so its manifest may be invalid too
         what = f"manifest of the entry of {entry['operator']}"
         manifest = _document(audit, task, what, entry["digest"], MANIFEST_NAME, Manifest.from_bytes, reader)
         if manifest is not None:
@@ -82,7 +85,7 @@ def _sheet(
 def _document(
     audit: Audit, task: TaskRecord, what: str, digest: Any, name: str, parse: Callable[[bytes], Any], reader: Reader
 ) -> Any:
-    """The parsed document, or None: unavailable, or unreadable, which is a difference for a sheet or manifest."""
+    """Fetch and parse a document. None if it is unavailable, or unreadable, which is a difference."""
     try:
         return parse(reader.read(Cid.directory(raw(digest)), name, _MAX_BYTES))
     except (DocumentError, InvalidContent) as error:

@@ -1,4 +1,4 @@
-"""The numbers behind a task's pay, ready to print: why each operator was paid what it was."""
+"""Explains a task's payments: the figures from which each operator's reward follows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from covey.audit.record import AuditError, ChainEvent, FaultRecord, TaskRecord, gather, raw
-from covey.audit.rules import EntryPay, Network, RowPay, Ruling, rule, stake_of, total_of
+from covey.audit.rules import EntryPay, HashDomain, RowPay, Ruling, rule, stake_of, total_of
 from covey.protocol.appeals import lanes
 from covey.protocol.settlement import clipped
 from covey.protocol.types import Fault, Outcome
@@ -15,7 +15,7 @@ from covey.protocol.types import Fault, Outcome
 
 @dataclass(frozen=True, slots=True)
 class LaneLoss:
-    """One score of one row: how far it is from the median, and what that cost."""
+    """One score of one row, the lane's median, and the loss from their distance, score units."""
 
     lane: int
     score: int
@@ -24,8 +24,12 @@ class LaneLoss:
 
 
 @dataclass(frozen=True, slots=True)
-class EntryWhy:
-    """An entry: share = weight / sum of weights; `paid` is None until it is claimed. Amounts in wei."""
+class EntryExplanation:
+    """An entry and its reward: share = weight / Σ weights.
+
+    `improvement` is the median as a relative improvement, 0 to 1. `fee`, `reward` and `paid` are wei; `paid` is None
+    until the reward is claimed.
+    """
 
     operator: str
     lane: int
@@ -39,8 +43,12 @@ class EntryWhy:
 
 
 @dataclass(frozen=True, slots=True)
-class RowWhy:
-    """A validator: gain = max(0, G - 2 loss) (1 of a second committee), share = seats gain / sum of them, in wei."""
+class RowExplanation:
+    """A validator and its reward: gain = max(0, G - 2 · loss), share = seats · gain / Σ seats · gain.
+
+    In a second committee, gain is 1 where G > 2 · loss. `earmark`, `reward` and `paid` are wei; `paid` is None until
+    the reward is claimed.
+    """
 
     operator: str
     earmark: int
@@ -55,8 +63,12 @@ class RowWhy:
 
 
 @dataclass(frozen=True, slots=True)
-class FaultWhy:
-    """A reported fault: where (`round 0`, `appeal`), what it took of the stake, what of that its reporter got, wei."""
+class FaultExplanation:
+    """A reported fault.
+
+    `where` is for instance `round 0` or `appeal`; `taken` is the slashed stake and `reporter_share` the reporter's part
+    of it, wei.
+    """
 
     operator: str
     where: str
@@ -67,8 +79,12 @@ class FaultWhy:
 
 
 @dataclass(frozen=True, slots=True)
-class ContestWhy:
-    """A contested word. `found` and `moved` are None until it is resolved. Amounts in wei."""
+class ContestExplanation:
+    """A contested word of sixteen medians.
+
+    `previous` and `found` are the medians before and after; `found` and `moved` are None until the contest is resolved.
+    Amounts are wei.
+    """
 
     word: int
     appellant: str
@@ -82,11 +98,11 @@ class ContestWhy:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A task and its pay. `stage` says how far a task is that has no pay yet; its entries and rows are empty then.
+    """A task and its payments. Amounts are wei.
 
-    `round` is the committee that counts: 1 where a second one was drawn, which is paid flat. `extra` was added to the
-    bounty by others, `appeal_cost` was taken from the validators' pool by appeals; `appeal_pay` is what they paid, by
-    operator.
+    `stage` describes the progress of the task; `entries` and `rows` are empty until it is settled. `round` is the
+    committee whose scores count: 1 if a second one was drawn, which is paid flat. `extra` was added to the bounty by
+    others, `appeal_cost` was taken from the validators' pool by appeals, `appeal_pay` was paid for appeals by operator.
     """
 
     task: int
@@ -102,25 +118,28 @@ class Explanation:
     to_treasury: int = 0
     flat: bool = False
     spread: int = 0
-    entries: list[EntryWhy] = field(default_factory=list)
-    rows: list[RowWhy] = field(default_factory=list)
+    entries: list[EntryExplanation] = field(default_factory=list)
+    rows: list[RowExplanation] = field(default_factory=list)
     round: int = 0
     extra: int = 0
     appeal_cost: int = 0
-    faults: list[FaultWhy] = field(default_factory=list)
-    contests: list[ContestWhy] = field(default_factory=list)
+    faults: list[FaultExplanation] = field(default_factory=list)
+    contests: list[ContestExplanation] = field(default_factory=list)
     appeal_pay: dict[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; amounts stay whole numbers."""
+        """For JSON; amounts stay integers."""
         return asdict(self)
 
 
-def explain(events: Iterable[ChainEvent], network: Network, task_id: int) -> Explanation:
-    """Explain one task from our contracts' events since their deployment.
+def explain(events: Iterable[ChainEvent], domain: HashDomain, task_id: int) -> Explanation:
+    """Explain one task.
+
+    Args:
+        events: all events since the deployment's first block, in chain order.
 
     Raises:
-        AuditError: there is no such task, or events are missing.
+        AuditError: there is no task of this id, or events are missing.
     """
     tasks = gather(events)
     if task_id not in tasks:
@@ -129,11 +148,11 @@ def explain(events: Iterable[ChainEvent], network: Network, task_id: int) -> Exp
     task = tasks[task_id]
     round_ = task.last_round
     if round_ is None or round_.settled is None:
-        return _shell(task, None)
-    return _shell(task, rule(task, network))
+        return _explanation(task, None)
+    return _explanation(task, rule(task, domain))
 
 
-def _shell(task: TaskRecord, ruling: Ruling | None) -> Explanation:
+def _explanation(task: TaskRecord, ruling: Ruling | None) -> Explanation:
     params = task.params
     names = {
         "K": "targetSeats",
@@ -150,10 +169,10 @@ def _shell(task: TaskRecord, ruling: Ruling | None) -> Explanation:
         "stage": _stage(task, outcome),
         "rules": {short: int(params[name]) for short, name in names.items()},
         "bounty": int(params["bounty"]),
-        "fees": sum(int(one["fee"]) for one in task.committed),
-        "tips": sum(int(one["amount"]) for one in task.tips),
-        "extra": sum(int(one["amount"]) for one in task.top_ups),
-        "appeal_cost": sum(int(one["cost"]) for one in task.appeal.charges),
+        "fees": sum(int(entry["fee"]) for entry in task.committed),
+        "tips": sum(int(tip["amount"]) for tip in task.tips),
+        "extra": sum(int(top_up["amount"]) for top_up in task.top_ups),
+        "appeal_cost": sum(int(charge["cost"]) for charge in task.appeal.charges),
         "round": task.last_round.number if task.last_round is not None else 0,
         "faults": list(_faults(task)),
         "contests": [_contest(task, index) for index in range(len(task.appeal.contests))],
@@ -189,11 +208,11 @@ def _stage(task: TaskRecord, outcome: Outcome) -> str:
         return "waits for the seed"
     if round_.settled is None:
         return f"{len(round_.committed)} rows of scores committed, {len(round_.revealed)} revealed"
-    open_ = len(task.appeal.contests) - len(task.appeal.resolved)
-    return f"settled, {open_} contested words are not resolved yet" if open_ else "settled, waits for its end"
+    unresolved = len(task.appeal.contests) - len(task.appeal.resolved)
+    return f"settled, {unresolved} contested words are not resolved yet" if unresolved else "settled, waits for its end"
 
 
-def _faults(task: TaskRecord) -> Iterator[FaultWhy]:
+def _faults(task: TaskRecord) -> Iterator[FaultExplanation]:
     places = [(f"round {round_.number}", round_.faults) for round_ in task.rounds.values()]
     if task.appeal.round is not None:
         places.append(("appeal", task.appeal.round.faults))
@@ -204,19 +223,19 @@ def _faults(task: TaskRecord) -> Iterator[FaultWhy]:
         yield _fault(fault, f"contest {fault.args['contest']}", Fault.OVERTURNED)
 
 
-def _fault(fault: FaultRecord, where: str, kind: Fault) -> FaultWhy:
-    share = sum(int(one["reporterReward"]) for one in fault.slashes)
+def _fault(fault: FaultRecord, where: str, kind: Fault) -> FaultExplanation:
+    share = sum(int(slash["reporterReward"]) for slash in fault.slashes)
     args = fault.args
-    return FaultWhy(args["operator"], where, kind.name.lower(), int(args["taken"]), args["reporter"], share)
+    return FaultExplanation(args["operator"], where, kind.name.lower(), int(args["taken"]), args["reporter"], share)
 
 
-def _contest(task: TaskRecord, index: int) -> ContestWhy:
+def _contest(task: TaskRecord, index: int) -> ContestExplanation:
     appeal = task.appeal
     contest = appeal.contests[index]
-    resolved = next((one for one in appeal.resolved if int(one["contest"]) == index), None)
+    resolved = next((args for args in appeal.resolved if int(args["contest"]) == index), None)
     pages = appeal.round.pages if appeal.round is not None else {}
     words = [int(word) for number in sorted(pages) for word in pages[number]["found"]]
-    return ContestWhy(
+    return ContestExplanation(
         int(contest["word"]), contest["appellant"], int(contest["bond"]), lanes(int(contest["previous"])),
         lanes(words[index]) if appeal.settled is not None else None,
         None if resolved is None else bool(resolved["moved"]),
@@ -225,21 +244,20 @@ def _contest(task: TaskRecord, index: int) -> ContestWhy:
     )  # fmt: skip
 
 
-def _entry(task: TaskRecord, ruling: Ruling, entry: EntryPay) -> EntryWhy:
+def _entry(task: TaskRecord, ruling: Ruling, entry: EntryPay) -> EntryExplanation:
     total = ruling.total_weights
-    fee = next(int(one["fee"]) for one in task.committed if one["operator"] == entry.operator)
+    fee = next(int(args["fee"]) for args in task.committed if args["operator"] == entry.operator)
     paid = next((int(args["amount"]) for args, _ in task.entry_claims if int(args["lane"]) == entry.lane), None)
-    return EntryWhy(
+    return EntryExplanation(
         entry.operator, entry.lane, fee, entry.median, max(0, entry.median - 1) / 32766, entry.weight,
         entry.weight / total if total else 0.0, entry.reward, paid,
     )  # fmt: skip
 
 
-def _row(task: TaskRecord, ruling: Ruling, row: RowPay) -> RowWhy:
+def _row(task: TaskRecord, ruling: Ruling, row: RowPay) -> RowExplanation:
     params, settlement = task.params, ruling.settlement
     h, tau = int(params["h"]), int(params["tau"])
-    round_ = task.last_round
-    assert round_ is not None
+    round_, _ = task.settled_round()
     stake, total = stake_of(task, round_, row.operator), total_of(task, round_)
     flat = ruling.pools.flat
     share = row.seats / settlement.revealed_seats if flat else row.seats * row.gain / settlement.gain_seats
@@ -249,4 +267,4 @@ def _row(task: TaskRecord, ruling: Ruling, row: RowPay) -> RowWhy:
     ]
     paid = next((int(args["amount"]) for args, _ in task.scoring_claims if args["operator"] == row.operator), None)
     expected = int(params["targetSeats"]) * stake / total if total else 0.0
-    return RowWhy(row.operator, stake, expected, row.seats, losses, row.loss, row.gain, share, row.reward, paid)
+    return RowExplanation(row.operator, stake, expected, row.seats, losses, row.loss, row.gain, share, row.reward, paid)

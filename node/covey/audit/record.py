@@ -1,4 +1,4 @@
-"""The events of each task, sorted into what they tell about; nothing is computed here."""
+"""Groups events by task, round and appeal. Computes nothing from them."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class ChainEvent(Protocol):
 
 
 def raw(value: str | bytes) -> bytes:
-    """The bytes of an argument that is 0x hex (or bytes already)."""
+    """Bytes of an argument given as 0x hex; bytes are returned as they are."""
     return bytes.fromhex(value.removeprefix("0x")) if isinstance(value, str) else bytes(value)
 
 
 class AuditError(Exception):
-    """The events are not those of one whole task."""
+    """The events are not the whole history of a task, or content that the audit needs is missing or unusable."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultRecord:
-    """A reported fault, with the slashes of the operator's pool that it led to."""
+    """A reported fault: its event, and the events of the slashes that followed from it."""
 
     args: Args
     slashes: list[Args]
@@ -41,10 +41,10 @@ class FaultRecord:
 
 @dataclass(slots=True)
 class RoundRecord:
-    """One committee's events, in chain order.
+    """The events of one committee, in chain order.
 
-    `out_of_stake`: who had left the first committee, or was reported of it, when a second one's seed was requested;
-    `barred`: the same for each operator when it acted.
+    For a second committee, `out_of_stake` holds the operators that had abstained in the first one or were reported for
+    it when the seed was requested; `barred` says for each operator whether it was one of them when it acted.
     """
 
     requested: Args
@@ -65,10 +65,16 @@ class RoundRecord:
         return int(self.requested["round"])
 
     @property
+    def seed(self) -> bytes:
+        """The round's seed, 32 bytes. Raises AuditError if it is not fixed yet."""
+        if self.fixed is None:
+            raise AuditError(f"round {self.number} has no seed")
+        return raw(self.fixed["seed"])
+
+    @property
     def unrevealed(self) -> set[str]:
         """Operators that committed a row and did not reveal it."""
-        shown = {args["operator"] for args in self.revealed}
-        return {args["operator"] for args in self.committed} - shown
+        return {args["operator"] for args in self.committed} - {args["operator"] for args in self.revealed}
 
     @property
     def reported(self) -> set[str]:
@@ -95,7 +101,10 @@ class AppealRecord:
 
 @dataclass(slots=True)
 class TaskRecord:
-    """One task's events, in chain order. Claims stand with the rewards that reached pools in the same transaction."""
+    """The events of one task, in chain order.
+
+    A claim is paired with the reward that reached the operator's pool in the same transaction, wei, or None.
+    """
 
     id: int
     created: Args
@@ -107,7 +116,9 @@ class TaskRecord:
     fees: list[Args] = field(default_factory=list)
     tips: list[Args] = field(default_factory=list)
     top_ups: list[Args] = field(default_factory=list)
-    bond_moves: list[tuple[str, Args]] = field(default_factory=list)  # tips and appeals' charges, by name of the event
+    bond_moves: list[tuple[str, Args]] = field(
+        default_factory=list
+    )  # event name and arguments of tips and appeal charges
     extended: Args | None = None
     freed: list[Args] = field(default_factory=list)
     appeal: AppealRecord = field(default_factory=AppealRecord)
@@ -119,14 +130,21 @@ class TaskRecord:
 
     @property
     def params(self) -> Args:
-        """The creator's parameters, by their ABI names."""
+        """The creator's parameters by ABI name."""
         params: Args = self.created["params"]
         return params
 
     @property
     def last_round(self) -> RoundRecord | None:
-        """The committee that counts: the latest one."""
+        """The latest committee, whose scores count; None before the first seed request."""
         return self.rounds[max(self.rounds)] if self.rounds else None
+
+    def settled_round(self) -> tuple[RoundRecord, Args]:
+        """The latest committee and its `RoundSettled` event. Raises AuditError if it is not settled."""
+        round_ = self.last_round
+        if round_ is None or round_.settled is None:
+            raise AuditError(f"task {self.id} is not settled")
+        return round_, round_.settled
 
 
 _LISTS = {
@@ -159,15 +177,18 @@ _CLAIMS = {"EntryRewardClaimed": "entry_claims", "ScoringRewardClaimed": "scorin
 
 
 def gather(events: Iterable[ChainEvent]) -> dict[int, TaskRecord]:
-    """Records of all tasks, by id. Events must come in the chain's order.
+    """Group events by task. The events must be in chain order, from the deployment's first block on.
+
+    Returns:
+        Records of all tasks by id.
 
     Raises:
-        AuditError: an event of a task (or round) whose beginning is missing.
+        AuditError: the event that created a task, or requested a round's seed, is missing.
     """
     events = list(events)
     tasks: dict[int, TaskRecord] = {}
     early: dict[int, list[tuple[str, Args]]] = {}
-    money = _Money(events)
+    movements = _PoolMovements(events)
     for event in events:
         if "taskId" not in event.args:
             continue
@@ -180,12 +201,12 @@ def gather(events: Iterable[ChainEvent]) -> dict[int, TaskRecord]:
         elif task_id not in tasks and key in _SINGLES:
             early.setdefault(task_id, []).append((_SINGLES[key], event.args))  # funded within createTask
         else:
-            _file(_known(tasks, task_id), event, money)
+            _file(_known(tasks, task_id), event, movements)
     return tasks
 
 
-class _Money:
-    """What reached pools and was slashed from them, by transaction and operator, in order; each is taken once."""
+class _PoolMovements:
+    """Rewards and slashes of pools by transaction and operator, in chain order. Each is matched to one event only."""
 
     def __init__(self, events: Iterable[ChainEvent]) -> None:
         self._moves: dict[tuple[str, str | bytes, str], list[Args]] = {}
@@ -194,12 +215,12 @@ class _Money:
                 self._moves.setdefault((event.name, event.tx_hash, event.args["operator"]), []).append(event.args)
 
     def added(self, event: ChainEvent) -> int | None:
-        """The reward of a claim."""
+        """The reward that a claim paid into the pool, wei; None if there was none."""
         found = self._moves.get(("RewardAdded", event.tx_hash, event.args["operator"]))
         return int(found.pop(0)["amount"]) if found else None
 
     def slashed(self, event: ChainEvent) -> list[Args]:
-        """The slashes of a reported fault: the oldest that add up to what it says was taken."""
+        """The slashes of a reported fault: the oldest unmatched ones whose sum reaches the amount taken."""
         found = self._moves.get(("Slashed", event.tx_hash, event.args["operator"]), [])
         taken, slashes = 0, []
         while found and taken < int(event.args["taken"]):
@@ -210,11 +231,13 @@ class _Money:
 
 def _known(tasks: Mapping[int, TaskRecord], task_id: int) -> TaskRecord:
     if task_id not in tasks:
-        raise AuditError(f"task {task_id} has events but no beginning: read from the block of deployment on")
+        raise AuditError(
+            f"task {task_id} has events but no creation: read all events since the deployment's first block"
+        )
     return tasks[task_id]
 
 
-def _file(task: TaskRecord, event: ChainEvent, money: _Money) -> None:
+def _file(task: TaskRecord, event: ChainEvent, movements: _PoolMovements) -> None:
     key = (event.contract, event.name)
     if key in _BOND_MOVES:
         task.bond_moves.append((event.name, event.args))
@@ -225,31 +248,31 @@ def _file(task: TaskRecord, event: ChainEvent, money: _Money) -> None:
     elif key in _APPEAL_LISTS:
         getattr(task.appeal, _APPEAL_LISTS[key]).append(event.args)
     elif event.contract == "Rewards" and event.name in _CLAIMS:
-        getattr(task, _CLAIMS[event.name]).append((event.args, money.added(event)))
+        getattr(task, _CLAIMS[event.name]).append((event.args, movements.added(event)))
     elif event.contract == "Scoring":
-        _file_scoring(task, event, money)
+        _file_scoring(task, event, movements)
     elif event.contract == "AppealCommittee":
-        _file_appeal_round(task, event, money)
+        _file_appeal_round(task, event, movements)
     elif event.contract == "Appeals":
-        _file_appeal(task.appeal, event, money)
+        _file_appeal(task.appeal, event, movements)
 
 
-def _file_scoring(task: TaskRecord, event: ChainEvent, money: _Money) -> None:
+def _file_scoring(task: TaskRecord, event: ChainEvent, movements: _PoolMovements) -> None:
     args = event.args
     number = int(args.get("round", 0))
     if event.name == "SeedRequested":
         if number in task.rounds and task.rounds[number].fixed is not None:
-            raise AuditError(f"task {task.id}: round {number} asked for a seed after it had one")
+            raise AuditError(f"task {task.id}: round {number} requested a seed after it had one")
         task.rounds[number] = RoundRecord(args, out_of_stake=_left(task, number))
         return
     if event.name == "Reseated":
-        return  # the next seed request says the same
+        return  # implied by the next seed request
     if number not in task.rounds:
-        raise AuditError(f"task {task.id}: {event.name} of round {number}, which was never begun")
+        raise AuditError(f"task {task.id}: {event.name} without a seed request of round {number}")
     round_ = task.rounds[number]
     if event.name in ("ScoresCommitted", "Abstained", "FaultReported"):
         round_.barred.setdefault(args["operator"], args["operator"] in _left(task, number))
-    _file_round(round_, event, money)
+    _file_round(round_, event, movements)
     if event.name == "PageSettled":
         round_.pages[int(args["page"])] = args
     elif event.name == "RoundSettled":
@@ -259,40 +282,40 @@ def _file_scoring(task: TaskRecord, event: ChainEvent, money: _Money) -> None:
 
 
 def _left(task: TaskRecord, number: int) -> frozenset[str]:
-    """Who abstained in, or was reported of, the first committee by now; nobody for the first itself."""
+    """Operators that have abstained in the first committee or were reported for it so far; empty for round 0."""
     if number == 0 or 0 not in task.rounds:
         return frozenset()
     first = task.rounds[0]
     return frozenset({args["operator"] for args in first.abstained} | first.reported)
 
 
-def _file_round(round_: RoundRecord, event: ChainEvent, money: _Money) -> None:
+def _file_round(round_: RoundRecord, event: ChainEvent, movements: _PoolMovements) -> None:
     if event.name == "SeedFixed":
         round_.fixed = event.args
     elif event.name in _ROUND_LISTS:
         getattr(round_, _ROUND_LISTS[event.name]).append(event.args)
     elif event.name == "FaultReported":
-        round_.faults.append(FaultRecord(event.args, money.slashed(event)))
+        round_.faults.append(FaultRecord(event.args, movements.slashed(event)))
 
 
-def _file_appeal_round(task: TaskRecord, event: ChainEvent, money: _Money) -> None:
+def _file_appeal_round(task: TaskRecord, event: ChainEvent, movements: _PoolMovements) -> None:
     appeal = task.appeal
     if event.name == "SeedRequested":
         appeal.round = RoundRecord(event.args)
         return
     if appeal.round is None:
-        raise AuditError(f"task {task.id}: {event.name} of an appeal whose round was never begun")
-    _file_round(appeal.round, event, money)
+        raise AuditError(f"task {task.id}: {event.name} without a seed request of the appeal")
+    _file_round(appeal.round, event, movements)
     if event.name == "ContestsSettled":
         appeal.round.pages[int(event.args["page"])] = event.args
 
 
-def _file_appeal(appeal: AppealRecord, event: ChainEvent, money: _Money) -> None:
+def _file_appeal(appeal: AppealRecord, event: ChainEvent, movements: _PoolMovements) -> None:
     if event.name == "AppealSettled":
         appeal.settled = event.args
     elif event.name == "AppealFailed":
         appeal.failed = True
     elif event.name == "RowOverturned":
-        appeal.overturned.append(FaultRecord(event.args, money.slashed(event)))
+        appeal.overturned.append(FaultRecord(event.args, movements.slashed(event)))
     elif event.name == "AppealRewardClaimed":
-        appeal.claims.append((event.args, money.added(event)))
+        appeal.claims.append((event.args, movements.added(event)))

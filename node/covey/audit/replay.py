@@ -1,4 +1,4 @@
-"""Compare what the contracts did with what the rules say, figure by figure."""
+"""Compares every figure that the contracts decided with the rules."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 from covey.audit.appeals import AppealRuling, check_appeal
 from covey.audit.faults import check_committees, check_freed, check_stake
-from covey.audit.record import ChainEvent, RoundRecord, TaskRecord, gather, raw
-from covey.audit.rules import Network, Ruling, pools_of, rule, seats_of
+from covey.audit.record import Args, ChainEvent, RoundRecord, TaskRecord, gather, raw
+from covey.audit.rules import HashDomain, Ruling, pools_of, rule, seats_of
 from covey.protocol.payouts import Pools, entry_fee
 from covey.protocol.types import Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One figure that is not what the rules say."""
+    """A figure on chain that differs from the rules."""
 
     task: int
     what: str
@@ -29,7 +29,11 @@ class Difference:
 
 @dataclass(slots=True)
 class Audit:
-    """What a replay found: figures compared, those that differ, rewards not claimed yet, content nobody has."""
+    """Result of a replay.
+
+    `checked` counts the figures compared, `differences` lists those that differ, `unclaimed` the rewards not claimed
+    yet, `unavailable` the content that no source provided. `rulings` and `appeals` hold the recomputed tasks by id.
+    """
 
     checked: int = 0
     differences: list[Difference] = field(default_factory=list)
@@ -39,14 +43,18 @@ class Audit:
     appeals: dict[int, AppealRuling] = field(default_factory=dict)
 
     def compare(self, task: TaskRecord, what: str, chain: Any, rules: Any) -> None:
-        """Count one figure, and keep it if the two sides differ."""
+        """Count one figure, and record a difference if chain and rules disagree."""
         self.checked += 1
         if chain != rules:
             self.differences.append(Difference(task.id, what, chain, rules))
 
 
-def replay(events: Iterable[ChainEvent], network: Network, tasks: Iterable[int] | None = None) -> Audit:
-    """Audit the given tasks (all by default) from the events of our contracts since their deployment.
+def replay(events: Iterable[ChainEvent], domain: HashDomain, tasks: Iterable[int] | None = None) -> Audit:
+    """Audit tasks from the events of a deployment's contracts.
+
+    Args:
+        events: all events since the deployment's first block, in chain order.
+        tasks: ids of the tasks to audit; None is all.
 
     Raises:
         AuditError: events are missing.
@@ -55,36 +63,35 @@ def replay(events: Iterable[ChainEvent], network: Network, tasks: Iterable[int] 
     wanted = None if tasks is None else set(tasks)
     for task in gather(events).values():
         if wanted is None or task.id in wanted:
-            _audit_task(audit, task, network)
+            _audit_task(audit, task, domain)
     return audit
 
 
-def _audit_task(audit: Audit, task: TaskRecord, network: Network) -> None:
+def _audit_task(audit: Audit, task: TaskRecord, domain: HashDomain) -> None:
     _entries(audit, task)
     for round_ in task.rounds.values():
-        _committee(audit, task, round_, network)
-    check_committees(audit, task, network)
-    check_freed(audit, task, network)
+        _committee(audit, task, round_, domain)
+    check_committees(audit, task, domain)
+    check_freed(audit, task, domain)
     outcome = Outcome(int(task.ended["outcome"])) if task.ended is not None else Outcome.RUNNING
-    round_or_none = task.last_round
-    settled = round_or_none is not None and round_or_none.settled is not None
-    if settled and round_or_none is not None:
-        ruling = audit.rulings[task.id] = rule(task, network)
-        _settlement(audit, task, round_or_none, ruling)
+    settled = task.last_round is not None and task.last_round.settled is not None
+    if settled:
+        ruling = audit.rulings[task.id] = rule(task, domain)
+        _settlement(audit, task, ruling)
         if task.appeal.contests:
-            audit.appeals[task.id] = check_appeal(audit, task, network, ruling.settlement)
+            audit.appeals[task.id] = check_appeal(audit, task, domain, ruling.settlement)
     if outcome == Outcome.RUNNING:
         return
-    audit.compare(task, "an escrow closed with the task", task.closed is not None, True)
+    audit.compare(task, "escrow closed with the task", task.closed is not None, True)
     if task.closed is None:
         return
     if outcome == Outcome.PAID:
-        audit.compare(task, "a paid task is settled", settled, True)
+        audit.compare(task, "paid task is settled", settled, True)
         if settled:
-            _pools(audit, task, audit.rulings[task.id].pools)
+            _pools(audit, task, task.closed, audit.rulings[task.id].pools)
             _claims(audit, task, audit.rulings[task.id])
     else:
-        _pools(audit, task, pools_of(task, None, outcome=outcome))
+        _pools(audit, task, task.closed, pools_of(task, None, outcome=outcome))
         _refunds(audit, task)
 
 
@@ -97,22 +104,22 @@ def _entries(audit: Audit, task: TaskRecord) -> None:
     entrants = {entry["operator"] for entry in task.committed}
     audit.compare(task, "number of operators with an entry", len(entrants), len(task.committed))
     total = 0
-    for one in task.enrolled:
-        total += int(one["amount"])
-        audit.compare(task, f"earmarked stake after {one['operator']}", int(one["totalEarmarked"]), total)
-        audit.compare(task, f"entry of the validator {one['operator']}", one["operator"] in entrants, False)
+    for args in task.enrolled:
+        total += int(args["amount"])
+        audit.compare(task, f"earmarked stake after {args['operator']}", int(args["totalEarmarked"]), total)
+        audit.compare(task, f"entry of the validator {args['operator']}", args["operator"] in entrants, False)
     for lane, entry in enumerate(task.revealed):
         audit.compare(task, f"lane of the entry of {entry['operator']}", int(entry["lane"]), lane)
         audit.compare(task, f"commitment behind lane {lane}", entry["operator"] in entrants, True)
-    paid = [(one["operator"], int(one["amount"])) for one in task.fees]
-    audit.compare(task, "fees paid", paid, [(one["operator"], int(one["fee"])) for one in task.committed])
+    paid = [(args["operator"], int(args["amount"])) for args in task.fees]
+    audit.compare(task, "fees paid", paid, [(entry["operator"], int(entry["fee"])) for entry in task.committed])
 
 
-def _committee(audit: Audit, task: TaskRecord, round_: RoundRecord, network: Network) -> None:
+def _committee(audit: Audit, task: TaskRecord, round_: RoundRecord, domain: HashDomain) -> None:
     number = round_.number
     check_stake(audit, task, round_)
     for args in [*round_.committed, *round_.abstained, *round_.revealed]:
-        rules = seats_of(task, round_, network, args["operator"])
+        rules = seats_of(task, round_, domain, args["operator"])
         audit.compare(task, f"seats of {args['operator']} in round {number}", int(args["seats"]), rules)
     committed = {args["operator"] for args in round_.committed}
     for index, args in enumerate(round_.revealed):
@@ -120,9 +127,9 @@ def _committee(audit: Audit, task: TaskRecord, round_: RoundRecord, network: Net
         audit.compare(task, f"commitment of the row of {args['operator']}", args["operator"] in committed, True)
 
 
-def _settlement(audit: Audit, task: TaskRecord, round_: RoundRecord, ruling: Ruling) -> None:
-    settlement, settled = ruling.settlement, round_.settled
-    assert settled is not None
+def _settlement(audit: Audit, task: TaskRecord, ruling: Ruling) -> None:
+    settlement = ruling.settlement
+    round_, settled = task.settled_round()
     audit.compare(task, "settled pages", sorted(round_.pages), list(range(len(settlement.pages))))
     for number, page in enumerate(settlement.pages):
         chain = round_.pages.get(number)
@@ -141,9 +148,7 @@ def _settlement(audit: Audit, task: TaskRecord, round_: RoundRecord, ruling: Rul
         audit.compare(task, f"loss of {row.operator}", loss, row.loss)
 
 
-def _pools(audit: Audit, task: TaskRecord, pools: Pools) -> None:
-    closed = task.closed
-    assert closed is not None
+def _pools(audit: Audit, task: TaskRecord, closed: Args, pools: Pools) -> None:
     audit.compare(task, "trainers' pool", int(closed["trainersPool"]), pools.trainers)
     audit.compare(task, "validators' pool", int(closed["validatorsPool"]), pools.validators)
     audit.compare(task, "paid back to the creator", int(closed["toCreator"]), pools.to_creator)
@@ -154,25 +159,25 @@ def _claims(audit: Audit, task: TaskRecord, ruling: Ruling) -> None:
     entries = {entry.lane: entry for entry in ruling.entries}
     for args, added in task.entry_claims:
         entry = entries.pop(int(args["lane"]), None)
-        audit.compare(task, f"a first claim of lane {args['lane']}", entry is not None, True)
+        audit.compare(task, f"first claim of lane {args['lane']}", entry is not None, True)
         if entry is None:
             continue
         audit.compare(task, f"claimant of lane {entry.lane}", args["operator"], entry.operator)
         audit.compare(task, f"median of lane {entry.lane}", int(args["median"]), entry.median)
         audit.compare(task, f"reward of the entry of {entry.operator}", int(args["amount"]), entry.reward)
-        audit.compare(task, f"reward that reached the pool of {entry.operator}", added or 0, entry.reward)
+        audit.compare(task, f"reward added to the pool of {entry.operator}", added or 0, entry.reward)
     rows = {row.operator: row for row in ruling.rows}
     for args, added in task.scoring_claims:
         row = rows.pop(args["operator"], None)
-        audit.compare(task, f"a first claim of the row of {args['operator']}", row is not None, True)
+        audit.compare(task, f"first claim of the row of {args['operator']}", row is not None, True)
         if row is None:
             continue
         audit.compare(task, f"seats paid to {row.operator}", int(args["seats"]), row.seats)
         audit.compare(task, f"gain of {row.operator}", int(args["gain"]), row.gain)
         audit.compare(task, f"reward of the validator {row.operator}", int(args["amount"]), row.reward)
-        audit.compare(task, f"reward that reached the pool of {row.operator}", added or 0, row.reward)
+        audit.compare(task, f"reward added to the pool of {row.operator}", added or 0, row.reward)
     audit.unclaimed += [
-        f"task {task.id}: entry of {one.operator}, {one.reward} wei" for one in entries.values() if one.reward
+        f"task {task.id}: entry of {entry.operator}, {entry.reward} wei" for entry in entries.values() if entry.reward
     ]
     audit.unclaimed += [
         f"task {task.id}: row of {row.operator}, {row.reward} wei" for row in rows.values() if row.reward
@@ -180,9 +185,9 @@ def _claims(audit: Audit, task: TaskRecord, ruling: Ruling) -> None:
 
 
 def _refunds(audit: Audit, task: TaskRecord) -> None:
-    fees = {one["operator"]: int(one["fee"]) for one in task.committed}
+    fees = {entry["operator"]: int(entry["fee"]) for entry in task.committed}
     for args in task.fee_refunds:
-        audit.compare(task, f"fee back to {args['operator']}", int(args["amount"]), fees.pop(args["operator"], 0))
+        audit.compare(task, f"fee refunded to {args['operator']}", int(args["amount"]), fees.pop(args["operator"], 0))
 
 
 def _show(value: Any) -> str:

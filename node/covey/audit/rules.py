@@ -1,10 +1,10 @@
-"""What the rules say a task's events must have led to: seats, medians, gains, pools and rewards."""
+"""Computes a task's seats, medians, gains, pools and rewards from its events, by the rules of `covey.protocol`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from covey.audit.record import AuditError, RoundRecord, TaskRecord, raw
+from covey.audit.record import AuditError, RoundRecord, TaskRecord
 from covey.protocol.faults import stake_in_round
 from covey.protocol.payouts import Pools, entry_reward, scoring_reward, split
 from covey.protocol.scores import page_words, unpack
@@ -14,8 +14,8 @@ from covey.protocol.types import Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
-    """Which chain and contracts the hashes name."""
+class HashDomain:
+    """Domain separation of the protocol's hashes: the chain id, and the addresses of the contracts that hash."""
 
     chain_id: int
     registry: str
@@ -25,7 +25,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class EntryPay:
-    """An entry under the rules; amounts in wei."""
+    """An entry by the rules. `lane` is its position, `median` a score, `reward` wei."""
 
     operator: str
     lane: int
@@ -36,7 +36,7 @@ class EntryPay:
 
 @dataclass(frozen=True, slots=True)
 class RowPay:
-    """A revealed row under the rules; scores by lane, amounts in wei."""
+    """A revealed row by the rules. `scores`, one per lane; `loss` and `gain` in score units; `reward` in wei."""
 
     operator: str
     seats: int
@@ -48,7 +48,10 @@ class RowPay:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A settled task under the rules. `settlement` is as it was settled, `total_weights` as appeals have left it."""
+    """A settled task by the rules.
+
+    `settlement` is the state at settlement; `total_weights` and `entries` include medians that appeals replaced.
+    """
 
     settlement: Settlement
     pools: Pools
@@ -58,56 +61,59 @@ class Ruling:
 
 
 def stake_of(task: TaskRecord, round_: RoundRecord, operator: str) -> int:
-    """The stake by which an operator is drawn into a round when it acts in it, wei."""
+    """The stake with which an operator is drawn into a round, as of its action in the round, wei."""
     earmark = earmark_of(task, operator)
     if round_.number == 0 or 0 not in task.rounds:
         return earmark
     first = task.rounds[0]
-    out = round_.barred.get(operator, operator in first.reported or operator in first_abstained(task))
-    return stake_in_round(round_.number, earmark, False, operator in first.unrevealed, out)
+    barred = round_.barred.get(operator, operator in first.reported or operator in first_abstained(task))
+    return stake_in_round(round_.number, earmark, False, operator in first.unrevealed, barred)
 
 
 def first_abstained(task: TaskRecord) -> set[str]:
-    """Who abstained in the first committee."""
+    """Operators that abstained in the first committee."""
     return {args["operator"] for args in task.rounds[0].abstained} if 0 in task.rounds else set()
 
 
 def earmark_of(task: TaskRecord, operator: str) -> int:
-    """What an operator enrolled with, wei."""
-    return sum(int(one["amount"]) for one in task.enrolled if one["operator"] == operator)
+    """The stake an operator enrolled with, wei; 0 if it did not enrol."""
+    return sum(int(args["amount"]) for args in task.enrolled if args["operator"] == operator)
 
 
 def total_of(task: TaskRecord, round_: RoundRecord) -> int:
-    """S of a round: all that enrolled, less what had left before its seed was requested."""
-    return sum(int(one["amount"]) for one in task.enrolled if one["operator"] not in round_.out_of_stake)
+    """S of a round, wei: all enrolled stake, less that of operators that had left before its seed was requested."""
+    return sum(int(args["amount"]) for args in task.enrolled if args["operator"] not in round_.out_of_stake)
 
 
-def seats_of(task: TaskRecord, round_: RoundRecord, network: Network, operator: str) -> int:
-    """Seats of an enrolled operator under the round's seed; 0 if it never enrolled. AuditError without a seed."""
-    if round_.fixed is None:
-        raise AuditError(f"task {task.id}: round {round_.number} has no seed")
+def seats_of(task: TaskRecord, round_: RoundRecord, domain: HashDomain, operator: str) -> int:
+    """Seats of an operator under the round's seed; 0 if it did not enrol.
+
+    Raises:
+        AuditError: the round has no seed yet.
+    """
+    seed = round_.seed
     stake = stake_of(task, round_, operator)
     if not stake:
         return 0
     return seats(
-        network.chain_id, network.scoring, task.id, round_.number, raw(round_.fixed["seed"]),
+        domain.chain_id, domain.scoring, task.id, round_.number, seed,
         operator, stake, total_of(task, round_), int(task.params["targetSeats"]),
     )  # fmt: skip
 
 
-def revealed_rows(task: TaskRecord, round_: RoundRecord, network: Network) -> list[RevealedRow]:
-    """The round's revealed rows in order of reveal, with seats by the rules."""
+def revealed_rows(task: TaskRecord, round_: RoundRecord, domain: HashDomain) -> list[RevealedRow]:
+    """The round's revealed rows in order of reveal, with their seats by the rules."""
     entries = len(task.revealed)
     return [
         RevealedRow(
-            args["operator"], seats_of(task, round_, network, args["operator"]), unpack(list(args["words"]), entries)
+            args["operator"], seats_of(task, round_, domain, args["operator"]), unpack(list(args["words"]), entries)
         )
         for args in round_.revealed
     ]
 
 
-def rule(task: TaskRecord, network: Network) -> Ruling:
-    """Apply the rules to a task that was settled.
+def rule(task: TaskRecord, domain: HashDomain) -> Ruling:
+    """Apply the rules to a settled task.
 
     Raises:
         AuditError: the task has no settled round.
@@ -116,14 +122,14 @@ def rule(task: TaskRecord, network: Network) -> Ruling:
     if round_ is None or not round_.revealed or not round_.committed:
         raise AuditError(f"task {task.id} was not settled: nothing was revealed")
     params = task.params
-    rows = revealed_rows(task, round_, network)
+    rows = revealed_rows(task, round_, domain)
     if not any(row.seats for row in rows):
-        raise AuditError(f"task {task.id} was settled on rows that have no seat by the rules")
+        raise AuditError(f"task {task.id} was settled with rows that have no seat by the rules")
     rules = Rules(int(params["h"]), int(params["tau"]), int(params["floorScore"]), int(params["power"]))
     settlement = settle(rows, rules, page_words(len(round_.committed)), round_.number)
     words = list(settlement.median_words)
-    for one in task.appeal.replaced:
-        words[int(one["word"])] = int(one["replacement"])
+    for args in task.appeal.replaced:
+        words[int(args["word"])] = int(args["replacement"])
     medians = unpack(words, len(task.revealed))
     weights = [weight_of(median, rules.floor, rules.power) for median in medians]
     total = sum(weights)
@@ -145,13 +151,13 @@ def rule(task: TaskRecord, network: Network) -> Ruling:
 def pools_of(
     task: TaskRecord, settlement: Settlement | None, total_weights: int = 0, outcome: Outcome = Outcome.PAID
 ) -> Pools:
-    """How the escrow splits at the given ending, from what was paid in, tipped out and charged by appeals."""
+    """Split the escrow for an outcome, from the amounts paid in, tipped and charged by appeals, wei."""
     params = task.params
-    premiums = sum(int(one["premium"]) for one in task.appeal.charges)
-    bond = int(params["bond"]) - sum(int(one["amount"]) for one in task.tips) - premiums
-    fees = sum(int(one["fee"]) for one in task.committed)
+    premiums = sum(int(args["premium"]) for args in task.appeal.charges)
+    bond = int(params["bond"]) - sum(int(args["amount"]) for args in task.tips) - premiums
+    fees = sum(int(args["fee"]) for args in task.committed)
     return split(
         outcome, int(params["bounty"]), bond, fees, int(params["validatorBps"]),
         total_weights, settlement.gain_seats if settlement else 0,
-        sum(int(one["amount"]) for one in task.top_ups), sum(int(one["cost"]) for one in task.appeal.charges),
+        sum(int(args["amount"]) for args in task.top_ups), sum(int(args["cost"]) for args in task.appeal.charges),
     )  # fmt: skip

@@ -1,7 +1,7 @@
-"""The compiler input of deployed contracts: standard JSON, as Sourcify and Etherscan take it and solc compiles it.
+"""Compiler input of deployed contracts: standard JSON, the format of solc, Sourcify and Etherscan.
 
-One file holds the sources of all contracts of a deployment. What a single contract was compiled from is a part of it:
-its record names the sources, and keeps the sha256 of the canonical bytes of that part.
+One file holds the sources of all contracts of a deployment. The input of a single contract is a subset of it: the
+contract's record names its sources and holds the sha256 of the subset's canonical bytes.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from covey.chain import artifacts
 from covey.chain.deployment import COMPILER_INPUT, ContractRecord
 
 PACKAGES = "node_modules"
-"""Where a checkout keeps the sources that are not its own."""
+"""Folder of third-party sources in a checkout."""
 
 
 def canonical(value: Any) -> bytes:
-    """JSON with sorted keys and no spaces: the bytes whose sha256 is an input's hash."""
+    """Canonical JSON: sorted keys, no spaces. An input's hash is the sha256 of these bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -31,12 +31,10 @@ def input_hash(value: dict[str, Any]) -> str:
 
 
 def from_checkout(folder: Path, records: Iterable[ContractRecord]) -> dict[str, Any]:
-    """The compiler input of some contracts, its sources read from a checkout.
-
-    Settings are those of this package's artifacts.
+    """Build the compiler input of contracts from a checkout's sources and the settings of this package's artifacts.
 
     Raises:
-        AuditError: a source is not there.
+        AuditError: a source is missing.
     """
     records = list(records)
     sources = {}
@@ -44,17 +42,17 @@ def from_checkout(folder: Path, records: Iterable[ContractRecord]) -> dict[str, 
         places = (folder / name, folder / PACKAGES / name)
         file = next((place for place in places if place.is_file()), None)
         if file is None:
-            raise AuditError(f"{folder} has no source {name}: name a checkout of covey after `make setup`")
+            raise AuditError(f"{folder} has no source {name}: give a checkout of covey after `make setup`")
         sources[name] = {"content": file.read_text(encoding="utf-8")}
     settings = artifacts.load(records[0].name).settings if records else {}
     return {"language": "Solidity", "sources": sources, "settings": settings}
 
 
 def from_deployment(folder: Path) -> dict[str, Any]:
-    """The compiler input kept beside the records of a deployment.
+    """Read the compiler input beside a deployment's records.
 
     Raises:
-        AuditError: there is none, or it is no compiler input.
+        AuditError: the file is missing, or is not a compiler input.
     """
     file = folder / COMPILER_INPUT
     try:
@@ -71,14 +69,14 @@ def from_deployment(folder: Path) -> dict[str, Any]:
 
 
 def part_of(whole: dict[str, Any], record: ContractRecord) -> dict[str, Any]:
-    """What one contract was compiled from.
+    """The compiler input of one contract, a subset of the deployment's.
 
     Raises:
-        AuditError: a source that its record names is missing.
+        AuditError: a source named in the record is missing.
     """
     missing = sorted(set(record.sources) - whole["sources"].keys())
     if missing:
-        raise AuditError(f"the compiler input has no {', '.join(missing)}, which {record.name} was compiled from")
+        raise AuditError(f"the compiler input has no {', '.join(missing)}, a source of {record.name}")
     return {
         "language": "Solidity",
         "sources": {name: whole["sources"][name] for name in sorted(record.sources)},

@@ -61,14 +61,14 @@ def verify_payout(chain: Chain, task_id: int, *, reader: Reader | None = None) -
         tasks = gather(events)
         if task_id not in tasks:
             raise UnknownTask(f"there is no task {task_id} (tasks: {f'1 to {max(tasks)}' if tasks else 'none yet'})")
-        explanation = explain(events, chain.names, task_id)
-        audit = replay(events, chain.names, [task_id])
+        explanation = explain(events, chain.domain, task_id)
+        audit = replay(events, chain.domain, [task_id])
         try:
             check_seeds(audit, tasks[task_id], chain.rpc)
         except ChainError as error:
             audit.unavailable.append(f"task {task_id}: the seed's block: {error}")
         if reader is not None:
-            check_content(audit, tasks[task_id], chain.names, reader)
+            check_content(audit, tasks[task_id], chain.domain, reader)
     except AuditError as error:
         raise IncompleteEvents(str(error)) from None
     return PayoutReport(

@@ -149,9 +149,9 @@ def _audit(watch: driver.Watch, operators: list[Operator], out: Path) -> Audit:
         open_fetcher(store, [operator.gateway for operator in operators], deadline_s=FETCH_S) as fetcher,
     ):
         while True:
-            audit = replay(watch.events, chain.names)
+            audit = replay(watch.events, chain.domain)
             check_seeds(audit, record, chain.rpc)
-            check_content(audit, record, chain.names, fetcher)
+            check_content(audit, record, chain.domain, fetcher)
             if not audit.unavailable or time.monotonic() > end:
                 return audit
             time.sleep(0.5)
@@ -208,7 +208,7 @@ def _drive(
             driver.follow(watch, step, alive, tell)
 
     try:
-        for step in driver.steps(entrants, len(operators) - entrants, watch.chain.names):
+        for step in driver.steps(entrants, len(operators) - entrants, watch.chain.domain):
             follow(step)
             if step.name == driver.REVEALED:
                 job = workers.begin(_evaluation(watch, operators, spec, source, common))

@@ -9,7 +9,7 @@ from functools import partial
 
 from covey.audit.chain import Chain
 from covey.audit.record import TaskRecord, gather
-from covey.audit.rules import Network, rule, seats_of
+from covey.audit.rules import HashDomain, rule, seats_of
 from covey.chain.events.decoder import Event
 from covey.devnet.anvil import Anvil
 from covey.devnet.errors import DevnetError
@@ -59,7 +59,7 @@ class Watch:
         self.skipped_s += self.anvil.jump_to(until)
 
 
-def steps(entrants: int, validators: int, names: Network) -> Iterator[Step]:
+def steps(entrants: int, validators: int, names: HashDomain) -> Iterator[Step]:
     """The steps of an arena task in which everybody acts."""
     yield Step(
         "trainers train", "entries committed", lambda t: (len(t.committed), entrants),
@@ -81,7 +81,7 @@ def steps(entrants: int, validators: int, names: Network) -> Iterator[Step]:
 
 def claims(watch: Watch) -> Step:
     """The last step: everybody who earned something has claimed it."""
-    ruling = rule(watch.record(), watch.chain.names)
+    ruling = rule(watch.record(), watch.chain.domain)
     lanes = {entry.lane for entry in ruling.entries if entry.reward}
     rows = {row.operator for row in ruling.rows if row.reward}
 
@@ -133,7 +133,7 @@ def _fixed(task: TaskRecord) -> bool:
     return task.last_round is not None and task.last_round.fixed is not None
 
 
-def _answers(names: Network, task: TaskRecord) -> tuple[int, int]:
+def _answers(names: HashDomain, task: TaskRecord) -> tuple[int, int]:
     """Rows committed and abstentions, of the operators that the seed gave a seat."""
     round_ = task.last_round
     assert round_ is not None

@@ -1,4 +1,4 @@
-"""The auditor's guide and the threat model name only what there is."""
+"""The auditor's guide and the threat model reference only existing calls, events and tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VARIABLES = dict(re.findall(r"(\w+)=\$\(at (\w+)\)", GUIDE))
 
 
 def canonical(parameter: dict[str, Any]) -> str:
-    """Type of an ABI parameter as signatures write it."""
+    """Canonical type of an ABI parameter, as in signatures."""
     kind: str = parameter["type"]
     if not kind.startswith("tuple"):
         return kind
@@ -36,7 +36,7 @@ def logs() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("contract", "text"), calls())
-def test_every_call_is_of_the_contract_with_these_types(contract: str, text: str) -> None:
+def test_every_call_exists_with_these_types(contract: str, text: str) -> None:
     known = set()
     for item in artifacts.load(contract).abi:
         if item["type"] == "function":
@@ -46,7 +46,7 @@ def test_every_call_is_of_the_contract_with_these_types(contract: str, text: str
 
 
 @pytest.mark.parametrize(("contract", "text"), logs())
-def test_every_event_is_of_the_contract_with_these_types(contract: str, text: str) -> None:
+def test_every_event_exists_with_these_types(contract: str, text: str) -> None:
     known = set()
     for item in artifacts.load(contract).abi:
         if item["type"] == "event":
@@ -55,7 +55,7 @@ def test_every_event_is_of_the_contract_with_these_types(contract: str, text: st
     assert text in known
 
 
-def test_the_threat_model_names_tests_that_are_there() -> None:
+def test_threat_model_references_existing_tests() -> None:
     text = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
     suites = {path.name.removesuffix(".t.sol"): path for path in ROOT.glob("tests/solidity/*.t.sol")}
     named = re.findall(r"`(\w+)\.(test\w+)`", text)

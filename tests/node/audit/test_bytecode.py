@@ -1,4 +1,4 @@
-"""`covey audit bytecode` on a real chain: it agrees with what was deployed, and sees one changed byte."""
+"""`covey audit bytecode` on a real chain: it accepts the deployed code and reports a single changed byte."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.daemon
 ROOT = Path(__file__).resolve().parents[3]
 SOLC = ROOT / ".toolchain" / "solcx"
 CHOSEN = ("CoveyToken", "TaskBounds")
-"""Contracts that compile fast: one with a domain separator and its own address, one with a struct for an argument."""
+"""Contracts that compile fast: one has a domain separator and its own address, one a struct argument."""
 EIP1167 = "363d3d373d3d3d363d73"
 
 
@@ -57,11 +57,10 @@ def chain(anvil: Anvil) -> tuple[Rpc, Deployment]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_compilation() -> Iterator[None]:
-    """The compiler takes seconds: the same input is compiled once."""
+    """Compile each input once; the compiler takes seconds."""
     if not list(SOLC.glob("solc-v*")):
         pytest.skip("no compiler: run `make setup`")
-    before, known = os.environ.get("SOLCX_BINARY_PATH"), dict[str, Any]()
-    os.environ["SOLCX_BINARY_PATH"] = str(SOLC)
+    known: dict[str, Any] = {}
     compile_standard = solcx.compile_standard
 
     def once(given: dict[str, Any], **options: Any) -> Any:
@@ -70,10 +69,10 @@ def _one_compilation() -> Iterator[None]:
             known[key] = compile_standard(given, **options)
         return known[key]
 
-    solcx.compile_standard = once
-    yield
-    solcx.compile_standard = compile_standard
-    os.environ.pop("SOLCX_BINARY_PATH") if before is None else os.environ.update(SOLCX_BINARY_PATH=before)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOLCX_BINARY_PATH", str(SOLC))
+        patch.setattr(solcx, "compile_standard", once)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +81,7 @@ def whole(chain: tuple[Rpc, Deployment]) -> dict[str, Any]:
 
 
 def check(chain: tuple[Rpc, Deployment], whole: dict[str, Any], name: str, **changes: Any) -> Checked:
-    """What is found about one contract, with changes to its record."""
+    """Check one contract, with changes to its record."""
     rpc, deployment = chain
     records = deployment.contracts | {name: replace(deployment.contracts[name], **changes)}
     [found] = check_bytecode(rpc, replace(deployment, contracts=records), whole, [name])
@@ -90,7 +89,7 @@ def check(chain: tuple[Rpc, Deployment], whole: dict[str, Any], name: str, **cha
 
 
 def plant(rpc: Rpc, address: str, at: int) -> bytes:
-    """Change one byte of a contract's code; returns the code before."""
+    """Change one byte of a contract's code; returns the original code."""
     code = rpc.code(address)
     changed = bytearray(code)
     changed[at] ^= 1
@@ -98,34 +97,28 @@ def plant(rpc: Rpc, address: str, at: int) -> bytes:
     return code
 
 
-def test_the_inputs_in_a_checkout_are_those_of_the_shipped_artifacts(
-    chain: tuple[Rpc, Deployment], whole: dict[str, Any]
-) -> None:
+def test_checkout_inputs_match_shipped_artifacts(chain: tuple[Rpc, Deployment], whole: dict[str, Any]) -> None:
     for name, record in chain[1].contracts.items():
         assert input_hash(part_of(whole, record)) == record.input_hash == artifacts.load(name).input_hash
 
 
 @pytest.mark.parametrize("name", CHOSEN)
-def test_what_was_deployed_is_what_the_sources_make(
-    chain: tuple[Rpc, Deployment], whole: dict[str, Any], name: str
-) -> None:
+def test_deployed_code_matches_sources(chain: tuple[Rpc, Deployment], whole: dict[str, Any], name: str) -> None:
     found = check(chain, whole, name)
     assert found.differences == []
     assert found.unavailable == []
     assert found.immutables == len(artifacts.load(name).immutables) > 0
     assert found.bytes == len(artifacts.load(name).runtime_bytecode)
-    assert "are what the sources make" in summary(found)
+    assert "match the sources" in summary(found)
 
 
 @pytest.mark.parametrize("name", CHOSEN)
-def test_one_changed_byte_is_found_wherever_it_is(
-    chain: tuple[Rpc, Deployment], whole: dict[str, Any], name: str
-) -> None:
+def test_single_changed_byte_is_reported(chain: tuple[Rpc, Deployment], whole: dict[str, Any], name: str) -> None:
     rpc, deployment = chain
     artifact, address = artifacts.load(name), deployment.address(name)
     size = len(artifact.runtime_bytecode)
     immutable, start, _ = artifact.immutables[0]
-    for at, told in (
+    for at, message in (
         (0, "code: byte 0 is"),
         (size // 2, f"code: byte {size // 2} is"),
         (size - metadata_length(artifact.runtime_bytecode), "metadata: byte"),
@@ -134,15 +127,15 @@ def test_one_changed_byte_is_found_wherever_it_is(
     ):
         before = plant(rpc, address, at)
         found = check(chain, whole, name, runtime_hash="0x" + keccak(rpc.code(address)).hex())
-        assert [line for line in found.differences if line.startswith(told)] == found.differences
+        assert [line for line in found.differences if line.startswith(message)] == found.differences
         assert len(found.differences) == 1
-        # The hash in the record is one more witness.
-        assert "the code is not the one whose hash the record has" in check(chain, whole, name).differences
+        # The hash in the record shows it too.
+        assert "the hash of the code is not the recorded one" in check(chain, whole, name).differences
         rpc.request("anvil_setCode", [address, "0x" + before.hex()])
     assert check(chain, whole, name).differences == []
 
 
-def test_other_code_altogether(chain: tuple[Rpc, Deployment], whole: dict[str, Any]) -> None:
+def test_different_or_missing_code_is_reported(chain: tuple[Rpc, Deployment], whole: dict[str, Any]) -> None:
     rpc, deployment = chain
     address = deployment.address("TaskBounds")
     code = rpc.code(address)
@@ -153,32 +146,32 @@ def test_other_code_altogether(chain: tuple[Rpc, Deployment], whole: dict[str, A
     rpc.request("anvil_setCode", [address, "0x" + code.hex()])
 
 
-def test_a_record_that_tells_another_story(chain: tuple[Rpc, Deployment], whole: dict[str, Any]) -> None:
+def test_wrong_record_is_reported(chain: tuple[Rpc, Deployment], whole: dict[str, Any]) -> None:
     record = chain[1].contracts["TaskBounds"]
     assert check(chain, whole, "TaskBounds", input_hash="0x12").differences[0].startswith("the sources hash to 0x")
-    [told] = check(chain, whole, "TaskBounds", block=record.block + 1).differences
-    assert told.endswith(f"the record has {record.address} in block {record.block + 1}")
+    [message] = check(chain, whole, "TaskBounds", block=record.block + 1).differences
+    assert message.endswith(f"the record has {record.address} in block {record.block + 1}")
     manager, staking, config = record.constructor_args
     arguments = [manager, staking, config | {"max_tau": config["max_tau"] - 1}]
     assert check(chain, whole, "TaskBounds", constructor_args=arguments).differences == [
-        "it was created with other code or constructor arguments than recorded"
+        "the creating transaction has other code or constructor arguments than the record"
     ]
-    forgotten = check(chain, whole, "TaskBounds", tx_hash="0x" + "12" * 32)
-    assert forgotten.differences == []
-    assert forgotten.unavailable == ["the endpoint no longer has the transaction that created it"]
+    pruned = check(chain, whole, "TaskBounds", tx_hash="0x" + "12" * 32)
+    assert pruned.differences == []
+    assert pruned.unavailable == ["the endpoint no longer has the transaction that created it"]
 
 
-def test_changed_sources_are_found(chain: tuple[Rpc, Deployment], whole: dict[str, Any]) -> None:
+def test_changed_sources_are_reported(chain: tuple[Rpc, Deployment], whole: dict[str, Any]) -> None:
     unit = "contracts/TaskBounds.sol"
     content = whole["sources"][unit]["content"].replace("MAX_TAU = 0x0fff", "MAX_TAU = 0x0ffe")
     assert content != whole["sources"][unit]["content"]
     changed = whole | {"sources": whole["sources"] | {unit: {"content": content}}}
-    told = check(chain, changed, "TaskBounds").differences
-    assert told[0].startswith("the sources hash to 0x")
-    assert any(line.startswith("code: byte") for line in told)
+    differences = check(chain, changed, "TaskBounds").differences
+    assert differences[0].startswith("the sources hash to 0x")
+    assert any(line.startswith("code: byte") for line in differences)
 
 
-def test_what_cannot_be_compiled_says_what_to_do(
+def test_compilation_errors_name_the_fix(
     chain: tuple[Rpc, Deployment], whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = chain[1].contracts["TaskBounds"]
@@ -186,7 +179,7 @@ def test_what_cannot_be_compiled_says_what_to_do(
     with pytest.raises(AuditError, match=r"solc 0\.8\.28 is not installed: run `make setup`"):
         compiling.compile_contract(part, replace(record, compiler="0.8.28+commit.1"))
     version = record.compiler.split("+")[0]
-    with pytest.raises(AuditError, match=rf"this machine's solc {version} is .*; TaskBounds was compiled with"):
+    with pytest.raises(AuditError, match=rf"the installed solc {version} is .*; TaskBounds was compiled with"):
         compiling.compile_contract(part, replace(record, compiler=version + "+commit.1"))
     with pytest.raises(AuditError, match=r"has no contract Task$"):
         compiling.compile_contract(part, replace(record, name="Task"))
@@ -198,7 +191,7 @@ def test_what_cannot_be_compiled_says_what_to_do(
         compiling.compile_contract(part, record)
 
 
-def test_arguments_that_do_not_fit(whole: dict[str, Any]) -> None:
+def test_unfitting_constructor_arguments_are_refused(whole: dict[str, Any]) -> None:
     abi = artifacts.load("CoveyToken").abi
     address = "0x" + "12" * 20
     assert len(encode_arguments(abi, [address, address, str(10**24)])) == 96
@@ -207,7 +200,7 @@ def test_arguments_that_do_not_fit(whole: dict[str, Any]) -> None:
             encode_arguments(abi, wrong)
 
 
-def test_the_command(
+def test_bytecode_command(
     anvil: Anvil,
     chain: tuple[Rpc, Deployment],
     whole: dict[str, Any],
@@ -239,7 +232,7 @@ def test_the_command(
     assert main([*access[:-1], "Nothing"]) == 2
     assert "the deployment has no Nothing; it has AccessManager" in capsys.readouterr().err
     assert main([*access, "--sources", str(tmp_path)]) == 2
-    assert "name a checkout of covey after `make setup`" in capsys.readouterr().err
+    assert "give a checkout of covey after `make setup`" in capsys.readouterr().err
     (folder / COMPILER_INPUT).write_text("{}")
     assert main(access) == 2
     assert "not a compiler input" in capsys.readouterr().err

@@ -1,27 +1,27 @@
-"""Explanations add up to the rulings and say how far an unfinished task is."""
+"""Explanations add up to the rulings and name the stage of an unfinished task."""
 
 from __future__ import annotations
 
 import pytest
-from tests.support.audit.chain_scenario import EARMARKS, NETWORK, VALIDATORS, story
+from tests.support.audit.chain_scenario import DOMAIN, EARMARKS, VALIDATORS, paid_task_events
 
 from covey.audit.explain import explain
 from covey.audit.record import AuditError
 
 
-def test_paid_task_adds_up() -> None:
-    why = explain(story(), NETWORK, 1)
-    assert (why.outcome, why.flat) == ("paid", False)
-    assert sum(entry.share for entry in why.entries) == pytest.approx(1)
-    assert sum(row.share for row in why.rows) == pytest.approx(1)
-    assert [entry.reward for entry in why.entries] == [entry.paid or 0 for entry in why.entries]
-    for row in why.rows:
+def test_explanation_of_a_paid_task_adds_up() -> None:
+    explanation = explain(paid_task_events(), DOMAIN, 1)
+    assert (explanation.outcome, explanation.flat) == ("paid", False)
+    assert sum(entry.share for entry in explanation.entries) == pytest.approx(1)
+    assert sum(row.share for row in explanation.rows) == pytest.approx(1)
+    assert [entry.reward for entry in explanation.entries] == [entry.paid or 0 for entry in explanation.entries]
+    for row in explanation.rows:
         assert row.loss == sum(lane.loss for lane in row.lanes)
-        assert row.gain == max(0, why.spread - 2 * row.loss)
-    lazy = next(row for row in why.rows if row.operator == VALIDATORS[2])
+        assert row.gain == max(0, explanation.spread - 2 * row.loss)
+    lazy = next(row for row in explanation.rows if row.operator == VALIDATORS[2])
     assert (lazy.gain, lazy.reward, lazy.paid) == (0, 0, None)
     assert lazy.expected_seats == pytest.approx(31 * EARMARKS[2] / sum(EARMARKS))
-    assert why.as_dict()["entries"][0]["median"] == 9000
+    assert explanation.as_dict()["entries"][0]["median"] == 9000
 
 
 @pytest.mark.parametrize(
@@ -35,11 +35,11 @@ def test_paid_task_adds_up() -> None:
     ],
 )
 def test_stage_of_an_unfinished_task(last: str, stage: str) -> None:
-    events = story()
+    events = paid_task_events()
     end = max(index for index, event in enumerate(events) if event.name == last)
-    assert explain(events[: end + 1], NETWORK, 1).stage == stage
+    assert explain(events[: end + 1], DOMAIN, 1).stage == stage
 
 
 def test_unknown_task_is_refused() -> None:
     with pytest.raises(AuditError, match=r"no task 9 \(tasks: 1 to 1\)"):
-        explain(story(), NETWORK, 9)
+        explain(paid_task_events(), DOMAIN, 9)

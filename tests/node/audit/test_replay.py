@@ -1,18 +1,18 @@
-"""The audit finds nothing in an honest story and every figure that is not what the rules say."""
+"""The audit reports no difference in a correct task, and every altered figure."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from tests.support.audit.chain_scenario import ENTRANTS, NETWORK, VALIDATORS, Event, story
+from tests.support.audit.chain_scenario import DOMAIN, ENTRANTS, VALIDATORS, Event, paid_task_events
 
 from covey.audit.record import AuditError
 from covey.audit.replay import replay
 
 
-def test_honest_story_has_no_difference() -> None:
-    audit = replay(story(), NETWORK)
+def test_correct_task_has_no_difference() -> None:
+    audit = replay(paid_task_events(), DOMAIN)
     assert audit.differences == []
     assert audit.unclaimed == []
     assert audit.checked > 40
@@ -45,46 +45,48 @@ CHANGES: list[tuple[str, str, Any, str]] = [
     ("EscrowClosed", "toTreasury", lambda amount: amount + 1, "paid to the treasury"),
     ("EntryRewardClaimed", "amount", lambda amount: amount + 1, "reward of the entry"),
     ("EntryRewardClaimed", "operator", lambda _: ENTRANTS[2], "claimant of lane"),
-    ("EntryRewardClaimed", "lane", lambda _: 12, "a first claim of lane 12"),
+    ("EntryRewardClaimed", "lane", lambda _: 12, "first claim of lane 12"),
     ("ScoringRewardClaimed", "amount", lambda amount: amount + 1, "reward of the validator"),
     ("ScoringRewardClaimed", "gain", lambda gain: gain + 1, "gain of"),
-    ("RewardAdded", "amount", lambda amount: amount - 1, "reward that reached the pool"),
+    ("RewardAdded", "amount", lambda amount: amount - 1, "reward added to the pool"),
 ]
 
 
 @pytest.mark.parametrize(("name", "key", "change", "found"), CHANGES, ids=[f"{c[0]}.{c[1]}" for c in CHANGES])
-def test_planted_difference_is_found(name: str, key: str, change: Any, found: str) -> None:
-    events = story()
+def test_altered_figure_is_reported(name: str, key: str, change: Any, found: str) -> None:
+    events = paid_task_events()
     event = next(event for event in events if event.name == name)
     event.args = {**event.args, key: change(event.args[key])}
-    lines = [str(one) for one in replay(events, NETWORK).differences]
+    lines = [str(difference) for difference in replay(events, DOMAIN).differences]
     assert any(found in line for line in lines), lines
 
 
-def test_second_claim_is_found() -> None:
-    events = story()
+def test_second_claim_is_reported() -> None:
+    events = paid_task_events()
     events.append(next(event for event in events if event.name == "EntryRewardClaimed"))
-    assert any("a first claim" in str(one) for one in replay(events, NETWORK).differences)
+    assert any("first claim" in str(difference) for difference in replay(events, DOMAIN).differences)
 
 
-def test_validator_with_an_entry_is_found() -> None:
-    events = story()
+def test_validator_with_an_entry_is_reported() -> None:
+    events = paid_task_events()
     for event in events:
         if event.name == "ValidatorEnrolled" and event.args["operator"] == VALIDATORS[0]:
             event.args = {**event.args, "operator": ENTRANTS[0]}
-    assert any("entry of the validator" in str(one) for one in replay(events, NETWORK).differences)
+    assert any("entry of the validator" in str(difference) for difference in replay(events, DOMAIN).differences)
 
 
-def test_what_nobody_claimed_is_told_and_no_difference() -> None:
-    events = [event for event in story() if event.name != "ScoringRewardClaimed"]
-    audit = replay(events, NETWORK)
+def test_unclaimed_reward_is_listed_and_no_difference() -> None:
+    events = [event for event in paid_task_events() if event.name != "ScoringRewardClaimed"]
+    audit = replay(events, DOMAIN)
     assert audit.differences == []
     assert len(audit.unclaimed) == 2, "the lazy validator has nothing to claim"
 
 
-def test_failed_task_splits_half_and_half() -> None:
+def test_failed_task_splits_the_bounty_in_halves() -> None:
     events = [
-        event for event in story() if event.contract in ("TaskRegistry", "Rewards") and "Claimed" not in event.name
+        event
+        for event in paid_task_events()
+        if event.contract in ("TaskRegistry", "Rewards") and "Claimed" not in event.name
     ]
     events = [event for event in events if event.name not in ("TaskEnded", "EscrowClosed", "TipPaid")]
     closed = {"trainersPool": 0, "validatorsPool": 0, "toCreator": 5 * 10**20, "toTreasury": 5 * 10**20 + 10**19}
@@ -92,15 +94,15 @@ def test_failed_task_splits_half_and_half() -> None:
         Event("TaskRegistry", "TaskEnded", {"taskId": 1, "outcome": 3, "reason": "0x" + "00" * 32}),
         Event("Rewards", "EscrowClosed", {"taskId": 1, **closed}),
     ]
-    assert replay(events, NETWORK).differences == []
+    assert replay(events, DOMAIN).differences == []
     events[-1].args["toTreasury"] += 1
-    assert len(replay(events, NETWORK).differences) == 1
+    assert len(replay(events, DOMAIN).differences) == 1
 
 
-def test_events_without_a_beginning_are_refused() -> None:
-    with pytest.raises(AuditError, match="no beginning"):
-        replay([event for event in story() if event.name != "TaskCreated"], NETWORK)
+def test_events_without_a_creation_are_refused() -> None:
+    with pytest.raises(AuditError, match="no creation"):
+        replay([event for event in paid_task_events() if event.name != "TaskCreated"], DOMAIN)
 
 
-def test_only_wanted_tasks_are_audited() -> None:
-    assert replay(story(), NETWORK, tasks=[2]).checked == 0
+def test_only_requested_tasks_are_audited() -> None:
+    assert replay(paid_task_events(), DOMAIN, tasks=[2]).checked == 0

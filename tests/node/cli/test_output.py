@@ -7,7 +7,7 @@ import json
 import sys
 
 import pytest
-from tests.support.audit.chain_scenario import NETWORK, VALIDATORS, story
+from tests.support.audit.chain_scenario import DOMAIN, VALIDATORS, paid_task_events
 
 from covey.audit.explain import explain
 from covey.chain.units import format_cvy, format_time
@@ -64,7 +64,7 @@ def test_addresses_come_out_in_checksum_form() -> None:
 
 
 def test_explanation_shows_every_operator_and_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
-    why = explain(story(), NETWORK, 1)
+    why = explain(paid_task_events(), DOMAIN, 1)
     command._show(console(), why)
     shown = " ".join(capsys.readouterr().out.split())
     for entry in why.entries:

@@ -1,18 +1,18 @@
-"""Events of one whole task, as contracts that keep the rules would emit them."""
+"""Events of one paid task, as contracts that follow the rules emit them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from covey.audit.rules import Network
+from covey.audit.rules import HashDomain
 from covey.protocol.payouts import bond_left, entry_fee, payouts, split
 from covey.protocol.scores import pack, page_words
 from covey.protocol.seats import seats
 from covey.protocol.settlement import RevealedRow, Rules, settle
 from covey.protocol.types import Outcome
 
-NETWORK = Network(31337, "0x" + "11" * 20, "0x" + "22" * 20)
+DOMAIN = HashDomain(31337, "0x" + "11" * 20, "0x" + "22" * 20)
 ENTRANTS = ["0x" + f"{number:02x}" * 20 for number in (0xA1, 0xA2, 0xA3)]
 VALIDATORS = ["0x" + f"{number:02x}" * 20 for number in (0xB1, 0xB2, 0xB3)]
 SEED = bytes(range(32))
@@ -36,7 +36,7 @@ PARAMS: dict[str, Any] = {
 
 @dataclass
 class Event:
-    """What the follower gives."""
+    """A decoded event; see `covey.audit.record.ChainEvent`."""
 
     contract: str
     name: str
@@ -44,8 +44,8 @@ class Event:
     tx_hash: str = "0x"
 
 
-def story() -> list[Event]:
-    """A paid task with three entries and three validators; everything claimed."""
+def paid_task_events() -> list[Event]:
+    """Events of a paid task with three entries and three validators, all rewards claimed."""
     total = sum(EARMARKS)
     events = [
         Event("Rewards", "TaskFunded", {"taskId": 1, "creator": "0x" + "cc" * 20, "bounty": 10**21, "bond": 10**19}),
@@ -76,7 +76,7 @@ def story() -> list[Event]:
         Event("Scoring", "SeedFixed", {"taskId": 1, "round": 0, "seed": "0x" + SEED.hex()}),
     ]
     drawn = [
-        seats(NETWORK.chain_id, NETWORK.scoring, 1, 0, SEED, operator, earmark, total, PARAMS["targetSeats"])
+        seats(DOMAIN.chain_id, DOMAIN.scoring, 1, 0, SEED, operator, earmark, total, PARAMS["targetSeats"])
         for operator, earmark in zip(VALIDATORS, EARMARKS, strict=True)
     ]
     for name in ("ScoresCommitted", "ScoresRevealed"):

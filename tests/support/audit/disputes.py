@@ -1,20 +1,20 @@
-"""Events of a task whose first committee missed its quorum: one validator revealed, one abstained, one was silent."""
+"""Events of a task whose first committee missed its quorum: one validator revealed, one abstained, one was absent."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tests.support.audit.chain_scenario import (
+    DOMAIN,
     EARMARKS,
     ENTRANTS,
-    NETWORK,
     PARAMS,
     SCORES,
     SEED,
     TIP,
     VALIDATORS,
     Event,
-    story,
+    paid_task_events,
 )
 
 from covey.protocol.faults import slash_of
@@ -31,20 +31,27 @@ REPORTER = "0x" + "d0" * 20
 
 
 def seats_in(number: int, index: int) -> int:
-    """Seats of a validator in the first committee, or in the second, which only the first validator is left for."""
+    """Seats of validator `index` in committee `number`; only the first validator is left for the second committee."""
     seed, total = (SEED, sum(EARMARKS)) if number == 0 else (SECOND_SEED, EARMARKS[0])
-    chain, scoring = NETWORK.chain_id, NETWORK.scoring
+    chain, scoring = DOMAIN.chain_id, DOMAIN.scoring
     return seats(chain, scoring, 1, number, seed, VALIDATORS[index], EARMARKS[index], total, PARAMS["targetSeats"])
 
 
-def act(name: str, number: int, who: int, **args: Any) -> Event:
-    told = {"taskId": 1, "round": number, "operator": VALIDATORS[who], "seats": seats_in(number, who), **args}
-    return Event("Scoring", name, told)
+def action(name: str, number: int, validator: int, **args: Any) -> Event:
+    """An event of a validator in committee `number`."""
+    fields = {
+        "taskId": 1,
+        "round": number,
+        "operator": VALIDATORS[validator],
+        "seats": seats_in(number, validator),
+        **args,
+    }
+    return Event("Scoring", name, fields)
 
 
-def reseated() -> list[Event]:
-    """The whole task, paid by the second committee, everything claimed and freed; somebody added to its bounty."""
-    begun = story()
+def reseated_task_events() -> list[Event]:
+    """Events of the whole task: topped up, paid by the second committee, all rewards claimed and earmarks released."""
+    begun = paid_task_events()
     events = begun[: next(i for i, event in enumerate(begun) if event.name == "SeedFixed") + 1]
     created = next(event for event in events if event.name == "TaskCreated")
     created.args = {**created.args, "params": {**PARAMS, "windows": WINDOWS}, "schedule": {"expiresAt": 10_000}}
@@ -58,9 +65,9 @@ def reseated() -> list[Event]:
     missed = {"revealedSeats": seats_in(0, 0), "committedSeats": seats_in(0, 0)}
     events += [
         Event("Rewards", "ToppedUp", {"taskId": 1, "from": REPORTER, "amount": EXTRA, "extra": EXTRA}),
-        act("ScoresCommitted", 0, 0),
-        act("Abstained", 0, 1),
-        act("ScoresRevealed", 0, 0, **row),
+        action("ScoresCommitted", 0, 0),
+        action("Abstained", 0, 1),
+        action("ScoresRevealed", 0, 0, **row),
         Event("Staking", "Slashed", slash, "0xfa"),
         Event("Scoring", "FaultReported", fault, "0xfa"),
         Event("Scoring", "RoundFailed", {"taskId": 1, "round": 0, **missed}),
@@ -68,8 +75,8 @@ def reseated() -> list[Event]:
         Event("TaskRegistry", "TaskExtended", {"taskId": 1, "expiresAt": 10_650}),
         Event("Scoring", "SeedRequested", {"taskId": 1, "round": 1, "target": 19, "totalEarmarked": EARMARKS[0]}),
         Event("Scoring", "SeedFixed", {"taskId": 1, "round": 1, "seed": "0x" + SECOND_SEED.hex()}),
-        act("ScoresCommitted", 1, 0),
-        act("ScoresRevealed", 1, 0, **row),
+        action("ScoresCommitted", 1, 0),
+        action("ScoresRevealed", 1, 0, **row),
     ]
     return [*events, *_ending(taken)]
 

@@ -252,7 +252,7 @@ def check_transactions(net: Network, node: Node, db: sqlite3.Connection) -> int:
 
 def check_audit(net: Network) -> int:
     """The contracts did what the rules say; how many figures were compared."""
-    audit = replay(net.events(), net.local.chain.names)
+    audit = replay(net.events(), net.local.chain.domain)
     assert audit.differences == []
     assert audit.checked > 0
     return audit.checked

@@ -88,7 +88,7 @@ def replay(tasks: TasksArgument = None, *, settings: Settings, json: JsonOption 
         known = gather(events)
         if missing := sorted(set(tasks or ()) - set(known)):
             raise InputError(f"there is no task {missing[0]}; tasks so far: {len(known)}")
-        found = replayed(events, network.names, tasks or None)
+        found = replayed(events, network.domain, tasks or None)
     except AuditError as error:
         raise InputError(str(error)) from None
     except ChainError as error:

@@ -10,7 +10,7 @@ import typer
 from covey.cli.settings import CHAIN, STORE, JsonOption, Settings, with_settings
 
 if TYPE_CHECKING:
-    from covey.audit.explain import Explanation, RowWhy
+    from covey.audit.explain import Explanation, RowExplanation
 
 TaskArgument = Annotated[int, typer.Argument(min=1, help="task id")]
 
@@ -132,7 +132,7 @@ def _show_disputes(say: Callable[..., None], why: Explanation) -> None:
         say(f"paid for the appeal: {operator} {format_cvy(amount)}")
 
 
-def _lanes(row: RowWhy) -> str:
+def _lanes(row: RowExplanation) -> str:
     """The lanes that cost something, the costliest first, at most four."""
     costly = sorted((lane for lane in row.lanes if lane.loss), key=lambda lane: -lane.loss)
     shown = " ".join(f"{lane.lane}:{lane.loss}" for lane in costly[:4])

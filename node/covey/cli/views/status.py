@@ -132,7 +132,7 @@ def _seats(network: Network, task: TaskRecord, operator: str) -> int | None:
     round_ = task.last_round
     if round_ is None or round_.fixed is None or not earmark_of(task, operator):
         return None
-    return seats_of(task, round_, network.names, operator)
+    return seats_of(task, round_, network.domain, operator)
 
 
 def show_standing(standing: dict[str, Any]) -> None:
