@@ -39,7 +39,7 @@ class NodeWallet(Wallet):
                 return self._send_through_node(store, call)
             receipt = super().send(call)
             try:
-                store.expect(self.address, self.rpc.nonce(self.address))
+                store.claim_nonces(self.address, self.rpc.nonce(self.address))
             except ChainError as error:
                 raise failed(call, str(error)) from None
             return receipt
@@ -55,7 +55,7 @@ class NodeWallet(Wallet):
                     receipt = self.rpc.receipt(request.tx_hash)
                     if receipt is not None:
                         return receipt
-                elif request.status.over:
+                elif request.status.is_final:
                     raise failed(call, request.outcome)
                 if time.monotonic() > end:
                     raise failed(

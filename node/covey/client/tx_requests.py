@@ -15,7 +15,7 @@ from typing import Any, Literal
 from covey.chain.errors import ChainError
 from covey.chain.rpc.finality import Finality
 from covey.chain.tx.fees import FeePolicy
-from covey.chain.tx.records import ForeignUse, TxAction, TxRequest, TxStatus
+from covey.chain.tx.records import ExternalUse, TxAction, TxRequest, TxStatus
 from covey.chain.tx.store import SqliteTxStore
 from covey.client.errors import InvalidInput, NetworkError, TransactionFailed
 from covey.client.journal import journal_store, node_lock
@@ -88,10 +88,10 @@ def list_transactions(data_dir: Path, *, limit: int = 20, only_open: bool = Fals
         return [_view(store, request) for request in store.recent(limit, only_open=only_open)]
 
 
-def foreign_uses(data_dir: Path, senders: set[str]) -> list[ForeignUse]:
+def external_uses(data_dir: Path, senders: set[str]) -> list[ExternalUse]:
     """For each sender, the newest nonce used by a transaction that the node did not send. Errors as above."""
     with journal_store(data_dir) as store:
-        return [use for sender in sorted(senders) if (use := store.last_foreign(sender)) is not None]
+        return [use for sender in sorted(senders) if (use := store.last_external_use(sender)) is not None]
 
 
 def request_action(
@@ -120,14 +120,14 @@ def request_action(
     """
     with journal_store(data_dir) as store:
         request = _find(store, number)
-        if request.status.over:
+        if request.status.is_final:
             raise InvalidInput(f"transaction {number} ({request.call.describe}) is over: {request.status}")
         if request.status == TxStatus.MINED:
             raise InvalidInput(f"transaction {number} is in block {request.block} already: too late to {action}")
         if request.status == TxStatus.QUEUED and action == TxAction.BUMP:
             raise InvalidInput(f"transaction {number} is queued: nothing was signed for it yet, so there is no offer")
         attempts_before = len(store.attempts(number))
-        store.wish(number, action)
+        store.request_action(number, action)
         with node_lock(data_dir) as locked:
             if locked:
                 by: Actor = "command"
@@ -164,7 +164,7 @@ def _view(store: SqliteTxStore, request: TxRequest) -> TransactionView:
         transaction=request.tx_hash,
         block=request.block,
         outcome=request.outcome,
-        action=None if request.wish is None else request.wish.value,
+        action=None if request.action is None else request.action.value,
         attempts=tuple(
             AttemptView(
                 transaction=attempt.hash,
@@ -190,7 +190,7 @@ def _find(store: SqliteTxStore, number: int) -> TxRequest:
 def _await_node(store: SqliteTxStore, number: int, wait_s: float) -> Actor:
     """Wait until the running node has carried out the request."""
     end = time.monotonic() + wait_s
-    while _find(store, number).wish is not None:
+    while _find(store, number).action is not None:
         if time.monotonic() > end:
             return "pending"
         time.sleep(_POLL_S)
@@ -218,13 +218,13 @@ def _carry_out(
         sender = Sender(wallet.rpc, wallet.signer, store, fees=fees, finality=Finality(confirmations))
         status = sender.tick(launch=False)
     except ChainError as error:
-        store.wish(number, None)
+        store.request_action(number, None)
         raise NetworkError(str(error)) from None
     except Exception:
-        store.wish(number, None)
+        store.request_action(number, None)
         raise
-    if _find(store, number).wish is not None:
-        store.wish(number, None)
+    if _find(store, number).action is not None:
+        store.request_action(number, None)
         raise TransactionFailed(status.blocked or f"transaction {number}: nothing could be done")
 
 

@@ -84,7 +84,7 @@ class LiveStory(Scenario):
             for sender, _ in senders:
                 sender.tick()
             requests = [sender.request(f"{number}") for sender, count in senders for number in range(count)]
-            if all(request is not None and request.status.over for request in requests):
+            if all(request is not None and request.status.is_final for request in requests):
                 break
             assert time.monotonic() < end, [sender.status for sender, _ in senders]
             time.sleep(0.2)

@@ -25,14 +25,14 @@ def test_a_bump_offers_an_eighth_more_at_the_same_nonce(chain: Chain, tmp_path: 
     sender = new_sender(chain.rpc, chain.account(1), store)
     sender.submit("a", plain())
     sender.tick()
-    open_store(tmp_path / "tx.db").wish(1, TxAction.BUMP)  # as another process does
+    open_store(tmp_path / "tx.db").request_action(1, TxAction.BUMP)  # as another process does
     sender.tick()
     sender.tick()
     old, new = store.attempts(1)
     assert old.nonce == new.nonce == 0
     assert new.max_fee * 8 >= old.max_fee * 9
     assert new.priority_fee * 8 >= old.priority_fee * 9
-    assert sender.request("a").wish is None  # type: ignore[union-attr]
+    assert sender.request("a").action is None  # type: ignore[union-attr]
     chain.mine()
     sender.tick()
     assert status_of(sender, "a") == TxStatus.DONE
@@ -46,7 +46,7 @@ def test_a_cancelled_transaction_gives_its_nonce_to_a_transfer_of_nothing(chain:
     sender = new_sender(chain.rpc, signer, store)
     sender.submit("a", plain())
     sender.tick()
-    store.wish(1, TxAction.CANCEL)
+    store.request_action(1, TxAction.CANCEL)
     sender.tick()
     _, cancel = store.attempts(1)
     waiting = chain.rpc.transaction(cancel.hash)
@@ -59,7 +59,7 @@ def test_a_cancelled_transaction_gives_its_nonce_to_a_transfer_of_nothing(chain:
     assert status_of(sender, "a") == TxStatus.CANCELLED
     assert chain.rpc.balance(TO) == 0
     assert chain.rpc.nonce(signer.address) == 1
-    sender.submit("a", plain(), again=True)  # cancelled is cancelled
+    sender.submit("a", plain(), retry=True)  # cancelled is cancelled
     assert status_of(sender, "a") == TxStatus.CANCELLED
 
 
@@ -69,7 +69,7 @@ def test_a_cancel_that_is_left_out_is_raised_as_a_cancel(chain: Chain) -> None:
     sender = new_sender(chain.rpc, chain.account(1), store)
     sender.submit("a", plain())
     sender.tick()
-    store.wish(1, TxAction.CANCEL)
+    store.request_action(1, TxAction.CANCEL)
     sender.tick()
     room = chain.rpc.block().gas_limit
     chain.ask("evm_setBlockGasLimit", hex(20_000))
@@ -92,7 +92,7 @@ def test_a_cancel_that_comes_too_late_says_so(chain: Chain) -> None:
     sender.submit("a", plain())
     sender.tick()
     (attempt,) = store.attempts(1)
-    store.wish(1, TxAction.CANCEL)
+    store.request_action(1, TxAction.CANCEL)
     sender.tick()
     _, cancel = store.attempts(1)
     chain.ask("anvil_dropTransaction", cancel.hash)
@@ -112,7 +112,7 @@ def test_what_waits_unsigned_is_cancelled_without_a_transaction(chain: Chain) ->
     sender.submit("a", plain())
     sender.submit("b", plain())
     sender.tick()
-    store.wish(2, TxAction.CANCEL)
+    store.request_action(2, TxAction.CANCEL)
     sender.tick()
     assert status_of(sender, "b") == TxStatus.CANCELLED
     assert status_of(sender, "a") == TxStatus.QUEUED
@@ -126,11 +126,11 @@ def test_a_bump_above_the_cap_is_refused_in_words(chain: Chain) -> None:
     sender = new_sender(chain.rpc, chain.account(1), store, fees=FeePolicy(cap=cap))
     sender.submit("a", plain())
     sender.tick()
-    store.wish(1, TxAction.BUMP)
+    store.request_action(1, TxAction.BUMP)
     sender.tick()
     request = sender.request("a")
     assert request is not None
-    assert request.wish is None
+    assert request.action is None
     assert "cannot bump: a higher offer would be above the fee cap" in request.outcome
     assert len(store.attempts(1)) == 1
 
@@ -257,6 +257,6 @@ def test_a_database_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
     store = SqliteTxStore(db)
     (attempt,) = store.attempts(1)
     assert (attempt.sender, attempt.cancels, attempt.value) == ("0xA", False, 0)
-    assert store.get("a").wish is None  # type: ignore[union-attr]
+    assert store.get("a").action is None  # type: ignore[union-attr]
     assert store.expected_nonce("0xA", 0) == 5
     assert SqliteTxStore(db).attempts(1) == [attempt]

@@ -42,6 +42,6 @@ def status_of(sender: Sender, key: str) -> TxStatus:
 def finish(sender: Sender, *keys: str) -> None:
     """Tick until the requests are over: anvil mines a moment after it takes a transaction."""
     end = time.monotonic() + 20
-    while not all(status_of(sender, key).over for key in keys):
+    while not all(status_of(sender, key).is_final for key in keys):
         assert time.monotonic() < end, sender.status
         sender.tick()

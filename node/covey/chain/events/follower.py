@@ -177,7 +177,7 @@ class Follower:
 
     def _read_on(self, start: int, target: int, known: Checkpoint | None) -> tuple[int, Checkpoint]:
         """Read and store one range, or some single blocks near the head; the number of events, the new checkpoint."""
-        settled = target - self._finality.undoable
+        settled = target - self._finality.reorg_depth
         if start <= settled:
             return self._read_range(start, settled)
         return self._read_blocks(start, target, known)

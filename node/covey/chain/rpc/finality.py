@@ -29,7 +29,7 @@ class Finality:
     confirmations: int | None = None
 
     @property
-    def undoable(self) -> int:
+    def reorg_depth(self) -> int:
         """Settled blocks, from the newest down, that may still be undone."""
         return 0 if self.confirmations is None else UNFINAL_BLOCKS
 

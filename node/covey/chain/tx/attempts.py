@@ -1,4 +1,7 @@
-"""Signed attempts: signed, checked, on disk, broadcast, in this order; and what a node's refusal of one means."""
+"""Signs attempts, stores them, broadcasts them, and interprets a node's refusal.
+
+The order is fixed: sign, verify, store on disk, broadcast. `covey.chain.tx.retry` decides what follows a refusal.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from covey.chain.rpc.client import Rpc
     from covey.chain.signing.keystore import Signer
 
-_LONGEST_PAUSE = 60.0  # seconds between two tries of a signer that fails
+_MAX_SIGNER_BACKOFF_S = 60.0
 
 _NONCE_TOO_LOW = re.compile(r"nonce (is )?too low|nonce.*already (been )?used|invalid nonce|old nonce", re.IGNORECASE)
 _REPLACEMENT = re.compile(r"replacement", re.IGNORECASE)
@@ -25,50 +28,51 @@ _UNDERPRICED = re.compile(
     r"underpriced|less than block base fee|fee (cap )?too low|gas price (too low|below)", re.IGNORECASE
 )
 _NO_FUNDS = re.compile(r"insufficient funds|insufficient balance|upfront cost exceeds", re.IGNORECASE)
-_NEVER = re.compile(
+_INVALID = re.compile(
     r"oversized|size (limit )?exceed|exceeds block gas limit|gas limit.*(too high|reached|cap)|initcode", re.IGNORECASE
 )
 
 
 class Verdict(StrEnum):
-    """What a node made of an attempt."""
+    """How a node answered a broadcast."""
 
-    TAKEN = "taken"
-    """It has it now."""
-    TOO_CHEAP = "too cheap"
-    """Offer more at the same nonce."""
-    NONCE_TAKEN = "nonce taken"
-    """Another transaction waits at its nonce and would have to be outbid."""
+    ACCEPTED = "accepted"
+    """The node has the transaction."""
+    UNDERPRICED = "underpriced"
+    """The fee is too low; a replacement at the same nonce can offer more."""
+    NONCE_OCCUPIED = "nonce occupied"
+    """Another transaction waits at the nonce; only a higher fee would replace it."""
     NONCE_USED = "nonce used"
-    """Something at its nonce was mined; the receipts say what."""
+    """A transaction at the nonce was mined; the receipts show which."""
     NO_FUNDS = "no funds"
-    REJECTED = "never"
-    """No node will ever take it."""
+    """The account cannot pay for it."""
+    REJECTED = "rejected"
+    """No node will ever accept it."""
     OTHER = "other"
     """Refused for a reason that may pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A node's verdict in its own words."""
+    """A node's verdict on a broadcast, and its message."""
 
     verdict: Verdict
     message: str = ""
 
 
 def lacks_funds(error: RpcResponseError) -> bool:
-    """True when a node refused for want of money."""
+    """True if a node refused because the account cannot pay."""
     return bool(_NO_FUNDS.search(error.message))
 
 
 def verdict_of(message: str) -> Verdict:
-    """What a node's refusal means."""
+    """Classify a node's refusal by its message."""
     if _REPLACEMENT.search(message):
-        return Verdict.NONCE_TAKEN
+        return Verdict.NONCE_OCCUPIED
     for pattern, verdict in (
-        (_UNDERPRICED, Verdict.TOO_CHEAP),
+        (_UNDERPRICED, Verdict.UNDERPRICED),
         (_NO_FUNDS, Verdict.NO_FUNDS),
-        (_NEVER, Verdict.REJECTED),
+        (_INVALID, Verdict.REJECTED),
         (_NONCE_TOO_LOW, Verdict.NONCE_USED),
     ):
         if pattern.search(message):
@@ -77,22 +81,22 @@ def verdict_of(message: str) -> Verdict:
 
 
 class Attempts:
-    """Makes attempts and hands them to the network. A signer that fails is left alone for a growing while."""
+    """Signs and broadcasts attempts. After a failure of the signer it backs off exponentially, up to a minute."""
 
     def __init__(self, rpc: Rpc, signer: Signer, store: TxStore) -> None:
         self._rpc = rpc
         self._signer = signer
         self._store = store
-        self._sent_at: dict[str, int] = {}  # attempt hash -> head when it was last sent
+        self._sent_at: dict[str, int] = {}  # attempt hash -> head at the last broadcast
         self._failures = 0
         self._sign_at = 0.0
         self._fault = ""
 
-    def make(self, request: TxRequest, nonce: int, gas: int, fees: Fees, head: int, *, cancels: bool) -> TxAttempt:
-        """A signed attempt, on disk.
+    def sign(self, request: TxRequest, nonce: int, gas: int, fees: Fees, head: int, *, cancels: bool) -> TxAttempt:
+        """Sign an attempt and store it on disk.
 
         Raises:
-            SigningFailed: there is no signature, or not yet again; nothing was kept.
+            SigningFailed: the signer gave no signature, or its back-off is not over; nothing was stored.
         """
         if time.monotonic() < self._sign_at:
             raise SigningFailed(self._fault)
@@ -115,7 +119,7 @@ class Attempts:
         except SigningFailed as error:
             self._failures += 1
             self._fault = f"{call.describe}: {error}"
-            self._sign_at = time.monotonic() + min(_LONGEST_PAUSE, 2.0**self._failures)
+            self._sign_at = time.monotonic() + min(_MAX_SIGNER_BACKOFF_S, 2.0**self._failures)
             raise SigningFailed(self._fault) from None
         self._failures = 0
         attempt = TxAttempt(
@@ -135,41 +139,41 @@ class Attempts:
         return attempt
 
     def cancel_gas(self) -> int:
-        """Gas of a transfer of nothing to oneself; some networks ask for more than Ethereum does."""
+        """Gas limit of an empty self-transfer; some networks charge more than Ethereum does."""
         address = self._signer.address
         try:
             return max(TRANSFER_GAS, self._rpc.estimate_gas(address, b"", sender=address))
         except (RpcResponseError, ContractReverted):
             return TRANSFER_GAS
 
-    def sent_at(self, attempt: TxAttempt, head: int) -> bool:
-        """True when it was sent at this head already."""
+    def was_sent_at(self, attempt: TxAttempt, head: int) -> bool:
+        """True if this process has broadcast it at this head."""
         return self._sent_at.get(attempt.hash) == head
 
     def last_sent(self, attempt: TxAttempt) -> int:
-        """The head at which this process sent it last; -1 if it has not."""
+        """The head at which this process last broadcast it; -1 if never."""
         return self._sent_at.get(attempt.hash, -1)
 
-    def sent_before(self, attempt: TxAttempt) -> bool:
-        """True when this process has sent it."""
+    def was_sent(self, attempt: TxAttempt) -> bool:
+        """True if this process has broadcast it."""
         return attempt.hash in self._sent_at
 
     def broadcast(self, attempt: TxAttempt, head: int) -> Reply:
-        """Send an attempt.
+        """Send an attempt to the network.
 
         Raises:
-            Unreachable: nobody answered; it stays on disk.
+            Unreachable: no endpoint answered; the attempt stays on disk.
         """
         self._sent_at[attempt.hash] = head
         try:
             self._rpc.send_raw(attempt.raw)
         except RpcResponseError as error:
             return Reply(verdict_of(error.message), error.message)
-        except ContractReverted as error:  # some nodes run it first
+        except ContractReverted as error:  # some nodes execute it first
             return Reply(Verdict.OTHER, str(error.reason))
-        return Reply(Verdict.TAKEN)
+        return Reply(Verdict.ACCEPTED)
 
     def forget(self, attempts: list[TxAttempt]) -> None:
-        """They are over; nothing more about them is needed."""
+        """Drop what is remembered of attempts whose nonce is settled."""
         for attempt in attempts:
             self._sent_at.pop(attempt.hash, None)

@@ -1,4 +1,4 @@
-"""What a transaction offers for gas (EIP-1559). All prices are wei a unit of gas."""
+"""Fees that a transaction offers (EIP-1559). All prices are wei per gas."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ GWEI = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Fees:
-    """``max_fee`` and the priority fee within it."""
+    """The maximum fee per gas, and the maximum priority fee per gas within it."""
 
     max_fee: int
     priority_fee: int
@@ -17,12 +17,12 @@ class Fees:
 
 @dataclass(frozen=True, slots=True)
 class FeePolicy:
-    """How much to offer.
+    """Limits on what the sender offers.
 
     Attributes:
-        cap: most a unit of gas may cost; an attempt never offers more.
-        min_priority: least priority fee, also where a node suggests less.
-        max_priority: most priority fee, also where a node suggests more.
+        cap: maximum fee per gas of any attempt.
+        min_priority: minimum priority fee, even if a node suggests less.
+        max_priority: maximum priority fee, even if a node suggests more.
         patience: blocks that an attempt waits before it is replaced.
     """
 
@@ -32,12 +32,12 @@ class FeePolicy:
     patience: int = 3
 
     def first(self, base_fee: int, suggested_priority: int) -> Fees:
-        """The first offer: room for the base fee to double, plus the suggested priority fee."""
+        """Fees of a first attempt: twice the base fee, plus the suggested priority fee, within the limits."""
         priority = min(max(suggested_priority, self.min_priority), self.max_priority, self.cap)
         return Fees(min(2 * base_fee + priority, self.cap), priority)
 
     def replacement(self, old: Fees, base_fee: int, suggested_priority: int) -> Fees | None:
-        """An offer that nodes accept in place of ``old`` (geth asks +10%, we give +12.5%); None above the cap."""
+        """Fees that nodes accept in place of ``old``: +12.5%, where geth requires +10%. None above the cap."""
         fresh = self.first(base_fee, suggested_priority)
         priority = max(fresh.priority_fee, _raised(old.priority_fee))
         max_fee = max(fresh.max_fee, _raised(old.max_fee))
@@ -49,5 +49,5 @@ class FeePolicy:
 
 
 def _raised(price: int) -> int:
-    """+12.5%, rounded up, at least +1."""
+    """Add 12.5%, rounded up, and at least 1."""
     return price + max(1, -(-price // 8))

@@ -1,4 +1,4 @@
-"""Sending one call and waiting for it: what a command does that has no daemon behind it."""
+"""Sends a call and waits for its receipt, for programs without a daemon."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def send(
     """Send ``call`` and return its receipt once it is ``confirmations`` blocks deep.
 
     Raises:
-        Reverted: it would revert, or it did; nothing was changed.
-        Timeout: not mined in ``timeout`` seconds; the message has the hashes to look for.
-        ChainError: it could not be sent, and why.
+        ContractReverted: the call reverted, or would; it had no effect.
+        Timeout: not mined within ``timeout`` seconds; the message lists the hashes of the attempts.
+        ChainError: the call could not be sent; the message gives the reason.
     """
     return send_all(rpc, signer, [call], fees=fees, confirmations=confirmations, timeout=timeout)[0]
 
@@ -48,13 +48,13 @@ def send_all(
     confirmations: int = 0,
     timeout: float = 120.0,
 ) -> list[Receipt]:
-    """Send calls one after the other; each may rely on those before it. Errors as `send`."""
+    """Send calls one after the other; each may depend on the ones before it. Raises as `send`."""
     store = SqliteTxStore(sqlite3.connect(":memory:", isolation_level=None))
     sender = Sender(rpc, signer, store, fees=fees, finality=Finality(confirmations))
-    return [_one(rpc, sender, store, f"{i}", call, timeout) for i, call in enumerate(calls)]
+    return [_send_and_wait(rpc, sender, store, f"{i}", call, timeout) for i, call in enumerate(calls)]
 
 
-def _one(rpc: Rpc, sender: Sender, store: SqliteTxStore, key: str, call: Call, timeout: float) -> Receipt:
+def _send_and_wait(rpc: Rpc, sender: Sender, store: SqliteTxStore, key: str, call: Call, timeout: float) -> Receipt:
     try:
         rpc.estimate_gas(call.to, call.data, sender=sender.status.address, value=call.value)
     except ContractReverted as error:
@@ -65,11 +65,11 @@ def _one(rpc: Rpc, sender: Sender, store: SqliteTxStore, key: str, call: Call, t
     while True:
         status = sender.tick()
         request = sender.request(key) or request
-        if request.status.over:
+        if request.status.is_final:
             break
         if time.monotonic() > end:
             hashes = ", ".join(attempt.hash for attempt in store.attempts(request.id)) or "nothing was broadcast"
-            raise Timeout(f"{call.describe}: not mined in {timeout:g} s; {status.blocked or status.foreign or hashes}")
+            raise Timeout(f"{call.describe}: not mined in {timeout:g} s; {status.blocked or status.external or hashes}")
         if status.blocked and request.status == TxStatus.QUEUED:
             raise ChainError(status.blocked)
         time.sleep(pause)
@@ -80,4 +80,4 @@ def _one(rpc: Rpc, sender: Sender, store: SqliteTxStore, key: str, call: Call, t
             return receipt
     if request.status == TxStatus.REVERTED:
         raise ContractReverted(RevertReason("", text=request.outcome), call.describe)
-    raise ChainError(f"{call.describe}: {request.outcome or 'its receipt has gone missing'}")
+    raise ChainError(f"{call.describe}: {request.outcome or 'the node lost its receipt'}")

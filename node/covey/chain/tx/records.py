@@ -1,4 +1,4 @@
-"""What the sender remembers: requests, their signed attempts, and what others did with the same key."""
+"""Transaction requests, their signed attempts, and nonces that another program used; the store that keeps them."""
 
 from __future__ import annotations
 
@@ -8,44 +8,45 @@ from enum import StrEnum
 from typing import Protocol
 
 from covey.chain.contracts.base import Call
+from covey.chain.errors import FatalError
 
 
 class TxStatus(StrEnum):
-    """How far a request has come."""
+    """Progress of a request."""
 
     QUEUED = "queued"
-    """No nonce yet: nothing was ever signed for it, or all that was can no longer be mined."""
+    """It has no nonce: nothing was signed for it yet, or none of its attempts can still be mined."""
     PENDING = "pending"
-    """A signed attempt is on disk and perhaps with the network."""
+    """A signed attempt is on disk and may be in the network."""
     MINED = "mined"
-    """In a block that may still be undone."""
+    """Included in a block that a reorg may still remove."""
     DONE = "done"
     """Succeeded in a settled block."""
     REVERTED = "reverted"
-    """Mined and failed in a settled block; ``outcome`` says why."""
+    """Failed in a settled block; ``outcome`` gives the reason."""
     FAILED = "failed"
-    """Never sent, and sending it could not help; ``outcome`` says why."""
+    """Never sent, because sending it could not succeed; ``outcome`` gives the reason."""
     CANCELLED = "cancelled"
-    """Given up on the operator's wish: never signed, or a transfer of nothing took its nonce in a settled block."""
+    """Given up at the operator's request: never signed, or an empty self-transfer took its nonce in a settled block."""
 
     @property
-    def over(self) -> bool:
-        """True when nothing more will happen."""
+    def is_final(self) -> bool:
+        """True when the sender takes no further step; a reorg deeper than expected may still change it."""
         return self in (TxStatus.DONE, TxStatus.REVERTED, TxStatus.FAILED, TxStatus.CANCELLED)
 
 
 class TxAction(StrEnum):
-    """What an operator asked to be done with a request; the sender does it in its next tick."""
+    """An operator's instruction for a request; the sender carries it out in its next tick."""
 
     BUMP = "bump"
-    """Offer more for it now."""
+    """Replace it now with a higher fee."""
     CANCEL = "cancel"
-    """Take its nonce for a transfer of nothing to oneself."""
+    """Take its nonce for an empty transfer to oneself."""
 
 
 @dataclass(frozen=True, slots=True)
 class TxRequest:
-    """One thing to be sent once. ``outcome`` explains a failure or a wait in one line."""
+    """A call to be sent exactly once. ``outcome`` explains a failure or a wait in one line."""
 
     id: int
     key: str
@@ -57,12 +58,22 @@ class TxRequest:
     tx_hash: str | None
     block: int | None
     outcome: str
-    wish: TxAction | None = None
+    action: TxAction | None = None
+
+    def signed_nonce(self) -> int:
+        """The nonce of a pending or mined request.
+
+        Raises:
+            FatalError: it has none; the transaction database is damaged.
+        """
+        if self.nonce is None:
+            raise FatalError(f"transaction {self.id} is {self.status} without a nonce: the database is damaged")
+        return self.nonce
 
 
 @dataclass(frozen=True, slots=True)
 class TxAttempt:
-    """One signed transaction of a request. Fees are wei a unit of gas; ``block`` is the head when it was signed."""
+    """One signed transaction of a request. Fees are wei per gas; ``block`` is the head when it was signed."""
 
     hash: str
     request: int
@@ -74,19 +85,19 @@ class TxAttempt:
     priority_fee: int
     block: int
     cancels: bool = False
-    """True for a transfer of nothing to oneself that takes the nonce instead of the call."""
+    """True for an empty self-transfer that takes the nonce instead of the call."""
     value: int = 0
-    """Native coin that it sends, wei."""
+    """Native coin sent along, wei."""
 
     @property
     def cost(self) -> int:
-        """The most that it can take from the sender, wei."""
+        """The maximum that it can take from the sender, wei."""
         return self.gas * self.max_fee + self.value
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignUse:
-    """A nonce of our key that somebody else used. ``tx_hash`` and ``block`` where they could be found."""
+class ExternalUse:
+    """A nonce of our key that another program used; ``tx_hash`` and ``block`` are None if they were not found."""
 
     sender: str
     nonce: int
@@ -97,51 +108,51 @@ class ForeignUse:
 
 
 class TxStore(Protocol):
-    """What the sender needs to remember."""
+    """Persistent state of the sender."""
 
     def add(self, key: str, sender: str, call: Call, not_after: int | None) -> TxRequest:
-        """A new request, or the one that already has this key."""
+        """Add a request, or return the one that already has this key."""
 
     def requeue(self, request: int, sender: str, call: Call, not_after: int | None) -> None:
-        """Queue a request anew, for this sender and with this call; its attempts so far can have no effect."""
+        """Queue a request again with this sender and call. None of its earlier attempts may still have an effect."""
 
     def get(self, key: str) -> TxRequest | None:
         """The request with this key."""
 
     def open_requests(self, sender: str) -> Sequence[TxRequest]:
-        """Requests of ``sender`` that are not over, oldest first."""
+        """``sender``'s requests that are not final, oldest first."""
 
-    def signed_by_others(self, sender: str) -> Sequence[TxRequest]:
-        """Requests that keys other than ``sender``'s signed and that are not over, oldest first."""
+    def requests_of_former_signers(self, sender: str) -> Sequence[TxRequest]:
+        """Signed requests of keys other than ``sender`` that are not final, oldest first."""
 
-    def newest_settled(self) -> int | None:
-        """The newest block in which a request of any key came to its end."""
+    def newest_settled_block(self) -> int | None:
+        """The newest block that settled a request of any key."""
 
-    def settled_last(self, blocks: int) -> Sequence[TxRequest]:
-        """Requests of all keys that came to their end in that block or one of as many as ``blocks`` below it."""
+    def settled_within(self, blocks: int) -> Sequence[TxRequest]:
+        """Requests of all keys that settled in `newest_settled_block` or at most ``blocks`` below it."""
 
     def attempts(self, request: int) -> Sequence[TxAttempt]:
-        """All attempts of a request, by nonce and then by offer."""
+        """All attempts of a request, by nonce, then by maximum fee."""
 
     def add_attempt(self, attempt: TxAttempt) -> None:
-        """Keep an attempt, make its request pending at its nonce and drop its wish; on disk when this returns."""
+        """Store an attempt, make its request pending at its nonce and clear its action; durable on return."""
 
     def update(
         self, request: int, status: TxStatus, *, tx_hash: str | None = None, block: int | None = None, outcome: str = ""
     ) -> None:
-        """How far a request has come. ``QUEUED`` takes its nonce away; what is over has no wish left."""
+        """Set a request's progress. ``QUEUED`` clears its nonce; a final status clears its action."""
 
-    def wish(self, request: int, wish: TxAction | None) -> None:
-        """Ask for something to be done with a request, or drop the wish."""
+    def request_action(self, request: int, action: TxAction | None) -> None:
+        """Set the action that the sender shall carry out for a request; None clears it."""
 
     def nonces(self, sender: str) -> set[int]:
-        """The nonces of requests that are pending or mined."""
+        """Nonces of ``sender``'s pending and mined requests."""
 
     def expected_nonce(self, sender: str, seen: int) -> int:
-        """The nonce that comes after all known ones of ``sender``; ``seen``, and remembered, the first time."""
+        """The nonce after all known ones of ``sender``. The first call for a sender stores ``seen`` and returns it."""
 
-    def add_foreign(self, use: ForeignUse) -> None:
-        """Remember that somebody else used a nonce; what is known of it already stays."""
+    def add_external_use(self, use: ExternalUse) -> None:
+        """Record that another program used a nonce. A record that already exists for the nonce stays."""
 
-    def last_foreign(self, sender: str) -> ForeignUse | None:
-        """The highest nonce that somebody else used."""
+    def last_external_use(self, sender: str) -> ExternalUse | None:
+        """The highest nonce of ``sender`` that another program used."""

@@ -1,37 +1,41 @@
-"""Noticing that blocks were undone which counted as settled, and taking up again what was done in them.
+"""Detects reorgs that remove settled transactions, and makes those transactions pending again.
 
-Where a number of confirmations stands for finality, a deeper reorganisation takes transactions back that were told to
-be done. Each of them is then looked after like any other that is signed: it is on disk as it was sent, it keeps its
-nonce, and it is sent again unless the new chain has it too.
+With a confirmation count as finality, a deeper reorg can remove transactions that were reported as done. The tracker
+then handles each of them like any other signed request: its attempts are on disk, it keeps its nonce, and it is sent
+again unless the new chain includes it too.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from covey.chain.rpc.finality import Finality
+from covey.chain.errors import FatalError
 from covey.chain.tx.records import TxRequest, TxStatus, TxStore
 
 if TYPE_CHECKING:
     from covey.chain.rpc.client import Rpc
+    from covey.chain.rpc.finality import Finality
     from covey.chain.rpc.responses import Block
+
+REORGED = "a reorg removed its block"
+"""Outcome of a request that was mined and is pending again."""
 
 
 class SettledReorgMonitor:
-    """Remembers a head that lies on top of all settled transactions; while it is on the chain, so are they."""
+    """Remembers a head above all settled transactions: while that block is on the chain, so are they."""
 
     def __init__(self, rpc: Rpc, store: TxStore, finality: Finality) -> None:
         self._rpc = rpc
         self._store = store
-        self._depth = finality.undoable
+        self._depth = finality.reorg_depth
         self._head: Block | None = None
 
-    def tick(self) -> int:
-        """Make pending again what the chain no longer has as it was; how many requests those are.
+    def check(self) -> int:
+        """Make settled requests pending again that the chain no longer has as recorded; return how many.
 
-        Costs nothing once all that was settled is too deep to be undone.
+        Makes no RPC call once all settled requests are too deep for a reorg.
         """
-        newest = self._store.newest_settled() if self._depth else None
+        newest = self._store.newest_settled_block() if self._depth else None
         if newest is None:
             return 0
         known = self._head
@@ -40,20 +44,22 @@ class SettledReorgMonitor:
             return 0
         head = self._rpc.block("latest")
         if head.number < max(newest, 0 if known is None else known.number):
-            return 0  # an endpoint that lags, or a shorter chain: its growing tells which
+            return 0  # the endpoint lags, or the new chain is shorter: wait until it has grown
         if covered and known is not None:
             found = head if head.number == known.number else self._rpc.find_block(known.number)
             if found is not None and found.hash == known.hash:
                 self._head = head
                 return 0
-        gone = [one for one in self._store.settled_last(self._depth) if not self._is_as_it_was(one)]
-        for request in gone:
-            self._store.update(request.id, TxStatus.PENDING, outcome="its block was undone")
+        removed = [request for request in self._store.settled_within(self._depth) if not self._is_unchanged(request)]
+        for request in removed:
+            self._store.update(request.id, TxStatus.PENDING, outcome=REORGED)
         self._head = head
-        return len(gone)
+        return len(removed)
 
-    def _is_as_it_was(self, request: TxRequest) -> bool:
-        assert request.tx_hash is not None, "what was mined has a hash"
+    def _is_unchanged(self, request: TxRequest) -> bool:
+        """True if the chain has the request's transaction in the recorded block with the recorded result."""
+        if request.tx_hash is None:
+            raise FatalError(f"transaction {request.id} is {request.status} without a hash: the database is damaged")
         receipt = self._rpc.receipt(request.tx_hash)
         if receipt is None or receipt.block != request.block:
             return False

@@ -1,4 +1,4 @@
-"""Why a mined transaction failed."""
+"""Finds out why a mined transaction failed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from covey.chain.rpc.responses import Receipt
 
 
-def why_reverted(rpc: Rpc, request: TxRequest, attempt: TxAttempt, receipt: Receipt) -> str:
-    """The contracts' error in words, as far as it can be told.
+def find_revert_reason(rpc: Rpc, request: TxRequest, attempt: TxAttempt, receipt: Receipt) -> str:
+    """Describe the contract's error, as far as it can be found.
 
-    A receipt does not hold it. The same call is made again on the state after its block, which has whatever went before
-    it in the block, and then on the state before the block. A transaction that used all its gas ran out of it.
+    A receipt does not contain it, so the call is repeated: first on the state after its block, which includes the
+    transactions before it in that block, then on the state before the block. A transaction that used its whole gas
+    limit ran out of gas.
     """
     if receipt.gas_used >= attempt.gas:
         return f"ran out of gas in block {receipt.block}: it used all {attempt.gas}"

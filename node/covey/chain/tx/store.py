@@ -1,8 +1,8 @@
-"""Where the sender keeps what it was asked to send and every signed attempt: tables of one SQLite database.
+"""Stores transaction requests and their signed attempts in tables of a SQLite database.
 
-The daemon's journal hosts them in its own file, so that a request can be stored in the same transaction as the duty it
-belongs to. An attempt is on disk before it is broadcast; a nonce, once given to a request, is in every attempt of it.
-Other processes may read the tables and leave wishes in them while a daemon runs.
+The daemon's journal hosts the tables in its own file, so a request can be stored in the same database transaction as
+the duty it belongs to. An attempt is on disk before it is broadcast. All attempts of a request share its nonce. Other
+processes may read the tables and request actions while a daemon runs.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from covey.chain.contracts.base import Call
-from covey.chain.tx.records import ForeignUse, TxAction, TxAttempt, TxRequest, TxStatus, TxStore
+from covey.chain.tx.records import ExternalUse, TxAction, TxAttempt, TxRequest, TxStatus, TxStore
 
-__all__ = ["ForeignUse", "SqliteTxStore", "TxAction", "TxAttempt", "TxRequest", "TxStatus", "TxStore"]
+__all__ = ["ExternalUse", "SqliteTxStore", "TxAction", "TxAttempt", "TxRequest", "TxStatus", "TxStore"]
 
 _TABLES = (
     """
@@ -32,7 +32,7 @@ _TABLES = (
         tx_hash TEXT,
         block INTEGER,
         outcome TEXT NOT NULL DEFAULT '',
-        wish TEXT
+        action TEXT
     )
     """,
     "CREATE INDEX IF NOT EXISTS tx_request_by_status ON tx_request (sender, status, id)",
@@ -54,46 +54,63 @@ _TABLES = (
     "CREATE INDEX IF NOT EXISTS tx_attempt_by_request ON tx_attempt (request)",
     "CREATE TABLE IF NOT EXISTS tx_key (sender TEXT PRIMARY KEY, nonce INTEGER NOT NULL) WITHOUT ROWID",
     """
-    CREATE TABLE IF NOT EXISTS tx_foreign (
+    CREATE TABLE IF NOT EXISTS tx_external_use (
         sender TEXT NOT NULL, nonce INTEGER NOT NULL, hash TEXT, block INTEGER, noticed INTEGER NOT NULL,
         PRIMARY KEY (sender, nonce)
     ) WITHOUT ROWID
     """,
 )
-_ADDED = (
-    ("tx_request", "wish", "TEXT"),
+_RENAMED_TABLES = (("tx_foreign", "tx_external_use"),)
+_RENAMED_COLUMNS = (("tx_request", "wish", "action"),)
+_ADDED_COLUMNS = (
+    ("tx_request", "action", "TEXT"),
     ("tx_attempt", "sender", "TEXT NOT NULL DEFAULT ''"),
     ("tx_attempt", "cancels", "INTEGER NOT NULL DEFAULT 0"),
     ("tx_attempt", "value", "TEXT NOT NULL DEFAULT '0'"),
 )
-"""Columns that databases of earlier versions lack."""
+"""Changes to the schema since earlier versions; `_migrate` applies those that a database lacks."""
 
 
 def roll_back(db: sqlite3.Connection) -> None:
-    """Undo the open transaction, if there is one: a full disk ends it by itself."""
+    """Roll back the open transaction, if any: SQLite may have rolled it back itself, as on a full disk."""
     if db.in_transaction:
         db.execute("ROLLBACK")
 
 
+def _migrate(db: sqlite3.Connection) -> None:
+    """Create the tables, or bring those of an earlier version to the present schema without losing a row."""
+    for old, new in _RENAMED_TABLES:
+        if _columns_of(db, old) and not _columns_of(db, new):
+            db.execute(f"ALTER TABLE {old} RENAME TO {new}")
+    for table, old, new in _RENAMED_COLUMNS:
+        columns = _columns_of(db, table)
+        if old in columns and new not in columns:
+            db.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")
+    for statement in _TABLES:
+        db.execute(statement)
+    for table, column, kind in _ADDED_COLUMNS:
+        if column not in _columns_of(db, table):
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+    db.execute("UPDATE tx_attempt SET sender = (SELECT sender FROM tx_request WHERE id = request) WHERE sender = ''")
+
+
+def _columns_of(db: sqlite3.Connection, table: str) -> set[str]:
+    """Names of a table's columns; empty if there is no such table."""
+    return {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+
+
 class SqliteTxStore:
-    """A `TxStore` in a SQLite database that somebody else opened.
+    """A `TxStore` in an open SQLite database. Creates the tables, or migrates those of an earlier version.
 
     Args:
-        db: the connection; it should run with ``synchronous=FULL``. Calls join a transaction that is already open,
-            except `add_attempt`, which must be on disk when it returns.
+        db: the connection; use ``synchronous=FULL``. Calls join an open transaction, except `add_attempt`, which must
+            be durable on return.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         with self._transaction():
-            for statement in _TABLES:
-                db.execute(statement)
-            for table, column, kind in _ADDED:
-                if column not in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:
-                    db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
-            db.execute(
-                "UPDATE tx_attempt SET sender = (SELECT sender FROM tx_request WHERE id = request) WHERE sender = ''"
-            )
+            _migrate(db)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -117,7 +134,8 @@ class SqliteTxStore:
                 (key, sender, call.to, call.data, str(call.value), call.describe, not_after, TxStatus.QUEUED.value),
             )
         request = self.get(key)
-        assert request is not None
+        if request is None:
+            raise RuntimeError(f"transaction request {key} was inserted and cannot be read back")
         return request
 
     def requeue(self, request: int, sender: str, call: Call, not_after: int | None) -> None:
@@ -125,7 +143,7 @@ class SqliteTxStore:
         with self._transaction():
             self._db.execute(
                 "UPDATE tx_request SET sender = ?, target = ?, data = ?, value = ?, describe = ?, not_after = ?,"
-                " status = ?, nonce = NULL, tx_hash = NULL, block = NULL, outcome = '', wish = NULL WHERE id = ?",
+                " status = ?, nonce = NULL, tx_hash = NULL, block = NULL, outcome = '', action = NULL WHERE id = ?",
                 (
                     sender,
                     call.to,
@@ -140,47 +158,47 @@ class SqliteTxStore:
 
     def get(self, key: str) -> TxRequest | None:
         """See `TxStore.get`."""
-        row = self._db.execute(f"SELECT {_COLUMNS} FROM tx_request WHERE key = ?", (key,)).fetchone()
-        return None if row is None else _request(row)
+        row = self._db.execute(f"SELECT {_REQUEST} FROM tx_request WHERE key = ?", (key,)).fetchone()
+        return None if row is None else _request_from(row)
 
     def open_requests(self, sender: str) -> list[TxRequest]:
         """See `TxStore.open_requests`."""
         rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM tx_request WHERE sender = ? AND status IN (?, ?, ?) ORDER BY id",
+            f"SELECT {_REQUEST} FROM tx_request WHERE sender = ? AND status IN (?, ?, ?) ORDER BY id",
             (sender, TxStatus.QUEUED.value, TxStatus.PENDING.value, TxStatus.MINED.value),
         )
-        return [_request(row) for row in rows]
+        return [_request_from(row) for row in rows]
 
-    def signed_by_others(self, sender: str) -> list[TxRequest]:
-        """See `TxStore.signed_by_others`."""
+    def requests_of_former_signers(self, sender: str) -> list[TxRequest]:
+        """See `TxStore.requests_of_former_signers`."""
         rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM tx_request WHERE sender != ? AND status IN (?, ?) ORDER BY id",
+            f"SELECT {_REQUEST} FROM tx_request WHERE sender != ? AND status IN (?, ?) ORDER BY id",
             (sender, TxStatus.PENDING.value, TxStatus.MINED.value),
         )
-        return [_request(row) for row in rows]
+        return [_request_from(row) for row in rows]
 
-    def newest_settled(self) -> int | None:
-        """See `TxStore.newest_settled`."""
+    def newest_settled_block(self) -> int | None:
+        """See `TxStore.newest_settled_block`."""
         row = self._db.execute("SELECT max(block) FROM tx_request WHERE status IN (?, ?, ?)", _SETTLED).fetchone()
         return _number(row[0])
 
-    def settled_last(self, blocks: int) -> list[TxRequest]:
-        """See `TxStore.settled_last`."""
-        lowest = (self.newest_settled() or 0) - blocks
-        query = f"SELECT {_COLUMNS} FROM tx_request WHERE status IN (?, ?, ?) AND block >= ? ORDER BY id"
-        return [_request(row) for row in self._db.execute(query, (*_SETTLED, lowest))]
+    def settled_within(self, blocks: int) -> list[TxRequest]:
+        """See `TxStore.settled_within`."""
+        lowest = (self.newest_settled_block() or 0) - blocks
+        query = f"SELECT {_REQUEST} FROM tx_request WHERE status IN (?, ?, ?) AND block >= ? ORDER BY id"
+        return [_request_from(row) for row in self._db.execute(query, (*_SETTLED, lowest))]
 
     def find(self, request: int) -> TxRequest | None:
-        """The request with this number."""
-        row = self._db.execute(f"SELECT {_COLUMNS} FROM tx_request WHERE id = ?", (request,)).fetchone()
-        return None if row is None else _request(row)
+        """The request with this id."""
+        row = self._db.execute(f"SELECT {_REQUEST} FROM tx_request WHERE id = ?", (request,)).fetchone()
+        return None if row is None else _request_from(row)
 
     def recent(self, limit: int = 50, *, only_open: bool = False) -> list[TxRequest]:
         """The newest requests of all senders, newest first."""
-        states = [one.value for one in TxStatus if not (only_open and one.over)]
-        chosen = ", ".join("?" for _ in states)
-        query = f"SELECT {_COLUMNS} FROM tx_request WHERE status IN ({chosen}) ORDER BY id DESC LIMIT ?"
-        return [_request(row) for row in self._db.execute(query, (*states, limit))]
+        statuses = [status.value for status in TxStatus if not (only_open and status.is_final)]
+        placeholders = ", ".join("?" for _ in statuses)
+        query = f"SELECT {_REQUEST} FROM tx_request WHERE status IN ({placeholders}) ORDER BY id DESC LIMIT ?"
+        return [_request_from(row) for row in self._db.execute(query, (*statuses, limit))]
 
     def count_by_status(self, sender: str) -> dict[TxStatus, int]:
         """Number of ``sender``'s requests in each status, 0 included."""
@@ -190,31 +208,34 @@ class SqliteTxStore:
     def done_requests(self, sender: str, up_to: int) -> list[TxRequest]:
         """``sender``'s requests that succeeded in settled blocks up to ``up_to``, oldest first."""
         rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM tx_request WHERE sender = ? AND status = ? AND block <= ? ORDER BY id",
+            f"SELECT {_REQUEST} FROM tx_request WHERE sender = ? AND status = ? AND block <= ? ORDER BY id",
             (sender, TxStatus.DONE.value, up_to),
         )
-        return [_request(row) for row in rows]
+        return [_request_from(row) for row in rows]
 
     def attempts(self, request: int) -> list[TxAttempt]:
         """See `TxStore.attempts`."""
         rows = self._db.execute(f"SELECT {_ATTEMPT} FROM tx_attempt WHERE request = ?", (request,))
-        return sorted((_attempt(row) for row in rows), key=lambda one: (one.nonce, one.max_fee))
+        return sorted((_attempt_from(row) for row in rows), key=lambda attempt: (attempt.nonce, attempt.max_fee))
 
     def add_attempt(self, attempt: TxAttempt) -> None:
         """See `TxStore.add_attempt`."""
         if self._db.in_transaction:
-            raise RuntimeError("an attempt must be on disk before it is broadcast, not part of an open transaction")
-        one = attempt
-        fees = (str(one.max_fee), str(one.priority_fee))
+            raise RuntimeError(
+                "an attempt must be on disk before it is broadcast; it cannot be part of an open transaction"
+            )
+        values = (
+            attempt.hash, attempt.request, attempt.sender, attempt.nonce, attempt.raw, attempt.gas,
+            str(attempt.max_fee), str(attempt.priority_fee), attempt.block, attempt.cancels, str(attempt.value),
+        )  # fmt: skip
         with self._transaction():
             self._db.execute(
                 f"INSERT INTO tx_attempt ({_ATTEMPT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (hash) DO NOTHING",
-                (one.hash, one.request, one.sender, one.nonce, one.raw, one.gas, *fees, one.block, one.cancels,
-                 str(one.value)),
-            )  # fmt: skip
+                values,
+            )
             self._db.execute(
-                "UPDATE tx_request SET status = ?, nonce = ?, wish = NULL WHERE id = ?",
+                "UPDATE tx_request SET status = ?, nonce = ?, action = NULL WHERE id = ?",
                 (TxStatus.PENDING.value, attempt.nonce, attempt.request),
             )
 
@@ -229,14 +250,14 @@ class SqliteTxStore:
             )
             if status == TxStatus.QUEUED:
                 self._db.execute("UPDATE tx_request SET nonce = NULL WHERE id = ?", (request,))
-            if status.over:
-                self._db.execute("UPDATE tx_request SET wish = NULL WHERE id = ?", (request,))
+            if status.is_final:
+                self._db.execute("UPDATE tx_request SET action = NULL WHERE id = ?", (request,))
 
-    def wish(self, request: int, wish: TxAction | None) -> None:
-        """See `TxStore.wish`."""
+    def request_action(self, request: int, action: TxAction | None) -> None:
+        """See `TxStore.request_action`."""
         with self._transaction():
             self._db.execute(
-                "UPDATE tx_request SET wish = ? WHERE id = ?", (None if wish is None else wish.value, request)
+                "UPDATE tx_request SET action = ? WHERE id = ?", (None if action is None else action.value, request)
             )
 
     def nonces(self, sender: str) -> set[int]:
@@ -255,13 +276,13 @@ class SqliteTxStore:
         row = self._db.execute(
             "SELECT max(n) FROM (SELECT nonce AS n FROM tx_key WHERE sender = :key"
             " UNION ALL SELECT max(nonce) + 1 FROM tx_attempt WHERE sender = :key"
-            " UNION ALL SELECT max(nonce) + 1 FROM tx_foreign WHERE sender = :key)",
+            " UNION ALL SELECT max(nonce) + 1 FROM tx_external_use WHERE sender = :key)",
             {"key": sender},
         ).fetchone()
         return int(row[0])
 
-    def expect(self, sender: str, nonce: int) -> None:
-        """Transactions of ``sender`` below ``nonce`` are ours, though no request here is theirs."""
+    def claim_nonces(self, sender: str, nonce: int) -> None:
+        """Treat ``sender``'s transactions below ``nonce`` as ours, although no request here sent them."""
         with self._transaction():
             self._db.execute(
                 "INSERT INTO tx_key VALUES (?, ?)"
@@ -269,50 +290,53 @@ class SqliteTxStore:
                 (sender, nonce),
             )
 
-    def add_foreign(self, use: ForeignUse) -> None:
-        """See `TxStore.add_foreign`."""
+    def add_external_use(self, use: ExternalUse) -> None:
+        """See `TxStore.add_external_use`."""
         with self._transaction():
             self._db.execute(
-                "INSERT INTO tx_foreign VALUES (?, ?, ?, ?, ?) ON CONFLICT (sender, nonce) DO NOTHING",
+                "INSERT INTO tx_external_use VALUES (?, ?, ?, ?, ?) ON CONFLICT (sender, nonce) DO NOTHING",
                 (use.sender, use.nonce, use.tx_hash, use.block, use.noticed),
             )
 
-    def last_foreign(self, sender: str) -> ForeignUse | None:
-        """See `TxStore.last_foreign`."""
+    def last_external_use(self, sender: str) -> ExternalUse | None:
+        """See `TxStore.last_external_use`."""
         row = self._db.execute(
-            "SELECT sender, nonce, hash, block, noticed FROM tx_foreign WHERE sender = ? ORDER BY nonce DESC LIMIT 1",
+            "SELECT sender, nonce, hash, block, noticed FROM tx_external_use WHERE sender = ?"
+            " ORDER BY nonce DESC LIMIT 1",
             (sender,),
         ).fetchone()
-        return None if row is None else ForeignUse(*row)
+        return None if row is None else ExternalUse(*row)
 
 
 _SETTLED = (TxStatus.DONE.value, TxStatus.REVERTED.value, TxStatus.CANCELLED.value)
-_COLUMNS = "id, key, sender, target, data, value, describe, not_after, status, nonce, tx_hash, block, outcome, wish"
+_REQUEST = "id, key, sender, target, data, value, describe, not_after, status, nonce, tx_hash, block, outcome, action"
 _ATTEMPT = "hash, request, sender, nonce, raw, gas, max_fee, priority_fee, block, cancels, value"
 
 
-def _attempt(row: Sequence[object]) -> TxAttempt:
+def _attempt_from(row: Sequence[object]) -> TxAttempt:
     tx_hash, request, sender, nonce, raw, gas, max_fee, priority_fee, block, cancels, value = row
     return TxAttempt(
         hash=str(tx_hash),
-        request=_number(request) or 0,
+        request=int(str(request)),
         sender=str(sender),
-        nonce=_number(nonce) or 0,
+        nonce=int(str(nonce)),
         raw=bytes(raw),  # type: ignore[call-overload]
-        gas=_number(gas) or 0,
+        gas=int(str(gas)),
         max_fee=int(str(max_fee)),
         priority_fee=int(str(priority_fee)),
-        block=_number(block) or 0,
+        block=int(str(block)),
         cancels=bool(cancels),
         value=int(str(value)),
     )
 
 
-def _request(row: Sequence[object]) -> TxRequest:
-    number, key, sender, target, data, value, describe, not_after, status, nonce, tx_hash, block, outcome, wish = row
+def _request_from(row: Sequence[object]) -> TxRequest:
+    (number, key, sender, target, data, value, describe, not_after, status, nonce, tx_hash, block, outcome, action) = (
+        row
+    )
     call = Call(_text(target), bytes(data), str(describe), int(str(value)))  # type: ignore[call-overload]
     return TxRequest(
-        id=_number(number) or 0,
+        id=int(str(number)),
         key=str(key),
         sender=str(sender),
         call=call,
@@ -322,7 +346,7 @@ def _request(row: Sequence[object]) -> TxRequest:
         tx_hash=_text(tx_hash),
         block=_number(block),
         outcome=str(outcome),
-        wish=None if wish is None else TxAction(str(wish)),
+        action=None if action is None else TxAction(str(action)),
     )
 
 

@@ -30,11 +30,11 @@ def list_(
 ) -> None:
     """List a node's transactions, newest first: what each is for, how far it is, what it offered, and why it failed."""
     from covey.cli.output import console, print_json
-    from covey.client.tx_requests import foreign_uses, list_transactions
+    from covey.client.tx_requests import external_uses, list_transactions
 
     folder = _data_dir(settings)
     transactions = list_transactions(folder, limit=limit, only_open=only_open)
-    foreign = foreign_uses(folder, {transaction.sender for transaction in transactions})
+    foreign = external_uses(folder, {transaction.sender for transaction in transactions})
     if json:
         print_json([transaction.as_dict() for transaction in transactions])
         return

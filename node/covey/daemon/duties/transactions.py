@@ -37,7 +37,7 @@ def send(ctx: Context, duty: Duty, call: Call, over: Callable[[], bool], tag: st
     if request is not None:
         log.warning("transaction failed", extra={"duty": key, "reason": request.outcome})
         ctx.backoff.failed(key)
-    ctx.sender.submit(key, call, not_after=None if duty.deadline >= NO_DEADLINE else duty.deadline, again=True)
+    ctx.sender.submit(key, call, not_after=None if duty.deadline >= NO_DEADLINE else duty.deadline, retry=True)
     ctx.open_transactions.add(key)
     log.info("transaction queued", extra={"duty": key, "call": call.describe})
     return Waiting("queued")
@@ -48,7 +48,7 @@ def log_ended(ctx: Context) -> int:
     ended = 0
     for key in sorted(ctx.open_transactions):
         request = ctx.sender.request(key)
-        if request is None or not request.status.over:
+        if request is None or not request.status.is_final:
             continue
         ended += 1
         ctx.open_transactions.discard(key)

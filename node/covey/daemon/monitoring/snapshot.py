@@ -59,7 +59,7 @@ class Reporter:
             *self._chain_problems(ctx, head, progress),
             *(f"late: {key} is due and no transaction for it was accepted" for key in self._late(ctx, due)),
             *(f"{key}: {error}" for key, error in errors.items()),
-            *(text for text in (status.blocked, status.foreign) if text),
+            *(text for text in (status.blocked, status.external) if text),
             *_money_problems(ctx, balance),
             *shortages(ctx.config),
             *(f"missed: {key}" for key in gone),

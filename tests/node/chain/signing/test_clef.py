@@ -140,7 +140,7 @@ def test_a_cancel_is_signed_too(signer: RemoteSigner, chain: Chain, contracts: C
     sender = new_sender(chain.rpc, signer, store)
     sender.submit("register", contracts.staking.register_operator(ELSE, ADDRESS, 500))
     sender.tick()
-    store.wish(1, TxAction.CANCEL)
+    store.request_action(1, TxAction.CANCEL)
     sender.tick()
     assert store.attempts(1)[-1].gas <= 10 * TRANSFER_GAS
     chain.mine()

@@ -53,13 +53,13 @@ def test_two_that_chose_the_same_nonce_do_not_outbid_each_other(chain: Chain) ->
     first.tick()
     second.submit("b", plain(5))
     second.tick()
-    told = second.status.foreign
+    told = second.status.external
     assert f"waits at nonce 0 of {signer.address}" in told
     assert "another program signs with this key" in told
     dear = 3 * stores[0].attempts(1)[0].max_fee  # nothing is mined for a while
     for _ in range(2 * PATIENCE):
         chain.mine(base_fee=dear)
-        assert second.tick().foreign == told
+        assert second.tick().external == told
     assert len(attempts_of(stores[1])) == 1  # no war: not one more offer, and no other nonce
     chain.mine(base_fee=GWEI // 10)
     for _ in range(2 * PATIENCE + 4):
@@ -91,10 +91,10 @@ def test_a_transaction_that_outbid_ours_is_named_once_it_is_settled(chain: Chain
         chain.mine()
     assert f"replaced: nonce 0 was used by {other}, which this node did not send" in outcomes
     assert status_of(sender, "a") == TxStatus.DONE
-    use = store.last_foreign(signer.address)
+    use = store.last_external_use(signer.address)
     assert use is not None
     assert (use.nonce, use.tx_hash) == (0, other)
-    assert other in sender.tick().foreign
+    assert other in sender.tick().external
 
 
 def test_what_another_program_sent_meanwhile_is_noticed_and_told_for_a_while(chain: Chain, tmp_path: Path) -> None:
@@ -103,21 +103,21 @@ def test_what_another_program_sent_meanwhile_is_noticed_and_told_for_a_while(cha
     sender = new_sender(chain.rpc, signer, store)
     sender.submit("a", plain())
     finish(sender, "a")
-    assert sender.tick().foreign == ""
+    assert sender.tick().external == ""
     other = foreign(chain, signer, 1)
     while chain.rpc.nonce(signer.address) < 2:
         pass
     chain.ask("evm_mine")
     again = new_sender(chain.rpc, signer, open_store(tmp_path / "tx.db"))  # idle: nothing to send
-    told = again.tick().foreign
+    told = again.tick().external
     assert f"nonce 1 of {signer.address} was used by {other}" in told
     assert "give this node a key of its own" in told
     chain.jump(chain.rpc.block().timestamp + NOTICE_SECONDS + 1)
     later = new_sender(chain.rpc, signer, open_store(tmp_path / "tx.db"))
-    assert later.tick().foreign == ""
+    assert later.tick().external == ""
     later.submit("b", plain())
     finish(later, "b")
-    assert later.status.foreign == ""
+    assert later.status.external == ""
 
 
 def test_a_lost_database_is_no_foreign_use(chain: Chain) -> None:
@@ -126,10 +126,10 @@ def test_a_lost_database_is_no_foreign_use(chain: Chain) -> None:
     sender.submit("a", plain())
     finish(sender, "a")
     fresh = new_sender(chain.rpc, signer)
-    assert fresh.tick().foreign == ""
+    assert fresh.tick().external == ""
     fresh.submit("b", plain())
     finish(fresh, "b")
-    assert fresh.status.foreign == ""
+    assert fresh.status.external == ""
 
 
 def test_what_waited_when_a_database_was_lost_is_waited_for_and_is_no_foreign_use(chain: Chain) -> None:
@@ -140,11 +140,11 @@ def test_what_waited_when_a_database_was_lost_is_waited_for_and_is_no_foreign_us
     sender.tick()
     fresh = new_sender(chain.rpc, signer)
     fresh.submit("b", plain(2))
-    assert "waits at nonce 0 of" in fresh.tick().foreign
+    assert "waits at nonce 0 of" in fresh.tick().external
     chain.mine()
     fresh.tick()
     chain.mine()
-    assert fresh.tick().foreign == ""
+    assert fresh.tick().external == ""
     assert status_of(fresh, "b") == TxStatus.DONE
     assert [one.nonce for one in (fresh.request("b"),) if one is not None] == [1]
 
@@ -206,7 +206,7 @@ def test_what_the_contracts_no_longer_take_from_a_former_key_is_sent_by_the_new_
     assert request.status == TxStatus.FAILED
     assert request.outcome.startswith(f"signed by the former signer {old.address}, for whom it would revert: ")
     assert "StakingSignerTaken(" in request.outcome
-    after.submit("a", contracts.staking.register_operator(ELSEWHERE, new.address, 0), again=True)
+    after.submit("a", contracts.staking.register_operator(ELSEWHERE, new.address, 0), retry=True)
     after.tick()
     chain.mine()
     after.tick()

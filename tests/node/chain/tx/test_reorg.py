@@ -146,7 +146,7 @@ def test_a_failure_that_is_undone_leaves_no_hole_below_what_came_after_it(chain:
     mine(chain, sender)
     assert status_of(sender, "a") == TxStatus.REVERTED
     chain.ask("anvil_setStorageAt", SWITCH, "0x0", "0x" + "00".zfill(64))
-    sender.submit("a", call, again=True)
+    sender.submit("a", call, retry=True)
     sender.tick()
     mine(chain, sender)
     assert status_of(sender, "a") == TxStatus.DONE
@@ -158,7 +158,7 @@ def test_a_failure_that_is_undone_leaves_no_hole_below_what_came_after_it(chain:
     assert status_of(sender, "a") == TxStatus.DONE
     assert chain.rpc.nonce(signer.address) == 2
     assert [attempt.nonce for attempt in store.attempts(1)] == [0, 1]
-    assert not sender.status.foreign
+    assert not sender.status.external
     assert status_of(sender, f"use-nonce/0/{signer.address}/0") == TxStatus.DONE
 
 

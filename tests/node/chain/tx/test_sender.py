@@ -216,7 +216,7 @@ def test_a_nonce_used_by_somebody_else_is_left_only_when_that_is_settled(chain: 
     chain.mine()
     for _ in range(PATIENCE):
         status = sender.tick()
-        assert "this node did not send" in status.foreign
+        assert "this node did not send" in status.external
         assert [a.nonce for a in store.attempts(1)] == [0]  # "nonce too low" is no reason to try the next
         chain.mine()
     for _ in range(4):
@@ -236,8 +236,8 @@ def test_a_waiting_transaction_of_somebody_else_keeps_its_nonce(chain: Chain) ->
     ours.submit("a", plain())
     for _ in range(3):
         status = ours.tick()
-        assert "waits at nonce 0 of" in status.foreign
-        assert "another program signs with this key" in status.foreign
+        assert "waits at nonce 0 of" in status.external
+        assert "another program signs with this key" in status.external
         assert (status.queued, status.pending) == (1, 0)  # it does not go past it
     chain.mine()
     other.tick()
@@ -261,7 +261,7 @@ def test_a_block_undone_puts_its_transactions_back(chain: Chain) -> None:
     chain.ask("evm_revert", snapshot)
     chain.ask("anvil_dropAllTransactions")
     assert sender.tick().pending == 1
-    assert "undone" in sender.request("a").outcome  # type: ignore[union-attr]
+    assert "reorg" in sender.request("a").outcome  # type: ignore[union-attr]
     for _ in range(5):
         chain.mine()
         sender.tick()
@@ -349,7 +349,7 @@ def test_a_call_that_would_revert_is_never_sent_and_says_why(chain: Chain, contr
     assert chain.rpc.nonce(signer.address) == 0
     sender.submit("a", contracts.staking.register_operator(signer.address, signer.address, 0))
     assert status_of(sender, "a") == TxStatus.FAILED
-    sender.submit("a", contracts.staking.register_operator(signer.address, signer.address, 0), again=True)
+    sender.submit("a", contracts.staking.register_operator(signer.address, signer.address, 0), retry=True)
     finish(sender, "a")
     assert status_of(sender, "a") == TxStatus.DONE
 

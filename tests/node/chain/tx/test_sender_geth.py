@@ -51,17 +51,17 @@ def test_geth_takes_a_bump_and_a_cancel_in_the_place_of_what_it_has(geth: Geth) 
     stingy = sender_of(geth, 1, store, Stingy(patience=1000))
     stingy.submit("a", plain())
     stingy.tick()
-    store.wish(1, TxAction.BUMP)
+    store.request_action(1, TxAction.BUMP)
     stingy.tick()
-    store.wish(1, TxAction.CANCEL)
+    store.request_action(1, TxAction.CANCEL)
     stingy.tick()
     first, bumped, cancel = store.attempts(1)
     assert [one.max_fee for one in (first, bumped, cancel)] == [4, 5, 6]
     assert [geth.rpc.transaction(one.hash) is not None for one in (first, bumped, cancel)] == [False, False, True]
-    assert stingy.status.blocked == stingy.status.foreign == ""
-    store.wish(1, TxAction.BUMP)
+    assert stingy.status.blocked == stingy.status.external == ""
+    store.request_action(1, TxAction.BUMP)
     generous = sender_of(geth, 1, store, FeePolicy())
-    until(lambda: status_of(generous, "a").over, generous)
+    until(lambda: status_of(generous, "a").is_final, generous)
     assert status_of(generous, "a") == TxStatus.CANCELLED
     assert store.attempts(1)[-1].cancels
 
@@ -81,15 +81,15 @@ def test_geth_does_not_let_two_programs_with_one_key_in_each_others_place(geth: 
     request = second.request("b")
     assert request is not None
     assert request.outcome == "replacement transaction underpriced"
-    assert "waits at nonce 0 of" in second.status.foreign
+    assert "waits at nonce 0 of" in second.status.external
     third = sender_of(geth, 2, stores[2], FeePolicy())
     third.submit("c", plain(3))
-    assert "waits at nonce 0 of" in third.tick().foreign
+    assert "waits at nonce 0 of" in third.tick().external
     assert stores[2].attempts(1) == []
 
-    stores[0].wish(1, TxAction.BUMP)
+    stores[0].request_action(1, TxAction.BUMP)
     generous = [sender_of(geth, 2, store, FeePolicy()) for store in stores]
     keys = ("a", "b", "c")
-    until(lambda: all(status_of(s, k).over for s, k in zip(generous, keys, strict=True)), *generous)
+    until(lambda: all(status_of(s, k).is_final for s, k in zip(generous, keys, strict=True)), *generous)
     assert [status_of(s, k) for s, k in zip(generous, keys, strict=True)] == [TxStatus.DONE] * 3
     assert geth.rpc.nonce(geth.account(2).address) == 3

@@ -124,7 +124,7 @@ def test_a_stopped_nodes_transaction_is_listed_bumped_and_cancelled(operator: Op
     assert code == 0
     assert out.startswith("    1  cancelled  send 5 wei\n")
     assert "nonce 0, 3 offers, up to " in out
-    assert "cancelled: a transfer of nothing took its nonce\n" in out
+    assert "cancelled: an empty self-transfer took its nonce\n" in out
 
 
 def test_a_running_node_does_it_itself_and_no_key_is_needed(operator: Operator) -> None:
@@ -201,7 +201,7 @@ def test_what_cannot_be_done_is_said_in_one_line(operator: Operator) -> None:
     assert (code, f"was signed by {operator.signer.address}, not by {other.address}" in error) == (2, True)
     code, _, error = operator.run("tx", "bump", "1", "--rpc-urls", "http://127.0.0.1:1")
     assert (code, "no RPC endpoint answered" in error) == (1, True)
-    assert store.find(1).wish is None  # type: ignore[union-attr]
+    assert store.find(1).action is None  # type: ignore[union-attr]
     assert len(store.attempts(1)) == 1
     operator.chain.mine()
     sender.tick()
@@ -223,18 +223,18 @@ def test_a_command_beside_a_running_node_goes_through_its_queue(operator: Operat
     code, (listed,), _ = operator.run("tx", "list", "--json")
     assert (code, listed["transaction"], listed["what"]) == (0, receipt.tx_hash, "send 3 wei")
     sender, _ = operator.sender()
-    assert sender.tick().foreign == ""
+    assert sender.tick().external == ""
 
 
 def test_a_command_in_a_stopped_nodes_place_is_no_foreign_use_later(operator: Operator) -> None:
     operator.chain.ask("evm_setAutomine", True)
     sender, store = operator.sender()
-    assert sender.tick().foreign == ""
+    assert sender.tick().external == ""
     settings = load_settings({}, str(operator.folder / "covey.toml"))
     assert signer_wallet(connect(settings), settings).send(plain(3)).succeeded
     later, _ = operator.sender()
-    assert later.tick().foreign == ""
-    assert store.last_foreign(operator.signer.address) is None
+    assert later.tick().external == ""
+    assert store.last_external_use(operator.signer.address) is None
 
 
 def test_a_command_that_the_node_cannot_do_says_why(operator: Operator, contracts: Contracts) -> None:

@@ -124,7 +124,7 @@ def test_a_duty_whose_transaction_is_in_a_block_is_not_late(node: Node, status: 
 
 
 def test_a_blocked_sender_and_a_foreign_one(node: Node) -> None:
-    node.status.blocked, node.status.foreign = "add funds", "somebody else uses this key"
+    node.status.blocked, node.status.external = "add funds", "somebody else uses this key"
     assert node.tick().problems == ("add funds", "somebody else uses this key")
 
 
