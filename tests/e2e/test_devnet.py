@@ -113,14 +113,14 @@ def operator(devnet: Devnet) -> str:
     """An operator whose owner is account 1 and whose signer is account 2; its settings are in `node`."""
     devnet.run("init", "node", "--role", "validator", "--heldout-records", "heldout.jsonl", *devnet.key(2))
     told = devnet.json("stake", "1500CVY", "--config", "node/covey.toml", *devnet.key(1, "owner-"))
-    assert [one["what"].split()[0] for one in told["transactions"]] == ["register", "allow", "delegate"]
+    assert [one["purpose"].split()[0] for one in told["transactions"]] == ["register", "allow", "delegate"]
     return str(told["operator"])
 
 
 def test_check_is_content(devnet: Devnet, operator: str) -> None:
-    found = {one["what"]: one for one in devnet.json("check", "--config", "node/covey.toml")}
+    found = {one["check"]: one for one in devnet.json("check", "--config", "node/covey.toml")}
     assert found["chain"]["state"] == found["keystore"]["state"] == found["operator"]["state"] == "ok"
-    assert operator in found["operator"]["told"]
+    assert operator in found["operator"]["message"]
 
 
 def test_check_finds_the_wrong_chain(devnet: Devnet, tmp_path: Path) -> None:
@@ -135,16 +135,16 @@ def test_check_finds_the_wrong_chain(devnet: Devnet, tmp_path: Path) -> None:
         capture_output=True, text=True, env=environment, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    chain = next(one for one in json.loads(done.stdout) if one["what"] == "chain")
-    assert chain["state"] == "bad"
-    assert "31337" in chain["told"]
+    chain = next(one for one in json.loads(done.stdout) if one["check"] == "chain")
+    assert chain["state"] == "failed"
+    assert "31337" in chain["message"]
 
 
 def test_stake_again_only_adds(devnet: Devnet, operator: str) -> None:
     before = devnet.json("status", "--config", "node/covey.toml", "--health-listen", "127.0.0.1:1")
     told = devnet.json("stake", "500CVY", "--config", "node/covey.toml", *devnet.key(1, "owner-"))
     after = devnet.json("status", "--config", "node/covey.toml", "--health-listen", "127.0.0.1:1")
-    assert "register" not in told["transactions"][0]["what"]
+    assert "register" not in told["transactions"][0]["purpose"]
     assert int(after["self_bond"]) - int(before["self_bond"]) == 500 * scenario.CVY
     assert after["node"] is None, "no daemon runs"
     assert after["operator"] == operator

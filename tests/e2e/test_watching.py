@@ -194,7 +194,7 @@ def _check_status(node: Node, task: int) -> None:
     assert standing["node"]["last_accepted"]["call"]
     screen = covey("status", "--config", str(node.settings))
     assert len(screen.splitlines()) <= 24, "one screen"
-    for told in ("earning;", "stake     5,000", "earned    ", "last tx   ", "seats"):
+    for told in ("healthy;", "stake     5,000", "earned    ", "last tx   ", "seats"):
         assert told in screen
 
 

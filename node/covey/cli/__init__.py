@@ -1,8 +1,8 @@
-"""The covey command."""
+"""The `covey` command. Layers: main → commands → setup, views → access → output, parse, settings → errors."""
 
 from __future__ import annotations
 
 import time
 
 STARTED = time.monotonic()
-"""When this command began, for those that tell how long they took."""
+"""When this process loaded the command line, for commands that report their duration."""

@@ -1,4 +1,4 @@
-"""Opens the network, keys and stores that a command's settings name."""
+"""Opens the network, keys and block store that a command's settings name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def connect(settings: Settings) -> Network:
         raise InputError("no deployment: give --deployment with a folder deployments/<chain id>, or COVEY_DEPLOYMENT")
     if not settings.rpc_urls:
         raise InputError("no chain: give --rpc-urls with a JSON-RPC endpoint, or COVEY_RPC_URLS")
-    return open_network(settings.rpc_urls, settings.deployment)
+    return open_network(
+        settings.rpc_urls, settings.deployment, timeout_s=settings.rpc_timeout_seconds, quorum=settings.rpc_quorum
+    )
 
 
 def owner_wallet(network: Network, settings: Settings) -> Wallet:
@@ -64,7 +66,7 @@ def signer_address(settings: Settings) -> str:
 
 
 def operator_address(network: Network, settings: Settings) -> str:
-    """The operator to act for: --operator, or the one that names this key its signer. Raises InputError."""
+    """The operator to act for: --operator, or the one that registered this signer. Raises InputError or ClientError."""
     return settings.operator if settings.operator is not None else network.operator_of(signer_address(settings))
 
 
@@ -84,17 +86,17 @@ def open_key(keystore: Path, password_file: Path | None, variable: str) -> Local
     from covey.client.keys import open_keystore
 
     if not keystore.is_file():
-        raise InputError(f"{keystore}: no such keystore; make one with `covey init`")
+        raise InputError(f"{keystore}: no such keystore; create one with `covey keys new`")
     return open_keystore(keystore, read_password(password_file, variable, f"Password of {keystore}"))
 
 
 def read_password(file: Path | None, variable: str, prompt: str) -> str:
-    """A password: file, else systemd credential, else variable, else prompt.
+    """Read a password from the first source that has it: file, systemd credential, variable, prompt.
 
-    Raises InputError without any of them and without a terminal.
+    Raises InputError if there is none and standard input is no terminal.
     """
     from covey.config.credentials import CREDENTIAL, password_of
-    from covey.config.node import ConfigError
+    from covey.config.errors import ConfigError
 
     owner = variable == "COVEY_OWNER_PASSWORD"
     try:
@@ -110,12 +112,12 @@ def read_password(file: Path | None, variable: str, prompt: str) -> str:
 
 
 def open_own_store(settings: Settings) -> Store:
-    """The store that --store or --data-dir names. Raises InputError."""
+    """Open the block store that --store or --data-dir names. Raises InputError."""
     from covey.config.credentials import token_of
-    from covey.config.node import ConfigError
+    from covey.config.errors import ConfigError
     from covey.ipfs import IpfsError, open_store
 
-    location = settings.store or (str(settings.data_dir / "blocks") if settings.data_dir is not None else None)
+    location = settings.store_location
     if location is None:
         raise InputError("no block store for the spec: give --store (a folder or a Kubo RPC address) or --data-dir")
     try:
@@ -128,7 +130,7 @@ def open_own_store(settings: Settings) -> Store:
 
 
 def fetch_spec(settings: Settings, digest: bytes) -> TaskSpec | None:
-    """A task's spec from the own store or the peers; None if no source has it."""
+    """Fetch a task's spec from the block store or the peers; None if no source has it."""
     from covey.client.posting import fetch_spec as fetch
 
     if settings.store is None and settings.data_dir is None and not settings.peers:

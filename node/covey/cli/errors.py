@@ -1,10 +1,10 @@
-"""Errors that end a command: one line on standard error and an exit code."""
+"""Errors of commands. `covey.cli.main` prints one as a line on standard error and exits with its code."""
 
 from __future__ import annotations
 
 
 class CliError(Exception):
-    """Ends a command with one line. Exit code 1: it could not be done; 2: bad input, nothing was changed."""
+    """A command failed. The message is one line; the exit code is 1 unless given."""
 
     def __init__(self, message: str, code: int = 1) -> None:
         super().__init__(message)
@@ -12,7 +12,7 @@ class CliError(Exception):
 
 
 class InputError(CliError):
-    """What the user gave cannot be used; nothing was written or sent."""
+    """The user's input cannot be used. Nothing was written or sent; the exit code is 2."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code=2)

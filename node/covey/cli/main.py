@@ -18,7 +18,7 @@ app = typer.Typer(
     "An option overrides the variable, which overrides the file.",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
 for module in (node, tasks, appeals, stake, keys, tx, explain, audit, network, demo):

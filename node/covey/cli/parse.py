@@ -1,4 +1,4 @@
-"""Reading what people type: amounts and addresses."""
+"""Parses the arguments that settings models do not cover: amounts and addresses."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from covey.cli.errors import InputError
 
 
 def wei(text: str) -> int:
-    """A positive amount with its unit. Raises InputError."""
-    from covey.config.node import parse_amount
+    """Convert a positive amount, which must carry its unit, to wei. Raises InputError."""
+    from covey.config.types import parse_amount
 
     if re.fullmatch(r"\s*\d+(\.\d+)?\s*", text):
         raise InputError(f"{text.strip()!r} has no unit: write {text.strip()}CVY or {text.strip()}wei")
@@ -18,17 +18,17 @@ def wei(text: str) -> int:
     except ValueError as error:
         raise InputError(str(error)) from None
     if not amount:
-        raise InputError("an amount of 0 does nothing")
+        raise InputError("the amount must be greater than 0")
     return amount
 
 
 def address(text: str) -> str:
-    """An address in checksum form. Raises InputError, also for mixed case with a wrong checksum."""
+    """Convert an address to checksum form. Raises InputError, also for mixed case with a wrong checksum."""
     from eth_utils.address import is_checksum_address, to_checksum_address
 
     if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
         raise InputError(f"{text!r} is not an address (0x and 40 hexadecimal digits)")
     mixed = text[2:] not in (text[2:].lower(), text[2:].upper())
     if mixed and not is_checksum_address(text):
-        raise InputError(f"{text} has a wrong checksum: it was mistyped, or write it in lower case")
+        raise InputError(f"{text} has a wrong checksum: check for a typo, or write it in lower case")
     return str(to_checksum_address(text))

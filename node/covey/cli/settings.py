@@ -11,16 +11,16 @@ from typing import Annotated, Any, get_args
 
 import typer
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from covey.cli.errors import InputError
 from covey.config import layers
-from covey.config.client import TaskSettings
 from covey.config.commands import CommandSettings as Settings
 from covey.config.errors import ConfigError
 from covey.config.node import NodeConfig
 from covey.config.schema import (
     Key,
-    default_of,
+    describe,
     environment_name,
     field_at,
     flag_name,
@@ -30,7 +30,7 @@ from covey.config.schema import (
     unit_of,
 )
 
-__all__ = ["NodeConfig", "Settings", "TaskSettings", "load_node", "load_settings", "with_settings"]
+__all__ = ["NodeConfig", "Settings", "load_node", "load_settings", "with_settings"]
 
 FILE_NAME = "covey.toml"
 HOME = Path("~/.covey")
@@ -81,7 +81,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="PATH",
-        help="Settings file. [env: COVEY_CONFIG] [default: ./covey.toml, ~/.covey/covey.toml]",
+        help=r"Settings file. \[env: COVEY_CONFIG] \[default: ./covey.toml, ~/.covey/covey.toml]",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -145,7 +145,7 @@ def _option(model: type[BaseModel], key: Key, table: str | None) -> Any:
     owner, field = field_at(model, key)
     flag = flag_of(key[1:] if key[0] == table else key)
     panel = None if table == key[0] else group_of(owner, key[-1]).model_config.get("title")
-    text = help_text(key, field)
+    text = _help(key, field)
     kind = field.annotation
     if kind is bool:
         return Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=text, rich_help_panel=panel)]
@@ -158,25 +158,20 @@ def _option(model: type[BaseModel], key: Key, table: str | None) -> Any:
     return Annotated[list[str] | None, option] if _is_list(kind) else Annotated[str | None, option]
 
 
-def help_text(key: Key, field: Any) -> str:
+def _help(key: Key, field: FieldInfo) -> str:
     """Meaning, environment variable and default of a setting, as help screens show them."""
-    description = field.description or ""
-    text = f"{description[:1].upper()}{description[1:]}."
-    if _is_list(field.annotation):
-        text += " May be repeated."
-    text += f" [env: {environment_name(key)}]"
-    default = default_of(field)
-    if default is None or default == () or isinstance(default, bool):
-        return text
-    shown = ", ".join(default) if isinstance(default, tuple) else default
-    return f"{text} [default: {shown}]"
+    meaning, default = describe(field)
+    parts = [meaning, "May be repeated." if _is_list(field.annotation) else "", f"[env: {environment_name(key)}]"]
+    if default and field.annotation is not bool:
+        parts.append(f"[default: {default}]")
+    return " ".join(part for part in parts if part).replace("[", r"\[")
 
 
 def _is_list(kind: Any) -> bool:
     return str(kind).startswith("tuple[")
 
 
-def _metavar(field: Any) -> str:
+def _metavar(field: FieldInfo) -> str:
     unit = unit_of(field)
     if unit is not None:
         return {"1/10000": "BPS"}.get(unit.name, unit.name.upper())

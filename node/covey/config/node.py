@@ -152,7 +152,9 @@ class MonitoringSettings(SettingsGroup):
         30.0, ge=0, description="time that health must be red before a notification is sent"
     )
     log_json: bool = Field(False, description="write logs as JSON Lines")
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
+    log_level: str = Field(
+        "info", pattern="^(debug|info|warning|error)$", description="log level: debug, info, warning or error"
+    )
 
 
 class NodeConfig(

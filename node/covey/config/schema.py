@@ -106,3 +106,23 @@ def default_of(field: FieldInfo) -> object:
     if unit is not None and unit.scale != 1:
         return f"{default / unit.scale:g} {unit.name}"
     return default
+
+
+def describe(field: FieldInfo) -> tuple[str, str]:
+    """The meaning and the default of a field as text; the default is "" if there is none.
+
+    A field that is None by default may explain its fallback in its description, after "; default: ".
+    """
+    meaning, _, fallback = (field.description or "").partition("; default: ")
+    default = default_of(field)
+    if fallback:
+        shown = fallback
+    elif default is None or default == ():
+        shown = ""
+    elif isinstance(default, bool):
+        shown = str(default).lower()
+    elif isinstance(default, tuple):
+        shown = ", ".join(str(item) for item in default)
+    else:
+        shown = f"{default:g}" if isinstance(default, float) else str(default)
+    return f"{meaning[:1].upper()}{meaning[1:]}.", shown

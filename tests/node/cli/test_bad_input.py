@@ -60,7 +60,7 @@ CASES: list[tuple[str, str]] = [
     # stake
     ("stake 10", "'10' has no unit"),
     ("stake tenCVY", "is not an amount"),
-    ("stake 0CVY", "does nothing"),
+    ("stake 0CVY", "must be greater than 0"),
     ("stake 1.0000000000000000001CVY", "finer than one wei"),
     ("stake 10CVY", "no deployment"),
     ("stake 10CVY --commission-bps 20000", "less than or equal to 10000"),
@@ -133,7 +133,7 @@ def test_demo_says_what_to_do_about_an_unknown_base(capsys: pytest.CaptureFixtur
 @pytest.mark.daemon
 def test_status_without_a_node_or_a_chain(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--health-listen", "127.0.0.1:1"]) == 2
-    assert "nothing to show: no node answers, and there is no chain" in capsys.readouterr().err
+    assert "nothing to show: no node answers, and no chain is configured" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["file", "key", "table"])

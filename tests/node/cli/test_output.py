@@ -11,10 +11,10 @@ from tests.support.audit.chain_scenario import DOMAIN, VALIDATORS, paid_task_eve
 
 from covey.audit.explain import explain
 from covey.chain.units import format_cvy, format_time
-from covey.cli.commands import explain as command
 from covey.cli.errors import InputError
 from covey.cli.output import console, print_json
 from covey.cli.parse import address, wei
+from covey.cli.views.explanation import show_explanation
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_addresses_come_out_in_checksum_form() -> None:
 
 def test_explanation_shows_every_operator_and_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
     why = explain(paid_task_events(), DOMAIN, 1)
-    command._show(console(), why)
+    show_explanation(console(), why)
     shown = " ".join(capsys.readouterr().out.split())
     for entry in why.entries:
         assert f"{entry.median:,}" in shown

@@ -125,7 +125,7 @@ def test_init_refuses_a_short_password(capsys: pytest.CaptureFixture[str], monke
 
 def test_check_works_without_any_settings(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--json"]) == 0
-    found = {one["what"]: one["state"] for one in json.loads(capsys.readouterr().out)}
+    found = {one["check"]: one["state"] for one in json.loads(capsys.readouterr().out)}
     assert found["contracts"] == found["tiny base"] == found["libraries"] == "ok"
     assert found["settings"] == found["chain"] == found["keystore"] == "not set"
 
@@ -138,7 +138,7 @@ def test_check_names_what_is_wrong(capsys: pytest.CaptureFixture[str], monkeypat
     capsys.readouterr()
     assert main(["check", "--config", "node/covey.toml", "--json"]) == 1
     shown = capsys.readouterr()
-    found = {one["what"]: one["told"] for one in json.loads(shown.out) if one["state"] == "bad"}
+    found = {one["check"]: one["message"] for one in json.loads(shown.out) if one["state"] == "failed"}
     assert set(found) == {"keystore", "held-out records"}
     assert "chmod 600" in found["keystore"]
     assert "h.jsonl:2" in found["held-out records"]
@@ -161,7 +161,7 @@ def test_check_refuses_what_a_node_would(
     file.write_text(f"{line}\n{file.read_text()}")
     capsys.readouterr()
     assert main(["check", "--config", str(file), "--json"]) == 1
-    found = {one["what"]: one["told"] for one in json.loads(capsys.readouterr().out) if one["state"] == "bad"}
+    found = {one["check"]: one["message"] for one in json.loads(capsys.readouterr().out) if one["state"] == "failed"}
     assert told in found["settings"]
 
 

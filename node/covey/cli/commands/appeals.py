@@ -1,4 +1,4 @@
-"""covey appeal: contest a median word of a sealed task, and see what became of contests."""
+"""`covey appeal`: contest medians of a sealed task and list its contests."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ if TYPE_CHECKING:
     from covey.client.network import Network
     from covey.daemon.state.world import Task
 
-group = typer.Typer(name="appeal", help="Contest medians of sealed tasks.", no_args_is_help=True)
-TaskArgument = Annotated[int, typer.Argument(min=1, help="task id")]
+group = typer.Typer(name="appeal", help="Contest the medians of a sealed task.", no_args_is_help=True)
+TaskArgument = Annotated[int, typer.Argument(min=1, help="Task id.")]
 
 
 @group.command()
 @with_settings(*OWNER)
 def contest(
     task: TaskArgument,
-    lane: Annotated[int, typer.Argument(min=0, help="lane of the entry whose median is wrong")],
+    lane: Annotated[int, typer.Argument(min=0, help="Lane of the entry whose median is wrong.")],
     *,
     settings: Settings,
     json: JsonOption = False,
 ) -> None:
-    """Contest the median of an entry, and of the up to 15 that share its word, with a bond. Uses the owner's key."""
+    """Contest the median of an entry.
+
+    Medians are contested by the word: the 16 lanes that share a storage word are scored again together. The contest
+    posts a bond. Signs with the owner's key.
+    """
     from covey.chain.units import format_cvy, format_time
     from covey.cli.access import connect, owner_wallet
     from covey.cli.errors import InputError
@@ -34,92 +38,98 @@ def contest(
     from covey.protocol.scores import LANES
 
     network = connect(settings)
-    told = _task(network, task)
-    appeals, c = network.contracts.appeals, told.committee
-    if c is None or not c.payable_at:
+    state = _read_task(network, task)
+    appeals, committee = network.contracts.appeals, state.committee
+    if committee is None or not committee.payable_at:
         raise InputError(f"task {task} is not settled yet: there is no median to contest")
-    if not told.params.windows.appeal or network.now() >= c.payable_at:
-        raise InputError(
-            f"task {task} cannot be contested: "
-            + (
-                "it is not sealed"
-                if not told.params.windows.appeal
-                else f"its appeal window was over at {format_time(c.payable_at)} UTC"
-            )
-        )
-    if lane >= len(told.lanes):
-        raise InputError(f"task {task} has {len(told.lanes)} entries: there is no lane {lane}")
+    if not state.params.windows.appeal:
+        raise InputError(f"task {task} cannot be contested: it is not sealed")
+    if network.now() >= committee.payable_at:
+        ended = format_time(committee.payable_at)
+        raise InputError(f"task {task} cannot be contested: its appeal window ended at {ended} UTC")
+    if lane >= len(state.lanes):
+        raise InputError(f"task {task} has {len(state.lanes)} entries: there is no lane {lane}")
     word = lane // LANES
     if appeals.contest_at(task, word):
         raise InputError(f"the word of lane {lane} is contested already")
-    page, place = divmod(word, told.words_a_page)
-    medians, bond = c.pages[page].medians, appeals.bond_of(task)
+    page, index = divmod(word, state.words_a_page)
+    medians, bond = committee.pages[page].medians, appeals.bond_of(task)
     wallet = owner_wallet(network, settings)
-    held = network.contracts.token.balance_of(wallet.address)
-    if held < bond:
+    balance = network.contracts.token.balance_of(wallet.address)
+    if balance < bond:
         raise InputError(
-            f"the bond is {format_cvy(bond)} CVY and {wallet.address} holds {format_cvy(held)}: send it some"
+            f"{wallet.address} holds {format_cvy(balance)} CVY, less than the bond of {format_cvy(bond)} CVY"
         )
     wallet.send(network.contracts.token.approve(appeals.address, bond))
-    receipt = wallet.send(appeals.contest(task, word, medians[place], proof(medians, place)))
+    receipt = wallet.send(appeals.contest(task, word, medians[index], proof(medians, index)))
     if json:
         print_json({"task": task, "word": word, "bond": bond, "transaction": receipt.tx_hash})
         return
     out = console()
-    out.print(f"Word {word} of task {task} is contested with a bond of {format_cvy(bond)} CVY ({receipt.tx_hash}).")
-    out.print("It comes back with a premium if one of its medians moves; else it pays those who scored again.")
+    out.print(f"Contested word {word} of task {task} with a bond of {format_cvy(bond)} CVY ({receipt.tx_hash}).")
+    out.print("If a median of the word changes, you get the bond back with a premium.")
+    out.print("Otherwise the bond pays the validators who score again.")
 
 
 @group.command("list")
 @with_settings(*CHAIN)
 def list_contests(task: TaskArgument, *, settings: Settings, json: JsonOption = False) -> None:
-    """Show the contests of a task and what its appeal waits for."""
+    """List the contests of a task, and the phase of its appeal."""
     from covey.chain.units import format_cvy, format_time
     from covey.cli.access import connect
     from covey.cli.output import console, print_json, table
 
     network = connect(settings)
-    told = _task(network, task)
-    appeal = told.appeal
+    state = _read_task(network, task)
+    appeal = state.appeal
     if appeal is None:
         if json:
             print_json({"task": task, "phase": None, "contests": []})
         else:
-            console().print(f"Nothing of task {task} is contested.")
+            console().print(f"Task {task} has no contests.")
         return
-    phase = appeal.phase(told.params, network.now()).value
-    facts = [
-        {
-            "word": one.word, "appellant": one.appellant, "bond": appeal.bond, "resolved": one.resolved,
-            "moved": one.moved if one.resolved else None, "to_round": one.to_pool,
-        }
-        for one in appeal.contests
-    ]  # fmt: skip
+    phase = appeal.phase(state.params, network.now()).value
     if json:
-        print_json({"task": task, "phase": phase, "deadline": appeal.deadline, "contests": facts})
+        contests = [
+            {
+                "word": contest.word,
+                "appellant": contest.appellant,
+                "bond": appeal.bond,
+                "resolved": contest.resolved,
+                "moved": contest.moved if contest.resolved else None,
+                "to_round": contest.to_pool,
+            }
+            for contest in appeal.contests
+        ]
+        print_json({"task": task, "phase": phase, "deadline": appeal.deadline, "contests": contests})
         return
-    answers = {None: "open", True: "moved", False: "stands"}
+    outcomes = {None: "open", True: "changed", False: "unchanged"}
     rows = [
-        [str(one.word), one.appellant, format_cvy(appeal.bond), answers[one.moved if one.resolved else None]]
-        for one in appeal.contests
+        [
+            str(contest.word),
+            contest.appellant,
+            format_cvy(appeal.bond),
+            outcomes[contest.moved if contest.resolved else None],
+        ]
+        for contest in appeal.contests
     ]
-    title = f"Appeal of task {task}: {phase}, settled or failed by {format_time(appeal.deadline)} UTC"
-    console().print(table(title, ["word>", "contested by", "bond, CVY>", "outcome"], rows))
+    title = f"Appeal of task {task}: {phase}, deadline {format_time(appeal.deadline)} UTC"
+    console().print(table(title, ["word>", "appellant", "bond, CVY>", "outcome"], rows))
 
 
-def _task(network: Network, task_id: int) -> Task:
-    """The task as its events tell it. Raises InputError if there is none of that id."""
+def _read_task(network: Network, task_id: int) -> Task:
+    """A task's state from its events. Raises InputError for an unknown id."""
     from covey.cli.errors import InputError
     from covey.daemon.state.world import ChainState
 
-    world = ChainState()
+    state = ChainState()
     for event in network.events():
-        world.apply(event)
-    if task_id not in world.tasks:
+        state.apply(event)
+    if task_id not in state.tasks:
         raise InputError(f"there is no task {task_id}")
-    return world.tasks[task_id]
+    return state.tasks[task_id]
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.add_typer(group)
+    """Add this module's commands to the application."""
+    app.add_typer(group, rich_help_panel="Tasks")

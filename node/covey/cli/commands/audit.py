@@ -1,4 +1,4 @@
-"""covey audit: is what runs on the chain what the sources say, and what it decided what the rules say?"""
+"""`covey audit`: compare deployed bytecode with the sources, and payments with the protocol's rules."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from covey.cli.settings import CHAIN, JsonOption, Settings, with_settings
 
 group = typer.Typer(
     name="audit",
-    help="Check a deployment against its sources, and what it paid against the rules.",
+    help="Check a deployment against its sources, and its payments against the rules.",
     no_args_is_help=True,
 )
 
 SourcesOption = Annotated[
     Path | None,
-    typer.Option(metavar="FOLDER", help="a checkout of covey; not given: the compiler input beside the deployment"),
+    typer.Option(metavar="FOLDER", help=r"Checkout of covey. \[default: the compiler input in the deployment folder]"),
 ]
-ContractOption = Annotated[list[str] | None, typer.Option(metavar="NAME", help="look at this one only; repeatable")]
+ContractOption = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Check only this contract. May be repeated.")
+]
+TasksArgument = Annotated[
+    list[int] | None, typer.Argument(metavar="[TASK]...", help=r"Task ids. \[default: all tasks]", min=1)
+]
 
 
 @group.command()
@@ -27,7 +32,7 @@ ContractOption = Annotated[list[str] | None, typer.Option(metavar="NAME", help="
 def bytecode(
     *, sources: SourcesOption = None, contract: ContractOption = None, settings: Settings, json: JsonOption = False
 ) -> None:
-    """Compile the contracts of a deployment again and compare every byte of their code with the chain's."""
+    """Recompile the contracts and compare every byte with the deployed code."""
     from dataclasses import asdict
 
     from covey.audit.bytecode import check_bytecode, summary
@@ -39,44 +44,39 @@ def bytecode(
     from covey.cli.output import console, print_json
 
     network = connect(settings)
-    assert settings.deployment is not None  # connect has read it
+    assert settings.deployment is not None  # connect() has loaded it
     records = network.deployment.contracts
     progress = console(stderr=True)
     try:
         chosen = [records[name] for name in contract or records if name in records]
         whole = from_deployment(settings.deployment) if sources is None else from_checkout(sources, chosen)
-        found = check_bytecode(network.rpc, network.deployment, whole, contract or (), progress.print)
+        results = check_bytecode(network.rpc, network.deployment, whole, contract or (), progress.print)
     except AuditError as error:
         raise InputError(str(error)) from None
     except ChainError as error:
         raise CliError(str(error)) from None
     if json:
-        print_json({"chain": network.deployment.chain_id, "contracts": [asdict(checked) for checked in found]})
+        print_json({"chain": network.deployment.chain_id, "contracts": [asdict(result) for result in results]})
     else:
         out = console()
-        for checked in found:
-            colour = "red" if checked.differences else "green"
-            out.print(f"[{colour}]{checked.name}[/{colour}] {checked.address}: {summary(checked)}")
-            for line in checked.differences[1:]:
+        for result in results:
+            colour = "red" if result.differences else "green"
+            out.print(f"[{colour}]{result.name}[/{colour}] {result.address}: {summary(result)}")
+            for line in result.differences[1:]:
                 out.print(f"  {line}")
-            for line in checked.unavailable:
+            for line in result.unavailable:
                 out.print(f"  not checked: {line}")
-    wrong = [checked for checked in found if checked.differences]
+    wrong = [result for result in results if result.differences]
     if wrong:
-        raise CliError(f"{len(wrong)} of {len(found)} contracts differ; {wrong[0].name}: {wrong[0].differences[0]}")
-
-
-TasksArgument = Annotated[
-    list[int] | None, typer.Argument(metavar="[TASK]...", help="task ids; none: all tasks", min=1)
-]
+        raise CliError(f"{len(wrong)} of {len(results)} contracts differ; {wrong[0].name}: {wrong[0].differences[0]}")
 
 
 @group.command()
 @with_settings(*CHAIN)
 def replay(tasks: TasksArgument = None, *, settings: Settings, json: JsonOption = False) -> None:
-    """Recompute every seat, median, gain and payout from the chain's events, and compare with what was decided."""
+    """Recompute every seat, median, gain and payout from events and compare them with the chain."""
     from covey.audit.record import AuditError, gather
-    from covey.audit.replay import replay as replayed
+    from covey.audit.replay import replay as replay_events
     from covey.chain.errors import ChainError
     from covey.cli.access import connect
     from covey.cli.errors import CliError, InputError
@@ -87,28 +87,28 @@ def replay(tasks: TasksArgument = None, *, settings: Settings, json: JsonOption 
         events = network.events()
         known = gather(events)
         if missing := sorted(set(tasks or ()) - set(known)):
-            raise InputError(f"there is no task {missing[0]}; tasks so far: {len(known)}")
-        found = replayed(events, network.domain, tasks or None)
+            raise InputError(f"there is no task {missing[0]}; there are {len(known)} tasks")
+        audit = replay_events(events, network.domain, tasks or None)
     except AuditError as error:
         raise InputError(str(error)) from None
     except ChainError as error:
         raise CliError(str(error)) from None
-    differences = [str(one) for one in found.differences]
+    differences = [str(difference) for difference in audit.differences]
     count = len(tasks) if tasks else len(known)
     if json:
-        facts = {"tasks": count, "checked": found.checked, "differences": differences}
-        print_json({"chain": network.deployment.chain_id, **facts, "unclaimed": found.unclaimed})
+        facts = {"tasks": count, "checked": audit.checked, "differences": differences}
+        print_json({"chain": network.deployment.chain_id, **facts, "unclaimed": audit.unclaimed})
     else:
         out = console()
         for line in differences:
             out.print(f"[red]differs[/red] {line}")
-        for line in found.unclaimed:
+        for line in audit.unclaimed:
             out.print(f"not claimed yet: {line}")
-        out.print(f"{found.checked} figures of {count} tasks replayed, {len(differences)} differ from the rules.")
+        out.print(f"{audit.checked} figures of {count} tasks replayed, {len(differences)} differ from the rules.")
     if differences:
-        raise CliError(f"the chain and the rules disagree: {differences[0]}")
+        raise CliError(f"the chain differs from the rules: {differences[0]}")
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.add_typer(group)
+    """Add this module's commands to the application."""
+    app.add_typer(group, rich_help_panel="Audit")

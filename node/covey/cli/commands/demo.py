@@ -1,4 +1,4 @@
-"""covey demo: one task on a local network, from posting to payout."""
+"""`covey demo`: one task on a local network, from posting to payout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 @with_settings(table="demo")
 def demo(*, settings: Settings, json: JsonOption = False) -> None:
-    """Run one task on a local network: four hospitals, a cheat, validators; train, score, settle, pay, check."""
+    """Run one task on a local network, from posting to payout.
+
+    Four hospitals train, one participant cheats, validators score. The command settles and pays the task, checks every
+    payment against the rules, and writes a report.
+    """
     from covey.cli import STARTED
     from covey.cli.errors import CliError, InputError
     from covey.devnet.demo import DemoOptions, run_demo
@@ -39,11 +43,11 @@ def demo(*, settings: Settings, json: JsonOption = False) -> None:
     except DevnetError as error:
         raise CliError(str(error)) from None
     if done.result.check.differences:
-        raise CliError(f"what was paid is not what the rules say: {done.result.check.differences[0]}")
+        raise CliError(f"the payments differ from the rules: {done.result.check.differences[0]}")
 
 
 class LiveView:
-    """Progress on standard error: one line a phase, the current one alive."""
+    """Progress on standard error: one line for each phase, the current one animated."""
 
     def __init__(self, *, quiet: bool) -> None:
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -56,7 +60,7 @@ class LiveView:
             SpinnerColumn(finished_text="[green]✓[/]"),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[status]}"),
             TimeElapsedColumn(),
             console=self._console,
             disable=quiet,
@@ -74,7 +78,7 @@ class LiveView:
         self.stop(finished=value is None)
 
     def stop(self, *, finished: bool = True) -> None:
-        """End the live display; what it showed stays. Safe to call twice."""
+        """Stop the live display and leave its last state on the terminal. Idempotent."""
         if finished:
             self._finish()
         self._progress.stop()
@@ -82,12 +86,12 @@ class LiveView:
     def phase(self, name: str) -> None:
         """See `covey.devnet.demo.View`."""
         self._finish()
-        self._task = self._progress.add_task(f"{name:<22}", total=None, told="")
+        self._task = self._progress.add_task(f"{name:<22}", total=None, status="")
 
     def progress(self, what: str, done: int, total: int, share: float) -> None:
         """See `covey.devnet.demo.View`."""
         if self._task is not None:
-            self._progress.update(self._task, completed=share, total=1.0, told=f"{done}/{total} {what}")
+            self._progress.update(self._task, completed=share, total=1.0, status=f"{done}/{total} {what}")
 
     def note(self, text: str) -> None:
         """See `covey.devnet.demo.View`."""
@@ -108,29 +112,28 @@ def _show(done: Demo) -> None:
 
     out, result = console(), done.result
     out.print()
-    for made in (entry_table(result), validator_table(result), matrix_table(result)):
-        out.print(made)
+    for table in (entry_table(result), validator_table(result), matrix_table(result)):
+        out.print(table)
         out.print()
     out.print(f"[dim]{NOTE}[/]")
-    out.print(f"Spearman's ρ between medians on chain and true held-out improvement: [bold]{result.spearman:.2f}[/]")
+    out.print(f"Spearman's ρ between on-chain medians and true held-out improvement: [bold]{result.spearman:.2f}[/]")
     check = result.check
     if check.differences:
         out.print(f"[red]{len(check.differences)} of {check.checked} figures differ from the rules:[/]")
         for line in check.differences[:10]:
             out.print(f"  {line}")
     else:
-        out.print(
-            f"Rewards paid equal the rules: {check.checked} figures replayed from events, [green]none differs[/]."
-        )
-    out.print(f"{result.total_s:.0f} s from start to rewards claimed and checked.")
-    out.print(f"\nReport: [bold]{done.report}[/]  (open it in a browser: it needs no network)")
+        out.print(f"Payments match the rules: {check.checked} figures replayed from events, [green]no differences[/].")
+    out.print(f"{result.total_s:.0f} s from start to claimed and checked rewards.")
+    out.print(f"\nReport: [bold]{done.report}[/]  (open it in a browser; it works offline)")
 
 
 def _keep(done: Demo) -> None:
+    """Keep the network running until Ctrl-C."""
     from covey.cli.output import console
 
     out, network = console(stderr=True), done.network
-    out.print("\nThe network stays up until Ctrl-C. Look around with, for instance:")
+    out.print("\nThe network keeps running until Ctrl-C. Try, for instance:")
     where = f"--rpc-urls {network.anvil.url} --deployment {network.deployment_folder}"
     out.print(f"  covey explain {done.result.chain.task_id} {where}")
     out.print(f"  covey task list {where}")
@@ -138,9 +141,9 @@ def _keep(done: Demo) -> None:
         while True:
             network.anvil.wait(1.0)
     except KeyboardInterrupt:
-        out.print("Ending the network.")
+        out.print("Stopping the network.")
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.command()(demo)
+    """Add this module's command to the application."""
+    app.command(rich_help_panel="Local networks")(demo)

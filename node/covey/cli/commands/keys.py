@@ -1,47 +1,52 @@
-"""covey keys: make, import, list and export keystores, name a new signer, write Clef's rules."""
+"""`covey keys`: create, import, list and export keystores, rotate the signer, write rules for Clef."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from covey.cli.settings import CHAIN, KEY, SIGNER, JsonOption, Settings, with_settings
 
-group = typer.Typer(name="keys", help="Make, import, list, export and rotate keys.", no_args_is_help=True)
-NewPath = Annotated[Path, typer.Argument(help="keystore to write; a file that exists is never overwritten")]
+group = typer.Typer(name="keys", help="Create, import, list, export and rotate keys.", no_args_is_help=True)
+NewPath = Annotated[Path, typer.Argument(help="Keystore to write. An existing file is never overwritten.")]
 
 
 @group.command()
 @with_settings("password_file")
 def new(path: NewPath, *, settings: Settings, json: JsonOption = False) -> None:
-    """Make a new key in an encrypted keystore, readable by its owner only."""
+    """Create a key in an encrypted keystore that only its owner can read."""
     from covey.cli.setup.keyfiles import make_keystore
 
-    _tell_made(make_keystore(path, settings, None), path, json)
+    _report_keystore(make_keystore(path, settings, None), path, json)
 
 
 @group.command("import")
 @with_settings("password_file")
 def import_(
-    source: Annotated[Path, typer.Argument(help="file with a private key (hex), or a keystore; '-': standard input")],
+    source: Annotated[
+        Path, typer.Argument(help="File with a private key (hexadecimal) or a keystore; '-' is standard input.")
+    ],
     path: NewPath,
     *,
     settings: Settings,
     source_password_file: Annotated[
-        Path | None, typer.Option("--source-password-file", help="password of a keystore that is imported")
+        Path | None, typer.Option("--source-password-file", help="File with the password of an imported keystore.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Put a key that you have into a new encrypted keystore. The source stays as it is: remove it yourself."""
+    """Import a private key into a new encrypted keystore.
+
+    The source is not changed; delete it yourself.
+    """
     from covey.cli.setup.keyfiles import make_keystore, read_source
 
     key = read_source(source, source_password_file)
-    _tell_made(make_keystore(path, settings, key), path, json)
+    _report_keystore(make_keystore(path, settings, key), path, json)
 
 
-def _tell_made(address: str, path: Path, json: bool) -> None:
+def _report_keystore(address: str, path: Path, json: bool) -> None:
     from covey.cli.output import console, print_json
 
     if json:
@@ -53,40 +58,51 @@ def _tell_made(address: str, path: Path, json: bool) -> None:
 @group.command("list")
 @with_settings(*CHAIN, *KEY, "owner_keystore")
 def list_(
-    folder: Annotated[Path | None, typer.Argument(help="folder; not given: those of the settings' keystores")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help=r"Folder to list. \[default: the folders of the configured keystores]")
+    ] = None,
     *,
     settings: Settings,
     json: JsonOption = False,
 ) -> None:
-    """List keystores and the remote signer's accounts; with a chain, what each is there and its coin. No password."""
+    """List keystores and the remote signer's accounts.
+
+    With a chain, also shows the roles and the balance of each. Needs no password.
+    """
     from covey.chain.units import format_cvy
     from covey.cli.output import console, print_json
     from covey.cli.setup.keyfiles import list_keys
 
-    found = list_keys(folder, settings)
+    keys = list_keys(folder, settings)
     if json:
-        print_json(found)
+        print_json(keys)
         return
     out = console()
-    for one in found:
-        coin = "" if one["coin"] is None else f"  {format_cvy(one['coin'])} coin"
-        out.print(f"{one['address']}  {one['where']}{coin}", markup=False)
-        for told in [*one["roles"], *([] if one["private"] else ["readable by others: chmod 600 it"])]:
-            out.print(" " * 44 + told, markup=False)
-    if not found:
+    for key in keys:
+        coin = "" if key["coin"] is None else f"  {format_cvy(key['coin'])} coin"
+        out.print(f"{key['address']}  {key['where']}{coin}", markup=False)
+        warnings = [] if key["private"] else ["readable by others: chmod 600 it"]
+        for line in [*key["roles"], *warnings]:
+            out.print(" " * 44 + line, markup=False)
+    if not keys:
         out.print("no keystores")
 
 
 @group.command()
 @with_settings("password_file")
 def export(
-    path: Annotated[Path, typer.Argument(help="keystore to read")],
+    path: Annotated[Path, typer.Argument(help="Keystore to read.")],
     *,
     settings: Settings,
-    out: Annotated[Path, typer.Option("--out", help="new file for the private key (hex), mode 0600; '-': print it")],
+    out: Annotated[
+        Path, typer.Option("--out", help="New file for the private key (hexadecimal, mode 0600); '-' prints it.")
+    ],
     json: JsonOption = False,
 ) -> None:
-    """Write a keystore's private key in the clear. Whoever reads it has the key."""
+    """Write a keystore's private key unencrypted.
+
+    Anyone who reads the output has the key.
+    """
     from covey.cli.access import open_key
     from covey.cli.output import console, print_json
     from covey.cli.setup.keyfiles import write_private
@@ -106,41 +122,51 @@ def export(
 @group.command()
 @with_settings(*SIGNER, "owner_keystore", "owner_password_file", "data_dir")
 def rotate(
-    path: Annotated[Path | None, typer.Argument(help="keystore of the new signer; made if it does not exist")] = None,
+    path: Annotated[
+        Path | None, typer.Argument(help="Keystore of the new signer; created if it does not exist.")
+    ] = None,
     *,
     settings: Settings,
     to: Annotated[
-        str | None, typer.Option("--to", help="address of the new signer, where a remote signer or wallet holds it")
+        str | None, typer.Option("--to", help="Address of the new signer, if a remote signer or a wallet holds it.")
     ] = None,
     new_password_file: Annotated[
-        Path | None, typer.Option("--new-password-file", help="password of the new keystore; not given: as the old")
+        Path | None,
+        typer.Option("--new-password-file", help=r"File with the new keystore's password. \[default: the old one's]"),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Name a new signer: makes its key, and sends setSigner from the owner or prints it for a wallet elsewhere."""
+    """Replace the operator's signer.
+
+    Creates the new key and sends setSigner with the owner's key. Without the owner's key, prints the transaction for
+    the owner's wallet.
+    """
     from covey.cli.output import console, print_json
     from covey.cli.setup.rotation import rotate_signer
 
-    told = rotate_signer(settings, path, to, new_password_file)
+    rotation = rotate_signer(settings, path, to, new_password_file)
     if json:
-        print_json(told)
+        print_json(rotation)
         return
     out = console()
-    out.print(f"signer    {told['signer']}" + (f"  ({told['keystore']})" if told["keystore"] else ""))
-    if told["transaction"]:
-        out.print(f"named by {told['operator']} in block {told['block']}: {told['transaction']}")
+    out.print(f"signer    {rotation['signer']}" + (f"  ({rotation['keystore']})" if rotation["keystore"] else ""))
+    if rotation["transaction"]:
+        out.print(f"set by {rotation['operator']} in block {rotation['block']}: {rotation['transaction']}")
     else:
-        out.print(f"to be named by the owner {told['operator']}, with a transaction of no value")
-        out.print(f"  to    {told['to']}")
-        out.print(f"  data  {told['data']}")
-    for line in told["next"]:
+        out.print(f"to be set by the owner {rotation['operator']}, with this transaction (value 0):")
+        out.print(f"  to    {rotation['to']}")
+        out.print(f"  data  {rotation['data']}")
+    for line in rotation["next"]:
         out.print(f"next      {line}")
 
 
 @group.command("clef-rules")
 @with_settings(*SIGNER, "max_gas_price")
 def clef_rules(*, settings: Settings) -> None:
-    """Print rules by which Clef signs for this node unattended: this network's contracts only, and a bounded price."""
+    """Print the rules by which Clef signs for this node unattended.
+
+    The rules allow calls to this network's contracts only, up to a maximum gas price.
+    """
     from covey.chain.gas import MAX_GAS
     from covey.chain.signing.clef_rules import rules_for
     from covey.cli.access import connect, signer_address
@@ -150,6 +176,6 @@ def clef_rules(*, settings: Settings) -> None:
     typer.echo(rules_for(signer, network.deployment, max_gas_price=settings.max_gas_price, max_gas=MAX_GAS), nl=False)
 
 
-def add_to(app: Any) -> None:
-    """Add this module's commands."""
-    app.add_typer(group)
+def add_to(app: typer.Typer) -> None:
+    """Add this module's commands to the application."""
+    app.add_typer(group, rich_help_panel="Keys and transactions")

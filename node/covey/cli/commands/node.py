@@ -1,4 +1,4 @@
-"""covey init, check, run, status, ops: one node from its settings file to its daily state."""
+"""`covey init`, `check`, `run`, `status` and `ops`: set up, run and watch one node."""
 
 from __future__ import annotations
 
@@ -13,56 +13,61 @@ from covey.config.node import NodeConfig
 
 @with_settings(*SIGNER, "roles", "training_records", "heldout_records", "peers")
 def init(
-    folder: Annotated[Path, typer.Argument(help="folder for settings, key and data")] = Path("~/.covey"),
+    folder: Annotated[Path, typer.Argument(help="Folder for settings, key and data.")] = Path("~/.covey"),
     *,
     settings: Settings,
     import_key: Annotated[
-        Path | None, typer.Option("--import-key", help="file with a private key (hex) to use instead of a new one")
+        Path | None,
+        typer.Option("--import-key", help="File with a private key (hexadecimal) to use instead of a new one."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Set up a node: a settings file with every key explained, and an encrypted signer key. Overwrites nothing."""
+    """Create a node's settings file and encrypted signer key.
+
+    The settings file explains every setting. Existing files are never overwritten.
+    """
     from covey.cli.output import console, print_json
     from covey.cli.setup.init import set_up
 
-    made = set_up(folder.expanduser(), settings, import_key)
+    created = set_up(folder.expanduser(), settings, import_key)
     if json:
-        keystore = None if made.keystore is None else str(made.keystore)
-        print_json({"settings": str(made.settings), "keystore": keystore, "signer": made.signer})
+        keystore = None if created.keystore is None else str(created.keystore)
+        print_json({"settings": str(created.settings), "keystore": keystore, "signer": created.signer})
         return
     out = console()
-    out.print(f"settings  {made.settings}")
-    out.print(f"signer    {made.signer}  ({made.keystore or settings.remote_signer})")
-    out.print("Next: fill in what is still commented out in the settings file, then")
-    out.print(f"  covey check --config {made.settings}")
-    out.print(f"  send the signer some of the chain's coin for gas, and (a trainer) CVY for entry fees: {made.signer}")
-    out.print(f"  covey stake 1000CVY --config {made.settings}     opens your pool with this signer")
-    out.print(f"  covey run --config {made.settings}")
+    out.print(f"settings  {created.settings}")
+    out.print(f"signer    {created.signer}  ({created.keystore or settings.remote_signer})")
+    out.print("Next: fill in the settings that are still commented out, then")
+    out.print(f"  covey check --config {created.settings}")
+    out.print(f"  send the signer native coin for gas, and (a trainer) CVY for entry fees: {created.signer}")
+    out.print(f"  covey stake 1000CVY --config {created.settings}     opens your pool with this signer")
+    out.print(f"  covey run --config {created.settings}")
 
 
 def check(
     config: ConfigOption = None,
     probe: Annotated[
-        bool, typer.Option("--probe", help="start a worker too and ask for its hardware (imports torch)")
+        bool, typer.Option("--probe", help="Also start a worker and show its hardware (imports torch).")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Check an installation and, where there is one, a node's settings, keys, chain, data and store."""
+    """Check the installation and the configured keys, chain, data and store."""
     from covey.cli.errors import CliError
     from covey.cli.output import console, print_json
     from covey.cli.setup.checks import run_checks
 
     findings = run_checks(config, probe=probe)
     if json:
-        print_json([{"what": one.what, "state": one.state, "told": one.told} for one in findings])
+        print_json([finding.as_dict() for finding in findings])
     else:
-        colours = {"ok": "green", "bad": "red", "not set": "dim"}
+        colours = {"ok": "green", "failed": "red", "not set": "dim"}
         out = console()
-        for one in findings:
-            out.print(f"[{colours[one.state]}]{one.state:>8}[/]  [bold]{one.what}[/bold]  {one.told}")
-    wrong = [one for one in findings if one.state == "bad"]
-    if wrong:
-        raise CliError(f"{len(wrong)} of {len(findings)} checks failed: {', '.join(one.what for one in wrong)}")
+        for finding in findings:
+            state = f"[{colours[finding.state]}]{finding.state:>8}[/]"
+            out.print(f"{state}  [bold]{finding.check}[/bold]  {finding.message}")
+    failed = [finding.check for finding in findings if finding.state == "failed"]
+    if failed:
+        raise CliError(f"{len(failed)} of {len(findings)} checks failed: {', '.join(failed)}")
 
 
 @with_node_config
@@ -70,11 +75,11 @@ def run(
     *,
     settings: NodeConfig,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="show what would be done now and why; send and write nothing")
+        bool, typer.Option("--dry-run", help="Show what the node would do now and why, without sending or writing.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="with --dry-run: print one JSON document")] = False,
+    json: Annotated[bool, typer.Option("--json", help="With --dry-run: print one JSON document.")] = False,
 ) -> None:
-    """Run a node until SIGTERM or Ctrl-C: it follows the chain and does its duties."""
+    """Run a node until SIGTERM or Ctrl-C."""
     from covey.cli.errors import CliError, InputError
     from covey.daemon.run import run as run_daemon
 
@@ -84,7 +89,7 @@ def run(
         look_ahead(settings, as_json=json)
         return
     if json:
-        raise InputError("--json goes with --dry-run; for logs as JSON lines give --log-json")
+        raise InputError("--json requires --dry-run; for logs as JSON Lines give --log-json")
     code = run_daemon(settings)
     if code:
         raise CliError("the node stopped with an error; see its log above", code)
@@ -92,21 +97,22 @@ def run(
 
 @with_settings(*SIGNER, "data_dir", "health_listen")
 def status(*, settings: Settings, json: JsonOption = False) -> None:
-    """Show how a node is doing, on one screen: stake, seats, work under way, due duties, money, tasks."""
+    """Show a node's health, stake, earnings, duties and tasks on one screen."""
+    from covey.cli.node_status import gather_status
     from covey.cli.output import print_json
-    from covey.cli.views.status import gather_standing, show_standing
+    from covey.cli.views.status import show_status
 
-    standing = gather_standing(settings)
+    facts = gather_status(settings)
     if json:
-        print_json(standing)
+        print_json(facts)
     else:
-        show_standing(standing)
+        show_status(facts)
 
 
 def ops(
-    folder: Annotated[Path, typer.Argument(help="folder to write them to")] = Path("covey-ops"),
+    folder: Annotated[Path, typer.Argument(help="Output folder.")] = Path("covey-ops"),
 ) -> None:
-    """Write the files to run and watch a node with: systemd unit, container file, Prometheus, Grafana."""
+    """Write files to run and monitor a node: systemd, container, Prometheus, Grafana."""
     from covey import ops as files
     from covey.cli.errors import InputError
     from covey.cli.output import console
@@ -114,7 +120,7 @@ def ops(
     try:
         written = files.copy(folder.expanduser())
     except FileExistsError as error:
-        raise InputError(f"{error} exists; it is never overwritten: choose another folder") from None
+        raise InputError(f"{error} exists and is never overwritten: choose another folder") from None
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error.strerror}") from None
     out = console()
@@ -123,6 +129,6 @@ def ops(
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add this module's commands."""
+    """Add this module's commands to the application."""
     for command in (init, check, run, status, ops):
-        app.command()(command)
+        app.command(rich_help_panel="Node")(command)

@@ -1,4 +1,4 @@
-"""Stake: open a pool, delegate, leave, withdraw, claim, enrol."""
+"""`covey stake`, `delegate`, `undelegate`, `withdraw`, `claim` and `enrol`: stake and rewards."""
 
 from __future__ import annotations
 
@@ -12,79 +12,98 @@ if TYPE_CHECKING:
     from covey.chain.contracts.base import Call
     from covey.client.wallet import Wallet
 
-AmountArgument = Annotated[str, typer.Argument(help="amount with its unit, for instance 250CVY")]
-OperatorArgument = Annotated[str, typer.Argument(help="address of the operator")]
-TaskArgument = Annotated[int, typer.Argument(min=1, help="task id")]
+AmountArgument = Annotated[str, typer.Argument(help="Amount with its unit, for instance 250CVY.")]
+OperatorArgument = Annotated[str, typer.Argument(help="Address of the operator.")]
+TaskArgument = Annotated[int, typer.Argument(min=1, help="Task id.")]
 
 
 @with_settings(*OWNER, table="stake")
 def stake(amount: AmountArgument, *, settings: Settings, json: JsonOption = False) -> None:
-    """Stake on yourself: open your pool if you have none yet, and add to your own bond. Uses the owner's key."""
+    """Open your operator pool, or add to its self-bond.
+
+    Signs with the owner's key. Options of the pool are used only when it is opened.
+    """
     from covey.cli.access import connect, owner_wallet, signer_address
     from covey.cli.parse import address, wei
     from covey.client.staking import stake_calls
 
-    wanted = wei(amount)
+    parsed = wei(amount)
     network = connect(settings)
     wallet = owner_wallet(network, settings)
-    chosen = settings.stake
+    pool = settings.stake
     signer = ""
     if not network.contracts.staking.pool_of(wallet.address).registered:
-        signer = address(chosen.signer) if chosen.signer else signer_address(settings)
+        signer = address(pool.signer) if pool.signer else signer_address(settings)
     calls = stake_calls(
-        network, wallet.address, wanted,
-        signer=signer, reward_address=chosen.reward_address, commission_bps=chosen.commission_bps,
-    )  # fmt: skip
-    _send(wallet, calls, json, {"operator": wallet.address, "amount": wanted})
+        network,
+        wallet.address,
+        parsed,
+        signer=signer,
+        reward_address=pool.reward_address,
+        commission_bps=pool.commission_bps,
+    )
+    _send(wallet, calls, json, {"operator": wallet.address, "amount": parsed})
 
 
 @with_settings(*OWNER)
 def delegate(
     operator: OperatorArgument, amount: AmountArgument, *, settings: Settings, json: JsonOption = False
 ) -> None:
-    """Delegate CVY to an operator's pool. Uses the owner's key."""
+    """Delegate CVY to an operator's pool.
+
+    Signs with the owner's key.
+    """
     from covey.cli.access import connect, owner_wallet
     from covey.cli.parse import address, wei
     from covey.client.staking import delegate_calls, registered_pool
 
-    target, wanted = address(operator), wei(amount)
+    target, parsed = address(operator), wei(amount)
     network = connect(settings)
     registered_pool(network, target)
     wallet = owner_wallet(network, settings)
-    calls = delegate_calls(network, wallet.address, target, wanted)
-    _send(wallet, calls, json, {"operator": target, "amount": wanted})
+    calls = delegate_calls(network, wallet.address, target, parsed)
+    _send(wallet, calls, json, {"operator": target, "amount": parsed})
 
 
 @with_settings(*OWNER)
 def undelegate(
     operator: OperatorArgument,
-    amount: Annotated[str, typer.Argument(help="amount with its unit, for instance 250CVY, or 'all'")],
+    amount: Annotated[str, typer.Argument(help="Amount with its unit, for instance 250CVY, or 'all'.")],
     *,
     settings: Settings,
     json: JsonOption = False,
 ) -> None:
-    """Start to leave a pool. What leaves stays slashable until the unbonding period is over; then `covey withdraw`."""
+    """Start to unbond CVY from an operator's pool.
+
+    The amount can be slashed until the unbonding period ends; then withdraw it with `covey withdraw`. Signs with the
+    owner's key.
+    """
     from covey.cli.access import connect, owner_wallet
     from covey.cli.parse import address, wei
     from covey.client.staking import registered_pool, undelegate_calls
 
-    target, wanted = address(operator), None if amount == "all" else wei(amount)
+    target, parsed = address(operator), None if amount == "all" else wei(amount)
     network = connect(settings)
     registered_pool(network, target)
     wallet = owner_wallet(network, settings)
-    calls = undelegate_calls(network, wallet.address, target, wanted)
+    calls = undelegate_calls(network, wallet.address, target, parsed)
     period = network.contracts.staking.unbonding_period()
     _send(wallet, calls, json, {"operator": target, "unbonding_s": period})
 
 
 @with_settings(*OWNER)
 def withdraw(
-    entry: Annotated[int | None, typer.Argument(min=0, help="unbonding entry; not given: all that are over")] = None,
+    entry: Annotated[
+        int | None, typer.Argument(min=0, help=r"Unbonding entry. \[default: all finished entries and all credits]")
+    ] = None,
     *,
     settings: Settings,
     json: JsonOption = False,
 ) -> None:
-    """Take out finished unbondings and what you are owed (bounties back, tips, bonds, fees). Uses the owner's key."""
+    """Withdraw finished unbonding entries and credits.
+
+    Credits are returned bounties, bonds and fees, and tips. Signs with the owner's key.
+    """
     from covey.cli.access import connect, owner_wallet
     from covey.client.staking import withdraw_calls
 
@@ -96,12 +115,15 @@ def withdraw(
 
 @with_settings(*SIGNER)
 def claim(
-    task: Annotated[int | None, typer.Argument(min=1, help="task id; not given: all ended tasks")] = None,
+    task: Annotated[int | None, typer.Argument(min=1, help=r"Task id. \[default: all ended tasks]")] = None,
     *,
     settings: Settings,
     json: JsonOption = False,
 ) -> None:
-    """Claim what an operator earned into its pool: entries, scores, fees back; and free its earmarks. Anyone may."""
+    """Claim an operator's rewards into its pool and release its earmarks.
+
+    Claims rewards for entries and scores, and returned fees. Any key can sign.
+    """
     from covey.cli.access import connect, operator_address, signer_wallet
     from covey.cli.errors import InputError
     from covey.client.claims import claim_calls
@@ -117,33 +139,39 @@ def claim(
 
 @with_settings(*SIGNER)
 def enrol(task: TaskArgument, amount: AmountArgument, *, settings: Settings, json: JsonOption = False) -> None:
-    """Back a task with stake, to validate it; `covey run --role validator` does it by policy. Uses the signer's key."""
+    """Enrol as a validator of a task with an earmark of stake.
+
+    `covey run --role validator` enrols by its policy. Signs with the signer's key.
+    """
     from covey.cli.access import connect, operator_address, signer_wallet
     from covey.cli.parse import wei
 
-    wanted = wei(amount)
+    parsed = wei(amount)
     network = connect(settings)
     network.task(task)
     wallet = signer_wallet(network, settings)
     operator = operator_address(network, settings)
-    call = network.contracts.registry.enrol(task, operator, wanted)
-    _send(wallet, [call], json, {"operator": operator, "task": task, "amount": wanted})
+    call = network.contracts.registry.enrol(task, operator, parsed)
+    _send(wallet, [call], json, {"operator": operator, "task": task, "amount": parsed})
 
 
 def _send(wallet: Wallet, calls: list[Call], json: bool, facts: dict[str, Any]) -> None:
     """Send calls in order and print each transaction as it is mined."""
     from covey.cli.output import console, print_json
 
-    done = []
+    transactions = []
     for sent in wallet.send_all(calls):
-        done.append({"what": sent.purpose, "transaction": sent.hash, "block": sent.block, "gas": sent.gas_used})
+        transactions.append(
+            {"purpose": sent.purpose, "transaction": sent.hash, "block": sent.block, "gas": sent.gas_used}
+        )
         if not json:
             console().print(f"{sent.purpose}: block {sent.block}, {sent.gas_used:,} gas, {sent.hash}")
     if json:
-        print_json({**facts, "transactions": done})
+        print_json({**facts, "transactions": transactions})
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    for command in (enrol, stake, delegate, undelegate, withdraw, claim):
-        app.command()(command)
+    """Add this module's commands to the application."""
+    for command in (stake, delegate, undelegate, withdraw, claim):
+        app.command(rich_help_panel="Stake")(command)
+    app.command(rich_help_panel="Tasks")(enrol)

@@ -1,4 +1,4 @@
-"""covey task: post, list and show tasks."""
+"""`covey task`: post, list and show tasks."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ if TYPE_CHECKING:
     from covey.client.tasks import TaskView
 
 group = typer.Typer(name="task", help="Post, list and show tasks.", no_args_is_help=True)
-TaskArgument = Annotated[int, typer.Argument(min=1, help="task id")]
+TaskArgument = Annotated[int, typer.Argument(min=1, help="Task id.")]
 
 
 @group.command()
 @with_settings(*OWNER, *STORE, table="task")
 def create(
-    spec: Annotated[Path, typer.Argument(help="task spec, JSON")],
+    spec: Annotated[Path, typer.Argument(help="JSON file with the task spec.")],
     *,
     settings: Settings,
     json: JsonOption = False,
 ) -> None:
-    """Post a task: keep its spec in your block store, pay bounty and bond. Uses the owner's key."""
+    """Post a task.
+
+    Pins the spec in your block store and pays the bounty and the bond. Signs with the owner's key.
+    """
     from covey.chain.units import format_cvy
     from covey.cli.access import connect, open_own_store, owner_wallet
     from covey.cli.errors import InputError
@@ -48,9 +51,9 @@ def create(
         return
     out = console()
     out.print(
-        f"[bold]Task {posted.id}[/bold] is posted with a bounty of {format_cvy(params.bounty)} CVY ({posted.tx_hash})."
+        f"Posted [bold]task {posted.id}[/bold] with a bounty of {format_cvy(params.bounty)} CVY ({posted.tx_hash})."
     )
-    out.print(f"Its spec is {posted.spec_cid}; keep your store reachable until the entries are in.")
+    out.print(f"Its spec is {posted.spec_cid}. Keep your block store reachable until all entries are committed.")
     out.print(f"Follow it with `covey task show {posted.id}`.")
 
 
@@ -59,7 +62,7 @@ def create(
 def list_tasks(
     *,
     settings: Settings,
-    running: Annotated[bool, typer.Option("--running", help="only tasks that have not ended")] = False,
+    running: Annotated[bool, typer.Option("--running", help="List only tasks that have not ended.")] = False,
     json: JsonOption = False,
 ) -> None:
     """List tasks, newest first."""
@@ -77,39 +80,41 @@ def list_tasks(
         return
     rows = [
         [
-            str(view.id), view.phase.value, format_time(view.deadline or 0), format_cvy(view.params.bounty, 0),
-            f"{view.state.revealed}/{view.state.committed}", format_cvy(view.state.total_earmarked, 0),
+            str(view.id),
+            view.phase.value,
+            format_time(view.deadline or 0),
+            format_cvy(view.params.bounty, 0),
+            f"{view.state.revealed}/{view.state.committed}",
+            format_cvy(view.state.total_earmarked, 0),
             view.state.outcome.name.lower(),
         ]
         for view in views
-    ]  # fmt: skip
-    columns = ["task>", "waits for", "until (UTC)", "bounty, CVY>", "revealed/entries>", "earmarked, CVY>", "outcome"]
+    ]
+    columns = ["task>", "phase", "until (UTC)", "bounty, CVY>", "revealed/entries>", "earmarked, CVY>", "outcome"]
     console().print(table("Tasks", columns, rows))
 
 
 @group.command()
 @with_settings(*CHAIN, *STORE, "peers")
 def show(task: TaskArgument, *, settings: Settings, json: JsonOption = False) -> None:
-    """Show a task: its parameters, windows, spec, entries and validators."""
+    """Show a task's parameters, schedule, state and spec."""
     from covey.chain.units import format_cvy, format_time
     from covey.cli.access import connect
     from covey.cli.output import console, print_json, table
 
     network = connect(settings)
     view = network.task(task)
-    facts = _facts(view)
-    facts["spec"] = _spec(settings, view)
+    spec = _fetch_spec(settings, view)
     if json:
-        print_json(facts)
+        print_json({**_facts(view), "spec": spec})
         return
     out = console()
     params, schedule, state = view.params, view.schedule, view.state
-    out.print(
-        f"[bold]Task {task}[/bold] by {state.creator}: {view.phase.value}, until {format_time(view.deadline or 0)}"
-    )
+    until = format_time(view.deadline or 0)
+    out.print(f"[bold]Task {task}[/bold] by {state.creator}: {view.phase.value}, until {until}")
     rows = [
-        ["bounty", f"{format_cvy(params.bounty)} CVY, {params.validator_bps / 100:g}% of it for validators"],
-        ["entry fee", f"{format_cvy(params.entry_fee)} CVY for the first of at most {params.max_entries}"],
+        ["bounty", f"{format_cvy(params.bounty)} CVY, of which {params.validator_bps / 100:g}% for validators"],
+        ["entry fee", f"{format_cvy(params.entry_fee)} CVY for the first of at most {params.max_entries} entries"],
         [
             "rules",
             f"K = {params.target_seats}, floor = {params.floor_score}, h = {params.h}, τ = {params.tau}, "
@@ -124,17 +129,18 @@ def show(task: TaskArgument, *, settings: Settings, json: JsonOption = False) ->
         ["expires", format_time(schedule.expires_at)],
     ]
     out.print(table("", ["", ""], rows))
-    spec = facts["spec"]
     if spec is None:
-        out.print("The spec could not be fetched: name gateways with --peers, or the store that has it with --store.")
+        out.print("The spec could not be fetched: give gateways with --peers, or a store that has it with --store.")
         return
     out.print(f"base {spec['base']['name']} ({spec['base']['digest'][:16]}…), domain: {spec['domain']}")
-    strata = [[one["name"], f"{one['weight'] / 100:g}%", str(one["min_records"])] for one in spec["strata"]]
-    out.print(table("", ["stratum", "weight>", "least records>"], strata))
+    strata = [
+        [stratum["name"], f"{stratum['weight'] / 100:g}%", str(stratum["min_records"])] for stratum in spec["strata"]
+    ]
+    out.print(table("", ["stratum", "weight>", "minimum records>"], strata))
 
 
-def _spec(settings: Settings, view: TaskView) -> dict[str, Any] | None:
-    """The task's spec from the store or the peers; None if nobody has it."""
+def _fetch_spec(settings: Settings, view: TaskView) -> dict[str, Any] | None:
+    """The task's spec from the block store or the peers; None if no source has it."""
     from covey.cli.access import fetch_spec
 
     document = fetch_spec(settings, view.params.spec_digest)
@@ -159,5 +165,5 @@ def _facts(view: TaskView) -> dict[str, Any]:
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.add_typer(group)
+    """Add this module's commands to the application."""
+    app.add_typer(group, rich_help_panel="Tasks")

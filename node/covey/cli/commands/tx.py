@@ -1,4 +1,4 @@
-"""covey tx: what a node has sent and is about to send, out of its own database, whether it runs or not."""
+"""`covey tx`: list, bump, cancel and retry a node's transactions, whether the node runs or not."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
     from covey.client.tx_requests import ActionResult, TransactionView
 
-group = typer.Typer(name="tx", help="List, bump and cancel a node's transactions.", no_args_is_help=True)
-RequestArgument = Annotated[int, typer.Argument(min=1, help="number of the transaction in `covey tx list`")]
-WaitOption = Annotated[float, typer.Option("--wait", min=0, help="seconds to wait for a running node to do it")]
-_WISHES = (*SIGNER, "data_dir", "confirmations", "max_gas_price", "max_priority_fee", "bump_blocks")
+group = typer.Typer(name="tx", help="List, bump, cancel and retry a node's transactions.", no_args_is_help=True)
+NumberArgument = Annotated[int, typer.Argument(min=1, help="Number of the transaction in `covey tx list`.")]
+WaitOption = Annotated[
+    float, typer.Option("--wait", min=0, metavar="SECONDS", help="Time to wait for a running node to do it.")
+]
+_SIGNING = (*SIGNER, "data_dir", "confirmations", "max_gas_price", "max_priority_fee", "bump_blocks")
 
 
 @group.command("list")
@@ -24,17 +26,20 @@ _WISHES = (*SIGNER, "data_dir", "confirmations", "max_gas_price", "max_priority_
 def list_(
     *,
     settings: Settings,
-    only_open: Annotated[bool, typer.Option("--open", help="only those that are not over")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="how many, newest first")] = 20,
+    only_open: Annotated[bool, typer.Option("--open", help="List only transactions that are not finished.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of transactions.")] = 20,
     json: JsonOption = False,
 ) -> None:
-    """List a node's transactions, newest first: what each is for, how far it is, what it offered, and why it failed."""
+    """List a node's transactions, newest first.
+
+    Shows the purpose, status, offered fees and, for failed transactions, the reason.
+    """
     from covey.cli.output import console, print_json
     from covey.client.tx_requests import external_uses, list_transactions
 
     folder = _data_dir(settings)
     transactions = list_transactions(folder, limit=limit, only_open=only_open)
-    foreign = external_uses(folder, {transaction.sender for transaction in transactions})
+    external = external_uses(folder, {transaction.sender for transaction in transactions})
     if json:
         print_json([transaction.as_dict() for transaction in transactions])
         return
@@ -44,8 +49,8 @@ def list_(
             out.print(line, markup=False)
     if not transactions:
         out.print("no transactions")
-    for use in foreign:
-        by = f"by {use.tx_hash} in block {use.block}" if use.tx_hash else "by somebody"
+    for use in external:
+        by = f"by {use.tx_hash} in block {use.block}" if use.tx_hash else "by an unknown transaction"
         out.print(f"[yellow]note[/]  nonce {use.nonce} of {use.sender} was used {by}, which this node did not send")
 
 
@@ -59,7 +64,7 @@ def _data_dir(settings: Settings) -> Path:
 
 
 def _lines(transaction: TransactionView) -> list[str]:
-    """A transaction for people: its purpose, what was signed for it, its outcome, and an open request."""
+    """A transaction as text: its purpose, its newest attempt, its outcome and an open request."""
     attempts = transaction.attempts
     lines = [f"{transaction.id:>5}  {transaction.status:<9}  {transaction.what}"]
     if attempts:
@@ -74,26 +79,35 @@ def _lines(transaction: TransactionView) -> list[str]:
 
 
 @group.command()
-@with_settings(*_WISHES)
-def bump(request: RequestArgument, *, settings: Settings, wait: WaitOption = 60.0, json: JsonOption = False) -> None:
-    """Offer an eighth more for a transaction that waits, at its nonce. A running node does it; else this command."""
-    _request(settings, request, "bump", wait, json)
+@with_settings(*_SIGNING)
+def bump(number: NumberArgument, *, settings: Settings, wait: WaitOption = 60.0, json: JsonOption = False) -> None:
+    """Raise the fees of a pending transaction by one eighth.
+
+    A running node does it. Otherwise this command signs and sends the replacement.
+    """
+    _request(settings, number, "bump", wait, json)
 
 
 @group.command()
-@with_settings(*_WISHES)
-def cancel(request: RequestArgument, *, settings: Settings, wait: WaitOption = 60.0, json: JsonOption = False) -> None:
-    """Give a transaction up: an empty transfer takes its nonce, for an eighth more. What is mined first wins."""
-    _request(settings, request, "cancel", wait, json)
+@with_settings(*_SIGNING)
+def cancel(number: NumberArgument, *, settings: Settings, wait: WaitOption = 60.0, json: JsonOption = False) -> None:
+    """Replace a pending transaction with an empty transfer at its nonce.
+
+    The replacement offers fees that are one eighth higher. Whichever of the two is mined first wins.
+    """
+    _request(settings, number, "cancel", wait, json)
 
 
 @group.command()
 @with_settings("data_dir")
-def retry(request: RequestArgument, *, settings: Settings, json: JsonOption = False) -> None:
-    """Queue a transaction once more that was cancelled, failed or reverted; the node sends it if it is in time."""
+def retry(number: NumberArgument, *, settings: Settings, json: JsonOption = False) -> None:
+    """Queue a cancelled, failed or reverted transaction again.
+
+    The node sends it if its deadline has not passed.
+    """
     from covey.client.tx_requests import retry_transaction
 
-    _show(retry_transaction(_data_dir(settings), request), json)
+    _show(retry_transaction(_data_dir(settings), number), json)
 
 
 def _request(settings: Settings, number: int, action: str, wait_s: float, json: bool) -> None:
@@ -125,5 +139,5 @@ def _show(result: ActionResult, json: bool) -> None:
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.add_typer(group)
+    """Add this module's commands to the application."""
+    app.add_typer(group, rich_help_panel="Keys and transactions")

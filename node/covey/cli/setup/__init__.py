@@ -1,1 +1,1 @@
-"""`covey init` and `covey check`."""
+"""Behind `covey init`, `covey check` and `covey keys`: settings files, keystores, checks, signer rotation."""

@@ -1,28 +1,24 @@
-"""What `covey init` writes: a settings file and a keystore."""
+"""Behind `covey init`: write a settings file and a keystore."""
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from pydantic.fields import FieldInfo
 
 from covey.chain.errors import ChainError
 from covey.cli.access import remote_signer
 from covey.cli.errors import CliError, InputError
 from covey.cli.settings import FILE_NAME, Settings
 from covey.cli.setup.keyfiles import new_password
+from covey.cli.setup.settings_file import render_settings
 from covey.client.errors import ClientError
-from covey.config.node import NodeConfig, Role
-from covey.config.schema import default_of, field_at, leaves, unit_of
+from covey.config.types import Role
 
 
 @dataclass(frozen=True, slots=True)
 class SetUp:
-    """What was written."""
+    """The files written, and the signer's address. `keystore` is None with a remote signer."""
 
     settings: Path
     keystore: Path | None
@@ -30,11 +26,14 @@ class SetUp:
 
 
 def set_up(folder: Path, settings: Settings, import_key: Path | None) -> SetUp:
-    """Write settings and keystore into `folder`. Raises InputError before anything is written, or undoes what was."""
+    """Write the settings file and a keystore into `folder`.
+
+    An existing keystore is used as it is. Raises InputError; a folder that this call created is removed then.
+    """
     file = folder / FILE_NAME
     keystore = settings.keystore or folder / "signer.json"
     if file.exists():
-        raise InputError(f"{file} exists; it is never overwritten: choose another folder")
+        raise InputError(f"{file} exists and is never overwritten: choose another folder")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file: choose another folder")
     if settings.remote_signer is not None:
@@ -48,7 +47,7 @@ def set_up(folder: Path, settings: Settings, import_key: Path | None) -> SetUp:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         signer = _keystore(keystore, password, imported, new=new_key)
-        text = _settings_text(_values(folder, keystore, settings))
+        text = render_settings(_values(folder, keystore, settings))
         file.write_text(text, encoding="utf-8")
     except (OSError, CliError, ClientError) as error:
         if fresh:
@@ -59,13 +58,13 @@ def set_up(folder: Path, settings: Settings, import_key: Path | None) -> SetUp:
 
 
 def _set_up_remote(folder: Path, file: Path, settings: Settings, import_key: Path | None) -> SetUp:
-    """As `set_up`, for a key that is elsewhere: no keystore is made."""
+    """As `set_up`, with a remote signer: creates no keystore."""
     if import_key is not None:
-        raise InputError("--import-key is for a keystore; import the key where --remote-signer keeps its keys")
+        raise InputError("--import-key cannot be combined with --remote-signer: import the key into the remote signer")
     signer = remote_signer(settings).address
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file.write_text(_settings_text(_values(folder, None, settings)), encoding="utf-8")
+        file.write_text(render_settings(_values(folder, None, settings)), encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error.strerror}") from None
     return SetUp(file, None, signer)
@@ -115,38 +114,7 @@ def _values(folder: Path, keystore: Path | None, settings: Settings) -> dict[str
 
 
 def _path(path: Path, folder: Path) -> str:
-    """A path as the settings file should name it: relative to its folder where it lies inside, else absolute."""
+    """A path for the settings file: relative if it is inside the file's folder, else absolute."""
     whole = path.expanduser().resolve()
     inside = whole.is_relative_to(folder.resolve())
     return str(whole.relative_to(folder.resolve()) if inside else whole)
-
-
-def _settings_text(values: Mapping[str, object]) -> str:
-    """A settings file with every setting of a node: `values` set, all others commented out with their defaults."""
-    lines = [
-        "# Settings of a Covey node. Each key is also a flag of `covey run` (--rpc-urls) and an environment variable",
-        "# (COVEY_RPC_URLS). A flag overrides the variable, which overrides this file.",
-        "# Relative paths start at the folder of this file.",
-        "",
-    ]
-    table = ""
-    for key, _ in leaves(NodeConfig):
-        if len(key) > 1 and key[0] != table:
-            table = key[0]
-            lines += [f"[{table}]"]
-        lines += _setting_lines(key[-1], field_at(NodeConfig, key)[1], {} if table else values)
-    return "\n".join(lines) + "\n"
-
-
-def _setting_lines(name: str, field: FieldInfo, values: Mapping[str, object]) -> list[str]:
-    unit = unit_of(field)
-    comment = f"# {field.description or name}" + (f" ({unit.name})" if unit is not None and unit.scale == 1 else "")
-    if name in values:
-        return [comment, f"{name} = {_toml(values[name])}", ""]
-    default = default_of(field)
-    return [comment, f"# {name} =" if default is None else f"# {name} = {_toml(default)}", ""]
-
-
-def _toml(value: object) -> str:
-    """A value as TOML writes it; JSON's strings, numbers, booleans and arrays are TOML too."""
-    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)

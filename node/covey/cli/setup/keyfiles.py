@@ -1,4 +1,4 @@
-"""Key files behind `covey keys`: new passwords, sources of keys, what keystores there are."""
+"""Key files behind `covey keys`: passwords of new keystores, sources of imported keys, lists of keystores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covey.chain.errors import ChainError
-from covey.cli.access import open_key, read_password
+from covey.cli.access import connect, open_key, read_password
 from covey.cli.errors import CliError, InputError
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ _MAX_KEYSTORE_BYTES = 1 << 16
 
 
 def new_password(file: Path | None, variable: str = "COVEY_PASSWORD") -> str:
-    """The password of a new keystore; typed twice where it is typed. Raises InputError for a short one."""
+    """Read the password of a new keystore; a typed one must be typed twice. Raises InputError for a short one."""
     from covey.config.credentials import CREDENTIAL, credential_file
 
     password = read_password(file, variable, "Password for the new key")
     typed = file is None and variable not in os.environ and credential_file(CREDENTIAL) is None
-    if typed and read_password(None, variable, "Once more") != password:
+    if typed and read_password(None, variable, "Repeat the password") != password:
         raise InputError("the two passwords differ")
     if len(password) < MIN_PASSWORD:
         raise InputError(f"the password has {len(password)} characters, at least {MIN_PASSWORD} are needed")
@@ -34,7 +34,10 @@ def new_password(file: Path | None, variable: str = "COVEY_PASSWORD") -> str:
 
 
 def make_keystore(path: Path, settings: Settings, key: bytes | None) -> str:
-    """Write a new keystore and return its address. Raises InputError before anything is written."""
+    """Write a new keystore, with a random key for None, and return its address.
+
+    Raises InputError; nothing is written then.
+    """
     from covey.chain.signing.keystore import create_keystore
 
     path = path.expanduser()
@@ -47,7 +50,7 @@ def make_keystore(path: Path, settings: Settings, key: bytes | None) -> str:
 
 
 def read_source(source: Path, password_file: Path | None) -> bytes:
-    """The private key in a file of hex, a keystore, or standard input. Raises InputError."""
+    """Read the private key from a file of hexadecimal digits, a keystore, or standard input. Raises InputError."""
     from covey.chain.signing.keystore import LocalSigner
 
     try:
@@ -56,7 +59,7 @@ def read_source(source: Path, password_file: Path | None) -> bytes:
         raise InputError(f"cannot read the key {source}: {getattr(error, 'strerror', None) or error}") from None
     if text.lstrip().startswith("{"):
         if str(source) == "-":
-            raise InputError("a keystore is imported from a file, not from standard input")
+            raise InputError("a keystore can be imported from a file only, not from standard input")
         return open_key(source.expanduser(), password_file, "COVEY_SOURCE_PASSWORD").key
     try:
         return LocalSigner.from_key(text.strip()).key
@@ -65,12 +68,12 @@ def read_source(source: Path, password_file: Path | None) -> bytes:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a new file, mode 0600 from its creation. Raises InputError where there is one already."""
+    """Write a new file, created with mode 0600. Raises InputError if the path exists."""
     path = path.expanduser()
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise InputError(f"{path} exists; it is not overwritten") from None
+        raise InputError(f"{path} exists and is not overwritten") from None
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -78,56 +81,67 @@ def write_private(path: Path, text: str) -> None:
 
 
 def list_keys(folder: Path | None, settings: Settings) -> list[dict[str, Any]]:
-    """Keystores and remote accounts: address, where, whether private, roles and coin (None without a chain)."""
+    """List keystores and remote accounts.
+
+    Args:
+        folder: where to look; None for the folders of the configured keystores, and the remote signer.
+
+    Returns:
+        For each key: address, where, private (False if others can read the file), roles, and coin in wei (None
+        without a chain).
+
+    Raises:
+        InputError: no such folder, or no key is configured.
+    """
     if folder is not None and not folder.expanduser().is_dir():
         raise InputError(f"{folder}: no such folder")
-    files = _keystores(folder, settings)
-    found = [
+    keys: list[dict[str, Any]] = [
         {"address": address, "where": str(path), "private": not stat.S_IMODE(path.stat().st_mode) & 0o077}
-        for path, address in files
+        for path, address in _find_keystores(folder, settings)
     ]
     if settings.remote_signer is not None and folder is None:
-        found += [{"address": one, "where": where, "private": True} for one, where in _remote(settings)]
-    if not found and folder is None and settings.keystore is None:
+        keys += [
+            {"address": address, "where": settings.remote_signer, "private": True}
+            for address in _remote_accounts(settings.remote_signer)
+        ]
+    if not keys and folder is None and settings.keystore is None:
         raise InputError("no keys: give a folder, or --keystore")
-    network = _network(settings)
-    return [{**one, **_standing(str(one["address"]), network)} for one in found]
+    network = connect(settings) if settings.rpc_urls and settings.deployment is not None else None
+    return [{**key, **_on_chain(str(key["address"]), network)} for key in keys]
 
 
-def _keystores(folder: Path | None, settings: Settings) -> list[tuple[Path, str]]:
+def _find_keystores(folder: Path | None, settings: Settings) -> list[tuple[Path, str]]:
+    """Keystores with their addresses; other files are skipped."""
     from covey.chain.signing.keystore import keystore_address
 
-    given = [one for one in (settings.keystore, settings.owner_keystore) if one is not None]
-    folders = [folder.expanduser()] if folder is not None else sorted({one.parent for one in given})
+    if folder is not None:
+        folders = [folder.expanduser()]
+    else:
+        folders = sorted({path.parent for path in (settings.keystore, settings.owner_keystore) if path is not None})
     found = []
-    for path in sorted(path for one in folders if one.is_dir() for path in one.iterdir() if path.is_file()):
+    for path in sorted(path for place in folders if place.is_dir() for path in place.iterdir() if path.is_file()):
         if path.stat().st_size > _MAX_KEYSTORE_BYTES:
             continue
         try:
             found.append((path, keystore_address(path)))
         except ChainError:
-            continue  # some other file
+            continue
     return found
 
 
-def _remote(settings: Settings) -> list[tuple[str, str]]:
+def _remote_accounts(location: str) -> list[str]:
     from covey.chain.rpc.open import open_endpoint
     from covey.chain.signing.remote import accounts, split_location
 
-    kind, url = split_location(settings.remote_signer or "")
+    kind, url = split_location(location)
     try:
-        return [(one, settings.remote_signer or "") for one in accounts(open_endpoint(url), kind)]
+        return list(accounts(open_endpoint(url), kind))
     except ChainError as error:
         raise CliError(str(error)) from None
 
 
-def _network(settings: Settings) -> Network | None:
-    from covey.cli.access import connect
-
-    return connect(settings) if settings.rpc_urls and settings.deployment is not None else None
-
-
-def _standing(address: str, network: Network | None) -> dict[str, Any]:
+def _on_chain(address: str, network: Network | None) -> dict[str, Any]:
+    """Roles and balance of an account."""
     if network is None:
         return {"roles": [], "coin": None}
     from covey.client.staking import ZERO_ADDRESS
@@ -135,5 +149,5 @@ def _standing(address: str, network: Network | None) -> dict[str, Any]:
     staking = network.contracts.staking
     operator, pool = staking.operator_of(address), staking.pool_of(address)
     roles = [f"signer of {operator}"] if operator != ZERO_ADDRESS else []
-    roles += [f"operator; its signer is {pool.signer}"] if pool.registered else []
+    roles += [f"operator with the signer {pool.signer}"] if pool.registered else []
     return {"roles": roles, "coin": network.rpc.balance(address)}

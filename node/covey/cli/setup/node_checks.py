@@ -1,4 +1,7 @@
-"""Checks of one node's settings: key, operator, data, store, peers. Each returns a line, or None if not configured."""
+"""Checks of one node's settings: chain, signer, operator, records, block store, peers.
+
+Each returns a message, or None for something that is not configured, and raises CliError or ClientError on failure.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from covey.chain.units import format_cvy
 from covey.cli.errors import CliError
+from covey.cli.setup.findings import CheckFailed
 from covey.client.errors import ClientError
 
 if TYPE_CHECKING:
@@ -18,8 +22,23 @@ if TYPE_CHECKING:
 PEER_TIMEOUT_S = 5.0
 
 
-def check_key(settings: Settings) -> str | None:
-    """The signer: its keystore readable, private, and open if its password is at hand; or the remote one there."""
+def check_chain(network: Network) -> str:
+    """The contracts are those of the deployment records."""
+    from covey.chain.errors import ChainError
+
+    try:
+        network.deployment.verify(network.rpc)
+        head = network.rpc.block()
+    except ChainError as error:
+        raise CheckFailed(str(error)) from None
+    return f"chain {network.deployment.chain_id}, block {head.number}, contracts match the records"
+
+
+def check_signer(settings: Settings) -> str | None:
+    """The keystore is readable by its owner only and opens with the password, if one is given without a prompt.
+
+    Or: the remote signer answers and has the account.
+    """
     from covey.chain.errors import ChainError
     from covey.chain.signing.keystore import keystore_address
     from covey.cli.access import open_key, remote_signer
@@ -33,66 +52,81 @@ def check_key(settings: Settings) -> str | None:
     try:
         address = keystore_address(path)
     except ChainError as error:
-        raise CliError(str(error)) from None
-    if os.name == "posix" and path.stat().st_mode & 0o077:
-        raise CliError(f"{path} can be read by others: chmod 600 {path}")
-    given = settings.password_file
-    if given is None and not {"COVEY_PASSWORD", "CREDENTIALS_DIRECTORY"} & os.environ.keys():
-        return f"{address} (password not tried: none given)"
-    open_key(path, given, "COVEY_PASSWORD")
-    if given is not None and os.name == "posix" and given.stat().st_mode & 0o077:
-        return f"{address}, password fits (others can read {given}: chmod 600 {given})"
-    return f"{address}, password fits"
+        raise CheckFailed(str(error)) from None
+    if _readable_by_others(path):
+        raise CheckFailed(f"{path} is readable by others: chmod 600 {path}")
+    password_file = settings.password_file
+    if password_file is None and not {"COVEY_PASSWORD", "CREDENTIALS_DIRECTORY"} & os.environ.keys():
+        return f"{address} (password not checked: none given)"
+    open_key(path, password_file, "COVEY_PASSWORD")
+    if password_file is not None and _readable_by_others(password_file):
+        return f"{address}, password correct (others can read {password_file}: chmod 600 {password_file})"
+    return f"{address}, password correct"
+
+
+def _readable_by_others(path: Path) -> bool:
+    return os.name == "posix" and bool(path.stat().st_mode & 0o077)
 
 
 def check_operator(settings: Settings, network: Network | None) -> str | None:
-    """The operator: registered, with this signer, eligible, with gas for the signer."""
-    keyed = settings.keystore is not None or settings.remote_signer is not None
-    if network is None or (settings.operator is None and not keyed):
+    """The operator has a pool with this signer, is eligible, and its signer has coin for gas."""
+    has_key = settings.keystore is not None or settings.remote_signer is not None
+    if network is None or (settings.operator is None and not has_key):
         return None
     from covey.cli.access import operator_address, signer_address
 
     operator = operator_address(network, settings)
-    pool = network.contracts.staking.pool_of(operator)
+    staking = network.contracts.staking
+    pool = staking.pool_of(operator)
     if not pool.registered:
-        raise CliError(f"{operator} has no pool yet: `covey stake` opens one")
-    signer = signer_address(settings) if keyed else pool.signer
+        raise CheckFailed(f"{operator} has no pool yet: open one with `covey stake`")
+    signer = signer_address(settings) if has_key else pool.signer
     if pool.signer != signer:
-        raise CliError(f"{operator} names {pool.signer} as signer, not this node's {signer}")
-    if not network.contracts.staking.is_eligible(operator):
-        least = network.contracts.staking.min_self_bond()
-        raise CliError(
-            f"{operator} is not eligible: its self-bond is {format_cvy(pool.self_bond)} CVY of {format_cvy(least)}"
-            + (", and it is jailed" if pool.jailed_until else "")
-        )
+        raise CheckFailed(f"the signer of {operator} is {pool.signer}, not this node's {signer}")
+    if not staking.is_eligible(operator):
+        bond, minimum = format_cvy(pool.self_bond), format_cvy(staking.min_self_bond())
+        jailed = ", and it is jailed" if pool.jailed_until else ""
+        raise CheckFailed(f"{operator} is not eligible: its self-bond is {bond} CVY of {minimum}{jailed}")
     coin = network.rpc.balance(signer)
     if not coin:
-        raise CliError(f"the signer {signer} has no coin for gas: send it some")
-    held = network.contracts.token.balance_of(signer)
-    signer_funds = f"{format_cvy(coin)} coin and {format_cvy(held)} CVY"
-    return f"{operator}, stake {format_cvy(pool.active_tokens)} CVY; signer has {signer_funds}"
+        raise CheckFailed(f"the signer {signer} has no native coin for gas: send it some")
+    balance = network.contracts.token.balance_of(signer)
+    return (
+        f"{operator}, stake {format_cvy(pool.active_tokens)} CVY; "
+        f"signer has {format_cvy(coin)} coin and {format_cvy(balance)} CVY"
+    )
 
 
-def check_data(path: Path | None) -> str | None:
-    """A file of records, counted by stratum."""
-    from covey.cli.setup.checks import records_told
+def check_records(path: Path | None) -> str | None:
+    """The file parses; counts its records by stratum."""
+    from covey.daemon.planning.policy import count_strata
+    from covey.protocol.canonical import DocumentError
 
-    return None if path is None else records_told(path)
+    if path is None:
+        return None
+    try:
+        counts = count_strata(path)
+    except DocumentError as error:
+        raise CheckFailed(str(error)) from None
+    if not counts:
+        raise CheckFailed(f"{path} has no records")
+    strata = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+    return f"{sum(counts.values()):,} records: {strata}"
 
 
 def check_store(settings: Settings) -> str | None:
-    """The block store opens; one that a running node holds is fine."""
+    """The block store opens, is in use by the running node, or can be created."""
     from covey.cli.access import open_own_store
     from covey.ipfs import BlockStore, StoreBusy
 
-    if settings.store is None and settings.data_dir is None:
+    location = settings.store_location
+    if location is None:
         return None
-    location = settings.store or str(Path(settings.data_dir or ".") / "blocks")
     if "://" not in location and not location.startswith("/ip") and not Path(location).exists():
-        parent = next(one for one in [Path(location), *Path(location).resolve().parents] if one.exists())
+        parent = next(path for path in [Path(location), *Path(location).resolve().parents] if path.exists())
         if not os.access(parent, os.W_OK):
-            raise CliError(f"{parent} cannot be written: choose another store or data_dir")
-        return f"{location} (made at the first start)"
+            raise CheckFailed(f"{parent} is not writable: choose another store or data_dir")
+        return f"{location} (created when the node first starts)"
     try:
         with open_own_store(settings) as store:
             pins = f"{location}, {len(store.pins())} pins"
@@ -101,25 +135,25 @@ def check_store(settings: Settings) -> str | None:
             return f"Kubo, {pins}"
     except StoreBusy:
         return f"{location}, in use by a running node"
+    except (CliError, ClientError):
+        raise
     except Exception as error:
-        if isinstance(error, CliError | ClientError):
-            raise
-        raise CliError(f"{location}: {str(error).splitlines()[0]}") from None
+        raise CheckFailed(f"{location}: {str(error).splitlines()[0]}") from None
 
 
 def check_peers(settings: Settings) -> str | None:
-    """How many peers' gateways answer."""
+    """At least one peer's gateway answers; the error of each other is printed on standard error."""
     from covey.ipfs import GatewaySource, IpfsError
 
     if not settings.peers:
         return None
-    silent = []
+    failed = []
     for url in settings.peers:
         try:
             GatewaySource(url).probe(PEER_TIMEOUT_S)
         except IpfsError as error:
             sys.stderr.write(f"covey: {url}: {error}\n")
-            silent.append(url)
-    if len(silent) == len(settings.peers):
-        raise CliError(f"none of {len(silent)} peers answers: {', '.join(silent)}")
-    return f"{len(settings.peers) - len(silent)} of {len(settings.peers)} answer"
+            failed.append(url)
+    if len(failed) == len(settings.peers):
+        raise CheckFailed(f"none of {len(failed)} peers answers: {', '.join(failed)}")
+    return f"{len(settings.peers) - len(failed)} of {len(settings.peers)} answer"

@@ -1,4 +1,4 @@
-"""Naming a new signer: the key made first, then the owner's transaction, then what is left to do by hand."""
+"""Signer rotation: create the new key, send the owner's transaction, list what is left to do by hand."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from covey.client.errors import ClientError
 def rotate_signer(
     settings: Settings, path: Path | None, to: str | None, new_password_file: Path | None
 ) -> dict[str, Any]:
-    """Name a new signer and tell what happened.
+    """Replace the operator's signer by the key in the keystore `path`, which is created if missing, or by `to`.
 
     Returns:
-        operator, signer, keystore (None for an address that is elsewhere), the call (to, data), transaction and block
-        (None where the owner's key is not here), and next: lines that say what is left to do.
+        operator, former, signer, keystore (None if a remote signer or wallet holds the key), the call (to, data),
+        transaction and block (None without the owner's key), and next: the remaining steps, one line each.
 
     Raises:
         InputError: nothing was written or sent.
@@ -34,13 +34,13 @@ def rotate_signer(
     staking = network.contracts.staking
     pool = staking.pool_of(operator)
     if not pool.registered:
-        raise InputError(f"{operator} has no pool; the signer is named when `covey stake` opens it")
+        raise InputError(f"{operator} has no pool; `covey stake` opens one and sets its signer")
     wallet = None
     if settings.owner_keystore is not None:
         wallet = owner_wallet(network, settings)
         if wallet.address != operator:
-            raise InputError(f"--owner-keystore holds {wallet.address}; only {operator} itself can name its signer")
-    signer = address(to) if to is not None else _new_key(path, new_password_file or settings.password_file)
+            raise InputError(f"--owner-keystore holds {wallet.address}; only {operator} itself can set its signer")
+    signer = address(to) if to is not None else _open_or_create(path, new_password_file or settings.password_file)
     if signer == pool.signer:
         raise InputError(f"{signer} is the signer of {operator} already")
     call = staking.set_signer(signer)
@@ -49,8 +49,8 @@ def rotate_signer(
         try:
             receipt = wallet.send(call)
         except ClientError as error:
-            where = f"; the new key is in {path}, give that again" if path is not None else ""
-            raise CliError(f"{error}{where}") from None
+            hint = f"; the new key is in {path}: run the command again with that path" if path is not None else ""
+            raise CliError(f"{error}{hint}") from None
         sent = {"transaction": receipt.tx_hash, "block": receipt.block}
     return {
         "operator": operator,
@@ -60,12 +60,12 @@ def rotate_signer(
         "to": call.to,
         "data": "0x" + call.data.hex(),
         **sent,
-        "next": _next(path, signer, pool.signer, named=wallet is not None),
+        "next": _remaining_steps(path, signer, pool.signer, sent=wallet is not None),
     }
 
 
-def _new_key(path: Path | None, password_file: Path | None) -> str:
-    """The address of a keystore, made if there is none."""
+def _open_or_create(path: Path | None, password_file: Path | None) -> str:
+    """The address of a keystore, which is created if it does not exist."""
     from covey.chain.signing.keystore import create_keystore, keystore_address
 
     assert path is not None
@@ -78,15 +78,15 @@ def _new_key(path: Path | None, password_file: Path | None) -> str:
         raise InputError(str(error)) from None
 
 
-def _next(path: Path | None, signer: str, former: str, *, named: bool) -> list[str]:
-    how = (
+def _remaining_steps(path: Path | None, signer: str, former: str, *, sent: bool) -> list[str]:
+    setting = (
         f'keystore = "{path.expanduser().resolve()}"'
         if path is not None
         else f'remote_signer and signer_address = "{signer}"'
     )
     return [
-        *([] if named else ["send that transaction with the owner's wallet"]),
-        f"send {signer} coin for gas, and (a trainer) CVY for entry fees",
-        f"put {how} into covey.toml and start the node again; it brings to an end what {former} had signed",
+        *([] if sent else ["send that transaction with the owner's wallet"]),
+        f"send {signer} native coin for gas, and (a trainer) CVY for entry fees",
+        f"set {setting} in covey.toml and restart the node; it finishes the transactions that {former} signed",
         f"when the node is earning again, empty {former}",
     ]

@@ -1,4 +1,4 @@
-"""The demonstration's tables for a terminal."""
+"""Tables of `covey demo`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from covey.devnet.result import cvy
 if TYPE_CHECKING:
     from covey.devnet.result import DemoResult
 
-
 NOTE = "*  submits small random weights   **  gives every entry the same score"
 
 
 def short(address: str) -> str:
-    """An address as 0x1234…cdef; the report has it whole."""
+    """An address as 0x1234…cdef. The report has the whole address."""
     return f"{address[:6]}…{address[-4:]}"
 
 
 def entry_table(result: DemoResult) -> Any:
-    """Entries, best first: true held-out improvement, median on chain (and what it says), reward."""
+    """Entries, best first: true held-out improvement, median on chain and the improvement it encodes, reward."""
     rows = [
         [
             entry.name if entry.honest else f"[red]{entry.name}[/] *",
@@ -31,14 +30,14 @@ def entry_table(result: DemoResult) -> Any:
             percent(max(0, entry.median - 1) / 32766, 2),
             cvy(entry.reward_wei),
         ]
-        for entry in sorted(result.entries, key=lambda one: -one.true_improvement)
+        for entry in sorted(result.entries, key=lambda entry: -entry.true_improvement)
     ]
     columns = ["entry", "operator", "true gain>", "median>", "as gain>", "reward, CVY>"]
     return table(f"Trainers ({cvy(result.rules.trainers_pool_wei)} CVY)", columns, rows)
 
 
 def validator_table(result: DemoResult) -> Any:
-    """Validators: seats, gain, reward."""
+    """Validators: seats, loss, gain, reward."""
     rows = [
         [
             row.name if row.honest else f"[red]{row.name}[/] **",
@@ -55,7 +54,7 @@ def validator_table(result: DemoResult) -> Any:
 
 
 def matrix_table(result: DemoResult) -> Any:
-    """Improvement of each hospital's adapter on each chapter group, its own marked."""
+    """Improvement of each hospital's adapter on each chapter group; its own groups in bold."""
     matrix = result.matrix
     rows = []
     for name, values, own in zip(matrix.rows, matrix.values, matrix.own, strict=True):

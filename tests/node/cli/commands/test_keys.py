@@ -195,13 +195,13 @@ def test_a_signer_is_rotated_by_the_owner(
     roles = {Path(one["where"]).name: one["roles"] for one in listed}
     assert code == 0
     assert roles["next.json"] == [f"signer of {owner.address}"]
-    assert roles["owner.json"] == [f"operator; its signer is {fresh}"]
+    assert roles["owner.json"] == [f"operator with the signer {fresh}"]
     assert roles["signer.json"] == []
     code, _, error = covey(capsys, "keys", "rotate", "next.json", *mine, "--operator", owner.address)
     assert (code, f"{fresh} is the signer of {owner.address} already" in error) == (2, True)
     code, _, error = covey(capsys, "keys", "rotate", "more.json", "--owner-keystore", "next.json",
                            "--owner-password-file", "password", "--operator", owner.address)  # fmt: skip
-    assert (code, f"only {owner.address} itself can name its signer" in error) == (2, True)
+    assert (code, f"only {owner.address} itself can set its signer" in error) == (2, True)
     assert not (here / "more.json").exists()
 
 
@@ -223,7 +223,7 @@ def test_a_signer_is_rotated_by_an_owner_that_is_elsewhere(
         chain.ask("anvil_stopImpersonatingAccount", owner.address)
         assert contracts.staking.signer_of(owner.address) == remote
         code, out, _ = covey(capsys, "keys", "rotate", "--to", "0x" + "77" * 20, "--operator", owner.address)
-        assert (code, "to be named by the owner" in out) == (0, True)
+        assert (code, "to be set by the owner" in out) == (0, True)
 
         settings = (here / "covey.toml").read_text().replace('keystore = "signer.json"\n', "")
         (here / "covey.toml").write_text(settings + f'remote_signer = "web3signer:{server.url}"\n')
@@ -231,11 +231,11 @@ def test_a_signer_is_rotated_by_an_owner_that_is_elsewhere(
         assert (code, listed["address"], listed["roles"]) == (0, remote, [f"signer of {owner.address}"])
         chain.ask("anvil_setBalance", remote, hex(10**18))
         code, found, _ = covey(capsys, "check", "--json")
-        told = {one["what"]: (one["state"], one["told"]) for one in found}
+        told = {one["check"]: (one["state"], one["message"]) for one in found}
         assert told["remote signer"] == ("ok", f"{remote}, held by web3signer at {server.url}")
     code, found, _ = covey(capsys, "check", "--json")
-    state, why = {one["what"]: (one["state"], one["told"]) for one in found}["remote signer"]
-    assert (state, "does not answer" in why) == ("bad", True)
+    state, why = {one["check"]: (one["state"], one["message"]) for one in found}["remote signer"]
+    assert (state, "does not answer" in why) == ("failed", True)
 
 
 @pytest.mark.daemon

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from covey.cli.views.dry_run import left_text
+from covey.cli.views.durations import format_duration
 from covey.daemon.assemble import lock_data_dir
 from covey.daemon.storage.journal import DutyStatus, Journal
 from covey.daemon.storage.scratch_copy import copy_data, running
@@ -81,4 +81,4 @@ def test_a_node_that_never_ran_has_nothing_to_copy(tmp_path: Path) -> None:
     [(None, "–"), (0, "0s"), (59, "59s"), (60, "1m 0s"), (3_700, "1h 1m"), (90_000, "1d 1h"), (-61, "-1m 1s")],
 )
 def test_time_left_in_words(seconds: int | None, told: str) -> None:
-    assert left_text(seconds) == told
+    assert format_duration(seconds) == told
