@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from covey.protocol.spec import TaskSpec
+from covey.protocol.types import TaskParams
+
 
 class Strategy:
     """Honest: train as asked, score by running the model."""
+
+    def decline(self, spec: TaskSpec, params: TaskParams) -> str | None:
+        """Why not to enter or validate a task that the settings under `policy` accept; None takes part."""
+        return None
 
     def training_job(self, job: dict[str, Any]) -> dict[str, Any]:
         """The training job to run, given the honest one (see `covey.lora.jobs.job.TrainJob`)."""

@@ -34,6 +34,8 @@ def advance(ctx: Context, task: Task, duty: Duty) -> Step:
         return Waiting(str(error))
     if (no := unscorable(spec, task.params, ctx.config.policy, held)) is not None:
         return declined(no)
+    if (no := ctx.strategy.decline(spec, task.params)) is not None:
+        return declined(no)
     base = base_of(ctx, spec)
     if isinstance(base, Waiting | Ended):
         return base

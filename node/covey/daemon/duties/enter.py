@@ -81,6 +81,8 @@ def _train(ctx: Context, task: Task, duty: Duty, spec: TaskSpec) -> Waiting | En
     fee = ctx.contracts.registry.entry_fee_at(task.id, len(task.entries))
     if (reason := unenterable(spec, task.params, ctx.config.policy, fee)) is not None:
         return declined(reason)
+    if (reason := ctx.strategy.decline(spec, task.params)) is not None:
+        return declined(reason)
     base = base_of(ctx, spec)
     if isinstance(base, Waiting | Ended):
         return base
