@@ -1,10 +1,10 @@
-"""Deploy Covey to the network that ape is connected to, and write the deployment records.
+"""Deploy Covey to the network that ape is connected to, and write its deployment records.
 
     ape run deploy --network ethereum:sepolia:node --account NAME --governance 0x… --guardian 0x… --treasury 0x…
 
-The contracts are those that the package ships, the same bytes that `make contracts` compiles. Commit what it writes to
-deployments/<chainId>/ for a public network: a record a contract, and their sources in one compiler-input.json, the
-standard JSON input that Sourcify and Etherscan verify with and that `covey audit bytecode` compiles again.
+It deploys the bytecode that ships in the package, which `make contracts` compiles. For a public network, commit
+deployments/<chainId>/: a record per contract, and compiler-input.json with their sources, the standard JSON input that
+Sourcify and Etherscan accept and `covey audit bytecode` compiles. deployments/README.md describes the format.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ DEVNET_CHAIN = 31337
 
 
 class ApeEndpoint:
-    """ape's connection as an endpoint of the pool."""
+    """ape's connection as an RPC endpoint."""
 
     def __init__(self, provider: ProviderAPI) -> None:
         self.url = str(getattr(provider, "uri", provider.name))
-        self._web3: Any = getattr(provider, "web3")  # noqa: B009 - every Ethereum provider has it, the base class not
+        self._web3: Any = getattr(provider, "web3")  # noqa: B009 - Ethereum providers have it, their base class does not
 
     def request(self, method: str, params: list[Any], timeout: float) -> Any:
-        """One call; ape's own time limit holds."""
+        """Send one request; ape's own time limit applies."""
         answer = self._web3.provider.make_request(method, params)
         return result_of(answer, method, answer.get("id"))
 
 
 class ApeSigner:
-    """An ape account as a signer: a local keyfile, a hardware wallet, whatever ape has."""
+    """An ape account as a signer: a local keyfile, a hardware wallet, or any other account type of ape."""
 
     def __init__(self, account: AccountAPI, provider: ProviderAPI) -> None:
         self._account = account
@@ -58,7 +58,7 @@ class ApeSigner:
         return str(self._account.address)
 
     def sign_transaction(self, fields: dict[str, Any]) -> SignedTransaction:
-        """Sign, asking the person where ape asks."""
+        """Sign; ape may ask the user to confirm."""
         transaction = self._account.sign_transaction(self._ecosystem.create_transaction(**fields))
         if transaction is None:
             raise click.Abort
@@ -68,13 +68,15 @@ class ApeSigner:
 
 @click.command(cls=ConnectedProviderCommand)
 @account_option()
-@click.option("--governance", help="Who governs from now on; needed on a public network. Else: the deploying account.")
-@click.option("--governance-delay", type=click.IntRange(0), help="Delay of what governance does, seconds.")
-@click.option("--guardian", help="Who may pause entry at once; needed on a public network.")
-@click.option("--treasury", help="Who is credited forfeits; without it who governs.")
-@click.option("--receiver", help="Who gets the tokens; without it who governs.")
+@click.option("--governance", help="Governance address; required on a public network. Default: the deploying account.")
+@click.option("--governance-delay", type=click.IntRange(0), help="Delay of governance operations, seconds.")
+@click.option("--guardian", help="Guardian address, which may pause entry at once; required on a public network.")
+@click.option("--treasury", help="Treasury address, credited with forfeits. Default: governance.")
+@click.option("--receiver", help="Receiver of the tokens. Default: governance.")
 @click.option("--windows", type=click.Choice(["public", "devnet"]), help="Default: devnet on chain 31337, else public.")
-@click.option("--out", type=click.Path(path_type=Path), default=DEPLOYMENTS, show_default=True, help="For the records.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=DEPLOYMENTS, show_default=True, help="Folder for the records."
+)
 def cli(
     account: AccountAPI,
     provider: ProviderAPI,
@@ -97,11 +99,17 @@ def cli(
         deployment = deploy(rpc, ApeSigner(account, provider), config, progress=click.echo)
     except (ChainError, ValueError) as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"records in {deployment.save(out, compiler_input(deployment))}")
+    folder = deployment.save(out)  # before anything can fail: the addresses must not be lost
+    deployment.save(out, compiler_input(deployment))
+    click.echo(f"records in {folder}")
 
 
 def compiler_input(deployment: Deployment) -> bytes:
-    """The standard JSON input of all contracts out of this checkout, if it is what they were compiled from."""
+    """The standard JSON input of all contracts, from this checkout's sources.
+
+    Raises:
+        ClickException: a source is missing, or the sources are not those of the deployed bytecode.
+    """
     records = list(deployment.contracts.values())
     try:
         whole = from_checkout(ROOT, records)
@@ -109,6 +117,6 @@ def compiler_input(deployment: Deployment) -> bytes:
     except AuditError as error:
         raise click.ClickException(str(error)) from None
     if changed:
-        deployed = f"deployed, but the sources of {', '.join(changed)} are not those of the shipped bytecode"
-        raise click.ClickException(f"{deployed}: run `make contracts`")
+        problem = f"deployed, but the sources of {', '.join(changed)} differ from those of the shipped bytecode"
+        raise click.ClickException(f"{problem}: check out the revision of the package")
     return canonical(whole)
