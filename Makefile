@@ -96,9 +96,10 @@ test-geth: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(TOOLS)/geth.stamp ## Run 
 ##@ Check
 
 .PHONY: lint
-lint: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(SOLC) ## Check style: ruff, solhint, forge fmt
+lint: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(SOLC) ## Check style (ruff, solhint, forge fmt), and that generated docs are current
 	ruff check .
 	ruff format --check .
+	$(PY) scripts/reference.py --check
 	solhint --noPoster --max-warnings 0 'contracts/**/*.sol' 'tests/solidity/**/*.sol' 'bench/solidity/*.sol'
 	forge fmt --check contracts tests/solidity bench/solidity
 
@@ -107,6 +108,10 @@ format: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Format Python and Solidity
 	ruff check --fix .
 	ruff format .
 	forge fmt contracts tests/solidity bench/solidity
+
+.PHONY: settings-reference
+settings-reference: $(TOOLS)/python.stamp ## Write docs/reference/settings.md and commands.md from the settings models and the command line
+	$(PY) scripts/reference.py
 
 .PHONY: types
 types: $(TOOLS)/python.stamp ## Check types: mypy, strict, on the package

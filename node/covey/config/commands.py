@@ -80,12 +80,24 @@ class TaskSettings(SettingsGroup):
     min_stake: Amount | None = Field(
         None, description="minimum enrolled stake; default: the registry's multiple of the bounty"
     )
-    entry_commit: WholeSeconds | None = Field(None, ge=1, description="length of the window to commit entries")
-    enrol: WholeSeconds | None = Field(None, ge=1, description="length of the window for validators to enrol")
-    entry_reveal: WholeSeconds | None = Field(None, ge=1, description="length of the window to reveal entries")
-    score_commit: WholeSeconds | None = Field(None, ge=1, description="length of the window to commit scores")
-    score_reveal: WholeSeconds | None = Field(None, ge=1, description="length of the window to reveal scores")
-    settle: WholeSeconds | None = Field(None, ge=1, description="time allowed for the seed and settlement")
+    entry_commit: WholeSeconds | None = Field(
+        None, ge=1, description="length of the window to commit entries; default: the registry's minimum"
+    )
+    enrol: WholeSeconds | None = Field(
+        None, ge=1, description="length of the window for validators to enrol; default: the registry's minimum"
+    )
+    entry_reveal: WholeSeconds | None = Field(
+        None, ge=1, description="length of the window to reveal entries; default: the registry's minimum"
+    )
+    score_commit: WholeSeconds | None = Field(
+        None, ge=1, description="length of the window to commit scores; default: the registry's minimum"
+    )
+    score_reveal: WholeSeconds | None = Field(
+        None, ge=1, description="length of the window to reveal scores; default: the registry's minimum"
+    )
+    settle: WholeSeconds | None = Field(
+        None, ge=1, description="time allowed for the seed and settlement; default: the registry's minimum"
+    )
 
 
 class CommandSettings(

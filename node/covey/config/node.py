@@ -23,6 +23,7 @@ from covey.config.shared import (
 )
 from covey.config.types import (
     Amount,
+    BasisPoints,
     Days,
     Executor,
     Listen,
@@ -49,9 +50,7 @@ class Policy(SettingsGroup):
     bases: tuple[str, ...] = Field((), description="base models to work on, by name")
     max_fee: Amount = Field(100 * CVY, description="maximum fee for one entry")
     earmark: Amount | None = Field(None, description="stake to earmark for a task; default: earmark_share_bps")
-    earmark_share_bps: int = Field(
-        2500, ge=1, le=10_000, description="share of the free stake to earmark for a task, 1/10000"
-    )
+    earmark_share_bps: BasisPoints = Field(2500, ge=1, description="share of the free stake to earmark for a task")
     min_score_window_seconds: WholeSeconds = Field(30, ge=0, description="shortest score window to validate in")
     max_entries: int = Field(256, ge=1, description="maximum number of entries a task to validate may allow")
     auto_claim: bool = Field(True, description="claim rewards and withdraw credits automatically")
@@ -111,7 +110,7 @@ class RetentionSettings(SettingsGroup):
 
 
 class CycleSettings(SettingsGroup):
-    """The node's main loop."""
+    """Timing of the node's cycles."""
 
     model_config = ConfigDict(title="Main loop")
 
@@ -127,7 +126,9 @@ class WorkerSettings(SettingsGroup):
     model_config = ConfigDict(title="Workers")
 
     bases: tuple[str, ...] = Field(("tiny",), description="available base models: tiny, a folder, or a hub name")
-    executor: Executor = Field("subprocess", description="subprocess or unix:/fork-server-socket")
+    executor: Executor = Field(
+        "subprocess", description="how workers are started: subprocess, or unix:/path/to/a/fork-server-socket"
+    )
     worker_threads: int = Field(2, ge=1, description="threads per worker")
     worker_memory_mib: Mebibytes = Field(8192, ge=256, description="resident memory at which a worker is killed")
     worker_timeout_seconds: WholeSeconds = Field(6 * 3600, ge=1, description="run time after which a worker is killed")

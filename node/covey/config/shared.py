@@ -76,7 +76,7 @@ class SignerSettings(SettingsGroup):
 
 
 class FeeSettings(SettingsGroup):
-    """Transaction fees."""
+    """Limits on the fees of transactions, and when they are raised."""
 
     model_config = ConfigDict(title="Transaction fees")
 

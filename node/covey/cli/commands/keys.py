@@ -128,7 +128,10 @@ def rotate(
     *,
     settings: Settings,
     to: Annotated[
-        str | None, typer.Option("--to", help="Address of the new signer, if a remote signer or a wallet holds it.")
+        str | None,
+        typer.Option(
+            "--to", metavar="ADDRESS", help="Address of the new signer, if a remote signer or a wallet holds it."
+        ),
     ] = None,
     new_password_file: Annotated[
         Path | None,
