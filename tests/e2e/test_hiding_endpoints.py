@@ -62,8 +62,8 @@ def test_what_the_first_endpoint_hides_costs_nothing(net: Network, proxies: list
         net.wait(f"{node.name} to believe again", partial(_well, node))
         assert _rereads(node) >= 1
         assert "they are read again" in node.log.read_text(encoding="utf-8")
-        liar, honest = sorted(node.report()["endpoints"], key=lambda one: -one["doubts"])
-        assert (liar["doubts"] >= 1, honest["doubts"]) == (True, 0)
+        liar, honest = sorted(node.report()["endpoints"], key=lambda one: -one["bad_logs"])
+        assert (liar["bad_logs"] >= 1, honest["bad_logs"]) == (True, 0)
     assert story.tasks == [task.id]
     assert task.phase(net.local.anvil.time()) == Phase.ENDED
 

@@ -1,4 +1,4 @@
-"""JSON-RPC servers on the loopback interface with scripted behaviour, and a proxy that lies about a real node."""
+"""JSON-RPC servers with scripted faults, and a proxy that changes the answers of a real node."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Answer = Callable[[BaseHTTPRequestHandler, dict[str, Any]], None]
 
 
 class Server:
-    """A JSON-RPC server on the loopback interface with scripted behaviour; ``calls`` counts what it was asked."""
+    """A JSON-RPC server on the loopback interface with scripted behaviour; ``calls`` lists the methods called."""
 
     def __init__(self, answer: Answer) -> None:
         self.calls: list[str] = []
@@ -60,7 +60,7 @@ def healthy(chain_id: int = 1, block: int = 0x10) -> Answer:
 
 
 def only(method: str, broken: Answer) -> Answer:
-    """Healthy but for one method."""
+    """Answers like `healthy`, except for one method."""
 
     def answer(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
         (broken if call["method"] == method else healthy())(handler, call)
@@ -111,12 +111,12 @@ def lacks_method(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
 
 
 def busy(retry_after: str, times: int) -> Answer:
-    """Says 429 with a Retry-After so many times, then answers."""
-    left = [times]
+    """Answers so many calls with status 429 and a Retry-After header, then like `healthy`."""
+    remaining = [times]
 
     def answer(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
-        left[0] -= 1
-        if left[0] < 0:
+        remaining[0] -= 1
+        if remaining[0] < 0:
             return healthy()(handler, call)
         handler.send_response(429)
         handler.send_header("Retry-After", retry_after)
@@ -128,10 +128,10 @@ def busy(retry_after: str, times: int) -> Answer:
 
 
 def proxy(target: Callable[[str, list[Any]], Any], change: Callable[[str, list[Any], Any], Any]) -> Answer:
-    """Answers what ``target`` (method, params) gives, changed by ``change`` (method, params, result)."""
+    """Answers with the result of ``target`` (method, params) after ``change`` (method, params, result)."""
 
     def answer(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
-        found = target(call["method"], call["params"])
-        result(handler, call, change(call["method"], call["params"], found))
+        original = target(call["method"], call["params"])
+        result(handler, call, change(call["method"], call["params"], original))
 
     return answer

@@ -1,12 +1,10 @@
-"""Decoding revert data to the contracts' custom errors, and saying in plain words what they mean."""
+"""Decodes revert data to the contracts' custom errors, and explains the common ones."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any
 
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
 from eth_hash.auto import keccak
 
 from covey.chain import artifacts
@@ -23,12 +21,12 @@ _PANICS = {
     0x41: "out of memory",
 }
 
-_MEANING = {
+_EXPLANATIONS = {
     "RegistryPaused": "new tasks, entries and enrolments are paused",
-    "RegistryNotSigner": "this key is not the operator's signer; name it with setSigner",
+    "RegistryNotSigner": "this key is not the operator's signer; set it with setSigner",
     "RegistryNotEligible": "the operator is not eligible: it needs its minimum self-bond and must not be jailed",
-    "RegistryWindowClosed": "that window of the task is not open now",
-    "RegistryFull": "the task has all the entries it takes",
+    "RegistryWindowClosed": "that window of the task is not open",
+    "RegistryFull": "the task has its maximum number of entries",
     "RegistryFeeAboveMax": "the entry fee has risen above the limit given",
     "RegistryAlreadyCommitted": "the operator has already entered this task",
     "RegistryAlreadyEnrolled": "the operator has already enrolled in this task",
@@ -41,8 +39,8 @@ _MEANING = {
     "StakingSlippage": "the share price moved past the limit given",
     "ScoringNoSeat": "the operator has no seat in this round",
     "ScoringBadReveal": "words, evidence and salt do not open the commitment",
-    "ScoringWindowClosed": "that window of the round is not open now",
-    "ScoringSeedPending": "the seed's block is not there yet",
+    "ScoringWindowClosed": "that window of the round is not open",
+    "ScoringSeedPending": "the seed's block does not exist yet",
     "ERC20InsufficientBalance": "the token balance is too low",
     "ERC20InsufficientAllowance": "the token allowance is too low; approve first",
     "AccessManagedUnauthorized": "the caller does not hold the role for this",
@@ -50,13 +48,13 @@ _MEANING = {
 
 
 def signature(item: dict[str, Any]) -> str:
-    """``Name(type,…)`` of an ABI function, event or error."""
+    """The signature ``Name(type,…)`` of an ABI function, event or error."""
     return f"{item['name']}({','.join(canonical_type(c) for c in item['inputs'])})"
 
 
 @cache
 def _errors() -> dict[bytes, dict[str, Any]]:
-    """Selector to ABI item, over all contracts: errors bubble up through callers."""
+    """ABI errors of all contracts by selector: an error may come from a contract further down the call stack."""
     return {
         keccak(signature(item).encode())[:4]: item
         for name in artifacts.CONTRACTS
@@ -66,10 +64,13 @@ def _errors() -> dict[bytes, dict[str, Any]]:
 
 
 def decode_revert(data: bytes) -> RevertReason:
-    """What a revert's data say: a contract's error with its arguments, a message, or a panic.
+    """Decode revert data: a contract's error with its arguments, a message, or a panic.
 
-    Unknown or broken data give their hex; this never raises.
+    Unknown or malformed data is shown as hex; this never raises.
     """
+    from eth_abi.abi import decode
+    from eth_abi.exceptions import DecodingError
+
     selector, payload = data[:4], data[4:]
     try:
         if selector == bytes.fromhex("08c379a0"):
@@ -80,7 +81,7 @@ def decode_revert(data: bytes) -> RevertReason:
             return RevertReason("Panic", {"code": code}, _PANICS.get(code, f"panic {code:#x}"), data)
         item = _errors().get(selector)
         if item is not None:
-            return _custom(item, payload, data)
+            return _decode_custom(item, payload, data)
     except DecodingError:
         pass
     return RevertReason(
@@ -88,16 +89,18 @@ def decode_revert(data: bytes) -> RevertReason:
     )
 
 
-def _custom(item: dict[str, Any], payload: bytes, data: bytes) -> RevertReason:
+def _decode_custom(item: dict[str, Any], payload: bytes, data: bytes) -> RevertReason:
+    from eth_abi.abi import decode
+
     values = decode([canonical_type(c) for c in item["inputs"]], payload)
-    args = {c["name"] or str(i): _value(v) for i, (c, v) in enumerate(zip(item["inputs"], values, strict=True))}
+    args = {c["name"] or str(i): _for_display(v) for i, (c, v) in enumerate(zip(item["inputs"], values, strict=True))}
     plain = f"{item['name']}({', '.join(f'{name}={value}' for name, value in args.items())})"
-    meaning = _MEANING.get(item["name"])
-    return RevertReason(item["name"], args, f"{meaning} [{plain}]" if meaning else plain, data)
+    explanation = _EXPLANATIONS.get(item["name"])
+    return RevertReason(item["name"], args, f"{explanation} [{plain}]" if explanation else plain, data)
 
 
-def _value(value: Any) -> Any:
-    """A decoded value for a person: short left-aligned ASCII as text, other bytes as hex."""
+def _for_display(value: Any) -> Any:
+    """A decoded value for display: left-aligned printable ASCII as text, other bytes as hex."""
     if isinstance(value, bytes):
         text = value.rstrip(b"\0")
         if text and text.isascii() and text.decode().isprintable():

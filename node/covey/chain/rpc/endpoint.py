@@ -1,4 +1,4 @@
-"""A JSON-RPC endpoint: its interface, and the encoding and checks that every transport shares."""
+"""The interface of a JSON-RPC endpoint, and the encoding and checks that all transports share."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import urllib3
 from covey.chain.errors import RpcResponseError, TransientError
 
 MAX_ANSWER_BYTES = 32 << 20
-"""A larger answer is cut off: whoever asked for it must ask for less, so that it fits in memory."""
+"""A larger answer is cut off, so that it fits in memory; the caller must ask for less."""
 
 
 class EndpointFault(TransientError):
     """This endpoint gave no usable answer; another one may.
 
     Attributes:
-        slow: it took too long or broke off within the answer, so that asking for less may help.
-        passing: it said, or broke off as if, it were busy: the same again soon may work.
-        pause: seconds that it asked to be left alone.
+        slow: it took too long or broke off within the answer, so a smaller request may succeed.
+        passing: it reported that it is busy, or the connection broke, so the same request may soon succeed.
+        pause: seconds to wait before the next request, as the endpoint asked.
     """
 
     def __init__(self, message: str, *, slow: bool = False, passing: bool = False, pause: float = 0.0) -> None:
@@ -30,21 +30,21 @@ class EndpointFault(TransientError):
 
 
 class Endpoint(Protocol):
-    """Something that answers JSON-RPC calls, from any thread."""
+    """A server of JSON-RPC calls. Thread-safe."""
 
     url: str
 
     def request(self, method: str, params: list[Any], timeout: float) -> Any:
-        """The result of one call, or None.
+        """Make one call and return its result, which may be None.
 
         Raises:
             EndpointFault: no usable answer within ``timeout`` seconds.
-            Refused: the node answered with an error.
+            RpcResponseError: the node answered with an error.
         """
 
 
 def printable(url: str) -> str:
-    """The URL without what may be a key: user, password, path and query of a web address are left out."""
+    """The URL without what may be a secret: a web address loses its user, password, path and query."""
     parsed = urllib3.util.parse_url(url)
     if not parsed.scheme or not parsed.host:
         return url
@@ -52,22 +52,22 @@ def printable(url: str) -> str:
 
 
 def encode(call_id: int, method: str, params: list[Any]) -> bytes:
-    """The body of a call."""
+    """Encode the body of a call."""
     return json.dumps({"jsonrpc": "2.0", "id": call_id, "method": method, "params": params}).encode()
 
 
 def check_size(method: str, received: int) -> None:
-    """Raises Refused, as a node does that limits its answers, where one is above `MAX_ANSWER_BYTES`."""
+    """Raise RpcResponseError for an answer above `MAX_ANSWER_BYTES`, as a node with a size limit does."""
     if received > MAX_ANSWER_BYTES:
         raise RpcResponseError(method, 0, f"response size above {MAX_ANSWER_BYTES} bytes")
 
 
 def result_of(document: Any, method: str, call_id: Any) -> Any:
-    """The result in a JSON-RPC answer.
+    """Extract the result from a JSON-RPC answer.
 
     Raises:
-        EndpointFault: not an answer to this call.
-        Refused: the answer is an error.
+        EndpointFault: the document is not an answer to this call.
+        RpcResponseError: the answer is an error.
     """
     if not isinstance(document, dict):
         raise EndpointFault(f"{method}: the answer is not a JSON-RPC object")
@@ -85,7 +85,7 @@ def result_of(document: Any, method: str, call_id: Any) -> Any:
 
 
 def fault_of(method: str, error: BaseException) -> EndpointFault:
-    """A transport's error as a fault, in a few words."""
+    """Convert a transport's error to a fault with a short message."""
     refused = (ConnectionRefusedError, FileNotFoundError, urllib3.exceptions.NewConnectionError)
     if isinstance(error, refused):
         return EndpointFault(f"{method}: cannot connect")

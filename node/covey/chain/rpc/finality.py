@@ -1,4 +1,4 @@
-"""Which blocks count as settled, and the newest block.
+"""Decides which blocks are settled, and reads the newest block.
 
 A confirmation count is your finality assumption; the chain does not guarantee it.
 """
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from covey.chain.rpc.responses import Block
 
 UNFINAL_BLOCKS = 96
-"""Blocks below the head that count as undoable where confirmations stand for finality: three epochs of Ethereum."""
+"""Assumed maximum depth of a reorg where finality is a confirmation count: three epochs of Ethereum."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finality:
-    """Which blocks count as settled.
+    """Which blocks are settled.
 
-    ``confirmations`` None asks the chain for its finalised block; a number counts blocks behind the head, 0 being the
-    head itself.
+    ``confirmations`` None uses the chain's finalised block; a number counts blocks behind the head, 0 being the head
+    itself.
     """
 
     confirmations: int | None = None
 
     @property
     def reorg_depth(self) -> int:
-        """Settled blocks, from the newest down, that may still be undone."""
+        """Number of settled blocks, from the newest down, that a reorg may still remove."""
         return 0 if self.confirmations is None else UNFINAL_BLOCKS
 
     def block(self, rpc: Rpc) -> Block:
@@ -47,11 +47,12 @@ class Finality:
 
 
 def newest_block(rpc: Rpc) -> Block:
-    """The newest block, if the chain has it under its number too: its time decides what is due, and an endpoint that
-    made it up would tell a wrong one.
+    """The newest block, after a check that the chain has it under its number.
+
+    Its timestamp decides which duties are due, so a block that an endpoint made up would give a wrong time.
 
     Raises:
-        Unreachable: no endpoint answered, or the block is not (or no more) on the chain.
+        Unreachable: no endpoint answered, or the block is not on the chain (any more).
     """
     head = rpc.block("latest")
     if rpc.block(head.number).hash != head.hash:

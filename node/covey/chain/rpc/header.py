@@ -1,7 +1,7 @@
-"""The RLP of a block header, which proves the block's randomness to the contracts.
+"""Encodes a block header as RLP, which proves the block's randomness to the contracts.
 
-The header is a list of fields in a fixed order that grew with each fork (EIP-1559, EIP-4895, EIP-4844, EIP-4788,
-EIP-7685, EIP-7928); the fields present in the node's JSON say how long it is, and the hash says whether it is right.
+A header is a list of fields in a fixed order, to which forks have appended (EIP-1559, EIP-4895, EIP-4844, EIP-4788,
+EIP-7685, EIP-7928). The fields present in the node's JSON determine its length; the block's hash verifies the result.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ _FIELDS = (
 
 
 def header_rlp(block: dict[str, Any]) -> bytes:
-    """RLP bytes of the header of a block as ``eth_getBlockByNumber`` gives it.
+    """Encode the header of a block in the JSON form of ``eth_getBlockByNumber``.
 
     Raises:
-        Unreachable: a field is missing or damaged, or the bytes do not hash to the block's hash.
+        Unreachable: a field is missing or malformed, or the encoding does not hash to the block's hash.
     """
     import rlp  # type: ignore[import-untyped]
 
@@ -61,12 +61,12 @@ def header_rlp(block: dict[str, Any]) -> bytes:
         if "0x" + keccak(encoded).hex() == block["hash"].lower():
             return encoded
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Unreachable(f"a node answered a block header without a usable {error}") from None
+        raise Unreachable(f"a node returned a block header with an unusable field: {error}") from None
     raise Unreachable(f"the header of block {block.get('number')} does not hash to the block's hash")
 
 
 def header_proof(rpc: Rpc, number: int) -> bytes:
-    """The header of block ``number``, as `Scoring.fixSeed` wants it."""
+    """The header of block ``number`` as RLP, the argument of `Scoring.fixSeed`."""
     return header_rlp(rpc.block_json(number))
 
 

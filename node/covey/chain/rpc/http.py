@@ -22,7 +22,7 @@ _MAX_PAUSE_S = 60.0
 
 
 class HttpEndpoint:
-    """JSON-RPC over HTTP with kept-alive connections."""
+    """An http:// or https:// endpoint with keep-alive connections."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -41,8 +41,8 @@ class HttpEndpoint:
             document = json.loads(answer)
         except ValueError:
             document = None
-        answered = isinstance(document, dict) and "error" in document and status not in (401, 403, 404, 407, 429)
-        if status >= 400 and not answered:
+        is_rpc_error = isinstance(document, dict) and "error" in document and status not in (401, 403, 404, 407, 429)
+        if status >= 400 and not is_rpc_error:
             raise EndpointFault(
                 f"{method}: HTTP {status}",
                 slow=status in _LARGE_OR_SLOW,
@@ -54,25 +54,25 @@ class HttpEndpoint:
         return result_of(document, method, call_id)
 
     def _post(self, method: str, body: bytes, end: float) -> tuple[int, Any, bytes]:
-        left = max(0.001, end - time.monotonic())
+        remaining = max(0.001, end - time.monotonic())
         response = self._pool.request(
             "POST",
             self.url,
             body=body,
             headers={"Content-Type": "application/json", "Accept": "application/json"},
-            timeout=urllib3.Timeout(total=left),
+            timeout=urllib3.Timeout(total=remaining),
             preload_content=False,
             redirect=False,
         )
         answer = bytearray()
         try:
             while True:
-                left = end - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError("deadline passed within the answer")
+                remaining = end - time.monotonic()
+                if remaining <= 0:
+                    raise TimeoutError("deadline passed before the answer was complete")
                 sock = getattr(response.connection, "sock", None)
                 if sock is not None:
-                    sock.settimeout(left)
+                    sock.settimeout(remaining)
                 chunk = response.read1(_CHUNK_BYTES)
                 if not chunk:
                     break
@@ -86,7 +86,7 @@ class HttpEndpoint:
 
 
 def _pause(retry_after: str | None) -> float:
-    """Seconds in a Retry-After header; 0 where there is none or it names a date."""
+    """Seconds in a Retry-After header; 0 if there is none or it contains a date."""
     if retry_after is None or not retry_after.strip().isdecimal():
         return 0.0
     return min(float(retry_after), _MAX_PAUSE_S)

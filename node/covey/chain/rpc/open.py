@@ -1,4 +1,4 @@
-"""Choosing the transport for an RPC URL."""
+"""Chooses the transport for an RPC URL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from covey.chain.rpc.streams import IpcEndpoint, WebSocketEndpoint
 
 
 def open_endpoint(url: str) -> Endpoint:
-    """Create an endpoint from its URL: http://, https://, ws://, wss://, or the path of an ipc socket.
+    """Create an endpoint from its URL: http://, https://, ws://, wss://, or the path of an IPC socket.
 
     Raises:
         FatalError: the URL is none of these.
@@ -21,4 +21,4 @@ def open_endpoint(url: str) -> Endpoint:
         return WebSocketEndpoint(url)
     if not scheme and url:
         return IpcEndpoint(url)
-    raise FatalError(f"not an RPC address: {url!r}; use http(s)://…, ws(s)://… or the path of an ipc socket")
+    raise FatalError(f"not an RPC address: {url!r}; use http(s)://…, ws(s)://… or the path of an IPC socket")

@@ -1,4 +1,4 @@
-"""Several endpoints that answer as one: fail-over, a deadline on every call, chain id checked, back-off with jitter."""
+"""Several endpoints behind one `request`: fail-over, one deadline per call, chain id checks, back-off with jitter."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from covey.chain.errors import FatalError, RpcResponseError, TooSlow, Unreachable, WrongChain
-from covey.chain.rpc import responses as answers
 from covey.chain.rpc.endpoint import Endpoint, EndpointFault, printable
 from covey.chain.rpc.endpoint_health import EndpointHealth, EndpointReport, Heads
 from covey.chain.rpc.open import open_endpoint
+from covey.chain.rpc.responses import NO_SUCH_METHOD, is_busy, is_endpoint_specific, narrow_error, parse_quantity
 
-_LEAST_SHARE_S = 0.5
-_FIRST_REST_S = 0.25
-_LONGEST_REST_S = 30.0
-_DISTRUST_S = 30.0
-"""Rest of an endpoint that claimed a head which it does not have; doubled each time."""
-_DOUBT_S, _LONGEST_DOUBT_S = 600.0, 86_400.0
-"""For how long others are asked before an endpoint that gave wrong logs; doubled each time."""
+_MIN_SHARE_S = 0.5
+"""Minimum time that one endpoint of several gets of a call's deadline."""
+_FIRST_COOL_DOWN_S, _MAX_COOL_DOWN_S = 0.25, 30.0
+_FALSE_HEAD_S = 30.0
+"""Cool-down of an endpoint that claimed a head it does not have; doubled each time."""
+_PENALTY_S, _MAX_PENALTY_S = 600.0, 86_400.0
+"""How long others are asked before an endpoint that returned wrong logs; doubled each time."""
 _ROUNDS = 3
-"""Most times that one call goes round endpoints that say they are busy."""
-_WATCH_TIMEOUT_S = 5.0
+"""Maximum number of rounds of one call over endpoints that report that they are busy."""
+_PROBE_TIMEOUT_S = 5.0
 
 
 class Pool:
     """JSON-RPC calls over one or more endpoints of the same chain.
 
-    Calls go to the first endpoint that is neither resting nor behind; one that fails rests for a growing, random while
-    and the next is asked, until ``timeout`` seconds are over. A fault is never fatal, a wrong chain always is.
+    Calls go to the first endpoint that is neither cooling down nor behind. One that fails cools down for a growing,
+    random time, and the next is asked, until ``timeout`` seconds have passed. A fault is never fatal; a wrong chain
+    always is.
 
     Args:
         urls: endpoints in order of preference; see `open_endpoint`.
@@ -53,7 +54,7 @@ class Pool:
             raise FatalError("no RPC endpoint given")
         self.timeout = timeout
         self.health = [EndpointHealth(endpoint) for endpoint in opened]
-        self._heads = Heads()
+        self.heads = Heads()
         self._chain_id = chain_id
         self._random = random.Random()
         self._fatal: WrongChain | None = None
@@ -61,10 +62,11 @@ class Pool:
 
     @property
     def chain_id(self) -> int:
-        """The chain's id, from the first endpoint that answers unless it was given."""
+        """The chain's id: the given one, or the first endpoint's answer."""
         if self._chain_id is None:
             self.request("eth_chainId", [])
-        assert self._chain_id is not None
+        if self._chain_id is None:
+            raise Unreachable("no RPC endpoint reported its chain id")
         return self._chain_id
 
     def request(
@@ -75,41 +77,41 @@ class Pool:
         *,
         usable: Callable[[Any], bool] | None = None,
     ) -> Any:
-        """The result of a JSON-RPC call.
+        """Make a JSON-RPC call and return its result.
 
         Args:
-            usable: tells an answer from one that another endpoint may better, such as null for a block that this one
-                does not have yet. If no endpoint has a better one, the last is returned.
+            usable: returns False for an answer that another endpoint may improve on, such as null for a block that this
+                one does not have yet. If no endpoint has a usable answer, the last answer is returned.
 
         Raises:
-            Unreachable: no endpoint gave a usable answer before the deadline; TooSlow, if asking for less may help.
+            Unreachable: no endpoint gave an answer before the deadline; TooSlow if a smaller request may succeed.
             WrongChain: an endpoint serves another chain.
             TooManyResults: a log query was refused for its size.
-            Reverted: the call reverted.
-            Refused: the node answered with an error.
+            ContractReverted: the call reverted.
+            RpcResponseError: the node answered with another error.
         """
         if self._fatal is not None:
             raise self._fatal
-        return _Attempt(self, method, params, self.timeout if timeout is None else timeout, usable).run()
+        return _PoolCall(self, method, params, self.timeout if timeout is None else timeout, usable).run()
 
     def check(self) -> None:
-        """Ask every endpoint for its chain once, so that a wrong one is found at the start and not at a fail-over.
+        """Ask every endpoint for its chain id, so that a wrong one is found at the start and not at a fail-over.
 
         Raises:
-            WrongChain: one serves another chain.
-            Unreachable: none answers.
+            WrongChain: an endpoint serves another chain.
+            Unreachable: no endpoint answered.
         """
         with ThreadPoolExecutor(len(self.health)) as threads:
-            for health, fault in zip(self.health, threads.map(self._checked, self.health), strict=True):
+            for health, fault in zip(self.health, threads.map(self._find_fault, self.health), strict=True):
                 if isinstance(fault, WrongChain):
                     raise fault
                 if fault is not None:
                     self.cool_down(health, fault)
         if not any(health.checked for health in self.health):
-            told = "; ".join(f"{printable(health.endpoint.url)}: {health.last_fault}" for health in self.health)
-            raise Unreachable(f"no RPC endpoint answered eth_chainId: {told}")
+            faults = "; ".join(f"{printable(health.endpoint.url)}: {health.last_fault}" for health in self.health)
+            raise Unreachable(f"no RPC endpoint answered eth_chainId: {faults}")
 
-    def _checked(self, health: EndpointHealth) -> EndpointFault | RpcResponseError | WrongChain | None:
+    def _find_fault(self, health: EndpointHealth) -> EndpointFault | RpcResponseError | WrongChain | None:
         try:
             self._check(health, self.timeout)
         except (EndpointFault, RpcResponseError, WrongChain) as fault:
@@ -119,24 +121,26 @@ class Pool:
     # ------------------------------------------------------------------ health
 
     def report(self) -> list[EndpointReport]:
-        """What is known of each endpoint, in order of preference, as of now; asks nobody."""
-        return [self._heads.report(health) for health in self.health]
+        """Health of each endpoint, in order of preference. Makes no call."""
+        return [self.heads.report(health) for health in self.health]
 
     def watch(self, every_s: float) -> None:
-        """Ask every endpoint for its head from a background thread, until `close`: those that are not asked anything
-        else would be found down, behind or on another chain only when they are needed."""
+        """Probe every endpoint from a background thread until `close`.
+
+        Without it, an idle endpoint that is down, behind or on another chain would be found out only when it is needed.
+        """
         if self._closing is None:
             self._closing = threading.Event()
             arguments = (self._closing, every_s)
-            threading.Thread(target=self._watch, args=arguments, name="rpc-watch", daemon=True).start()
+            threading.Thread(target=self._probe_forever, args=arguments, name="rpc-watch", daemon=True).start()
 
     def close(self) -> None:
-        """End `watch`."""
+        """Stop `watch`."""
         if self._closing is not None:
             self._closing.set()
             self._closing = None
 
-    def _watch(self, closing: threading.Event, every_s: float) -> None:
+    def _probe_forever(self, closing: threading.Event, every_s: float) -> None:
         while not closing.wait(every_s):
             for health in self.health:
                 if closing.is_set():
@@ -145,57 +149,64 @@ class Pool:
                     self.probe(health)
 
     def probe(self, health: EndpointHealth) -> None:
-        """Ask one endpoint for its head. A wrong chain is told to the next `request`."""
+        """Ask one endpoint for its head. After a wrong chain, every `request` raises WrongChain."""
         try:
-            self.ask(health, "eth_blockNumber", [], min(self.timeout, _WATCH_TIMEOUT_S))
+            self.ask(health, "eth_blockNumber", [], min(self.timeout, _PROBE_TIMEOUT_S))
         except WrongChain as error:
             self._fatal = error
         except (EndpointFault, RpcResponseError) as fault:
             self.cool_down(health, fault)
 
+    def penalise_log_sources(self) -> list[str]:
+        """Ask other endpoints before those that returned logs since the last penalty, because the logs were wrong.
+
+        The penalty lasts ten minutes and doubles each time, up to a day.
+
+        Returns:
+            The addresses of the penalised endpoints.
+        """
+        sources = [health for health in self.health if health.gave_logs]
+        for health in sources:
+            health.gave_logs = False
+            penalty = min(_MAX_PENALTY_S, _PENALTY_S * 2.0 ** min(health.bad_logs, 8))
+            health.bad_logs += 1
+            health.penalised_until = time.monotonic() + penalty
+            health.last_fault = "returned logs that omit or forge events"
+        return [printable(health.endpoint.url) for health in sources]
+
     # ------------------------------------------------------------------ one endpoint
 
     def in_order(self) -> list[EndpointHealth]:
-        """Endpoints as they should be asked now: those at the head, those behind, those doubted, those resting."""
+        """Endpoints in the order to ask them: at the head, behind, penalised, cooling down."""
         now = time.monotonic()
-        resting = sorted((health for health in self.health if health.retry_at > now), key=lambda h: h.retry_at)
+        cooling = sorted((h for h in self.health if h.retry_at > now), key=lambda h: h.retry_at)
         ready = [health for health in self.health if health.retry_at <= now]
-        doubted = sorted((health for health in ready if health.doubted_until > now), key=lambda h: h.doubted_until)
-        trusted = [health for health in ready if health.doubted_until <= now]
-        behind = [health for health in trusted if self._heads.behind(health)]
-        return [health for health in trusted if health not in behind] + behind + doubted + resting
-
-    def doubt_logs(self) -> list[str]:
-        """The logs read since the last time were not the whole truth: ask others before those that gave them, for ten
-        minutes at the first time and twice as long at each further one, at most a day. The addresses of those doubted.
-        """
-        found = [health for health in self.health if health.gave_logs]
-        for health in found:
-            health.gave_logs = False
-            pause = min(_LONGEST_DOUBT_S, _DOUBT_S * 2.0 ** min(health.doubts, 8))
-            health.doubts += 1
-            health.doubted_until = time.monotonic() + pause
-            health.last_fault = "logs were read from it that leave events out, or invent some"
-        return [printable(health.endpoint.url) for health in found]
+        penalised = sorted(
+            (health for health in ready if health.penalised_until > now), key=lambda h: h.penalised_until
+        )
+        trusted = [health for health in ready if health.penalised_until <= now]
+        behind = [health for health in trusted if self.heads.is_behind(health)]
+        return [health for health in trusted if health not in behind] + behind + penalised + cooling
 
     def ask(self, health: EndpointHealth, method: str, params: list[Any], timeout: float) -> Any:
-        """One call of one endpoint; what it shows of the endpoint is noted."""
+        """Make one call to one endpoint and record what it shows of the endpoint's health."""
         if not health.checked:
             self._check(health, timeout)
         started = time.monotonic()
-        health.asked += 1
+        health.requests += 1
         result = health.endpoint.request(method, params, timeout)
-        health.answered(time.monotonic() - started)
+        health.record_answer(time.monotonic() - started)
         health.gave_logs = health.gave_logs or method == "eth_getLogs"
-        if (lie := self._heads.note(health, method, params, result)) is not None:
-            health.failed(lie, _DISTRUST_S * 2.0 ** min(health.lies, 5))
+        if (fault := self.heads.observe(health, method, params, result)) is not None:
+            health.record_fault(fault, _FALSE_HEAD_S * 2.0 ** min(health.false_heads, 5))
         return result
 
     def _check(self, health: EndpointHealth, timeout: float) -> None:
+        """Verify an endpoint's chain id."""
         try:
-            served = answers.quantity(health.endpoint.request("eth_chainId", [], timeout))
-        except Unreachable as damaged:
-            raise EndpointFault(f"eth_chainId: {damaged}") from None
+            served = parse_quantity(health.endpoint.request("eth_chainId", [], timeout))
+        except Unreachable as malformed:
+            raise EndpointFault(f"eth_chainId: {malformed}") from None
         health.chain_id = served
         if self._chain_id is None:
             self._chain_id = served
@@ -205,15 +216,16 @@ class Pool:
         health.checked = True
 
     def cool_down(self, health: EndpointHealth, fault: EndpointFault | RpcResponseError) -> None:
-        """Leave an endpoint alone for 0.25·2ⁿ s at its nth fault in a row, at most 30 s, less a random half."""
-        pause = min(_LONGEST_REST_S, _FIRST_REST_S * 2.0 ** min(health.faults + 1, 8)) * self._random.uniform(0.5, 1.0)
-        told = fault.pause if isinstance(fault, EndpointFault) else 0.0
-        health.failed(fault.message if isinstance(fault, RpcResponseError) else str(fault), max(pause, told))
-        health.must_wait = told > 0
+        """Leave an endpoint alone for 0.25·2ⁿ s at its nth consecutive fault, at most 30 s, less a random half."""
+        longest = min(_MAX_COOL_DOWN_S, _FIRST_COOL_DOWN_S * 2.0 ** min(health.faults + 1, 8))
+        requested = fault.pause if isinstance(fault, EndpointFault) else 0.0
+        message = fault.message if isinstance(fault, RpcResponseError) else str(fault)
+        health.record_fault(message, max(longest * self._random.uniform(0.5, 1.0), requested))
+        health.must_wait = requested > 0
 
 
-class _Attempt:
-    """One call on its way round the endpoints."""
+class _PoolCall:
+    """One call on its way through the endpoints."""
 
     def __init__(
         self, pool: Pool, method: str, params: list[Any], timeout: float, usable: Callable[[Any], bool] | None
@@ -226,72 +238,73 @@ class _Attempt:
         self._faults: dict[str, str] = {}
         self._refusal: RpcResponseError | None = None
         self._slow = False
-        self._passing: list[EndpointHealth] = []
+        self._busy: list[EndpointHealth] = []
 
     def run(self) -> Any:
         for _ in range(_ROUNDS):
-            self._passing = []
-            found = self._round(self._pool.in_order())
+            self._busy = []
+            found = self._ask_each(self._pool.in_order())
             if found is not None:
                 return found[0]
-            if not self._wait():
+            if not self._wait_for_busy():
                 break
         raise self._failure()
 
-    def _round(self, order: list[EndpointHealth]) -> tuple[Any] | None:
-        """Ask each once. The result, in a tuple because it may be None."""
-        poor: tuple[Any] | None = None
+    def _ask_each(self, order: list[EndpointHealth]) -> tuple[Any] | None:
+        """Ask each endpoint once; return the result in a tuple, because it may be None."""
+        unusable: tuple[Any] | None = None
         for position, health in enumerate(order, 1):
-            left = self._end - time.monotonic()
-            if left <= 0:
+            remaining = self._end - time.monotonic()
+            if remaining <= 0:
                 break
             if health.must_wait and health.retry_at > time.monotonic():
-                self._passing.append(health)  # it asked to be left alone
+                self._busy.append(health)
                 self._faults.setdefault(printable(health.endpoint.url), health.last_fault)
                 continue
             try:
-                share = left if position == len(order) else max(left / 2, _LEAST_SHARE_S)
+                share = remaining if position == len(order) else max(remaining / 2, _MIN_SHARE_S)
                 result = self._pool.ask(health, self._method, self._params, share)
             except EndpointFault as fault:
-                self._failed(health, fault)
+                self._record_fault(health, fault)
             except RpcResponseError as error:
-                if not answers.is_endpoints_own(error):
-                    raise answers.specific(error) from None
-                self._failed(health, error)
+                if not is_endpoint_specific(error):
+                    raise narrow_error(error) from None
+                self._record_fault(health, error)
             else:
                 if self._usable is None or self._usable(result):
                     return (result,)
-                poor = (result,)
-        return poor
+                unusable = (result,)
+        return unusable
 
-    def _failed(self, health: EndpointHealth, fault: EndpointFault | RpcResponseError) -> None:
+    def _record_fault(self, health: EndpointHealth, fault: EndpointFault | RpcResponseError) -> None:
         self._pool.cool_down(health, fault)
         if isinstance(fault, RpcResponseError):
             self._refusal = fault
-            passing = answers.is_busy(fault)
+            busy = is_busy(fault)
         else:
             self._faults[printable(health.endpoint.url)] = str(fault)
             self._slow = self._slow or fault.slow
-            passing = fault.passing
-        if passing:
-            self._passing.append(health)
+            busy = fault.passing
+        if busy:
+            self._busy.append(health)
 
-    def _wait(self) -> bool:
-        """Until the first of those that were only busy may be asked again; False where that is no use."""
-        if not self._passing:
+    def _wait_for_busy(self) -> bool:
+        """Sleep until a busy endpoint may be asked again; False if none is busy or the deadline comes first."""
+        if not self._busy:
             return False
-        at = min(health.retry_at for health in self._passing)
+        at = min(health.retry_at for health in self._busy)
         if at >= self._end:
             return False
         time.sleep(max(0.0, at - time.monotonic()))
         return True
 
     def _failure(self) -> Exception:
+        """The error that describes why no endpoint answered."""
         if self._refusal is not None:
-            told = answers.specific(self._refusal)
-            if not isinstance(told, RpcResponseError) or self._refusal.code == answers.NO_SUCH_METHOD:
-                return told
+            error = narrow_error(self._refusal)
+            if not isinstance(error, RpcResponseError) or self._refusal.code == NO_SUCH_METHOD:
+                return error
             self._faults["last answer"] = self._refusal.message
-        each = "; ".join(f"{url}: {fault}" for url, fault in self._faults.items())
+        faults = "; ".join(f"{url}: {fault}" for url, fault in self._faults.items())
         kind = TooSlow if self._slow else Unreachable
-        return kind(f"no RPC endpoint answered {self._method}: {each or 'deadline passed'}")
+        return kind(f"no RPC endpoint answered {self._method}: {faults or 'deadline passed'}")

@@ -1,4 +1,4 @@
-"""Reading JSON-RPC answers: quantities, blocks, receipts, and which errors mean what."""
+"""Parses JSON-RPC answers: quantities, bytes, blocks and receipts; classifies JSON-RPC errors."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from covey.chain.abi.reverts import decode_revert
 from covey.chain.errors import ChainError, ContractReverted, RevertReason, RpcResponseError, TooManyResults, Unreachable
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The head of a block."""
+    """A block header."""
 
     number: int
     hash: str
@@ -23,7 +24,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a mined transaction."""
+    """The receipt of a mined transaction."""
 
     tx_hash: str
     block: int
@@ -35,29 +36,29 @@ class Receipt:
     logs: list[dict[str, Any]]
 
 
-def quantity(value: Any) -> int:
-    """A JSON-RPC quantity."""
+def parse_quantity(value: Any) -> int:
+    """Parse a JSON-RPC quantity. Raises Unreachable if it is malformed."""
     try:
         return int(value, 16)
     except (TypeError, ValueError):
-        raise Unreachable(f"a node answered {value!r:.80} where a number was due") from None
+        raise Unreachable(f"a node returned {value!r:.80} instead of a number") from None
 
 
-def blob(value: Any) -> bytes:
-    """JSON-RPC data."""
+def parse_bytes(value: Any) -> bytes:
+    """Parse JSON-RPC hex data. Raises Unreachable if it is malformed."""
     try:
         return bytes.fromhex(value.removeprefix("0x"))
     except (AttributeError, ValueError):
-        raise Unreachable(f"a node answered {value!r:.80} where bytes were due") from None
+        raise Unreachable(f"a node returned {value!r:.80} instead of hex data") from None
 
 
 def block_id(block: int | str) -> str:
-    """A block number or tag as JSON-RPC wants it."""
+    """Encode a block number or tag as a JSON-RPC parameter."""
     return hex(block) if isinstance(block, int) else block
 
 
-def block(fields: dict[str, Any]) -> Block:
-    """A block's head from its JSON."""
+def parse_block(fields: dict[str, Any]) -> Block:
+    """Parse a block header. Raises Unreachable if a field is missing or malformed."""
     try:
         return Block(
             number=int(fields["number"], 16),
@@ -68,11 +69,11 @@ def block(fields: dict[str, Any]) -> Block:
             gas_limit=int(fields["gasLimit"], 16),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise Unreachable(f"a node answered a block without a usable {error}") from None
+        raise Unreachable(f"a node returned a block with an unusable field: {error}") from None
 
 
-def receipt(fields: dict[str, Any]) -> Receipt:
-    """A receipt from its JSON."""
+def parse_receipt(fields: dict[str, Any]) -> Receipt:
+    """Parse a receipt. Raises Unreachable if a field is missing or malformed."""
     try:
         return Receipt(
             tx_hash=fields["transactionHash"],
@@ -85,11 +86,11 @@ def receipt(fields: dict[str, Any]) -> Receipt:
             logs=fields["logs"],
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise Unreachable(f"a node answered a receipt without a usable {error}") from None
+        raise Unreachable(f"a node returned a receipt with an unusable field: {error}") from None
 
 
 def call_fields(to: str | None, data: bytes, sender: str | None, value: int) -> dict[str, str]:
-    """The transaction object of eth_call and eth_estimateGas."""
+    """Build the transaction object of eth_call and eth_estimateGas."""
     fields = {"data": "0x" + data.hex()}
     if to is not None:
         fields["to"] = to
@@ -105,64 +106,64 @@ _TOO_MANY = re.compile(
     r"response size|limited to|exceeds? (the )?(max|limit).*(range|block|result)|logs matched",
     re.IGNORECASE,
 )
-_LATE = re.compile(r"timed? ?out|deadline exceeded|took too long", re.IGNORECASE)
+_TIMED_OUT = re.compile(r"timed? ?out|deadline exceeded|took too long", re.IGNORECASE)
 _BEHIND = re.compile(
     r"block ?out ?of ?range|beyond (the )?(current )?head|header not found|unknown block", re.IGNORECASE
 )
-"""Of a block that the node does not have (yet): anvil's words, geth's."""
+"""Errors about a block that the node does not have (yet), from anvil and geth."""
 _BUSY = re.compile(
     r"rate.?limit|too many requests|capacity|compute units|requests? (count|limit) exceeded", re.IGNORECASE
 )
-_OWN = re.compile(
+_ENDPOINT_SPECIFIC = re.compile(
     r"internal error|server error|timed? ?out|missing trie node|"
     r"not synced|syncing|indexing is in progress|unavailable|unauthori[sz]ed|forbidden|"
     r"method .*not (found|supported|available)",
     re.IGNORECASE,
 )
 NO_SUCH_METHOD = -32601
-_OWN_CODES = (NO_SUCH_METHOD, -32603, -32005, -32097, 429)
+_ENDPOINT_SPECIFIC_CODES = (NO_SUCH_METHOD, -32603, -32005, -32097, 429)
 """Method not found, internal error, limit exceeded (EIP-1474)."""
-_KNOWN = re.compile(
+_KNOWN_TRANSACTION = re.compile(
     r"already known|known transaction|already imported|already in mempool|already exists", re.IGNORECASE
 )
 
 
-def is_endpoints_own(error: RpcResponseError) -> bool:
-    """True for an error that another endpoint may not give: limits, missing methods, missing state."""
+def is_endpoint_specific(error: RpcResponseError) -> bool:
+    """True for an error that another endpoint may not return: limits, missing methods, missing state."""
     if is_revert(error) or is_too_many(error):
         return False
     return (
-        error.code in _OWN_CODES or is_busy(error) or bool(_OWN.search(error.message) or _BEHIND.search(error.message))
+        error.code in _ENDPOINT_SPECIFIC_CODES
+        or is_busy(error)
+        or bool(_ENDPOINT_SPECIFIC.search(error.message) or _BEHIND.search(error.message))
     )
 
 
 def is_busy(error: RpcResponseError) -> bool:
-    """True when an endpoint only wants to be asked less often."""
+    """True if the endpoint limits the rate of requests."""
     return error.code == 429 or bool(_BUSY.search(error.message))
 
 
 def is_too_many(error: RpcResponseError) -> bool:
-    """True when a log query was refused for its size, or took the node too long."""
+    """True if a log query was refused for its size, or took the node too long."""
     if error.method != "eth_getLogs" or is_busy(error) or _BEHIND.search(error.message):
         return False
-    return error.code == -32005 or bool(_TOO_MANY.search(error.message) or _LATE.search(error.message))
+    return error.code == -32005 or bool(_TOO_MANY.search(error.message) or _TIMED_OUT.search(error.message))
 
 
 def is_revert(error: RpcResponseError) -> bool:
-    """True when a contract reverted: code 3 (geth, anvil), or a message that says so."""
+    """True if a contract reverted: code 3 (geth, anvil), or a message with "revert"."""
     return error.code == 3 or "revert" in error.message.lower()
 
 
 def is_known_transaction(error: RpcResponseError) -> bool:
-    """True when the node already has the transaction."""
-    return bool(_KNOWN.search(error.message))
+    """True if the node already has the transaction."""
+    return bool(_KNOWN_TRANSACTION.search(error.message))
 
 
-def specific(error: RpcResponseError) -> ChainError:
-    """The narrowest error for what a node answered."""
+def narrow_error(error: RpcResponseError) -> ChainError:
+    """Convert a node's error to the most specific error of this package."""
     if is_revert(error):
-        from covey.chain.abi.reverts import decode_revert
-
         data = error.data.get("data") if isinstance(error.data, dict) else error.data
         if isinstance(data, str) and re.fullmatch(r"0x([0-9a-fA-F]{2})+", data):
             return ContractReverted(decode_revert(bytes.fromhex(data[2:])))

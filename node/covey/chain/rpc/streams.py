@@ -1,4 +1,4 @@
-"""JSON-RPC endpoints over a connection that stays open: WebSocket and ipc socket, one call at a time."""
+"""JSON-RPC over a persistent connection, WebSocket or IPC socket, one call at a time."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 1 << 18
 
 C = TypeVar("C")
-"""What a connection is."""
+"""Type of the connection."""
 
 
 class _StreamEndpoint(ABC, Generic[C]):
-    """One connection, opened when first needed and again after any fault: a late answer can meet no other call."""
+    """One connection, opened on demand and again after any fault, so that a late answer cannot reach another call."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -36,15 +36,15 @@ class _StreamEndpoint(ABC, Generic[C]):
         """See `covey.chain.rpc.endpoint.Endpoint.request`."""
         end = time.monotonic() + timeout
         if not self._lock.acquire(timeout=timeout):
-            raise EndpointFault(f"{method}: no answer in time, an earlier call still waits", slow=True)
+            raise EndpointFault(f"{method}: no answer in time: an earlier call still waits", slow=True)
         try:
-            kept = self._connection is not None
+            reused = self._connection is not None
             try:
                 return self._call(method, params, end)
             except EndpointFault as fault:
-                if not kept or not fault.passing or time.monotonic() >= end:
+                if not reused or not fault.passing or time.monotonic() >= end:
                     raise
-            return self._call(method, params, end)  # the server had closed a connection that was idle
+            return self._call(method, params, end)  # the server had closed the idle connection
         finally:
             self._lock.release()
 
@@ -52,13 +52,13 @@ class _StreamEndpoint(ABC, Generic[C]):
         call_id = next(self._ids)
         try:
             if self._connection is None:
-                self._connection = self._open(_left(end))
+                self._connection = self._open(_remaining(end))
             answer = self._exchange(self._connection, method, encode(call_id, method, params), end)
             document = json.loads(answer)
         except RpcResponseError:
             self._drop()
             raise
-        except Exception as error:  # transports let sockets', codecs' and their own errors through
+        except Exception as error:  # transports raise errors of sockets, codecs and their own
             self._drop()
             raise fault_of(method, error) from None
         try:
@@ -78,7 +78,7 @@ class _StreamEndpoint(ABC, Generic[C]):
 
     @abstractmethod
     def _exchange(self, connection: C, method: str, body: bytes, end: float) -> bytes | str:
-        """Send a call and return what comes back, whole."""
+        """Send a call and return the complete answer."""
 
     @abstractmethod
     def _close(self, connection: C) -> None: ...
@@ -97,7 +97,7 @@ class WebSocketEndpoint(_StreamEndpoint["ClientConnection"]):
 
         try:
             connection.send(body.decode())
-            return connection.recv(_left(end))
+            return connection.recv(_remaining(end))
         except ConnectionClosed as error:
             if error.sent is not None and error.sent.code == 1009:
                 check_size(method, MAX_ANSWER_BYTES + 1)
@@ -108,7 +108,7 @@ class WebSocketEndpoint(_StreamEndpoint["ClientConnection"]):
 
 
 class IpcEndpoint(_StreamEndpoint[socket.socket]):
-    """The path of a node's ipc socket. An answer ends where its JSON does."""
+    """The path of a node's IPC socket. An answer is complete when its JSON is."""
 
     def _open(self, timeout: float) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -121,24 +121,24 @@ class IpcEndpoint(_StreamEndpoint[socket.socket]):
         return connection
 
     def _exchange(self, connection: socket.socket, method: str, body: bytes, end: float) -> bytes:
-        connection.settimeout(_left(end))
+        connection.settimeout(_remaining(end))
         connection.sendall(body)
         answer = bytearray()
         while True:
-            connection.settimeout(_left(end))
+            connection.settimeout(_remaining(end))
             chunk = connection.recv(_CHUNK_BYTES)
             if not chunk:
                 raise EOFError("the connection was closed")
             answer += chunk
             check_size(method, len(answer))
-            if chunk.rstrip().endswith(b"}") and _whole(answer):
+            if chunk.rstrip().endswith(b"}") and _is_complete(answer):
                 return bytes(answer)
 
     def _close(self, connection: socket.socket) -> None:
         connection.close()
 
 
-def _whole(answer: bytearray) -> bool:
+def _is_complete(answer: bytearray) -> bool:
     try:
         json.loads(answer)
     except ValueError:
@@ -146,9 +146,9 @@ def _whole(answer: bytearray) -> bool:
     return True
 
 
-def _left(end: float) -> float:
-    """Seconds until ``end``. Raises TimeoutError when it has passed."""
-    left = end - time.monotonic()
-    if left <= 0:
+def _remaining(end: float) -> float:
+    """Seconds until ``end``. Raises TimeoutError if it has passed."""
+    remaining = end - time.monotonic()
+    if remaining <= 0:
         raise TimeoutError("deadline passed")
-    return left
+    return remaining

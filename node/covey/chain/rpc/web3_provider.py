@@ -1,4 +1,4 @@
-"""A web3 instance over the pool: web3 encodes, decodes and formats; the pool does the talking."""
+"""web3 over an `Rpc`: web3 encodes, decodes and formats; the pool makes the calls."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from web3 import Web3
 from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
-from covey.chain.rpc import responses as answers
 from covey.chain.rpc.client import Rpc
+from covey.chain.rpc.responses import parse_bytes
 
 
 class PoolProvider(JSONBaseProvider):
-    """web3's view of an `Rpc`. Errors reach the caller as this package's, not as web3's."""
+    """A web3 provider that calls an `Rpc`. Callers get this package's errors, not web3's."""
 
     def __init__(self, rpc: Rpc) -> None:
         super().__init__()
         self._rpc = rpc
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        """One call through the pool. Raises Unreachable where a call's return data are no data."""
-        found = self._rpc.request(str(method), list(params))
+        """Make one call through the pool. Raises Unreachable if the result of an ``eth_call`` is not hex data."""
+        result = self._rpc.request(str(method), list(params))
         if method == "eth_call":
-            answers.blob(found)
-        return {"jsonrpc": "2.0", "id": 1, "result": found}
+            parse_bytes(result)
+        return {"jsonrpc": "2.0", "id": 1, "result": result}
 
     def is_connected(self, show_traceback: bool = False) -> bool:
-        """True when some endpoint answers."""
+        """True if an endpoint answers."""
         return bool(self._rpc.block_number() >= 0)
 
 

@@ -241,7 +241,7 @@ class EventResync:
         before = self._start - 1 if created is None else max(created, self._start) - 1
         self._forget_above(before)
         self._pause, self._next = pause, now + pause
-        doubted = self._parts.context.contracts.rpc.doubt_logs()
+        doubted = self._parts.context.contracts.rpc.penalise_log_sources()
         self._vitals.rereads.inc()
         self._compared.clear()
         self._seen.clear()

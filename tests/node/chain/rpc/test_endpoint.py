@@ -1,4 +1,4 @@
-"""Endpoints and the pool against real servers that misbehave."""
+"""HTTP endpoints and fail-over, against servers that hang, trickle, truncate, refuse or answer another call."""
 
 from __future__ import annotations
 
@@ -46,36 +46,36 @@ pytestmark = pytest.mark.daemon
 @pytest.mark.parametrize(
     "broken", [hangs, trickles, truncates, says_429, says_502, another_calls_answer, limited, lacks_method]
 )
-def test_a_broken_endpoint_is_passed_over_and_rests(
+def test_broken_endpoint_is_skipped_and_cools_down(
     serve: Callable[[Answer], Server], broken: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool_module, "_FIRST_REST_S", 1_000.0)
+    monkeypatch.setattr(pool_module, "_FIRST_COOL_DOWN_S", 1_000.0)
     bad, good = serve(only("eth_blockNumber", broken)), serve(healthy(block=7))
     rpc = Rpc([bad.url, good.url], timeout=1.5)
     assert rpc.block_number() == 7
     assert rpc.health[0].faults == 1
-    asked = len(bad.calls)
+    calls = len(bad.calls)
     assert rpc.block_number() == 7
-    assert len(bad.calls) == asked  # it rests
+    assert len(bad.calls) == calls  # it cools down
 
 
-def test_an_endpoint_that_recovers_is_asked_again(serve: Callable[[Answer], Server]) -> None:
+def test_recovered_endpoint_is_used_again(serve: Callable[[Answer], Server]) -> None:
     broken = [True]
 
-    def moody(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
+    def recovering(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
         (says_502 if broken[0] else healthy(block=9))(handler, call)
 
-    first, second = serve(moody), serve(healthy(block=7))
+    first, second = serve(recovering), serve(healthy(block=7))
     rpc = Rpc([first.url, second.url], timeout=2)
     assert rpc.block_number() == 7
     broken[0] = False
-    rpc.health[0].retry_at = 0.0  # its rest is over
+    rpc.health[0].retry_at = 0.0  # its cool-down is over
     assert rpc.block_number() == 9
     assert rpc.health[0].faults == 0
 
 
 @pytest.mark.parametrize("broken", [hangs, trickles])
-def test_no_endpoint_answers_before_the_deadline(serve: Callable[[Answer], Server], broken: Answer) -> None:
+def test_call_ends_at_its_deadline(serve: Callable[[Answer], Server], broken: Answer) -> None:
     rpc = Rpc(serve(only("eth_blockNumber", broken)).url, timeout=0.6)
     started = time.monotonic()
     with pytest.raises(Unreachable, match=r"no RPC endpoint answered eth_blockNumber: http://127\.0\.0\.1"):
@@ -83,14 +83,14 @@ def test_no_endpoint_answers_before_the_deadline(serve: Callable[[Answer], Serve
     assert time.monotonic() - started < 20  # the server would hold the call for 30 s
 
 
-def test_nobody_listens() -> None:
+def test_closed_port_is_reported_as_unreachable() -> None:
     with pytest.raises(Unreachable, match="cannot connect"):
         Rpc("http://127.0.0.1:9", timeout=2).block_number()
     with pytest.raises(Unreachable, match="no RPC endpoint answered"):
         Rpc("http://127.0.0.1:9", timeout=2).check()
 
 
-def test_the_wrong_chain_is_fatal_at_once(serve: Callable[[Answer], Server]) -> None:
+def test_wrong_chain_is_fatal_at_once(serve: Callable[[Answer], Server]) -> None:
     server = serve(healthy(chain_id=5))
     with pytest.raises(WrongChain, match="serves chain 5, not 1") as caught:
         Rpc(server.url, chain_id=1).block_number()
@@ -98,13 +98,13 @@ def test_the_wrong_chain_is_fatal_at_once(serve: Callable[[Answer], Server]) -> 
     assert server.calls == ["eth_chainId"]
 
 
-def test_a_second_endpoint_on_another_chain_is_found_at_the_start(serve: Callable[[Answer], Server]) -> None:
+def test_check_finds_a_second_endpoint_on_another_chain(serve: Callable[[Answer], Server]) -> None:
     rpc = Rpc([serve(healthy(chain_id=1)).url, serve(healthy(chain_id=5)).url])
     with pytest.raises(WrongChain):
         rpc.check()
 
 
-def test_an_endpoint_that_comes_back_is_asked_for_its_chain_again(serve: Callable[[Answer], Server]) -> None:
+def test_chain_id_is_checked_again_after_a_fault(serve: Callable[[Answer], Server]) -> None:
     behaviour = [healthy(chain_id=1)]
 
     def answer(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
@@ -121,7 +121,7 @@ def test_an_endpoint_that_comes_back_is_asked_for_its_chain_again(serve: Callabl
         rpc.block_number()
 
 
-def test_a_revert_is_the_answer_and_not_a_fault(serve: Callable[[Answer], Server]) -> None:
+def test_revert_is_an_answer_and_no_fault(serve: Callable[[Answer], Server]) -> None:
     def reverts(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
         data = (
             "0x08c379a0" + (32).to_bytes(32, "big").hex() + (4).to_bytes(32, "big").hex() + b"nope".hex().ljust(64, "0")
@@ -145,13 +145,13 @@ def test_a_revert_is_the_answer_and_not_a_fault(serve: Callable[[Answer], Server
         "Log response size exceeded",
     ],
 )
-def test_too_many_logs_ask_for_a_smaller_range(serve: Callable[[Answer], Server], message: str) -> None:
+def test_refused_log_query_raises_too_many_results(serve: Callable[[Answer], Server], message: str) -> None:
     rpc = Rpc(serve(only("eth_getLogs", lambda h, c: error(h, c, -32005, message))).url)
     with pytest.raises(TooManyResults):
         rpc.logs([], 0, 10)
 
 
-def test_an_answer_too_large_is_cut_off(serve: Callable[[Answer], Server], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oversized_answer_is_cut_off(serve: Callable[[Answer], Server], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint_module, "MAX_ANSWER_BYTES", 1_000)
     rpc = Rpc(serve(only("eth_getLogs", lambda h, c: result(h, c, ["0x" + "00" * 100] * 20))).url)
     with pytest.raises(TooManyResults, match="response size above 1000 bytes"):
@@ -160,7 +160,7 @@ def test_an_answer_too_large_is_cut_off(serve: Callable[[Answer], Server], monke
     assert rpc.block_number() == 0x10
 
 
-def test_other_errors_are_told_as_the_node_put_them(serve: Callable[[Answer], Server]) -> None:
+def test_other_errors_keep_the_message_of_the_node(serve: Callable[[Answer], Server]) -> None:
     rpc = Rpc(serve(only("eth_sendRawTransaction", lambda h, c: error(h, c, -32000, "nonce too low"))).url)
     with pytest.raises(RpcResponseError, match="nonce too low"):
         rpc.send_raw(b"\2")
@@ -171,7 +171,7 @@ def test_other_errors_are_told_as_the_node_put_them(serve: Callable[[Answer], Se
 @pytest.mark.parametrize(
     "message", ["missing trie node", "header not found", "rate limited", "transaction indexing is in progress"]
 )
-def test_an_endpoints_own_trouble_is_recoverable(serve: Callable[[Answer], Server], message: str) -> None:
+def test_endpoint_specific_error_is_transient(serve: Callable[[Answer], Server], message: str) -> None:
     rpc = Rpc(serve(only("eth_call", lambda h, c: error(h, c, -32000, message))).url)
     with pytest.raises(Unreachable, match=message):
         rpc.call("0x" + "11" * 20, b"")
@@ -188,10 +188,8 @@ def test_an_endpoints_own_trouble_is_recoverable(serve: Callable[[Answer], Serve
         "unknown block",
     ],
 )
-def test_an_endpoint_that_lacks_a_block_is_passed_over_for_its_logs(
-    serve: Callable[[Answer], Server], message: str
-) -> None:
-    """Asking it for fewer blocks would not help, and it is no error of the one who asks."""
+def test_endpoint_without_the_block_is_skipped_for_its_logs(serve: Callable[[Answer], Server], message: str) -> None:
+    """The query is valid, and asking for fewer blocks would not help."""
     behind = serve(only("eth_getLogs", lambda h, c: error(h, c, -32602, message)))
     with pytest.raises(Unreachable, match=message):
         Rpc(behind.url).logs([], 0, 10)
@@ -201,7 +199,7 @@ def test_an_endpoint_that_lacks_a_block_is_passed_over_for_its_logs(
 
 
 @pytest.mark.parametrize("value", [None, "soon", 7])
-def test_an_answer_of_another_kind_is_recoverable(serve: Callable[[Answer], Server], value: Any) -> None:
+def test_malformed_answer_is_transient(serve: Callable[[Answer], Server], value: Any) -> None:
     rpc = Rpc(serve(only("eth_blockNumber", lambda h, c: result(h, c, value))).url)
     with pytest.raises(Unreachable):
         rpc.block_number()
@@ -209,7 +207,7 @@ def test_an_answer_of_another_kind_is_recoverable(serve: Callable[[Answer], Serv
         rpc.block()
 
 
-def test_addresses_are_checked_and_secrets_are_not_printed() -> None:
+def test_urls_are_validated_and_printed_without_secrets() -> None:
     with pytest.raises(FatalError, match="not an RPC address"):
         open_endpoint("ftp://example.org")
     with pytest.raises(FatalError, match="not an RPC address"):

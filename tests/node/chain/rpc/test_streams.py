@@ -1,4 +1,4 @@
-"""WebSocket and ipc endpoints against servers that hang, trickle, close or answer another call."""
+"""WebSocket and IPC endpoints against servers that hang, trickle, close or answer another call."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from covey.chain.rpc.open import open_endpoint
 
 pytestmark = pytest.mark.daemon
 
-Behave = Callable[[dict[str, Any], "Link"], None]
+Behaviour = Callable[[dict[str, Any], "Link"], None]
 
 
 class Link:
-    """The server's side of one connection, of either transport."""
+    """The server's side of one connection over either transport."""
 
     def __init__(self, send: Callable[[bytes], None], close: Callable[[], None]) -> None:
         self.send = send
@@ -38,14 +38,14 @@ class Link:
 
 
 class WebSocketServer:
-    def __init__(self, behave: Behave) -> None:
+    def __init__(self, behaviour: Behaviour) -> None:
         self.connections = 0
 
         def handle(connection: ServerConnection) -> None:
             self.connections += 1
             link = Link(lambda body: connection.send(body.decode()), connection.close_socket)
             for message in connection:
-                behave(json.loads(message), link)
+                behaviour(json.loads(message), link)
 
         self.server = serve(handle, "127.0.0.1", 0)
         self.url = f"ws://127.0.0.1:{self.server.socket.getsockname()[1]}"
@@ -56,13 +56,13 @@ class WebSocketServer:
 
 
 class IpcServer:
-    def __init__(self, behave: Behave, path: Path) -> None:
+    def __init__(self, behaviour: Behaviour, path: Path) -> None:
         self.connections = 0
         self.url = str(path)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(self.url)
         self.listener.listen()
-        self.behave = behave
+        self.behaviour = behaviour
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
@@ -76,20 +76,20 @@ class IpcServer:
 
     def _serve(self, connection: socket.socket) -> None:
         link = Link(connection.sendall, lambda: connection.shutdown(socket.SHUT_RDWR))
-        with suppress(OSError):  # the client has left
+        with suppress(OSError):  # the client disconnected
             while body := connection.recv(1 << 16):
-                self.behave(json.loads(body), link)
+                self.behaviour(json.loads(body), link)
 
     def stop(self) -> None:
         self.listener.close()
 
 
 @pytest.fixture(params=["ws", "ipc"])
-def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[Behave], Any]]:
+def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[Behaviour], Any]]:
     servers: list[Any] = []
 
-    def start(behave: Behave) -> Any:
-        server = WebSocketServer(behave) if request.param == "ws" else IpcServer(behave, tmp_path / "node.ipc")
+    def start(behaviour: Behaviour) -> Any:
+        server = WebSocketServer(behaviour) if request.param == "ws" else IpcServer(behaviour, tmp_path / "node.ipc")
         servers.append(server)
         return server
 
@@ -102,14 +102,14 @@ def ask(endpoint: Endpoint, timeout: float = 30.0) -> Any:
     return endpoint.request("eth_blockNumber", [], timeout)
 
 
-def test_calls_share_a_connection(start: Callable[[Behave], Any]) -> None:
+def test_calls_share_a_connection(start: Callable[[Behaviour], Any]) -> None:
     server = start(lambda call, link: link.answer(call))
     endpoint = open_endpoint(server.url)
     assert [ask(endpoint) for _ in range(3)] == ["0x7"] * 3
     assert server.connections == 1
 
 
-def test_a_server_that_hangs_is_left_at_the_deadline(start: Callable[[Behave], Any]) -> None:
+def test_hanging_server_is_abandoned_at_the_deadline(start: Callable[[Behaviour], Any]) -> None:
     server = start(lambda call, link: None)
     endpoint = open_endpoint(server.url)
     with pytest.raises(EndpointFault, match="no answer in time") as caught:
@@ -118,7 +118,7 @@ def test_a_server_that_hangs_is_left_at_the_deadline(start: Callable[[Behave], A
     assert not caught.value.passing
 
 
-def test_a_late_answer_meets_no_other_call(start: Callable[[Behave], Any]) -> None:
+def test_late_answer_does_not_reach_the_next_call(start: Callable[[Behaviour], Any]) -> None:
     calls: list[dict[str, Any]] = []
 
     def late(call: dict[str, Any], link: Link) -> None:
@@ -136,7 +136,7 @@ def test_a_late_answer_meets_no_other_call(start: Callable[[Behave], Any]) -> No
     assert ask(endpoint) == "0x2"
 
 
-def test_an_answer_that_trickles_is_left_at_the_deadline(tmp_path: Path) -> None:
+def test_trickling_answer_is_abandoned_at_the_deadline(tmp_path: Path) -> None:
     def trickle(call: dict[str, Any], link: Link) -> None:
         for _ in range(100):
             try:
@@ -150,7 +150,7 @@ def test_an_answer_that_trickles_is_left_at_the_deadline(tmp_path: Path) -> None
         ask(endpoint, 0.5)
 
 
-def test_a_connection_that_was_closed_while_idle_is_opened_again(start: Callable[[Behave], Any]) -> None:
+def test_idle_connection_that_was_closed_is_reopened(start: Callable[[Behaviour], Any]) -> None:
     links: list[Link] = []
 
     def once(call: dict[str, Any], link: Link) -> None:
@@ -166,20 +166,20 @@ def test_a_connection_that_was_closed_while_idle_is_opened_again(start: Callable
     assert server.connections == 2
 
 
-def test_a_server_that_always_closes_is_a_fault(start: Callable[[Behave], Any]) -> None:
+def test_server_that_closes_every_connection_is_a_passing_fault(start: Callable[[Behaviour], Any]) -> None:
     server = start(lambda call, link: link.close())
     with pytest.raises(EndpointFault, match="closed") as caught:
         ask(open_endpoint(server.url))
     assert caught.value.passing
 
 
-def test_the_answer_to_another_call_is_not_believed(start: Callable[[Behave], Any]) -> None:
+def test_answer_to_another_call_is_rejected(start: Callable[[Behaviour], Any]) -> None:
     server = start(lambda call, link: link.answer(call, call_id=call["id"] + 5))
     with pytest.raises(EndpointFault, match="belongs to another call"):
         ask(open_endpoint(server.url))
 
 
-def test_an_error_of_the_node_is_told(start: Callable[[Behave], Any]) -> None:
+def test_error_of_the_node_is_raised(start: Callable[[Behaviour], Any]) -> None:
     def refuse(call: dict[str, Any], link: Link) -> None:
         fault = {"code": -32000, "message": "nonce too low"}
         link.send(json.dumps({"jsonrpc": "2.0", "id": call["id"], "error": fault}).encode())
@@ -188,7 +188,7 @@ def test_an_error_of_the_node_is_told(start: Callable[[Behave], Any]) -> None:
         ask(open_endpoint(start(refuse).url))
 
 
-def test_what_is_no_json_is_a_fault(start: Callable[[Behave], Any]) -> None:
+def test_answer_that_is_not_json_is_a_fault(start: Callable[[Behaviour], Any]) -> None:
     def nonsense(call: dict[str, Any], link: Link) -> None:
         link.send(b"nonsense}")
         link.close()
@@ -198,7 +198,7 @@ def test_what_is_no_json_is_a_fault(start: Callable[[Behave], Any]) -> None:
         ask(open_endpoint(server.url), 2)
 
 
-def test_an_answer_too_large_is_cut_off(start: Callable[[Behave], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oversized_answer_is_cut_off(start: Callable[[Behaviour], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint_module, "MAX_ANSWER_BYTES", 1_000)
     monkeypatch.setattr("covey.chain.rpc.streams.MAX_ANSWER_BYTES", 1_000)
     server = start(lambda call, link: link.answer(call, "0x" + "00" * 2_000))
@@ -211,7 +211,7 @@ def test_an_answer_too_large_is_cut_off(start: Callable[[Behave], Any], monkeypa
     assert rpc.health[0].faults == 0
 
 
-def test_many_threads_share_one_endpoint(start: Callable[[Behave], Any]) -> None:
+def test_many_threads_share_one_endpoint(start: Callable[[Behaviour], Any]) -> None:
     server = start(lambda call, link: link.answer(call, hex(call["params"][0])))
     endpoint = open_endpoint(server.url)
     found: dict[int, str] = {}
@@ -228,7 +228,7 @@ def test_many_threads_share_one_endpoint(start: Callable[[Behave], Any]) -> None
     assert server.connections == 1
 
 
-def test_waiting_for_another_call_counts(start: Callable[[Behave], Any]) -> None:
+def test_wait_for_an_earlier_call_counts_towards_the_deadline(start: Callable[[Behaviour], Any]) -> None:
     def slow(call: dict[str, Any], link: Link) -> None:
         time.sleep(1.5)
         link.answer(call)
@@ -243,7 +243,7 @@ def test_waiting_for_another_call_counts(start: Callable[[Behave], Any]) -> None
     first.join()
 
 
-def test_fail_over_between_transports(start: Callable[[Behave], Any], tmp_path: Path) -> None:
+def test_fail_over_between_transports(start: Callable[[Behaviour], Any], tmp_path: Path) -> None:
     server = start(lambda call, link: link.answer(call))
     rpc = Rpc([str(tmp_path / "nothing.ipc"), "ws://127.0.0.1:9", server.url], chain_id=7, timeout=30)
     assert rpc.block_number() == 7

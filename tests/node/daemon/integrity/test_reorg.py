@@ -51,7 +51,7 @@ def ctx(tmp_path: Path) -> Iterator[Context]:
 @pytest.mark.parametrize(
     ("reason", "declines"),
     [
-        ("that window of the task is not open now [RegistryWindowClosed(taskId=1, window=enrol)]", False),
+        ("that window of the task is not open [RegistryWindowClosed(taskId=1, window=enrol)]", False),
         ("that operator entered the task [RegistryIsEntrant(taskId=1)]", True),
     ],
 )

@@ -217,7 +217,7 @@ def test_what_the_first_endpoint_hides_is_read_from_the_second(
     assert reader is not None
     reader.looks()
     assert reader.rereads == 1
-    assert [health.doubts for health in reader.rpc.health] == [1, 0]
+    assert [health.bad_logs for health in reader.rpc.health] == [1, 0]
     assert not reader.rpc.report()[0].ok
     assert dict(reader.doubts.problems) == {}
     assert reader.log.world.tasks == world_of(chain, contracts, tmp_path).tasks
@@ -290,9 +290,9 @@ def test_our_own_transactions_are_looked_up_once_each(
     withdrawn = reader.store.add(f"withdraw/0/{signer.address}", signer.address, Call(None, b"", ""), None)
     reader.store.update(withdrawn.id, TxStatus.DONE, tx_hash="0x" + "00" * 32, block=1)
     assert reader.looks() == 0
-    calls = reader.rpc.health[0].asked
+    calls = reader.rpc.health[0].requests
     assert not reader.tick()
-    assert reader.rpc.health[0].asked - calls == 3
+    assert reader.rpc.health[0].requests - calls == 3
 
 
 def test_without_a_part_in_any_task_nothing_more_is_asked(
