@@ -20,7 +20,7 @@ PATH = re.compile(
 )
 MODULE = re.compile(r"`(covey(?:\.[a-z_0-9]+)+)`")
 ROOM_PATH = re.compile(
-    r"`((?:cli|client|daemon|devnet|audit|config|chain|lora|ipfs|protocol|ops|sim)/[a-z_0-9/]+(?:\.py|/))`"
+    r"[`(]((?:cli|client|daemon|devnet|audit|config|chain|lora|ipfs|protocol|ops|sim)/[a-z_0-9/]+(?:\.py|/)?)[`),]"
 )
 MAKE = re.compile(r"`make ([a-z][a-z0-9-]*)[^`]*`")
 
