@@ -100,6 +100,7 @@ lint: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(SOLC) ## Check style (ruff, so
 	ruff check .
 	ruff format --check .
 	$(PY) scripts/reference.py --check
+	$(PY) scripts/monitoring_reference.py --check
 	solhint --noPoster --max-warnings 0 'contracts/**/*.sol' 'tests/solidity/**/*.sol' 'bench/solidity/*.sol'
 	forge fmt --check contracts tests/solidity bench/solidity
 
@@ -109,9 +110,10 @@ format: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Format Python and Solidity
 	ruff format .
 	forge fmt contracts tests/solidity bench/solidity
 
-.PHONY: settings-reference
-settings-reference: $(TOOLS)/python.stamp ## Write docs/reference/settings.md and commands.md from the settings models and the command line
+.PHONY: reference
+reference: $(TOOLS)/python.stamp ## Write docs/reference: settings and commands from the models, metrics and alerts from the node
 	$(PY) scripts/reference.py
+	$(PY) scripts/monitoring_reference.py
 
 .PHONY: types
 types: $(TOOLS)/python.stamp ## Check types: mypy, strict, on the package

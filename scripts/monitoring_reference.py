@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
     wanted = updated(text)
     if arguments == ["--check"]:
         if wanted != text:
-            print(f"error: {PAGE} is out of date: run `python scripts/monitoring_reference.py`", file=sys.stderr)
+            print(f"error: {PAGE} is out of date: run `make reference`", file=sys.stderr)
         return int(wanted != text)
     if arguments:
         print(__doc__, file=sys.stderr)
