@@ -1,4 +1,4 @@
-"""Deployment records: ``deployments/<chainId>/<Contract>.json``, one file a contract."""
+"""Deployment records: one file ``deployments/<chainId>/<Contract>.json`` per contract."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 COMPILER_INPUT = "compiler-input.json"
-"""Beside the records: the sources and settings of all contracts, standard JSON."""
+"""File beside the records with the sources and settings of all contracts, as standard JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +34,27 @@ class ContractRecord:
     input_hash: str
     """0x-prefixed sha256 of the compiler input."""
     runtime_hash: str
-    """0x-prefixed keccak256 of the deployed code, immutables filled in."""
+    """0x-prefixed keccak256 of the deployed code, including immutables."""
     compiler: str = ""
     """Full version of the compiler."""
     source_name: str = ""
     """Source unit of the contract in the compiler input."""
     sources: tuple[str, ...] = ()
-    """Names of the sources that it was compiled from."""
+    """Names of the sources it was compiled from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """All contracts of a chain that belong together."""
+    """The contracts of one deployment on one chain."""
 
     chain_id: int
     contracts: dict[str, ContractRecord]
 
     def address(self, name: str) -> str:
-        """Address of a contract by the name of its artifact.
+        """Address of a contract, by the name of its artifact.
 
         Raises:
-            WrongDeployment: it is not part of this deployment.
+            WrongDeployment: the contract is not part of this deployment.
         """
         try:
             return self.contracts[name].address
@@ -63,20 +63,20 @@ class Deployment:
 
     @property
     def start_block(self) -> int:
-        """The first block that can hold an event of these contracts."""
+        """The first block that can contain an event of these contracts."""
         return min(record.block for record in self.contracts.values())
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Name to address."""
+        """Addresses by contract name."""
         return {name: record.address for name, record in self.contracts.items()}
 
     @classmethod
     def load(cls, path: Path | str) -> Deployment:
-        """Read ``deployments/<chainId>``; the folder's name is the chain id.
+        """Read the records in ``deployments/<chainId>``.
 
         Raises:
-            Fatal: no such folder, or a record that cannot be read.
+            FatalError: the folder does not exist, a record is missing or malformed, or records name several chains.
         """
         folder = Path(path)
         files = sorted(file for file in folder.glob("*.json") if file.name != COMPILER_INPUT)
@@ -110,10 +110,10 @@ class Deployment:
         return cls(chain_ids.pop(), contracts)
 
     def save(self, root: Path | str, compiler_input: bytes | None = None) -> Path:
-        """Write the records to ``root/<chainId>/`` and return that folder. Older records there are replaced.
+        """Write the records to ``root/<chainId>/``, replacing older ones, and return that folder.
 
         Args:
-            compiler_input: the sources of all contracts as standard JSON, to be kept beside the records.
+            compiler_input: the sources of all contracts as standard JSON, stored beside the records.
         """
         folder = Path(root) / str(self.chain_id)
         folder.mkdir(parents=True, exist_ok=True)
@@ -138,11 +138,11 @@ class Deployment:
         return folder
 
     def verify(self, rpc: Rpc) -> None:
-        """Check that the chain holds the recorded code. That it does not is believed if a quorum of endpoints says so.
+        """Check that the chain has the recorded code. A mismatch counts only if a quorum of endpoints confirms it.
 
         Raises:
             WrongDeployment: another chain, or other code at an address.
-            Unreachable, Disagreement: it cannot be told now.
+            Unreachable, Disagreement: the code cannot be verified now.
         """
         if rpc.chain_id != self.chain_id:
             raise WrongDeployment(f"records of chain {self.chain_id}, endpoint of chain {rpc.chain_id}")
@@ -151,7 +151,7 @@ class Deployment:
             if _hash(code) != record.runtime_hash:
                 code = quorum_read(rpc, partial(_code_at, record.address))
             if not code:
-                raise WrongDeployment(f"no contract at {record.address}, where {record.name} was recorded")
+                raise WrongDeployment(f"no contract at {record.address}, the recorded address of {record.name}")
             if _hash(code) != record.runtime_hash:
                 raise WrongDeployment(f"the code at {record.address} is not the recorded {record.name}")
 
@@ -165,7 +165,7 @@ def _hash(code: bytes) -> str:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Replace a file whole."""
+    """Replace a file atomically."""
     temporary = file.with_name(f".{file.name}.tmp")
     temporary.write_bytes(content)
     temporary.replace(file)

@@ -1,8 +1,8 @@
-"""What can go wrong between the node and the chain, sorted by what to do about it.
+"""Errors between the node and the chain, classified by remedy.
 
-- `TransientError`: try again later, here or at another endpoint. A flaky provider is never fatal.
-- `FatalError`: trying again cannot help; stop and tell the operator (wrong chain, wrong deployment, unreadable key).
-- `ContractReverted`: a contract said no, and why.
+- `TransientError`: retry later, here or at another endpoint. A flaky provider is never fatal.
+- `FatalError`: a retry cannot help; stop and report to the operator (wrong chain, wrong deployment, unreadable key).
+- `ContractReverted`: a contract refused a call, with its reason.
 - `RpcResponseError`: a node answered with an error of its own, for instance to a malformed transaction.
 """
 
@@ -13,19 +13,19 @@ from typing import Any
 
 
 class ChainError(Exception):
-    """Root of all errors of this package; the message is one line for a person."""
+    """Base class of all errors of this package. The message is one line for the operator."""
 
 
 class TransientError(ChainError):
-    """Trying again later may help."""
+    """A later retry may succeed."""
 
 
 class Unreachable(TransientError):
-    """No endpoint gave a usable answer in time; the message names each and its fault."""
+    """No endpoint gave a usable answer in time; the message lists each endpoint and its fault."""
 
 
 class TooSlow(Unreachable):
-    """No endpoint answered before the deadline, or an answer broke off; asking for less may help."""
+    """No endpoint answered before the deadline, or an answer broke off; a smaller request may succeed."""
 
 
 class TooManyResults(TransientError):
@@ -33,15 +33,15 @@ class TooManyResults(TransientError):
 
 
 class Disagreement(TransientError):
-    """Too few endpoints gave the same answer; the message says who gave which."""
+    """Too few endpoints gave the same answer; the message lists the answers and their endpoints."""
 
 
 class Timeout(TransientError):
-    """What was waited for did not happen before the deadline."""
+    """The awaited event did not happen before the deadline."""
 
 
 class FatalError(ChainError):
-    """Trying again cannot help."""
+    """A retry cannot help."""
 
 
 class WrongChain(FatalError):
@@ -49,11 +49,11 @@ class WrongChain(FatalError):
 
 
 class WrongDeployment(FatalError):
-    """The deployment records do not agree with the chain."""
+    """The deployment records do not match the chain."""
 
 
 class SigningFailed(ChainError):
-    """The signer gave no signature that may be broadcast: it refused, or what it gave is not what was asked for."""
+    """The signer refused, or returned something other than the requested transaction."""
 
 
 class SignerUnreachable(SigningFailed, TransientError):
@@ -73,7 +73,7 @@ class RpcResponseError(ChainError):
 
 @dataclass(frozen=True, slots=True)
 class RevertReason:
-    """A decoded revert: the error's name, its arguments by name, a line for a person, the raw data."""
+    """A decoded revert: the error's name, its arguments by name, a line for the operator, the raw data."""
 
     name: str
     args: dict[str, Any] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class RevertReason:
 
 
 class ContractReverted(ChainError):
-    """A call or transaction reverted; ``reason`` says why."""
+    """A call or transaction reverted; ``reason`` is the decoded revert, ``what`` describes the call."""
 
     def __init__(self, reason: RevertReason, what: str = "") -> None:
         super().__init__(f"{what}: {reason}" if what else str(reason))

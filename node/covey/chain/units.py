@@ -11,30 +11,30 @@ CVY = 10**DECIMALS
 
 
 def cvy(amount: int) -> str:
-    """An amount for a person: ``12.5 CVY``."""
-    whole, rest = divmod(abs(amount), CVY)
-    fraction = f".{rest:018d}".rstrip("0") if rest else ""
+    """Format an amount, for instance ``12.5 CVY``."""
+    whole, remainder = divmod(abs(amount), CVY)
+    fraction = f".{remainder:018d}".rstrip("0") if remainder else ""
     return f"{'-' if amount < 0 else ''}{whole}{fraction} CVY"
 
 
 def format_cvy(wei: int, places: int = 4) -> str:
-    """Wei as CVY without a unit, rounded down to `places` decimals, thousands separated: ``1,234.5000``."""
-    whole, rest = divmod(wei, CVY)
-    return f"{whole:,}.{rest // 10 ** (DECIMALS - places):0{places}d}" if places else f"{whole:,}"
+    """Format wei as CVY without the unit, rounded down to ``places`` decimals, for instance ``1,234.5000``."""
+    whole, remainder = divmod(wei, CVY)
+    return f"{whole:,}.{remainder // 10 ** (DECIMALS - places):0{places}d}" if places else f"{whole:,}"
 
 
 def format_time(timestamp: int) -> str:
-    """A chain time, seconds since 1970, as date and time in UTC; a dash for zero."""
+    """Format a chain time, seconds since 1970, as date and time in UTC; a dash for zero."""
     if not timestamp:
         return "–"
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def to_wei(text: str) -> int:
-    """Wei of a decimal number of tokens, for instance ``12.5``.
+    """Parse a decimal number of tokens, for instance ``12.5``, to wei.
 
     Raises:
-        ValueError: not a number, negative, too large, or finer than 10^-18.
+        ValueError: not a number, negative, above 10^26, or finer than 10^-18.
     """
     try:
         number = Decimal(text.strip().removesuffix("CVY").strip())

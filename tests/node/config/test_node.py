@@ -116,7 +116,7 @@ def test_a_missing_setting_names_all_three_places(tmp_path: Path) -> None:
         ),
         ({"keystore": None}, "give one of them"),
         ({"signer_address": "0x" + "11" * 20}, "signer_address is the account of a remote_signer"),
-        ({"remote_signer": "clef.ipc"}, "--remote-signer: 'clef.ipc' is not a remote signer; write web3signer:http"),
+        ({"remote_signer": "clef.ipc"}, "--remote-signer: 'clef.ipc' is not a remote signer; use web3signer:http"),
         ({"max_gas_price": "300"}, None),
         ({"max_gas_price": "0"}, "--max-gas-price: '0' is not a gas price between 1 and"),
         ({"max_gas_price": "3 ether"}, "--max-gas-price: '3 ether' is not a gas price; write '300 gwei'"),

@@ -1,1 +1,1 @@
-"""ABI encoding and decoding, and the reasons of reverts."""
+"""Decoding of ABI data and of revert reasons."""

@@ -1,9 +1,9 @@
-"""Decoders for event data, compiled once an event from its ABI.
+"""Decoders for event data, compiled once per event from its ABI.
 
-Nearly all of our events hold static values, structs of static values, and arrays or bytes beside them. Each static
+Nearly all of our events contain static values, structs of static values, and arrays or bytes beside them. Each static
 value is one 32-byte word, so `struct` unpacks the whole head in one call (ABI specification, "Formal Specification of
-the Encoding"). eth_abi walks the same bytes value by value in Python and is an order of magnitude slower; tests hold
-the two against each other, and what has no fast layout here goes through eth_abi.
+the Encoding"). eth_abi decodes value by value in Python and is an order of magnitude slower. Tests compare the two
+decoders; types without a fast layout here go through eth_abi.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ def _signed(raw: bytes) -> int:
 
 
 Read = Callable[[Any], Any] | None
-"""From what `struct` unpacks to the value; None leaves it as it is."""
+"""Converts the result of `struct` to the value; None leaves it unchanged."""
 
 
 def _static(kind: str) -> tuple[str, Read] | None:
-    """`struct` format and conversion of one static type; None where it has none."""
+    """The `struct` format and conversion of a static type; None for other types."""
     if kind == "address":
         return "12x20s", address_of
     if kind == "bool":
@@ -71,13 +71,13 @@ def _static(kind: str) -> tuple[str, Read] | None:
 
 @dataclass(frozen=True, slots=True)
 class _Tail:
-    """A value behind the head, which holds its offset."""
+    """A dynamic value, stored after the head; the head contains its offset."""
 
     read: Callable[[bytes, int], Any]
 
 
 def _tail(kind: str) -> _Tail | None:
-    """A reader of ``bytes``, ``string`` or an array of a static type."""
+    """A reader for ``bytes``, ``string`` or an array of a static type; None for other types."""
     if kind == "bytes":
         return _Tail(lambda data, offset: _hex(_blob(data, offset)))
     if kind == "string":
@@ -94,19 +94,19 @@ class Decoder(Protocol):
     """Decodes a sequence of ABI parameters."""
 
     def decode(self, data: bytes) -> dict[str, Any]:
-        """The values by name; structs as dicts, arrays as lists, bytes as 0x hex, addresses checksummed, so that the
-        result goes into JSON as it is.
+        """Decode to values by name that JSON can hold: structs as dicts, arrays as lists, bytes as 0x hex, addresses
+        checksummed.
 
         Raises:
-            ValueError: the data do not hold such values.
+            ValueError: the data does not encode such values.
         """
 
 
 class Layout:
-    """A `Decoder` for parameters whose head `struct` can unpack.
+    """A fast `Decoder` for parameters whose head `struct` can unpack.
 
     Raises:
-        NotImplementedError: there is one that it cannot.
+        NotImplementedError: a parameter has another type.
     """
 
     def __init__(self, components: Sequence[dict[str, Any]]) -> None:
@@ -122,12 +122,14 @@ class Layout:
         self._tails = [(name, r.read) for name, r in zip(names, self._reads, strict=False) if isinstance(r, _Tail)]
 
     def _add(self, component: dict[str, Any], formats: list[str], *, inside: bool) -> tuple[str, Any]:
-        """(name, index of the value) or (name, shape of the struct)."""
+        """Add a parameter; return (name, index of the value) or (name, shape of the struct)."""
         kind, name = component["type"], component["name"]
         if kind == "tuple":
             return name, tuple(self._add(inner, formats, inside=True) for inner in component["components"])
         static = _static(kind)
-        tail = _tail(kind) if static is None and not inside else None  # a struct that holds one lies behind the head
+        tail = (
+            _tail(kind) if static is None and not inside else None
+        )  # a struct with a dynamic value is stored after the head
         if static is not None:
             formats.append(static[0])
             self._reads.append(static[1])
@@ -141,7 +143,7 @@ class Layout:
     def decode(self, data: bytes) -> dict[str, Any]:
         """See `Decoder.decode`."""
         if len(data) < self._struct.size:
-            raise ValueError(f"{len(data)} bytes of event data, at least {self._struct.size} wanted")
+            raise ValueError(f"{len(data)} bytes of event data, expected at least {self._struct.size}")
         values = self._struct.unpack_from(data)
         if not self._flat:
             return dict(self._build(self._shape, values, data))
@@ -170,7 +172,7 @@ class Layout:
 
 
 class GeneralLayout:
-    """A `Decoder` for any parameters, through eth_abi."""
+    """A `Decoder` for parameters of any type, through eth_abi."""
 
     def __init__(self, components: Sequence[dict[str, Any]]) -> None:
         self._components = list(components)
@@ -189,7 +191,7 @@ class GeneralLayout:
 
 
 def layout_of(components: Sequence[dict[str, Any]]) -> Decoder:
-    """The fastest decoder for ABI parameters."""
+    """Create the fastest decoder for ABI parameters."""
     try:
         return Layout(components)
     except NotImplementedError:
@@ -197,7 +199,7 @@ def layout_of(components: Sequence[dict[str, Any]]) -> Decoder:
 
 
 def _plain(component: dict[str, Any], kind: str, value: Any) -> Any:
-    """eth_abi's value in the form that `Decoder.decode` gives."""
+    """Convert a value of eth_abi to the form of `Decoder.decode`."""
     if kind.endswith("]"):
         return [_plain(component, kind[: kind.rindex("[")], item) for item in value]
     if kind == "tuple":
@@ -211,21 +213,21 @@ def _length(data: bytes, offset: int) -> tuple[int, int]:
     """(start, length) of the value at ``offset``."""
     start = offset + _WORD
     if start > len(data):
-        raise ValueError("an offset of the event reaches past its data")
+        raise ValueError("an offset of the event is beyond its data")
     return start, int.from_bytes(data[offset:start], "big")
 
 
 def _blob(data: bytes, offset: int) -> bytes:
     start, length = _length(data, offset)
     if start + length > len(data):
-        raise ValueError("bytes of the event reach past its data")
+        raise ValueError("bytes of the event extend beyond its data")
     return data[start : start + length]
 
 
 def _array(data: bytes, offset: int, item: struct.Struct, read: Read) -> list[Any]:
-    """An array of static values: its length, then its elements."""
+    """Decode an array of static values: its length, then its elements."""
     start, length = _length(data, offset)
     if start + length * _WORD > len(data):
-        raise ValueError("an array of the event reaches past its data")
+        raise ValueError("an array of the event extends beyond its data")
     values = item.iter_unpack(data[start : start + length * _WORD])
     return [value for (value,) in values] if read is None else [read(value) for (value,) in values]

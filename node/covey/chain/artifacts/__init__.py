@@ -1,4 +1,4 @@
-"""Compiled contracts that ship with the package: one JSON file a contract, written by ``make contracts``."""
+"""Compiled contracts in the package: one JSON file per contract, written by ``make contracts``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONTRACTS = (
     "AppealCommittee",
     "Emissions",
 )
-"""What a deployment consists of, in order of deployment."""
+"""The contracts of a deployment, in order of deployment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class Artifact:
     bytecode: bytes
     """Creation code without constructor arguments."""
     runtime_bytecode: bytes
-    """Deployed code with the immutables zero."""
+    """Deployed code with all immutables zero."""
     immutables: tuple[tuple[str, int, int], ...]
-    """(name, start, length) of each place of an immutable in the deployed code, bytes."""
+    """(name, start, length) of each occurrence of an immutable in the deployed code, bytes."""
     input_hash: str
     """0x-prefixed sha256 of the compiler input."""
     compiler: str
@@ -49,15 +49,15 @@ class Artifact:
     sources: tuple[str, ...]
     """Names of the sources of the compiler input."""
     restricted: tuple[str, ...]
-    """Names of the functions that the access manager guards."""
+    """Names of the functions that the access manager restricts."""
 
 
 @cache
 def load(name: str) -> Artifact:
-    """The artifact of a contract.
+    """Load the artifact of a contract.
 
     Raises:
-        Fatal: the package ships none of that name.
+        FatalError: the package has no contract of that name.
     """
     try:
         text = resources.files(__name__).joinpath(f"{name}.json").read_text(encoding="utf-8")
@@ -80,7 +80,7 @@ def load(name: str) -> Artifact:
 
 
 def immutable_values(name: str, code: bytes) -> dict[str, int] | None:
-    """Values of a deployed contract's immutables by name; None if the code is not that contract as shipped."""
+    """Read a deployed contract's immutables by name; None if the code is not this package's version of the contract."""
     artifact = load(name)
     values: dict[str, int] = {}
     masked = bytearray(code)

@@ -1,1 +1,1 @@
-"""Event decoding and the log follower."""
+"""Decoding of events, and the follower that reads them in order, exactly once."""

@@ -1,4 +1,4 @@
-"""Our contracts' events, decoded fast."""
+"""Decodes the contracts' events from raw logs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Event(NamedTuple):
-    """One event. ``args`` has the ABI's names; bytes32 as 0x hex, addresses checksummed, structs as dicts."""
+    """One event. ``args`` are by ABI name: bytes32 as 0x hex, addresses checksummed, structs as dicts."""
 
     name: str
     contract: str
@@ -40,7 +40,7 @@ class _Decoder(NamedTuple):
 
 @cache
 def _decoders(contract: str) -> dict[str, _Decoder]:
-    """Topic 0 to decoder, for one contract."""
+    """Decoders of a contract's events, by topic 0."""
     found = {}
     for item in artifacts.load(contract).abi:
         if item["type"] != "event" or item["anonymous"]:
@@ -53,19 +53,19 @@ def _decoders(contract: str) -> dict[str, _Decoder]:
 
 
 def _as_topic(component: dict[str, Any]) -> dict[str, Any]:
-    """What does not fit into a word is its hash in a topic."""
+    """An indexed parameter as its topic encodes it: a type that does not fit into a word is stored as its hash."""
     kind: str = component["type"]
     fits = not kind.endswith("]") and kind not in ("tuple", "bytes", "string")
     return component if fits else {"name": component["name"], "type": "bytes32"}
 
 
 NOT_FOLLOWED = ("AccessManager", "CoveyToken")
-"""Contracts whose events say nothing about tasks and pools."""
+"""Contracts whose events do not concern tasks and pools."""
 
 
 @cache
 def followed() -> tuple[str, ...]:
-    """Contracts whose events rebuild the state of tasks and pools: all that ship and emit any, but `NOT_FOLLOWED`."""
+    """Contracts whose events rebuild the state of tasks and pools: all that emit events, except `NOT_FOLLOWED`."""
     return tuple(name for name in artifacts.CONTRACTS if name not in NOT_FOLLOWED and _decoders(name))
 
 
@@ -94,14 +94,14 @@ class EventReader:
 
     @classmethod
     def of(cls, deployment: Deployment) -> EventReader:
-        """A reader of what a node follows."""
+        """A reader for the contracts that a node follows."""
         return cls({name: deployment.address(name) for name in followed()})
 
     def read(self, log: dict[str, Any]) -> Event | None:
-        """The event in a raw JSON-RPC log; None where it is none of ours.
+        """Decode a raw JSON-RPC log; None if it is not an event of these contracts.
 
         Raises:
-            Unreachable: the log is damaged.
+            Unreachable: the log is malformed.
         """
         try:
             known = self._by_address.get(log["address"].lower())
@@ -124,10 +124,10 @@ class EventReader:
                 int(log["logIndex"], 16),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise Unreachable(f"a node answered a damaged log: {error}") from None
+            raise Unreachable(f"a node returned a malformed log: {error}") from None
 
     def read_all(self, logs: Iterable[dict[str, Any]]) -> list[Event]:
-        """The events among raw logs, in their order."""
+        """Decode raw logs in order, skipping those that are not events of these contracts."""
         return [event for event in map(self.read, logs) if event is not None]
 
 
@@ -156,7 +156,7 @@ def _protocol_struct(kind: type[Any], parameter: str, values: Mapping[str, Any])
 
 
 def _values(components: list[dict[str, Any]], values: Mapping[str, Any]) -> list[Any]:
-    """A decoded dict back in the ABI's order, bytes32 as bytes."""
+    """Values of a decoded dict in the ABI's order, with bytes32 as bytes."""
     ordered: list[Any] = []
     for component in components:
         value = values[component["name"]]

@@ -1,1 +1,1 @@
-"""Keystores, remote signers, and checks of what they signed."""
+"""Keystores, remote signers, and verification of what they sign."""

@@ -1,7 +1,7 @@
-"""Keys: signers and keystore files.
+"""Signers with a local key, and keystore files.
 
-A keystore is the encrypted JSON (Web3 Secret Storage, version 3) that eth-account writes and other wallets read; it is
-created with mode 0600, never loosened later.
+A keystore is encrypted JSON (Web3 Secret Storage, version 3), as eth-account writes it and other wallets read it. It is
+created with mode 0600, which is never loosened later.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SignedTransaction:
-    """A signed transaction: what to broadcast and how the chain will call it."""
+    """A signed transaction, ready to broadcast, and its hash."""
 
     raw: bytes
     hash: str
@@ -28,7 +28,7 @@ class SignedTransaction:
 
 
 class Signer(Protocol):
-    """Something that signs for one address."""
+    """Signs transactions for one address."""
 
     @property
     def address(self) -> str:
@@ -40,6 +40,9 @@ class Signer(Protocol):
         Args:
             fields: chainId, nonce, to (absent: contract creation), data, value, gas, maxFeePerGas,
                 maxPriorityFeePerGas, type (2).
+
+        Raises:
+            SigningFailed: there is no valid signature.
         """
 
 
@@ -51,10 +54,10 @@ class LocalSigner:
 
     @classmethod
     def from_key(cls, key: bytes | str) -> LocalSigner:
-        """A signer from a raw private key.
+        """Create a signer from a raw private key.
 
         Raises:
-            Fatal: not a private key.
+            FatalError: not a private key.
         """
         from eth_account import Account
         from eth_utils.exceptions import ValidationError
@@ -62,7 +65,7 @@ class LocalSigner:
         try:
             return cls(Account.from_key(key))
         except (ValidationError, ValueError, TypeError):
-            raise FatalError("not a private key: 32 bytes of hex wanted") from None
+            raise FatalError("not a private key: expected 32 bytes of hex") from None
 
     @property
     def address(self) -> str:
@@ -86,14 +89,14 @@ class LocalSigner:
 def create_keystore(
     path: Path, password: str, *, key: bytes | None = None, iterations: int | None = None
 ) -> LocalSigner:
-    """Write a new keystore, mode 0600 from its creation, and return its signer.
+    """Write a new keystore with mode 0600 and return its signer.
 
     Args:
-        key: the private key to keep; None makes a new one.
+        key: the private key to store; None creates a new one.
         iterations: cost of the key derivation (scrypt's n); None takes eth-account's default.
 
     Raises:
-        Fatal: the file exists (a key is never overwritten) or cannot be written.
+        FatalError: the file exists (a key is never overwritten) or cannot be written.
     """
     from eth_account import Account
 
@@ -112,14 +115,14 @@ def create_keystore(
             file.flush()
             os.fsync(file.fileno())
         _sync_folder(path.parent)
-    except OSError as error:  # half a keystore would stand in the way of the next try
+    except OSError as error:  # a partial keystore would block the next try
         path.unlink(missing_ok=True)
         raise FatalError(f"cannot write {path}: {error.strerror}") from None
     return signer
 
 
 def _sync_folder(folder: Path) -> None:
-    """A file's name is on disk only when its folder is."""
+    """Flush a folder: a new file's name is on disk only once its folder is."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -128,10 +131,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def load_keystore(path: Path, password: str) -> LocalSigner:
-    """The signer of a keystore.
+    """Load the signer of a keystore.
 
     Raises:
-        Fatal: no such file, not a keystore, or a wrong password.
+        FatalError: no such file, not a keystore, or a wrong password.
     """
     from eth_account import Account
 
@@ -151,10 +154,10 @@ def load_keystore(path: Path, password: str) -> LocalSigner:
 
 
 def keystore_address(path: Path) -> str:
-    """The checksummed address that a keystore names, without its password.
+    """Read the checksummed address in a keystore; needs no password.
 
     Raises:
-        Fatal: no such file, or it names none.
+        FatalError: no such file, or it contains no address.
     """
     from eth_utils.address import to_checksum_address
 
@@ -163,4 +166,4 @@ def keystore_address(path: Path) -> str:
             to_checksum_address("0x" + json.loads(path.read_text(encoding="utf-8"))["address"].removeprefix("0x"))
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FatalError(f"{path} is not a keystore that names its address: {error!r}") from None
+        raise FatalError(f"{path} is not a keystore with an address: {error!r}") from None

@@ -1,7 +1,7 @@
-"""Signers that hold the key elsewhere: Web3Signer's eth1 interface and Clef, both asked over JSON-RPC.
+"""Remote signers over JSON-RPC: Web3Signer's eth1 interface and Clef.
 
-Neither is believed: what comes back must be the transaction that was asked for, signed by the address it is for.
-Neither broadcasts; that stays with the sender, after the attempt is on disk.
+Neither is trusted: `covey.chain.signing.verify` checks that the result is the requested transaction, signed by the
+right address. Neither broadcasts; the sender does, after the attempt is on disk.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from eth_hash.auto import keccak
 from covey.chain.errors import FatalError, RpcResponseError, SignerUnreachable, SigningFailed
 from covey.chain.rpc.endpoint import Endpoint, EndpointFault, printable
 from covey.chain.rpc.open import open_endpoint
-from covey.chain.signing.verify import checked
+from covey.chain.signing.verify import verify_signed
 
 if TYPE_CHECKING:
     from covey.chain.signing.keystore import SignedTransaction
 
 SIGN_SECONDS = 60.0
-"""Deadline of one signature: a signer may have to open an encrypted keystore for each."""
+"""Deadline of one signature; a signer may have to decrypt a keystore for each."""
 
 
 class RemoteSigner:
-    """A `Signer` whose key is with another program.
+    """A `Signer` whose key another program holds.
 
     Args:
-        endpoint: where that program answers.
-        address: the account to sign for, any letter case.
+        endpoint: that program's JSON-RPC endpoint.
+        address: the account to sign for, in any letter case.
     """
 
     kind: ClassVar[str]
@@ -49,29 +49,28 @@ class RemoteSigner:
         return self._address
 
     def check(self) -> None:
-        """Ask whether the account is there.
+        """Verify that the signer holds the account's key.
 
         Raises:
             SignerUnreachable: no answer.
-            Fatal: it has other accounts.
+            FatalError: it holds other accounts only.
         """
         held = accounts(self._endpoint, self.kind, self._timeout)
         if self._address not in held:
-            told = ", ".join(held) or "none"
-            raise FatalError(f"{self} does not hold the key of {self._address}; it has {told}")
+            raise FatalError(f"{self} does not hold the key of {self._address}; it has {', '.join(held) or 'none'}")
 
     def sign_transaction(self, fields: dict[str, Any]) -> SignedTransaction:
         """See `Signer.sign_transaction`.
 
         Raises:
             SignerUnreachable: no answer in time.
-            SigningFailed: it refused, or signed something else.
+            SigningFailed: it refused, or returned something other than the requested transaction.
         """
         answer = ask(self._endpoint, self.kind, self.sign_method, self._parameters(fields), self._timeout)
         raw = self._raw(answer)
         if not isinstance(raw, str) or not re.fullmatch(r"0x([0-9a-fA-F]{2})+", raw):
-            raise SigningFailed(f"{self} answered {raw!r:.80} where a signed transaction was due")
-        return checked(bytes.fromhex(raw[2:]), fields, self._address)
+            raise SigningFailed(f"{self} returned {raw!r:.80} instead of a signed transaction")
+        return verify_signed(bytes.fromhex(raw[2:]), fields, self._address)
 
     def _parameters(self, fields: dict[str, Any]) -> list[Any]:
         raise NotImplementedError
@@ -80,21 +79,21 @@ class RemoteSigner:
         raise NotImplementedError
 
     def _transaction(self, fields: dict[str, Any]) -> dict[str, str]:
-        """The transaction object that both kinds take: quantities in hex, addresses checksummed, as Clef insists."""
+        """The transaction object for both kinds: quantities in hex, addresses checksummed, as Clef requires."""
         from eth_utils.address import to_checksum_address
 
         numbers = ("gas", "maxFeePerGas", "maxPriorityFeePerGas", "value", "nonce")
-        made = {"from": self._address, **{name: hex(fields[name]) for name in numbers}}
+        transaction = {"from": self._address, **{name: hex(fields[name]) for name in numbers}}
         if fields.get("to") is not None:
-            made["to"] = to_checksum_address(fields["to"])
-        return {**made, "data": "0x" + bytes(fields["data"]).hex()}
+            transaction["to"] = to_checksum_address(fields["to"])
+        return {**transaction, "data": "0x" + bytes(fields["data"]).hex()}
 
     def __str__(self) -> str:
         return f"{self.kind} at {printable(self._endpoint.url)}"
 
 
 class Web3Signer(RemoteSigner):
-    """Web3Signer in its eth1 mode. It takes the chain's id from its own ``--chain-id``."""
+    """Web3Signer in eth1 mode. It uses the chain id of its own ``--chain-id`` option."""
 
     kind = "web3signer"
     list_method = "eth_accounts"
@@ -108,7 +107,7 @@ class Web3Signer(RemoteSigner):
 
 
 class ClefSigner(RemoteSigner):
-    """go-ethereum's Clef. It refuses calldata of functions that it does not know, so it is told their signature."""
+    """go-ethereum's Clef. It refuses calldata of unknown functions, so each request names the function's signature."""
 
     kind = "clef"
     list_method = "account_list"
@@ -127,25 +126,25 @@ _KINDS: dict[str, type[RemoteSigner]] = {kind.kind: kind for kind in (Web3Signer
 
 
 def split_location(location: str) -> tuple[str, str]:
-    """Kind and address of a remote signer from ``web3signer:URL`` or ``clef:URL-or-socket``.
+    """Split ``web3signer:URL`` or ``clef:URL-or-socket`` into kind and address.
 
     Raises:
-        ValueError: neither.
+        ValueError: it is neither.
     """
     kind, _, url = location.partition(":")
     known = kind in _KINDS and re.match(r"https?://[^/]|/", url) is not None
     if not known or (kind == "web3signer" and url.startswith("/")):
-        wanted = "web3signer:http://host:port, clef:http://host:port or clef:/path/of/clef.ipc"
-        raise ValueError(f"{location!r} is not a remote signer; write {wanted}")
+        forms = "web3signer:http://host:port, clef:http://host:port or clef:/path/of/clef.ipc"
+        raise ValueError(f"{location!r} is not a remote signer; use {forms}")
     return kind, url
 
 
 def open_remote(location: str, address: str | None, timeout: float = SIGN_SECONDS) -> RemoteSigner:
-    """The remote signer at ``location``, with the account ``address``, or with its only one. Asks it for its accounts.
+    """Open the remote signer at ``location`` with the account ``address``, or with its only one, and verify it.
 
     Raises:
         SignerUnreachable: no answer.
-        Fatal: it does not hold that account, or it has several and none is named.
+        FatalError: it does not hold that account, or ``address`` is None and it does not hold exactly one.
     """
     try:
         kind, url = split_location(location)
@@ -155,8 +154,8 @@ def open_remote(location: str, address: str | None, timeout: float = SIGN_SECOND
     if address is None:
         held = accounts(endpoint, kind, timeout)
         if len(held) != 1:
-            told = f"it has {len(held)} accounts ({', '.join(held)})" if held else "it has no account"
-            raise FatalError(f"{kind} at {printable(url)}: {told}; name the signer's in signer_address")
+            found = f"it has {len(held)} accounts ({', '.join(held)})" if held else "it has no account"
+            raise FatalError(f"{kind} at {printable(url)}: {found}; set signer_address")
         address = held[0]
     signer = _KINDS[kind](endpoint, address, timeout)
     signer.check()
@@ -164,22 +163,22 @@ def open_remote(location: str, address: str | None, timeout: float = SIGN_SECOND
 
 
 def accounts(endpoint: Endpoint, kind: str, timeout: float = SIGN_SECONDS) -> list[str]:
-    """The accounts of a remote signer, checksummed.
+    """List the accounts of a remote signer, checksummed.
 
     Raises:
-        SignerUnreachable: no answer, or none that makes sense.
-        SigningFailed: it refused to tell.
+        SignerUnreachable: no answer, or a malformed one.
+        SigningFailed: it refused.
     """
     from eth_utils.address import to_checksum_address
 
     answer = ask(endpoint, kind, _KINDS[kind].list_method, [], timeout)
-    if not isinstance(answer, list) or not all(re.fullmatch(r"0x[0-9a-fA-F]{40}", str(one)) for one in answer):
-        raise SignerUnreachable(f"{kind} at {printable(endpoint.url)} answered no list of accounts: is it {kind}?")
-    return [str(to_checksum_address(one)) for one in answer]
+    if not isinstance(answer, list) or not all(re.fullmatch(r"0x[0-9a-fA-F]{40}", str(account)) for account in answer):
+        raise SignerUnreachable(f"{kind} at {printable(endpoint.url)} did not return a list of accounts: is it {kind}?")
+    return [str(to_checksum_address(account)) for account in answer]
 
 
 def ask(endpoint: Endpoint, kind: str, method: str, params: list[Any], timeout: float) -> Any:
-    """One call to a remote signer.
+    """Make one call to a remote signer.
 
     Raises:
         SignerUnreachable: no answer in time.
@@ -196,7 +195,7 @@ def ask(endpoint: Endpoint, kind: str, method: str, params: list[Any], timeout: 
 
 @cache
 def _functions() -> dict[bytes, str]:
-    """Selector to ``name(type,…)`` of every function of the contracts."""
+    """Signatures ``name(type,…)`` of all functions of the contracts, by selector."""
     from covey.chain import artifacts
     from covey.chain.abi.reverts import signature
 

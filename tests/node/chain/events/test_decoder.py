@@ -180,7 +180,7 @@ def test_others_logs_are_passed_over() -> None:
     ],
 )
 def test_a_damaged_log_is_not_believed(changes: dict[str, Any]) -> None:
-    with pytest.raises(Unreachable, match="damaged log"):
+    with pytest.raises(Unreachable, match="malformed log"):
         READER.read(a_log(**changes))
 
 

@@ -1,4 +1,4 @@
-"""A real Clef that signs unattended by the rules that Covey writes for it."""
+"""A real Clef that signs automatically by the rules that Covey generates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from covey.chain.tx.store import TxAction, TxStatus
 pytestmark = pytest.mark.daemon
 
 KEY, OTHER = b"\x31" * 32, b"\x32" * 32
-ADDRESS, ELSE = (LocalSigner.from_key(key).address for key in (KEY, OTHER))
+ADDRESS, OTHER_ADDRESS = (LocalSigner.from_key(key).address for key in (KEY, OTHER))
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +31,10 @@ def clef(tmp_path_factory: pytest.TempPathFactory, deployment: object) -> Iterat
     from covey.chain.deployment import Deployment
 
     assert isinstance(deployment, Deployment)
-    made = new_clef(tmp_path_factory.mktemp("clef") / "clef", [KEY, OTHER], CHAIN_ID)
-    made.attest(rules_for(ADDRESS, deployment, max_gas_price=300 * GWEI, max_gas=MAX_GAS))
-    with made:
-        yield made
+    clef = new_clef(tmp_path_factory.mktemp("clef") / "clef", [KEY, OTHER], CHAIN_ID)
+    clef.attest(rules_for(ADDRESS, deployment, max_gas_price=300 * GWEI, max_gas=MAX_GAS))
+    with clef:
+        yield clef
 
 
 @pytest.fixture(params=["http", "ipc"])
@@ -48,24 +48,24 @@ def fields_of(to: str, data: bytes, **other: int) -> dict[str, object]:
             **other}  # fmt: skip
 
 
-def test_it_signs_as_the_key_itself_would(signer: RemoteSigner, contracts: Contracts) -> None:
-    call = contracts.staking.register_operator(ELSE, ADDRESS, 500)
+def test_signature_equals_that_of_a_local_signer(signer: RemoteSigner, contracts: Contracts) -> None:
+    call = contracts.staking.register_operator(OTHER_ADDRESS, ADDRESS, 500)
     assert call.to is not None
     fields = fields_of(call.to, call.data)
     assert signer.sign_transaction(fields) == LocalSigner.from_key(KEY).sign_transaction(fields)
 
 
-def test_transactions_go_through_it_to_the_chain(signer: RemoteSigner, chain: Chain, contracts: Contracts) -> None:
+def test_sender_sends_transactions_signed_by_clef(signer: RemoteSigner, chain: Chain, contracts: Contracts) -> None:
     chain.ask("anvil_setBalance", ADDRESS, hex(10**18))
     sender = new_sender(chain.rpc, signer)
-    sender.submit("register", contracts.staking.register_operator(ELSE, ADDRESS, 500))
+    sender.submit("register", contracts.staking.register_operator(OTHER_ADDRESS, ADDRESS, 500))
     finish(sender, "register")
     assert status_of(sender, "register") == TxStatus.DONE
-    assert contracts.staking.pool_of(ADDRESS).signer == ELSE
+    assert contracts.staking.pool_of(ADDRESS).signer == OTHER_ADDRESS
 
 
-def test_every_function_that_a_node_calls_is_known_to_it(signer: RemoteSigner, contracts: Contracts) -> None:
-    """Clef parses each signature that it is told, and checks that the calldata encode back to the same."""
+def test_clef_accepts_every_function_of_the_contracts(signer: RemoteSigner, contracts: Contracts) -> None:
+    """Clef parses the signature in the request, and checks that the decoded calldata encodes to the same bytes."""
     from eth_abi.abi import encode
     from eth_hash.auto import keccak
 
@@ -77,21 +77,21 @@ def test_every_function_that_a_node_calls_is_known_to_it(signer: RemoteSigner, c
         for item in binding.contract.abi:
             if item["type"] != "function" or item["stateMutability"] in ("view", "pure"):
                 continue
-            types = [canonical_type(one) for one in item["inputs"]]
+            types = [canonical_type(parameter) for parameter in item["inputs"]]
             selector = keccak(signature_of(item).encode())[:4]
-            data = selector + encode(types, [_some(one) for one in item["inputs"]])
+            data = selector + encode(types, [_example_value(parameter) for parameter in item["inputs"]])
             assert signer.sign_transaction(fields_of(binding.address, data)).raw
             seen += 1
     assert seen > 30
 
 
-def _some(component: dict[str, object]) -> object:
-    """A value of an ABI type."""
+def _example_value(component: dict[str, object]) -> object:
+    """An example value of an ABI type."""
     kind = str(component["type"])
     if match := re.fullmatch(r"(.*)\[(\d*)\]", kind):
-        return [_some({**component, "type": match[1]})] * int(match[2] or 2)
+        return [_example_value({**component, "type": match[1]})] * int(match[2] or 2)
     if kind.startswith("tuple"):
-        return tuple(_some(one) for one in component["components"])  # type: ignore[attr-defined]
+        return tuple(_example_value(inner) for inner in component["components"])  # type: ignore[attr-defined]
     if kind.startswith(("uint", "int")):
         return 1
     if kind == "bytes":
@@ -102,19 +102,19 @@ def _some(component: dict[str, object]) -> object:
 @pytest.mark.parametrize(
     "changed",
     [{"to": TO}, {"value": 1}, {"gas": MAX_GAS + 1}, {"maxFeePerGas": 301 * GWEI}, {"to": ADDRESS, "data": b"\1" * 36}],
-    ids=["another contract", "value", "gas", "price", "a call to itself"],
+    ids=["another contract", "value", "gas", "price", "self call"],
 )
-def test_its_rules_refuse_what_a_node_never_sends(
+def test_rules_refuse_transactions_that_a_node_never_sends(
     signer: RemoteSigner, contracts: Contracts, changed: dict[str, object]
 ) -> None:
-    call = contracts.staking.set_signer(ELSE)
+    call = contracts.staking.set_signer(OTHER_ADDRESS)
     assert call.to is not None
     signer.sign_transaction(fields_of(call.to, call.data))
     with pytest.raises(SigningFailed, match=r"clef at .* refused: "):
         signer.sign_transaction({**fields_of(call.to, call.data), **changed})
 
 
-def test_of_the_token_it_signs_approvals_of_the_contracts_only(signer: RemoteSigner, contracts: Contracts) -> None:
+def test_rules_allow_only_approvals_of_the_contracts_for_the_token(signer: RemoteSigner, contracts: Contracts) -> None:
     token, staking = contracts.token, contracts.staking
     assert signer.sign_transaction(fields_of(token.address, token.approve(staking.address, 2**256 - 1).data)).raw
     transfer = token.contract.encode_abi("transfer", [TO, 5])
@@ -123,22 +123,22 @@ def test_of_the_token_it_signs_approvals_of_the_contracts_only(signer: RemoteSig
             signer.sign_transaction(fields_of(token.address, data))
 
 
-def test_its_rules_refuse_other_keys_and_other_chains(clef: Clef, contracts: Contracts) -> None:
-    call = contracts.staking.set_signer(ELSE)
+def test_rules_refuse_other_keys_and_other_chains(clef: Clef, contracts: Contracts) -> None:
+    call = contracts.staking.set_signer(OTHER_ADDRESS)
     assert call.to is not None
-    other = open_remote(f"clef:{clef.http}", ELSE)
+    other = open_remote(f"clef:{clef.http}", OTHER_ADDRESS)
     with pytest.raises(SigningFailed, match=r"refused: Request denied|refused: request denied"):
         other.sign_transaction(fields_of(call.to, call.data))
     with pytest.raises(SigningFailed, match="chainid 1 does not match"):
         open_remote(f"clef:{clef.http}", ADDRESS).sign_transaction(fields_of(call.to, call.data, chainId=1))
 
 
-def test_a_cancel_is_signed_too(signer: RemoteSigner, chain: Chain, contracts: Contracts) -> None:
+def test_rules_allow_a_cancellation(signer: RemoteSigner, chain: Chain, contracts: Contracts) -> None:
     chain.hold()
     chain.ask("anvil_setBalance", ADDRESS, hex(10**18))
     store = open_store()
     sender = new_sender(chain.rpc, signer, store)
-    sender.submit("register", contracts.staking.register_operator(ELSE, ADDRESS, 500))
+    sender.submit("register", contracts.staking.register_operator(OTHER_ADDRESS, ADDRESS, 500))
     sender.tick()
     store.request_action(1, TxAction.CANCEL)
     sender.tick()
@@ -148,7 +148,7 @@ def test_a_cancel_is_signed_too(signer: RemoteSigner, chain: Chain, contracts: C
     assert status_of(sender, "register") == TxStatus.CANCELLED
 
 
-def test_a_refusal_blocks_the_queue_and_keeps_the_request(signer: RemoteSigner, chain: Chain) -> None:
+def test_refusal_blocks_the_queue_and_keeps_the_request(signer: RemoteSigner, chain: Chain) -> None:
     chain.ask("anvil_setBalance", ADDRESS, hex(10**18))
     store = open_store()
     sender = new_sender(chain.rpc, signer, store)

@@ -1,4 +1,4 @@
-"""Keystores: private from the first moment, readable by other wallets, refused in one line."""
+"""Keystores: file mode, compatibility with other wallets, one-line errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COST = 1 << 10
 KEY = b"\x11" * 32
 
 
-def test_a_new_keystore_opens_with_its_password_only(tmp_path: Path) -> None:
+def test_keystore_opens_only_with_its_password(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "key.json"
     signer = create_keystore(path, "right", iterations=COST)
     assert load_keystore(path, "right").key == signer.key
@@ -26,16 +26,16 @@ def test_a_new_keystore_opens_with_its_password_only(tmp_path: Path) -> None:
         load_keystore(path, "wrong")
 
 
-def test_it_is_private_from_its_first_byte_whatever_the_umask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keystore_is_private_before_its_first_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "key.json"
     modes: list[tuple[int, int]] = []
-    genuine = json.dump
+    original = json.dump
 
-    def watched(*arguments: object) -> None:
+    def recording(*arguments: object) -> None:
         modes.append((stat.S_IMODE(path.stat().st_mode), path.stat().st_size))
-        genuine(*arguments)  # type: ignore[arg-type]
+        original(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("covey.chain.signing.keystore.json.dump", watched)
+    monkeypatch.setattr("covey.chain.signing.keystore.json.dump", recording)
     before = os.umask(0)
     try:
         create_keystore(path, "right", iterations=COST)
@@ -45,12 +45,12 @@ def test_it_is_private_from_its_first_byte_whatever_the_umask(tmp_path: Path, mo
     assert stat.S_IMODE((tmp_path / "key.json").stat().st_mode) == 0o600
 
 
-def test_other_wallets_read_it(tmp_path: Path) -> None:
+def test_eth_account_reads_the_keystore(tmp_path: Path) -> None:
     create_keystore(tmp_path / "key.json", "right", key=KEY, iterations=COST)
     assert bytes(Account.decrypt((tmp_path / "key.json").read_text(), "right")) == KEY
 
 
-def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
+def test_key_is_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "key.json"
     first = create_keystore(path, "right", iterations=COST)
     with pytest.raises(FatalError, match="never overwritten"):
@@ -58,7 +58,7 @@ def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
     assert load_keystore(path, "right").key == first.key
 
 
-def test_what_is_no_keystore(tmp_path: Path) -> None:
+def test_malformed_keystore_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "key.json"
     with pytest.raises(FatalError, match="cannot read the keystore"):
         load_keystore(path, "x")
@@ -73,18 +73,18 @@ def test_what_is_no_keystore(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", ["", "0x12", "zz" * 32, b"\0" * 32, b"\xff" * 32])
-def test_what_is_no_private_key(bad: str | bytes) -> None:
+def test_malformed_private_key_is_refused(bad: str | bytes) -> None:
     with pytest.raises(FatalError, match="not a private key"):
         LocalSigner.from_key(bad)
 
 
-def test_a_signer_hides_its_key() -> None:
+def test_repr_does_not_contain_the_key() -> None:
     signer = LocalSigner.from_key(KEY)
     assert KEY.hex() not in repr(signer)
     assert signer.address in repr(signer)
 
 
-def test_a_signature_recovers_to_the_address() -> None:
+def test_signature_recovers_to_the_address() -> None:
     signer = LocalSigner.from_key(KEY)
     fields = {"type": 2, "chainId": 1, "nonce": 0, "to": "0x" + "22" * 20, "value": 1, "gas": 21_000, "data": b""}
     signed = signer.sign_transaction(fields | {"maxFeePerGas": 2, "maxPriorityFeePerGas": 1})

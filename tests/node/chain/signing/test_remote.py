@@ -1,7 +1,7 @@
-"""Remote signers: what they are asked, and that nothing they could make up is believed.
+"""Remote signers: their requests, and the rejection of every result other than the requested transaction.
 
-The Web3Signer here is a stand-in that follows its documented formats and signs with a real key; Clef is the real one,
-in test_clef.py.
+The Web3Signer here is a fake that follows the documented formats and signs with a real key. `test_clef.py` uses a real
+Clef.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.support.chain.web3signer import Web3SignerServer
 from covey.chain.errors import FatalError, SignerUnreachable, SigningFailed
 from covey.chain.signing.keystore import LocalSigner
 from covey.chain.signing.remote import Web3Signer, open_remote, split_location
-from covey.chain.signing.verify import checked
+from covey.chain.signing.verify import verify_signed
 from covey.chain.tx.store import TxStatus
 
 pytestmark = pytest.mark.daemon
@@ -38,18 +38,18 @@ def server() -> Iterator[Web3SignerServer]:
         yield running
 
 
-def test_it_signs_as_the_key_itself_would(server: Web3SignerServer) -> None:
+def test_signature_equals_that_of_a_local_signer(server: Web3SignerServer) -> None:
     signer = open_remote(f"web3signer:{server.url}", None)
     assert signer.address == ADDRESS
     assert signer.sign_transaction(FIELDS) == LocalSigner.from_key(KEY).sign_transaction(FIELDS)
     creation = {name: value for name, value in FIELDS.items() if name != "to"}
     assert signer.sign_transaction(creation) == LocalSigner.from_key(KEY).sign_transaction(creation)
-    (asked,) = server.requests[-1]["params"]
-    assert asked["nonce"] == "0x7"
-    assert "to" not in asked
+    (request,) = server.requests[-1]["params"]
+    assert request["nonce"] == "0x7"
+    assert "to" not in request
 
 
-def test_a_transaction_goes_through_it_to_the_chain(server: Web3SignerServer, chain: Chain) -> None:
+def test_sender_sends_a_transaction_signed_by_web3signer(server: Web3SignerServer, chain: Chain) -> None:
     chain.ask("anvil_setBalance", ADDRESS, hex(10**18))
     store = open_store()
     sender = new_sender(chain.rpc, open_remote(f"web3signer:{server.url}", ADDRESS), store)
@@ -64,7 +64,7 @@ def change(**given: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("tamper", "told"),
+    ("tamper", "message"),
     [
         (change(to="0x" + "66" * 20), r"changed to: 0x6666.* instead of 0x7777"),
         (change(value=6), "changed value: 0x06 instead of 0x05"),
@@ -77,10 +77,10 @@ def change(**given: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
         (change(accessList=[{"address": "0x" + "66" * 20, "storageKeys": []}]), "changed accessList"),
     ],
 )
-def test_a_field_that_was_changed_is_named(server: Web3SignerServer, tamper: Any, told: str) -> None:
+def test_changed_field_is_named(server: Web3SignerServer, tamper: Any, message: str) -> None:
     signer = open_remote(f"web3signer:{server.url}", ADDRESS)
     server.tamper = tamper
-    with pytest.raises(SigningFailed, match=f"the signer {told}"):
+    with pytest.raises(SigningFailed, match=f"the signer {message}"):
         signer.sign_transaction(FIELDS)
 
 
@@ -94,52 +94,52 @@ def by_another_key() -> str:
 
 
 def high_s() -> str:
-    """The twin of the right signature, which recovers to the same address and which no node takes."""
+    """The valid signature with the complementary s: it recovers to the same address, and nodes refuse it."""
     import rlp
 
     order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
     items = rlp.decode(LocalSigner.from_key(KEY).sign_transaction(FIELDS).raw[1:])
     items[-1] = (order - int.from_bytes(items[-1], "big")).to_bytes(32, "big")
     items[-3] = b"" if items[-3] else b"\1"
-    twin = b"\2" + rlp.encode(items)
-    assert Account.recover_transaction(twin) == ADDRESS
-    return "0x" + twin.hex()
+    complement = b"\2" + rlp.encode(items)
+    assert Account.recover_transaction(complement) == ADDRESS
+    return "0x" + complement.hex()
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         (legacy(), "no EIP-1559 transaction"),
         (by_another_key(), f"signed for {LocalSigner.from_key(OTHER).address}, not for {ADDRESS}"),
         (high_s(), "a signature that networks refuse"),
-        ("0x02c0", "other fields than"),
-        ("0x0283", "no RLP"),
-        ("0x", "where a signed transaction was due"),
-        ("0x123", "where a signed transaction was due"),
-        ({"raw": "0x02"}, "where a signed transaction was due"),
-        ([1], "where a signed transaction was due"),
+        ("0x02c0", "fields other than"),
+        ("0x0283", "malformed RLP"),
+        ("0x", "instead of a signed transaction"),
+        ("0x123", "instead of a signed transaction"),
+        ({"raw": "0x02"}, "instead of a signed transaction"),
+        ([1], "instead of a signed transaction"),
     ],
 )
-def test_an_answer_that_is_no_signature_of_ours_is_refused(server: Web3SignerServer, answer: Any, told: str) -> None:
+def test_result_without_a_valid_signature_is_refused(server: Web3SignerServer, answer: Any, message: str) -> None:
     signer = open_remote(f"web3signer:{server.url}", ADDRESS)
     server.answer = answer
-    with pytest.raises(SigningFailed, match=told):
+    with pytest.raises(SigningFailed, match=message):
         signer.sign_transaction(FIELDS)
 
 
-def test_every_single_byte_matters() -> None:
+def test_change_of_any_byte_is_refused() -> None:
     raw = LocalSigner.from_key(KEY).sign_transaction(FIELDS).raw
-    assert checked(raw, FIELDS, ADDRESS).raw == raw
-    for place in range(len(raw)):
+    assert verify_signed(raw, FIELDS, ADDRESS).raw == raw
+    for position in range(len(raw)):
         changed = bytearray(raw)
-        changed[place] ^= 1
+        changed[position] ^= 1
         with pytest.raises(SigningFailed):
-            checked(bytes(changed), FIELDS, ADDRESS)
+            verify_signed(bytes(changed), FIELDS, ADDRESS)
     with pytest.raises(SigningFailed):
-        checked(raw + b"\0", FIELDS, ADDRESS)
+        verify_signed(raw + b"\0", FIELDS, ADDRESS)
 
 
-def test_what_a_bad_signer_gives_is_neither_kept_nor_broadcast(server: Web3SignerServer, chain: Chain) -> None:
+def test_refused_result_is_neither_stored_nor_broadcast(server: Web3SignerServer, chain: Chain) -> None:
     chain.ask("anvil_setBalance", ADDRESS, hex(10**18))
     store = open_store()
     sender = new_sender(chain.rpc, open_remote(f"web3signer:{server.url}", ADDRESS), store)
@@ -150,20 +150,20 @@ def test_what_a_bad_signer_gives_is_neither_kept_nor_broadcast(server: Web3Signe
     assert chain.rpc.nonce(ADDRESS) == 0
 
 
-def test_the_account_must_be_there(server: Web3SignerServer) -> None:
+def test_signer_must_hold_the_account(server: Web3SignerServer) -> None:
     absent = LocalSigner.from_key(OTHER).address
     with pytest.raises(FatalError, match=f"does not hold the key of {absent}; it has {ADDRESS}"):
         open_remote(f"web3signer:{server.url}", absent)
     assert open_remote(f"web3signer:{server.url}", ADDRESS.lower()).address == ADDRESS
     with Web3SignerServer([KEY, OTHER], CHAIN_ID) as two:
-        with pytest.raises(FatalError, match=r"it has 2 accounts .*; name the signer's in signer_address"):
+        with pytest.raises(FatalError, match=r"it has 2 accounts .*; set signer_address"):
             open_remote(f"web3signer:{two.url}", None)
         server.accounts.clear()
     with pytest.raises(FatalError, match="it has no account"):
         open_remote(f"web3signer:{server.url}", None)
 
 
-def test_its_own_words_are_passed_on(server: Web3SignerServer) -> None:
+def test_message_of_the_signer_is_passed_on(server: Web3SignerServer) -> None:
     signer = open_remote(f"web3signer:{server.url}", ADDRESS)
     server.accounts.clear()
     with pytest.raises(SigningFailed, match=r"127\.0\.0\.1:\d+ refused: No unlocked account matches the Sender"):
@@ -172,7 +172,7 @@ def test_its_own_words_are_passed_on(server: Web3SignerServer) -> None:
         open_remote(f"clef:{server.url}", None)
 
 
-def test_one_that_is_not_there_is_told_from_one_that_refuses() -> None:
+def test_unreachable_signer_differs_from_one_that_refuses() -> None:
     with Web3SignerServer([KEY], CHAIN_ID) as gone:
         signer = open_remote(f"web3signer:{gone.url}", ADDRESS)
         assert isinstance(signer, Web3Signer)
@@ -185,19 +185,19 @@ def test_one_that_is_not_there_is_told_from_one_that_refuses() -> None:
         open_remote("clef:/nonexistent/clef.ipc", ADDRESS)
 
 
-def test_locations() -> None:
+def test_split_location_accepts_urls_and_sockets_only() -> None:
     assert split_location("web3signer:https://signer.example:9000/x") == (
         "web3signer", "https://signer.example:9000/x"
     )  # fmt: skip
     assert split_location("clef:/run/clef/clef.ipc") == ("clef", "/run/clef/clef.ipc")
     assert split_location("clef:http://127.0.0.1:8550") == ("clef", "http://127.0.0.1:8550")
     for wrong in ("", "clef", "clef:", "http://x", "web3signer:/ipc", "clef:ftp://x", "vault:http://x", "clef:http://"):
-        with pytest.raises(ValueError, match="is not a remote signer; write"):
+        with pytest.raises(ValueError, match="is not a remote signer; use"):
             split_location(wrong)
 
 
-def test_the_signed_attempt_is_the_same_for_both_ways_of_holding_a_key(server: Web3SignerServer, chain: Chain) -> None:
-    """A node may change from a keystore to a remote signer with attempts in flight."""
+def test_attempts_survive_a_change_from_a_keystore_to_a_remote_signer(server: Web3SignerServer, chain: Chain) -> None:
+    """The change may happen with attempts in flight, because both sign the same bytes."""
     chain.hold()
     chain.ask("anvil_setBalance", ADDRESS, hex(10**18))
     store = open_store()

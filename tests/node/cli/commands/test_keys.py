@@ -247,4 +247,4 @@ def test_rules_for_clef_name_this_networks_contracts(
     for name, record in deployment.contracts.items():
         assert (record.address.lower() in out) == (name != "AccessManager")
     assert f'var SIGNER = "{contracts.staking.signer_of(owner.address).lower()}";' in out
-    assert "var MOST_WEI_PER_GAS = 25000000000;" in out
+    assert "var MAX_WEI_PER_GAS = 25000000000;" in out
