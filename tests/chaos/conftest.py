@@ -1,4 +1,4 @@
-"""Sums up what the chaos tests counted and prints it, for people and as one JSON object, at the end."""
+"""Sums up the outcomes of the chaos tests, and prints the sums at the end: as a table and as one JSON object."""
 
 from __future__ import annotations
 
@@ -10,38 +10,35 @@ from pathlib import Path
 
 import pytest
 from tests.support.chaos.outcome_counts import OutcomeCounts
+from tests.support.network_fixtures import net, pool, prepared_chain, run_folder, shared, workers
 
-_SUM = pytest.StashKey[OutcomeCounts]()
+__all__ = ["net", "pool", "prepared_chain", "run_folder", "shared", "workers"]
 
-LONG = bool(os.environ.get("COVEY_LONG"))
-"""Whether this is the long form: `make chaos`."""
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_SUM] = OutcomeCounts()
+_PROPERTY = "outcome counts"
 
 
 @pytest.fixture
-def tally(request: pytest.FixtureRequest) -> Iterator[OutcomeCounts]:
-    """What one test counts; it goes into the sum whether the test passes or not."""
-    mine = OutcomeCounts()
-    yield mine
-    request.config.stash[_SUM].add(mine)
+def outcome_counts(record_property: object) -> Iterator[OutcomeCounts]:
+    """The counts of one test; they are added to the sums whether the test passes or fails."""
+    counts = OutcomeCounts()
+    yield counts
+    assert callable(record_property)
+    record_property(_PROPERTY, asdict(counts))
 
 
-@pytest.fixture
-def long() -> bool:
-    return LONG
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    total = asdict(config.stash[_SUM])
-    if not total["tasks"]:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    total = OutcomeCounts()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()):
+                if name == _PROPERTY and report.when == "teardown":
+                    total.add(OutcomeCounts(**value))
+    if not total.tasks:
         return
-    told = json.dumps(total)
+    summary = json.dumps(asdict(total))
     terminalreporter.section("chaos")
-    for name, number in total.items():
+    for name, number in asdict(total).items():
         terminalreporter.line(f"{name.replace('_', ' '):>15} {number:>8,}")
-    terminalreporter.line(told)
+    terminalreporter.line(summary)
     if (path := os.environ.get("COVEY_CHAOS_JSON")) is not None:
-        Path(path).write_text(told + "\n", encoding="utf-8")
+        Path(path).write_text(summary + "\n", encoding="utf-8")

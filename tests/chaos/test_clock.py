@@ -1,4 +1,4 @@
-"""Clocks that are 5 minutes off, one each way: every duty is done once, and the operator is told."""
+"""Clocks that are five minutes off, in both directions: every duty is done once, and the operator is warned."""
 
 from __future__ import annotations
 
@@ -6,48 +6,59 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.support.chaos.clock import off_by
-from tests.support.chaos.outcome_counts import OutcomeCounts, count
+from tests.support.chaos.clock import clock_offset
+from tests.support.chaos.outcome_counts import OutcomeCounts, count_outcomes
 from tests.support.chaos.scenario import Scenario
-from tests.support.network import Node, network
+from tests.support.fork_pool import fork_pool
+from tests.support.network import Network, Node
 
 from covey.protocol.types import Outcome
 
 pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(3600)]
 
-OFF = {"fast": 300, "slow": -300, "right": 0}
 
-
-def test_clocks_five_minutes_off_either_way(tmp_path: Path, tally: OutcomeCounts, long: bool) -> None:
-    """A trainer and a validator of each kind, beside those whose clock is right."""
-    fast, slow = off_by(300), off_by(-300)
+@pytest.mark.parametrize(
+    ("trainers", "tasks"), [(2, 1), pytest.param(3, 3, marks=pytest.mark.long, id="with a right clock, three tasks")]
+)
+def test_clocks_five_minutes_off(
+    net: Network, tmp_path: Path, outcome_counts: OutcomeCounts, trainers: int, tasks: int
+) -> None:
+    """A trainer and a validator with each offset, next to nodes whose clock is right."""
     earmark = {"policy.earmark": "1500 CVY"}
-    with network(tmp_path) as net:
-        trainers = [net.add("trainer") for _ in range(3 if long else 2)]
-        validators = [net.add("validator", **earmark) for _ in range(3)]
-        off = {trainers[0].name: 300, trainers[1].name: -300, validators[0].name: 300, validators[1].name: -300}
-        for node in net.nodes:
-            if (seconds := off.get(node.name, 0)) != 0:
-                node.launch = fast if seconds > 0 else slow
+    (tmp_path / "ahead").mkdir()
+    (tmp_path / "behind").mkdir()
+    with (
+        fork_pool(tmp_path / "ahead", environment=clock_offset(300)) as ahead,
+        fork_pool(tmp_path / "behind", environment=clock_offset(-300)) as behind,
+    ):
+        scenario = Scenario(
+            net,
+            [net.add("trainer") for _ in range(trainers)],
+            [net.add("validator", **earmark) for _ in range(3)],
+        )
+        offsets: dict[str, int] = {}
+        for nodes in (scenario.trainers, scenario.validators):
+            nodes[0].launch, nodes[1].launch = ahead.launch, behind.launch
+            offsets |= {nodes[0].name: 300, nodes[1].name: -300}
         net.start()
-        for node in net.nodes:  # while the chain's time is still the true one
-            net.wait(f"{node.name} to look", lambda node=node: node.report().get("clock_ahead") is not None)
-            _says(node, off.get(node.name, 0))
-            _logs_its_time(node, off.get(node.name, 0))
-        story = Scenario(net, trainers, validators)
-        for _ in range(3 if long else 1):
-            assert story.run().outcome == Outcome.PAID
-        story.rest()
-        tally.add((counted := count(story)).tally)
+        for node in net.nodes:  # before the test advances chain time
+            net.wait(f"the first cycle of {node.name}", lambda node=node: node.report().get("clock_ahead") is not None)
+            _check_warning(node, offsets.get(node.name, 0))
+            _check_log_time(node, offsets.get(node.name, 0))
+        for _ in range(tasks):
+            assert scenario.run().outcome == Outcome.PAID
+        scenario.wait_until_idle()
+        outcomes = count_outcomes(scenario)
+        outcome_counts.add(outcomes.counts)
         for node in net.nodes:
             assert node.report()["missed"] == []
             assert node.stop() == 0
             assert "Traceback" not in node.log.read_text(encoding="utf-8")
-        counted.check()
+        outcomes.check()
 
 
-def _says(node: Node, ahead: int) -> None:
-    """The difference is a warning, not a problem: it costs nothing, and no endpoint is taken for stale."""
+def _check_warning(node: Node, ahead: int) -> None:
+    """The offset is a warning, not a problem: no duty suffers, and no endpoint counts as stale."""
     report = node.report()
     assert report["status"] == "ok", report["problems"]
     assert all(endpoint["ok"] for endpoint in report["endpoints"])
@@ -61,8 +72,8 @@ def _says(node: Node, ahead: int) -> None:
     assert "this machine's clock is" in node.log.read_text(encoding="utf-8")
 
 
-def _logs_its_time(node: Node, ahead: int) -> None:
-    """The clock really is what the test says: log lines carry it."""
+def _check_log_time(node: Node, ahead: int) -> None:
+    """The timestamps of log lines show that the clock is off as intended."""
     first = datetime.fromisoformat(node.log.read_text(encoding="utf-8").split()[0])
     true = datetime.fromtimestamp(node.log.stat().st_ctime, first.tzinfo)
     assert abs(first - true - timedelta(seconds=ahead)) < timedelta(seconds=120)

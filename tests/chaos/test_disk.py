@@ -1,168 +1,207 @@
-"""Full disks, over whole tasks: each duty is done once, nobody is slashed, and the operator is told what to do."""
+"""Full disks during whole tasks: each duty is done once, no node is slashed, and the operator learns what to do."""
 
 from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.chaos.conftest import LONG
-from tests.support.chaos.disk import Disks, disks
-from tests.support.chaos.outcome_counts import OutcomeCounts, count
+from tests.support.chaos.disk import MountNamespace, NodeDisks, mount_namespace
+from tests.support.chaos.outcome_counts import OutcomeCounts, count_outcomes
 from tests.support.chaos.scenario import Scenario
-from tests.support.network import Network, Node, network
+from tests.support.fork_pool import ForkPool, fork_pool
+from tests.support.network import Network, Node, Shared, network, worker_server
+from tests.support.prepared_chain import PreparedChain
 
 from covey.daemon.state.world import Task
 from covey.protocol.types import Outcome
 from covey.protocol.windows import Phase
 
-pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(3600)]
-
-long_only = pytest.mark.skipif(not LONG, reason="only in the long form: make chaos")
+pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_group("disks")]
 
 SMALL = {"min_free_disk": "256KiB", "poll_interval_seconds": 0.2, "stagger_seconds": 0.2}
 _PHASES = (Phase.ENTRY_COMMIT, Phase.ENROL, Phase.ENTRY_REVEAL, Phase.SCORE_COMMIT, Phase.SCORE_REVEAL, Phase.ENDED)
 
 
-@pytest.fixture
-def room() -> Iterator[Disks]:
-    with disks() as made:
-        yield made
+@pytest.fixture(scope="module")
+def namespace() -> Iterator[MountNamespace]:
+    with mount_namespace() as mounted:
+        yield mounted
+
+
+@pytest.fixture(scope="module")
+def disk_pool(namespace: MountNamespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkPool]:
+    """Starts daemons that see the disks."""
+    with fork_pool(tmp_path_factory.mktemp("fork-pool"), namespace.enter) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def disk_workers(namespace: MountNamespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The `executor` setting for workers that see the disks."""
+    with worker_server(tmp_path_factory.mktemp("workers"), namespace.enter) as executor:
+        yield executor
 
 
 @pytest.fixture
-def story(tmp_path: Path, room: Disks) -> Iterator[Scenario]:
+def net(
+    tmp_path: Path, disk_workers: str, disk_pool: ForkPool, prepared_chain: Callable[[bool], PreparedChain]
+) -> Iterator[Network]:
+    with network(tmp_path, Shared(disk_workers, disk_pool.launch, prepared_chain(False))) as running:
+        yield running
+
+
+@pytest.fixture
+def disks(namespace: MountNamespace, net: Network) -> Iterator[NodeDisks]:
+    mounted = NodeDisks(namespace)
+    yield mounted
+    mounted.save_logs()
+
+
+@pytest.fixture
+def scenario(net: Network) -> Scenario:
     """A trainer and two validators, none of them started."""
-    with network(tmp_path, room.enter) as net:
-        trainers = [net.add("trainer", **SMALL)]
-        validators = [net.add("validator", **{"policy.earmark": "2000 CVY"}, **SMALL) for _ in range(2)]
-        yield Scenario(net, trainers, validators)
+    trainers = [net.add("trainer", **SMALL)]
+    validators = [net.add("validator", **{"policy.earmark": "2000 CVY"}, **SMALL) for _ in range(2)]
+    return Scenario(net, trainers, validators)
 
 
-def test_the_disk_is_full_at_every_durable_step(story: Scenario, room: Disks, tally: OutcomeCounts) -> None:
-    net = story.net
+def test_the_disk_is_full_at_every_durable_step(
+    scenario: Scenario, disks: NodeDisks, disk_pool: ForkPool, outcome_counts: OutcomeCounts
+) -> None:
+    net = scenario.net
+    steps_files = {node.name: node.settings.parent / "steps" for node in net.nodes}
     for node in net.nodes:
-        room.give(node, steps=True)
+        disks.mount(node)
+        node.launch = disk_pool.launch_with_disk_full_points(steps_files[node.name])
     net.start()
-    with Watch(net) as watch:
-        task = story.run()
-        story.rest()
-    tally.add((counted := count(story)).tally)
+    with ProblemRecorder(net) as recorder:
+        task = scenario.run()
+        scenario.wait_until_idle()
+    outcomes = count_outcomes(scenario)
+    outcome_counts.add(outcomes.counts)
     for node in net.nodes:
-        assert node.process is not None and node.process.poll() is None, net.told()
-        assert "disk full: make room in" in watch.red[node.name], watch.red
+        assert node.process is not None and node.process.poll() is None, net.logs()
+        assert "disk full: make room in" in recorder.problems[node.name], recorder.problems
         _stop(node)
-    steps = {node.name: room.steps[node.name].read_text().splitlines() for node in net.nodes}
-    for node in story.trainers:
-        _has(steps[node.name], "/entry/1/", "tx_attempt", "EntryCommitted", "block", "promises")
+    steps = {name: path.read_text().splitlines() for name, path in steps_files.items()}
+    for node in scenario.trainers:
+        _check_steps(steps[node.name], "/entry/1/", "tx_attempt", "EntryCommitted", "block", "promises")
         assert any(step.startswith("during: job enter/") for step in steps[node.name]), steps
-        # What the worker could not write was no failure of the job.
-        assert "No space left" in _log(node, "job failed")
-        assert not _log(node, "given up")
-    for node in story.validators:
-        _has(steps[node.name], "/scores/1/", "tx_attempt", "ScoresRevealed", "fetched entry", "promises")
-        assert not _log(node, "abstaining")
-        assert not _log(node, "given up")
+        # A worker that cannot write does not count as a failure of the job.
+        assert "No space left" in _log_lines(node, "job failed")
+        assert not _log_lines(node, "given up")
+    for node in scenario.validators:
+        _check_steps(steps[node.name], "/scores/1/", "tx_attempt", "ScoresRevealed", "fetched entry", "promises")
+        assert not _log_lines(node, "abstaining")
+        assert not _log_lines(node, "given up")
     assert task.outcome == Outcome.PAID
-    counted.check()
+    outcomes.check()
 
 
-def test_a_disk_that_is_full_for_a_while_in_each_phase(story: Scenario, room: Disks, tally: OutcomeCounts) -> None:
-    """All disks at once, to the last byte; one node is even killed on it and started again before there is room."""
-    net = story.net
+def test_the_disk_is_full_for_a_while_in_each_phase(
+    scenario: Scenario, disks: NodeDisks, outcome_counts: OutcomeCounts
+) -> None:
+    """All disks at once, to the last byte. One node is killed and restarted while its disk is full."""
+    net = scenario.net
     for node in net.nodes:
-        room.give(node)
+        disks.mount(node)
     seen: list[Phase] = []
-    full: list[Phase] = []
+    filled_early: list[Phase] = []
 
     def fill() -> None:
         for node in net.nodes:
-            room.of[node.name].fill()
+            disks[node].fill()
 
-    def before(story: Scenario, task: Task, phase: Phase) -> None:
-        """The last moment of a window: what comes in the next one meets a full disk."""
-        if phase not in full and story.end_of(task, phase) is not None and not story.pending(task, phase):
-            full.append(phase)
+    def fill_at_window_end(scenario: Scenario, task: Task, phase: Phase) -> None:
+        """Fill the disks just before the window ends, so that the duties of the next one meet a full disk."""
+        done = scenario.end_of(task, phase) is not None and not scenario.pending(task, phase)
+        if done and phase not in filled_early:
+            filled_early.append(phase)
             fill()
 
-    def enter(story: Scenario, task: Task, phase: Phase) -> None:
+    def restart_on_full_disk(scenario: Scenario, task: Task, phase: Phase) -> None:
         if phase in seen:
             return
         seen.append(phase)
         fill()
-        restarted = story.validators[0]
+        restarted = scenario.validators[0]
         restarted.kill()
         restarted.start()
         for node in net.nodes:
-            net.wait(f"{node.name} to say that its disk is full", lambda node=node: _told_full(node))
+            net.wait(f"{node.name} to report its full disk", lambda node=node: _reports_full_disk(node))
             assert node.report()["status"] == "red"
         for node in net.nodes:
-            room.of[node.name].clear()
+            disks[node].free()
         for node in net.nodes:
-            net.wait(f"{node.name} to be well again", lambda node=node: not _told_full(node) and bool(node.report()))
+            net.wait(f"{node.name} to recover", lambda node=node: not _reports_full_disk(node) and bool(node.report()))
 
     net.start()
     for node in net.nodes:
         net.wait(f"{node.name} to start", lambda node=node: node.report().get("status") == "ok")
-    story.on_look, story.on_phase = before, enter
-    task = story.run()
-    story.rest()
-    tally.add((counted := count(story)).tally)
+    scenario.on_poll, scenario.on_phase = fill_at_window_end, restart_on_full_disk
+    task = scenario.run()
+    scenario.wait_until_idle()
+    outcomes = count_outcomes(scenario)
+    outcome_counts.add(outcomes.counts)
     assert task.outcome == Outcome.PAID
     assert set(_PHASES) <= set(seen)
     for node in net.nodes:
         net.wait(f"{node.name} to be green", lambda node=node: node.report().get("status") == "ok")
         _stop(node)
-    counted.check()
+    outcomes.check()
 
 
-def test_a_node_starts_on_a_full_disk_when_there_is_room(story: Scenario, room: Disks) -> None:
-    """The very first start: there is no data yet, and no place for any."""
-    net = story.net
+def test_a_node_that_starts_on_a_full_disk_waits_for_space(scenario: Scenario, disks: NodeDisks) -> None:
+    """The first start of a node without any data."""
+    net = scenario.net
     for node in net.nodes:
-        room.give(node).fill()
+        disks.mount(node).fill()
     net.start()
     for node in net.nodes:
-        net.wait(f"{node.name} to say that its disk is full", lambda node=node: _told_full(node))
+        net.wait(f"{node.name} to report its full disk", lambda node=node: _reports_full_disk(node))
         assert node.report()["problems"][0] == "starting"
     for node in net.nodes:
-        room.of[node.name].clear()
+        disks[node].free()
     for node in net.nodes:
         net.wait(f"{node.name} to start", lambda node=node: node.report().get("status") == "ok")
     for node in net.nodes:
         _stop(node)
 
 
-@long_only
-def test_disks_that_are_full_or_nearly_so_at_random_moments(story: Scenario, room: Disks, tally: OutcomeCounts) -> None:
-    net = story.net
+@pytest.mark.long
+def test_disks_are_full_or_nearly_full_at_random_moments(
+    scenario: Scenario, disks: NodeDisks, outcome_counts: OutcomeCounts
+) -> None:
+    net = scenario.net
     for node in net.nodes:
-        room.give(node)
+        disks.mount(node)
     net.start()
-    with glutton(net, room, seed=1) as fills:
+    with random_filler(net, disks, seed=1) as fills:
         while len(fills) < 60:
-            assert story.run().outcome == Outcome.PAID
-    story.rest()
-    tally.add((counted := count(story)).tally)
+            assert scenario.run().outcome == Outcome.PAID
+    scenario.wait_until_idle()
+    outcomes = count_outcomes(scenario)
+    outcome_counts.add(outcomes.counts)
     for node in net.nodes:
         net.wait(f"{node.name} to be green", lambda node=node: node.report().get("status") == "ok")
         _stop(node)
-    counted.check()
+    outcomes.check()
 
 
-class Watch:
-    """All problems that nodes ever told while it looked, by the name of the node."""
+class ProblemRecorder:
+    """Collects all problems that nodes report while it runs, by the node's name."""
 
     def __init__(self, net: Network) -> None:
-        self.red = {node.name: "" for node in net.nodes}
+        self.problems = {node.name: "" for node in net.nodes}
         self._net = net
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> ProblemRecorder:
         self._thread.start()
         return self
 
@@ -170,29 +209,29 @@ class Watch:
         self._stop.set()
         self._thread.join()
 
-    def _look(self) -> None:
+    def _run(self) -> None:
         while not self._stop.wait(0.1):
             for node in self._net.nodes:
                 for problem in node.report().get("problems", []):
-                    if problem not in self.red[node.name]:
-                        self.red[node.name] += problem + "\n"
+                    if problem not in self.problems[node.name]:
+                        self.problems[node.name] += problem + "\n"
 
 
 @contextmanager
-def glutton(net: Network, room: Disks, seed: int) -> Iterator[list[tuple[str, int]]]:
-    """Fills disks at random moments for up to some seconds, to the last byte or but for some pages; gives the fills."""
+def random_filler(net: Network, disks: NodeDisks, seed: int) -> Iterator[list[tuple[str, int]]]:
+    """Fills disks at random moments for up to some seconds, completely or except for some pages; yields the fills."""
     draw, stop, fills = random.Random(seed), threading.Event(), list[tuple[str, int]]()
 
-    def eat(node: Node, draw: random.Random) -> None:
-        disk = room.of[node.name]
+    def run(node: Node, draw: random.Random) -> None:
+        disk = disks[node]
         while not stop.wait(draw.uniform(0.2, 5.0)):
             leave = draw.choice((0, 0, 4096, 8192, 65536, 200_000))
             disk.fill(leave)
             fills.append((node.name, leave))
             stop.wait(draw.uniform(0.1, 4.0))
-            disk.clear()
+            disk.free()
 
-    threads = [threading.Thread(target=eat, args=(node, random.Random(draw.random()))) for node in net.nodes]
+    threads = [threading.Thread(target=run, args=(node, random.Random(draw.random()))) for node in net.nodes]
     for thread in threads:
         thread.start()
     try:
@@ -203,17 +242,17 @@ def glutton(net: Network, room: Disks, seed: int) -> Iterator[list[tuple[str, in
             thread.join()
 
 
-def _told_full(node: Node) -> bool:
+def _reports_full_disk(node: Node) -> bool:
     return any("disk full" in problem and "make room" in problem for problem in node.report().get("problems", []))
 
 
-def _log(node: Node, text: str) -> str:
+def _log_lines(node: Node, text: str) -> str:
     return "\n".join(line for line in node.log.read_text(encoding="utf-8").splitlines() if text in line)
 
 
-def _has(steps: list[str], *wanted: str) -> None:
-    for what in wanted:
-        assert any(step.startswith("before: ") and what in step for step in steps), (what, steps)
+def _check_steps(steps: list[str], *expected: str) -> None:
+    for text in expected:
+        assert any(step.startswith("before: ") and text in step for step in steps), (text, steps)
 
 
 def _stop(node: Node) -> None:

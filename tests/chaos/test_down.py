@@ -1,16 +1,11 @@
-"""Two validators of five go away: the task is paid by the three, the two lose what the rules say, once, nobody else."""
+"""Two validators of five go away: the other three get the task paid, and only the two are slashed, once each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from tests.chaos.conftest import LONG
-from tests.support.chaos.fork_pool import fork_pool
-from tests.support.chaos.outcome_counts import OutcomeCounts, count
-from tests.support.chaos.scenario import Scenario
-from tests.support.network import CVY, Node, network
+from tests.support.chaos.outcome_counts import OutcomeCounts, count_outcomes
+from tests.support.chaos.scenario import Hook, Scenario
+from tests.support.network import CVY, Network, Node
 
 from covey.daemon.state.world import Task
 from covey.protocol.faults import slash_of
@@ -19,60 +14,56 @@ from covey.protocol.windows import Phase
 
 pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(3600)]
 
-long_only = pytest.mark.skipif(not LONG, reason="only in the long form: make chaos")
-
 EARMARK = 900 * CVY
 SEATS = 40
-"""Many small seats: whatever the draw, three of five have more than half, and nobody has none."""
+"""Many small seats: whatever the draw, every validator has some, and three of five have more than half."""
 
 
 @pytest.fixture
-def story(tmp_path: Path) -> Iterator[Scenario]:
+def scenario(net: Network) -> Scenario:
     """Two trainers and five validators with the same stake, started."""
-    with fork_pool(tmp_path) as flock, network(tmp_path) as net:
-        net.launch = flock.launch
-        trainers = [net.add("trainer") for _ in range(2)]
-        validators = [net.add("validator", **{"policy.earmark": "900 CVY"}) for _ in range(5)]
-        net.start()
-        yield Scenario(net, trainers, validators)
+    trainers = [net.add("trainer") for _ in range(2)]
+    validators = [net.add("validator", **{"policy.earmark": "900 CVY"}) for _ in range(5)]
+    net.start()
+    return Scenario(net, trainers, validators)
 
 
-def test_two_of_five_go_away_for_good_after_enrolling(story: Scenario, tally: OutcomeCounts) -> None:
-    gone = story.validators[3:]
+def test_two_of_five_go_away_for_good_after_enrolling(scenario: Scenario, outcome_counts: OutcomeCounts) -> None:
+    gone = scenario.validators[3:]
 
-    def go(story: Scenario, task: Task, phase: Phase) -> None:
+    def change_nodes(scenario: Scenario, task: Task, phase: Phase) -> None:
         if phase == Phase.ENTRY_REVEAL:
-            _leave(story, gone)
+            _leave(scenario, gone)
 
-    _check(story, tally, go, gone, Fault.ABSENT)
-    _see_what_a_tally_sees(story, gone)
+    _check(scenario, outcome_counts, change_nodes, gone, Fault.ABSENT)
+    _check_that_losses_are_counted(scenario, gone)
 
 
-@long_only
-def test_two_of_five_go_away_after_committing(story: Scenario, tally: OutcomeCounts) -> None:
-    gone = story.validators[3:]
+@pytest.mark.long
+def test_two_of_five_go_away_after_committing(scenario: Scenario, outcome_counts: OutcomeCounts) -> None:
+    gone = scenario.validators[3:]
 
-    def go(story: Scenario, task: Task, phase: Phase) -> None:
-        if phase == Phase.SCORE_REVEAL and gone[0].operator not in story.away:
+    def change_nodes(scenario: Scenario, task: Task, phase: Phase) -> None:
+        if phase == Phase.SCORE_REVEAL and gone[0].operator not in scenario.away:
             raise AssertionError("too late to keep them from revealing")
 
-    def look(story: Scenario, task: Task, phase: Phase) -> None:
+    def leave_after_commit(scenario: Scenario, task: Task, phase: Phase) -> None:
         c = task.committee
-        if phase != Phase.SCORE_COMMIT or c is None or gone[0].operator in story.away:
+        if phase != Phase.SCORE_COMMIT or c is None or gone[0].operator in scenario.away:
             return
         if {node.operator for node in gone} <= set(c.committed):
-            _leave(story, gone)
+            _leave(scenario, gone)
 
-    story.on_look = look
-    _check(story, tally, go, gone, Fault.UNREVEALED)
+    scenario.on_poll = leave_after_commit
+    _check(scenario, outcome_counts, change_nodes, gone, Fault.UNREVEALED)
 
 
-@long_only
-def test_two_of_five_come_back_before_the_deadline(story: Scenario, tally: OutcomeCounts) -> None:
-    """Away while entries are revealed and the seed is drawn, back for the scores: nothing is lost."""
-    gone = story.validators[3:]
+@pytest.mark.long
+def test_two_of_five_come_back_before_the_deadline(scenario: Scenario, outcome_counts: OutcomeCounts) -> None:
+    """They are away while entries are revealed and the seed is drawn, and back for the scores: no duty is lost."""
+    gone = scenario.validators[3:]
 
-    def go(story: Scenario, task: Task, phase: Phase) -> None:
+    def change_nodes(scenario: Scenario, task: Task, phase: Phase) -> None:
         if phase == Phase.ENTRY_REVEAL:
             for node in gone:
                 node.kill()
@@ -80,53 +71,60 @@ def test_two_of_five_come_back_before_the_deadline(story: Scenario, tally: Outco
             for node in gone:
                 node.start()
 
-    _check(story, tally, go, [], None)
+    _check(scenario, outcome_counts, change_nodes, [], None)
 
 
-@long_only
-def test_two_of_five_come_back_after_the_deadline(story: Scenario, tally: OutcomeCounts) -> None:
-    """Absent once, they lose for it once; being back, they do and lose nothing more."""
-    gone = story.validators[3:]
+@pytest.mark.long
+def test_two_of_five_come_back_after_the_deadline(scenario: Scenario, outcome_counts: OutcomeCounts) -> None:
+    """They are slashed once for being absent; after their return they are slashed no more."""
+    gone = scenario.validators[3:]
 
-    def go(story: Scenario, task: Task, phase: Phase) -> None:
+    def change_nodes(scenario: Scenario, task: Task, phase: Phase) -> None:
         if phase == Phase.ENTRY_REVEAL:
-            _leave(story, gone)
+            _leave(scenario, gone)
         elif phase == Phase.SCORE_REVEAL:
             for node in gone:
                 node.start()
 
-    _check(story, tally, go, gone, Fault.ABSENT)
+    _check(scenario, outcome_counts, change_nodes, gone, Fault.ABSENT)
     for node in gone:
         report = node.report()
         assert any("score/1/0/0" in key for key in report["missed"]), report["missed"]
-    # The next task has all five again.
-    story.away.clear()
-    story.on_phase = None
-    task = story.run()
+    # All five take part in the next task.
+    scenario.away.clear()
+    scenario.on_phase = None
+    task = scenario.run()
     assert task.outcome == Outcome.PAID
     assert len(task.enrolled) == 5
-    assert _slashes(story) == {node.operator: [slash_of(Fault.ABSENT, EARMARK)] for node in gone}
+    assert _slashes(scenario) == {node.operator: [slash_of(Fault.ABSENT, EARMARK)] for node in gone}
 
 
-def _leave(story: Scenario, gone: list[Node]) -> None:
+def _leave(scenario: Scenario, gone: list[Node]) -> None:
     for node in gone:
         node.kill()
-        story.away.add(node.operator)
+        scenario.away.add(node.operator)
 
 
-def _check(story: Scenario, tally: OutcomeCounts, go: object, gone: list[Node], fault: Fault | None) -> None:
-    """Run a task; the quorum holds, those who stayed get all of the pay, those who went lose for it once."""
-    net, staking = story.net, story.net.local.chain.contracts.staking
-    before = {node.operator: staking.pool_of(node.operator).active_tokens for node in story.validators}
-    story.on_phase = go  # type: ignore[assignment]
-    task = story.run(target_seats=SEATS)
+def _check(
+    scenario: Scenario,
+    outcome_counts: OutcomeCounts,
+    on_phase: Hook,
+    gone: list[Node],
+    fault: Fault | None,
+) -> None:
+    """Run a task: the quorum holds, validators that stayed get all of the pay, those gone are slashed once."""
+    net, staking = scenario.net, scenario.net.local.chain.contracts.staking
+    before = {node.operator: staking.pool_of(node.operator).active_tokens for node in scenario.validators}
+    scenario.on_phase = on_phase
+    task = scenario.run(target_seats=SEATS)
     lost = {node.operator for node in gone}
-    stayed = {node.operator for node in story.validators} - lost
+    stayed = {node.operator for node in scenario.validators} - lost
     expected = {} if fault is None else dict.fromkeys(lost, fault)
     net.wait("the reports", lambda: _faults(net.task(task.id)) == expected)
-    story.rest()
+    scenario.wait_until_idle()
     task = net.task(task.id)
-    tally.add((counted := count(story)).tally)
+    outcomes = count_outcomes(scenario)
+    outcome_counts.add(outcomes.counts)
 
     assert task.outcome == Outcome.PAID
     assert len(task.committees) == 1, "the first committee had its quorum"
@@ -136,47 +134,47 @@ def _check(story: Scenario, tally: OutcomeCounts, go: object, gone: list[Node], 
     claims = [e.args for e in net.events() if (e.contract, e.name) == ("Rewards", "ScoringRewardClaimed")]
     assert {claim["operator"] for claim in claims} <= stayed
     paid = {claim["operator"]: int(claim["amount"]) for claim in claims}
-    earning = {one for one in stayed if rewards.scoring_reward(task.id, one) > 0}
+    earning = {operator for operator in stayed if rewards.scoring_reward(task.id, operator) > 0}
     assert set(paid) == earning and earning
-    pool = sum(rewards.scoring_reward(task.id, one) for one in stayed)
+    pool = sum(rewards.scoring_reward(task.id, operator) for operator in stayed)
     assert sum(paid.values()) == pool
-    assert _slashes(story) == {one: [slash_of(one_fault, EARMARK)] for one, one_fault in expected.items()}
-    for one, amount in before.items():
-        now = staking.pool_of(one).active_tokens
-        if one in expected:
-            assert amount - now == slash_of(expected[one], EARMARK)
+    assert _slashes(scenario) == {operator: [slash_of(fault, EARMARK)] for operator, fault in expected.items()}
+    for operator, amount in before.items():
+        now = staking.pool_of(operator).active_tokens
+        if operator in expected:
+            assert amount - now == slash_of(expected[operator], EARMARK)
         else:
-            assert now >= amount, "nobody else is touched"
-    counted.check()
+            assert now >= amount, "no other operator is slashed"
+    outcomes.check()
 
 
 def _faults(task: Task) -> dict[str, Fault]:
     return {operator: fault for c in task.committees for operator, fault in c.faults.items()}
 
 
-def _slashes(story: Scenario) -> dict[str, list[int]]:
-    """What was taken from whom, each time."""
-    found: dict[str, list[int]] = {}
-    for event in story.net.events():
+def _slashes(scenario: Scenario) -> dict[str, list[int]]:
+    """The amounts slashed, by operator."""
+    slashes: dict[str, list[int]] = {}
+    for event in scenario.net.events():
         if event.name == "Slashed":
             taken = int(event.args["fromActive"]) + int(event.args["fromUnbonding"])
-            found.setdefault(event.args["operator"], []).append(taken)
-    return found
+            slashes.setdefault(event.args["operator"], []).append(taken)
+    return slashes
 
 
-def _see_what_a_tally_sees(story: Scenario, gone: list[Node]) -> None:
-    """Had they been up, the tally would say that rows were lost and honest nodes slashed; and it sees a repetition."""
-    story.away.clear()
-    counted = count(story)
-    assert {f"score/1/0/{node.operator}" for node in gone} <= set(counted.lost)
-    assert counted.tally.honest_slashes == len(gone)
-    anvil, node = story.net.local.anvil, story.validators[0]
+def _check_that_losses_are_counted(scenario: Scenario, gone: list[Node]) -> None:
+    """Count the two as present: their rows are lost, their slashes honest. A repeated call is counted too."""
+    scenario.away.clear()
+    outcomes = count_outcomes(scenario)
+    assert {f"score/1/0/{node.operator}" for node in gone} <= set(outcomes.lost)
+    assert outcomes.counts.honest_slashes == len(gone)
+    anvil, node = scenario.net.local.anvil, scenario.validators[0]
     head = int(anvil.rpc("eth_blockNumber"), 16)
     blocks = (anvil.rpc("eth_getBlockByNumber", hex(number), True) for number in range(head + 1))
-    said = next(tx for block in blocks for tx in block["transactions"] if tx["from"] == node.signer.lower())
-    again = {"from": node.signer, "to": said["to"], "input": said["input"], "gas": hex(1_000_000)}
+    first = next(tx for block in blocks for tx in block["transactions"] if tx["from"] == node.signer.lower())
+    repeated = {"from": node.signer, "to": first["to"], "input": first["input"], "gas": hex(1_000_000)}
     anvil.rpc("anvil_impersonateAccount", node.signer)
-    anvil.rpc("eth_sendTransaction", again)
+    anvil.rpc("eth_sendTransaction", repeated)
     anvil.mine()
-    [twice] = count(story).twice
+    [twice] = count_outcomes(scenario).twice
     assert twice.startswith(node.name)

@@ -1,8 +1,8 @@
-"""Whole tasks by nodes that reach each other's content over bad paths alone: no unjust zero, all is served in time.
+"""Whole tasks by nodes that fetch each other's content over faulty paths only: no unjust zero, all is served in time.
 
-Before every gateway stands a proxy that stalls, lies, breaks off and vanishes, and before that a real toxiproxy. In the
-phases in which nodes fetch, every kind of fault is put on all paths at once and held until it has met a node's request;
-then all is well again. What a node fetched by then it has kept, so the faults that only cost time come last.
+In front of every gateway is a proxy that stalls, lies, breaks off and vanishes, and in front of that a real toxiproxy.
+In the phases in which nodes fetch, every kind of fault is active on all paths at once until a node's request has met
+it; then all faults end. Nodes keep what they have fetched, so the faults that only cost time come last.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from typing import Any, cast
 
 import pytest
 from tests.support.chaos import gateway_proxy, toxiproxy
-from tests.support.chaos.fork_pool import fork_pool
 from tests.support.chaos.gateway_proxy import VANISHED, GatewayProxy
-from tests.support.chaos.outcome_counts import OutcomeCounts, count
+from tests.support.chaos.outcome_counts import OutcomeCounts, count_outcomes
 from tests.support.chaos.scenario import Scenario
 from tests.support.chaos.toxiproxy import DOWN, TOXICS, Toxiproxy, WireProxy, new_toxiproxy
-from tests.support.network import WINDOWS, Network, Node, network
+from tests.support.network import WINDOWS, Network, Node
 
 from covey.daemon.state.world import Task
 from covey.ipfs import BlockStore, Cid, Gateway, NotFound, SourceError, open_fetcher
@@ -32,22 +31,22 @@ from covey.protocol.windows import Phase
 pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 _SLOW = ("latency", "bandwidth", "slicer")
-"""Toxics through which content comes all the same."""
-_HARD = (*gateway_proxy.FAULTS, VANISHED, *(kind for kind in toxiproxy.KINDS if kind not in _SLOW))
-_TOLD = {VANISHED: "RemoteDisconnected", DOWN: "Connection refused"}
-"""What a node tells that it waits for under faults which no proxy can count."""
+"""Toxics under which fetching still succeeds."""
+_BLOCKING = (*gateway_proxy.FAULTS, VANISHED, *(kind for kind in toxiproxy.KINDS if kind not in _SLOW))
+_REPORTED = {VANISHED: "RemoteDisconnected", DOWN: "Connection refused"}
+"""What nodes report under faults that no proxy can count."""
 
 
 @dataclass
 class Paths:
-    """The ways to all gateways. The same fault is on each."""
+    """The paths to all gateways. They always have the same fault."""
 
     server: Toxiproxy
     proxies: list[GatewayProxy] = field(default_factory=list)
     wires: list[WireProxy] = field(default_factory=list)
 
     def to(self, gateway: str) -> str:
-        """A new way to a gateway; its URL."""
+        """A new path to a gateway; returns its URL."""
         self.proxies.append(GatewayProxy(gateway))
         self.wires.append(self.server.proxy(f"gateway-{len(self.wires)}", self.proxies[-1].url))
         return self.wires[-1].url
@@ -64,8 +63,8 @@ class Paths:
 
 
 @dataclass
-class Programme:
-    """Faults one after the other, each until a request has met it."""
+class FaultSequence:
+    """Activates faults one after the other, each until a request has met it."""
 
     paths: Paths
     nodes: list[Node]
@@ -75,7 +74,7 @@ class Programme:
     met: list[str] = field(default_factory=list)
 
     def step(self) -> bool:
-        """Go on to the next fault if this one was met; whether all were."""
+        """Switch to the next fault if the current one was met; returns whether all were."""
         if self.on is not None and not self._was_met(self.on):
             return False
         if self.on is not None:
@@ -86,22 +85,15 @@ class Programme:
         return self.on is None
 
     def _was_met(self, fault: str) -> bool:
-        if (told := _TOLD.get(fault)) is None:
+        if (reported := _REPORTED.get(fault)) is None:
             return self.paths.requests > self.before
-        waits = [due["waits_for"] for node in self.nodes for due in node.report().get("due", [])]
-        return any(told in reason for reason in waits)
+        reasons = [due["waits_for"] for node in self.nodes for due in node.report().get("due", [])]
+        return any(reported in reason for reason in reasons)
 
 
 @dataclass(frozen=True)
 class _Elsewhere:
     url: str
-
-
-@pytest.fixture
-def net(tmp_path: Path) -> Iterator[Network]:
-    with fork_pool(tmp_path) as flock, network(tmp_path) as running:
-        running.launch = flock.launch
-        yield running
 
 
 @pytest.fixture
@@ -114,57 +106,65 @@ def paths(net: Network, tmp_path: Path) -> Iterator[Paths]:
             proxy.close()
 
 
-def test_content_over_bad_paths(net: Network, paths: Paths, tally: OutcomeCounts, tmp_path: Path, long: bool) -> None:
-    settings: dict[str, Any] = {"fetch_timeout_seconds": 3.0, "poll_interval_seconds": 0.5}
+@pytest.mark.parametrize(
+    ("tasks", "early", "rounds"),
+    [
+        pytest.param(1, 4, 1, id="one task"),
+        pytest.param(3, len(_BLOCKING), 3, marks=pytest.mark.long, id="three tasks, every fault three times"),
+    ],
+)
+def test_content_over_faulty_paths(
+    net: Network, paths: Paths, outcome_counts: OutcomeCounts, tmp_path: Path, tasks: int, early: int, rounds: int
+) -> None:
+    """``early`` faults while trainers fetch the spec; all of them ``rounds`` times while validators fetch entries."""
+    settings: dict[str, Any] = {"fetch_seconds": 3.0, "poll_seconds": 0.5}
     trainers = [net.add("trainer", **settings) for _ in range(2)]
     validators = [net.add("validator", **{"policy.earmark": "1500 CVY"}, **settings) for _ in range(3)]
     for node in net.nodes:
         node.gateway = paths.to(node.gateway)
-    chance = random.Random(7)
-    programmes: list[Programme] = []
+    draw = random.Random(7)
+    sequences: list[FaultSequence] = []
 
-    def on_phase(story: Scenario, task: Task, phase: Phase) -> None:
-        times = 3 if long else 1
-        if phase == Phase.ENTRY_COMMIT:  # trainers look for the spec
-            deck = [*chance.sample(_HARD, len(_HARD) if long else 4), "latency"]
-        elif phase == Phase.SCORE_COMMIT:  # validators look for the entries
-            deck = [*(fault for _ in range(times) for fault in chance.sample(_HARD, len(_HARD))), "bandwidth"]
+    def on_phase(scenario: Scenario, task: Task, phase: Phase) -> None:
+        if phase == Phase.ENTRY_COMMIT:  # trainers fetch the spec
+            deck = [*draw.sample(_BLOCKING, early), "latency"]
+        elif phase == Phase.SCORE_COMMIT:  # validators fetch the entries
+            blocking = (fault for _ in range(rounds) for fault in draw.sample(_BLOCKING, len(_BLOCKING)))
+            deck = [*blocking, "bandwidth"]
         else:
             return
-        programmes.append(Programme(paths, net.nodes, deck))
+        sequences.append(FaultSequence(paths, net.nodes, deck))
 
-    def on_look(story: Scenario, task: Task, phase: Phase) -> None:
-        if programmes and (programmes[-1].deck or programmes[-1].on):
-            programmes[-1].step()
+    def on_poll(scenario: Scenario, task: Task, phase: Phase) -> None:
+        if sequences and (sequences[-1].deck or sequences[-1].on):
+            sequences[-1].step()
 
-    story = Scenario(net, trainers, validators, patience=1_200.0, on_phase=on_phase, on_look=on_look)
+    scenario = Scenario(net, trainers, validators, patience=1_200.0, on_phase=on_phase, on_poll=on_poll)
     net.start()
     try:
-        for _ in range(3 if long else 1):
-            task = story.run(windows=replace(WINDOWS, score_commit=1_800))
+        for _ in range(tasks):
+            task = scenario.run(windows=replace(WINDOWS, score_commit=1_800))
             assert task.outcome == Outcome.PAID
-            assert not programmes[-1].deck, (
-                f"rows were committed under {programmes[-1].on}, before {programmes[-1].deck}"
-            )
+            assert not sequences[-1].deck, f"rows were committed under {sequences[-1].on}, before {sequences[-1].deck}"
             _check_scores(task)
-            _check_evidence(net, paths, task, validators, tmp_path / f"auditor-{task.id}", chance)
+            _check_evidence(net, paths, task, validators, tmp_path / f"auditor-{task.id}", draw)
     except AssertionError as error:
-        told = "\n".join(f"met {one.met}; on: {one.on}; to come: {one.deck}" for one in programmes)
-        raise AssertionError(f"{error}\n--- faults\n{told}\n{net.told()}") from error
-    met = {fault for one in programmes for fault in one.met}
-    assert met >= {*_HARD, "latency", "bandwidth"}
-    story.rest()
-    counted = count(story)
-    tally.add(counted.tally)
-    counted.check()
+        faults = "\n".join(f"met {each.met}; active: {each.on}; to come: {each.deck}" for each in sequences)
+        raise AssertionError(f"{error}\n--- faults\n{faults}\n{net.logs()}") from error
+    met = {fault for each in sequences for fault in each.met}
+    assert met >= {*_BLOCKING, "latency", "bandwidth"}
+    scenario.wait_until_idle()
+    outcomes = count_outcomes(scenario)
+    outcome_counts.add(outcomes.counts)
+    outcomes.check()
     for node in net.nodes:
         log = node.log.read_text(encoding="utf-8")
-        assert "Traceback" not in log, net.told()
-        assert "entry unavailable" not in log, net.told()
+        assert "Traceback" not in log, net.logs()
+        assert "entry unavailable" not in log, net.logs()
 
 
 def _check_scores(task: Task) -> None:
-    """Nobody was given a zero."""
+    """Check that no entry got a zero."""
     assert task.committee is not None
     assert len(task.committee.revealed) == 3
     for row in task.committee.revealed:
@@ -174,16 +174,16 @@ def _check_scores(task: Task) -> None:
 
 
 def _check_evidence(
-    net: Network, paths: Paths, task: Task, validators: list[Node], folder: Path, chance: random.Random
+    net: Network, paths: Paths, task: Task, validators: list[Node], folder: Path, draw: random.Random
 ) -> None:
-    """An auditor gets the sheets behind the rows over the same paths, whatever it meets on the way."""
+    """An auditor fetches the sheets behind the rows over the same faulty paths."""
     assert task.committee is not None
     sheets = {row.operator: Cid.directory(row.evidence) for row in task.committee.revealed}
     with (
         BlockStore(folder) as store,
         open_fetcher(store, [node.gateway for node in validators], timeout_s=2) as auditor,
     ):
-        for fault in chance.sample([kind for kind in _HARD if kind not in gateway_proxy.LIES], 5):
+        for fault in draw.sample([kind for kind in _BLOCKING if kind not in gateway_proxy.LIES], 5):
             paths.set(fault)
             with pytest.raises((SourceError, NotFound)):
                 auditor.read(next(iter(sheets.values())), SHEET_NAME)

@@ -1,16 +1,15 @@
-"""SIGKILL at every durable step, and at random moments, over whole tasks: each duty is done once, nobody is slashed."""
+"""SIGKILL at every durable step and at random moments of whole tasks: each duty is done once, no node is slashed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.chaos.fork_pool import ForkPool, fork_pool
-from tests.support.chaos.outcome_counts import OutcomeCounts, count
-from tests.support.chaos.random_killer import monkey
+from tests.support.chaos.outcome_counts import OutcomeCounts, count_outcomes
+from tests.support.chaos.random_killer import random_killer
 from tests.support.chaos.scenario import Scenario
-from tests.support.network import Node, network
+from tests.support.fork_pool import ForkPool
+from tests.support.network import Network, Node
 
 from covey.protocol.types import Fault, Outcome
 from covey.protocol.windows import Phase
@@ -19,77 +18,79 @@ pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 @pytest.fixture
-def flock(tmp_path: Path) -> Iterator[ForkPool]:
-    with fork_pool(tmp_path) as one:
-        yield one
-
-
-@pytest.fixture
-def story(tmp_path: Path, flock: ForkPool) -> Iterator[Scenario]:
+def scenario(net: Network) -> Scenario:
     """Two trainers and three validators, none of them started."""
-    with network(tmp_path) as net:
-        net.launch = flock.launch
-        trainers = [net.add("trainer") for _ in range(2)]
-        validators = [net.add("validator", **{"policy.earmark": "1500 CVY"}) for _ in range(3)]
-        yield Scenario(net, trainers, validators)
+    trainers = [net.add("trainer") for _ in range(2)]
+    validators = [net.add("validator", **{"policy.earmark": "1500 CVY"}) for _ in range(3)]
+    return Scenario(net, trainers, validators)
 
 
+@pytest.mark.parametrize(
+    "crashing",
+    [
+        pytest.param(1, id="one trainer and one validator"),
+        pytest.param(2, id="all but one validator", marks=pytest.mark.long),
+    ],
+)
 def test_a_kill_at_every_durable_step(
-    story: Scenario, flock: ForkPool, tally: OutcomeCounts, tmp_path: Path, long: bool
+    scenario: Scenario, pool: ForkPool, outcome_counts: OutcomeCounts, tmp_path: Path, crashing: int
 ) -> None:
-    """Nodes end before and after every step that they ever make durable, at each once: in the short form one trainer
-    and one validator, in the long form all but one, which goes away with a seat and is reported."""
-    net = story.net
-    trainers, validators = story.trainers[: None if long else 1], story.validators[: -1 if long else 1]
-    flock.cuts = {node.name: tmp_path / f"{node.name}.cuts" for node in (*trainers, *validators)}
-    looked_after = list(net.nodes)
-    gone = story.validators[-1]
-    story.on_phase = lambda story, task, phase: phase == Phase.ENTRY_REVEAL and leave(story, gone, looked_after)
+    """Nodes die before and after every durable step, once at each. The last validator leaves with a seat, and is
+    reported."""
+    net = scenario.net
+    trainers, validators = scenario.trainers[:crashing], scenario.validators[:crashing]
+    steps_files = {node.name: tmp_path / f"{node.name}.steps" for node in (*trainers, *validators)}
+    for node in (*trainers, *validators):
+        node.launch = pool.launch_with_crash_points(steps_files[node.name])
+    supervised = list(net.nodes)
+    gone = scenario.validators[-1]
+    scenario.on_phase = lambda scenario, task, phase: phase == Phase.ENTRY_REVEAL and leave(scenario, gone, supervised)
     net.start()
-    with monkey(net, looked_after, None, seed=0) as watch:
-        task = story.run(target_seats=40)
-        story.rest()
-    counted = count(story)
-    counted.tally.kills = watch.kills
-    tally.add(counted.tally)
-    for node in looked_after:
-        assert node.stop() == 0, net.told()
-    steps = {name: path.read_text().splitlines() for name, path in flock.cuts.items()}
-    assert watch.kills == sum(map(len, steps.values()))
+    with random_killer(net, supervised, None, seed=0) as supervisor:
+        task = scenario.run(target_seats=40)
+        scenario.wait_until_idle()
+    outcomes = count_outcomes(scenario)
+    outcomes.counts.kills = supervisor.kills
+    outcome_counts.add(outcomes.counts)
+    for node in supervised:
+        assert node.stop() == 0, net.logs()
+    steps = {name: path.read_text().splitlines() for name, path in steps_files.items()}
+    assert supervisor.kills == sum(map(len, steps.values()))
     for node in trainers:
-        _has(steps[node.name], "/entry/1/", "INSERT jobs enter/1", "EntryCommitted", "EntryRevealed")
+        _check_steps(steps[node.name], "/entry/1/", "INSERT jobs enter/1", "EntryCommitted", "EntryRevealed")
     for node in validators:
-        _has(steps[node.name], "/scores/1/0", "INSERT jobs score/1", "ScoresCommitted", "ScoresRevealed")
+        _check_steps(steps[node.name], "/scores/1/0", "INSERT jobs score/1", "ScoresCommitted", "ScoresRevealed")
     assert task.outcome == Outcome.PAID
     assert task.committee is not None and task.committee.faults == {gone.operator: Fault.ABSENT}
-    counted.check()
+    outcomes.check()
 
 
-def leave(story: Scenario, node: Node, looked_after: list[Node]) -> None:
-    """It goes away and stays away."""
-    looked_after.remove(node)
+def leave(scenario: Scenario, node: Node, supervised: list[Node]) -> None:
+    """Kill a node for good."""
+    supervised.remove(node)
     node.kill()
-    story.away.add(node.operator)
+    scenario.away.add(node.operator)
 
 
-def test_kills_at_random_moments(story: Scenario, tally: OutcomeCounts, long: bool) -> None:
-    net = story.net
-    wanted = 1_000 if long else 60
+@pytest.mark.parametrize("kills", [60, pytest.param(1_000, marks=pytest.mark.long)])
+def test_kills_at_random_moments(scenario: Scenario, outcome_counts: OutcomeCounts, kills: int) -> None:
+    net = scenario.net
     net.start()
-    with monkey(net, net.nodes, 0.5, seed=1, most=wanted) as watch:
-        while not watch.enough:
-            assert story.run().outcome == Outcome.PAID
-        story.rest()
-    counted = count(story)
-    counted.tally.kills = watch.kills
-    tally.add(counted.tally)
-    assert watch.kills >= wanted
-    counted.check()
+    with random_killer(net, net.nodes, 0.5, seed=1, limit=kills) as killer:
+        while not killer.is_done:
+            assert scenario.run().outcome == Outcome.PAID
+        scenario.wait_until_idle()
+    outcomes = count_outcomes(scenario)
+    outcomes.counts.kills = killer.kills
+    outcome_counts.add(outcomes.counts)
+    assert killer.kills >= kills
+    outcomes.check()
 
 
-def _has(steps: list[str], *own: str) -> None:
-    """The steps that cost money where they are lost are among them."""
-    for what in (*own, "secret ", "INSERT secrets", "INSERT tx_request", "INSERT tx_attempt", "broadcast", "promises"):
+def _check_steps(steps: list[str], *expected: str) -> None:
+    """Check that the steps include those whose loss costs money."""
+    common = ("secret ", "INSERT secrets", "INSERT tx_request", "INSERT tx_attempt", "broadcast", "promises")
+    for text in (*expected, *common):
         for when in ("before: ", "after: "):
-            assert any(step.startswith(when) and what in step for step in steps), (when, what, steps)
+            assert any(step.startswith(when) and text in step for step in steps), (when, text, steps)
     assert any(step.startswith("torn: secret") for step in steps)

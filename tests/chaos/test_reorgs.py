@@ -1,29 +1,30 @@
-"""The chain is reorganised in every phase of a task, up to 64 blocks deep: nothing is lost, done twice, or slashed.
+"""The chain is reorganised in every phase of a task, up to 64 blocks deep: no duty is lost or repeated, none slashed.
 
-Once by nodes that wait for more confirmations than any reorganisation is deep, and act on the head in the last third of
-a window; once by nodes that wait for three, so that what they took for final is undone again and again.
+One variant runs nodes that wait for more confirmations than any reorganisation is deep, and act on the head in the last
+third of a window. The other runs nodes that wait for three confirmations: what they took for final is removed again
+and again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.support.chaos.fork_pool import ForkPool, fork_pool
-from tests.support.chaos.outcome_counts import OutcomeCounts, count
+from tests.support.chaos.outcome_counts import OutcomeCounts, count_outcomes
 from tests.support.chaos.reorg import (
     DEEPEST,
     WINDOWS,
     Reorgs,
+    bury,
     check_audit,
     check_journal,
-    forgets,
-    lay_down,
-    long_network,
-    settle_down,
+    check_reorg_drops_transactions,
+    wait_until_final,
 )
 from tests.support.chaos.scenario import Scenario
+from tests.support.network import Shared, network
+from tests.support.prepared_chain import PreparedChain
 
 from covey.protocol.types import Outcome
 from covey.protocol.windows import Phase
@@ -58,42 +59,49 @@ _FEW_SHALLOW = {
 }
 
 
-@pytest.fixture
-def flock(tmp_path: Path) -> Iterator[ForkPool]:
-    with fork_pool(tmp_path) as one:
-        yield one
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("confirmations", [DEEP, SHALLOW], ids=["deeper than any", "three confirmations"])
+@pytest.mark.parametrize(
+    ("confirmations", "depths", "seed"),
+    [
+        pytest.param(DEEP, _FEW_DEEP, 0, id="deeper than any, some phases"),
+        pytest.param(SHALLOW, _FEW_SHALLOW, 0, id="three confirmations, some phases"),
+        *(
+            pytest.param(confirmations, _ALL, seed, marks=pytest.mark.long, id=f"{name}, all phases, seed {seed}")
+            for confirmations, name in ((DEEP, "deeper than any"), (SHALLOW, "three confirmations"))
+            for seed in range(3)
+        ),
+    ],
+)
 def test_the_chain_is_reorganised_in_every_phase(
-    tmp_path: Path, flock: ForkPool, tally: OutcomeCounts, long: bool, confirmations: int, seed: int
+    tmp_path: Path,
+    shared: Shared,
+    prepared_chain: Callable[[bool], PreparedChain],
+    outcome_counts: OutcomeCounts,
+    confirmations: int,
+    depths: dict[Phase, list[int]],
+    seed: int,
 ) -> None:
-    """On a chain of its own for each seed: an anvil that took back a thousand blocks has lost parts of its state."""
-    if seed and not long:
-        pytest.skip("part of the long form: COVEY_LONG=1")
-    depths = _ALL if long else _FEW_DEEP if confirmations == DEEP else _FEW_SHALLOW
-    with long_network(tmp_path, flock) as net:
-        told = {"confirmations": confirmations, "poll_interval_seconds": 0.4}
-        trainers = [net.add("trainer", **told) for _ in range(2)]
-        validators = [net.add("validator", **told, **{"policy.earmark": "1500 CVY"}) for _ in range(3)]
-        passer_by = net.local.account("passer-by")
-        lay_down(net)
-        forgets(net, passer_by.signer)
+    """Each seed has its own chain: an anvil that removed a thousand blocks has lost parts of its state."""
+    with network(tmp_path, Shared(shared.executor, shared.launch, prepared_chain(True))) as net:
+        settings = {"confirmations": confirmations, "poll_seconds": 0.4}
+        trainers = [net.add("trainer", **settings) for _ in range(2)]
+        validators = [net.add("validator", **settings, **{"policy.earmark": "1500 CVY"}) for _ in range(3)]
+        bystander = net.local.account("bystander")
+        bury(net)
+        check_reorg_drops_transactions(net, bystander.signer)
         reorgs = Reorgs(net, depths, seed)
-        story = Scenario(net, trainers, validators, on_look=reorgs)
+        scenario = Scenario(net, trainers, validators, on_poll=reorgs)
         net.start()
-        task = story.run(windows=WINDOWS)
-        print(*reorgs.told, f"{len(reorgs.seeds)} seeds, {len(reorgs.seatings)} seatings", sep="\n")
+        task = scenario.run(windows=WINDOWS)
+        print(*reorgs.log, f"{len(reorgs.seeds)} seeds, {len(reorgs.seatings)} seatings", sep="\n")
         assert task.outcome == Outcome.PAID
-        assert reorgs.left == {phase: [] for phase in depths}, reorgs.told
-        assert sum(reorgs.undone.values()) > 0, "nothing was undone: nothing was shown"
-        settle_down(net, story, confirmations)
-        counted = count(story)
-        tally.add(counted.tally)
+        assert reorgs.left == {phase: [] for phase in depths}, reorgs.log
+        assert sum(reorgs.undone.values()) > 0, "no transaction was removed: the test proves nothing"
+        wait_until_final(net, scenario, confirmations)
+        outcomes = count_outcomes(scenario)
+        outcome_counts.add(outcomes.counts)
         for node in net.nodes:
-            assert node.stop() == 0, net.told()
-        final = [check_journal(net, node, story) for node in net.nodes]
-        assert all(final), final
+            assert node.stop() == 0, net.logs()
+        completed = [check_journal(net, node, scenario) for node in net.nodes]
+        assert all(completed), completed
         check_audit(net)
-        counted.check()
+        outcomes.check()

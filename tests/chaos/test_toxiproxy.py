@@ -1,4 +1,4 @@
-"""Each toxic does to a node's own client what its name says, and its end undoes it."""
+"""Each toxic affects a node's RPC client as its name says, until it is removed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from covey.chain.rpc.http import HttpEndpoint
 
 pytestmark = pytest.mark.daemon
 
-_LONG = 400  # bytes of an answer, so that it does not fit into what limit_data lets through
+_LONG = 400  # bytes of an answer: more than limit_data lets through
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def ask(url: str, timeout: float = 60.0) -> str:
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "message"),
     [
         ("limit_data", "IncompleteRead|broken|closed"),
         ("reset_peer", "reset|aborted|closed"),
@@ -46,24 +46,24 @@ def ask(url: str, timeout: float = 60.0) -> str:
         ("down", "cannot connect"),
     ],
 )
-def test_a_fault_that_no_answer_survives(wire: WireProxy, server: Server, fault: str, told: str) -> None:
+def test_a_blocking_fault_loses_every_answer(wire: WireProxy, server: Server, fault: str, message: str) -> None:
     wire.set(fault)
-    with pytest.raises(EndpointFault, match=told):
+    with pytest.raises(EndpointFault, match=message):
         ask(wire.url)
-    assert len(server.calls) == (0 if fault == "down" else 1), "lost on its way back"
+    assert len(server.calls) == (0 if fault == "down" else 1), "the answer is lost, not the request"
     wire.set(None)
     assert int(ask(wire.url), 16) == 16**_LONG
 
 
 @pytest.mark.parametrize(("fault", "least"), [("latency", 0.2), ("bandwidth", 0.2), ("slicer", 0.04)])
-def test_a_fault_that_costs_time(wire: WireProxy, fault: str, least: float) -> None:
+def test_a_slow_fault_delays_the_answer(wire: WireProxy, fault: str, least: float) -> None:
     wire.set(fault)
     started = time.monotonic()
     assert int(ask(wire.url), 16) == 16**_LONG
-    assert time.monotonic() - started >= least, "it cannot be faster than what the toxic waits"
+    assert time.monotonic() - started >= least, "the answer cannot be faster than the toxic's delay"
 
 
-def test_a_fault_reaches_connections_that_are_open(wire: WireProxy, server: Server) -> None:
+def test_a_fault_affects_open_connections(wire: WireProxy, server: Server) -> None:
     endpoint = HttpEndpoint(wire.url)
     endpoint.request("eth_blockNumber", [], 60)
     wire.set("reset_peer")
@@ -80,14 +80,14 @@ def test_every_kind_can_follow_every_other(wire: WireProxy) -> None:
     assert int(ask(wire.url), 16) == 16**_LONG
 
 
-def test_nobody_listens_while_it_is_down(wire: WireProxy) -> None:
+def test_down_refuses_connections(wire: WireProxy) -> None:
     wire.set("down")
     host, port = wire.url.removeprefix("http://").split(":")
     with socket.socket() as client, pytest.raises(ConnectionRefusedError):
         client.connect((host, int(port)))
 
 
-def test_without_it_the_test_is_skipped_or_fails(
+def test_without_toxiproxy_a_test_is_skipped_or_fails(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(self: Program) -> str:

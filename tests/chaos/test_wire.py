@@ -1,27 +1,24 @@
-"""Whole tasks by nodes that reach the chain over faulty paths alone: all that is due is done once, nobody is slashed.
+"""Whole tasks by nodes that reach the chain over faulty paths only: every duty is done once, no node is slashed.
 
-Each node has two endpoints. Before the first, a proxy is busy, damaged, behind, ahead and lying by turns; before the
-second, a real toxiproxy breaks what is on the wire. Faults change every second or two, and now and then no path is of
-any use for some seconds. Every kind of fault must have met a request.
+Each node has two endpoints. A proxy in front of the first is busy, damaged, behind, ahead or lying by turns; a real
+toxiproxy in front of the second breaks the connection. Faults change every second or two, and at times every path is
+down for some seconds. Every kind of fault must have met a request.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.support.chaos import rpc_proxy, toxiproxy
-from tests.support.chaos.fault_schedule import Path as Way
-from tests.support.chaos.fault_schedule import weather
-from tests.support.chaos.fork_pool import fork_pool
-from tests.support.chaos.outcome_counts import OutcomeCounts, count
+from tests.support.chaos.fault_schedule import FaultyPath, fault_schedule
+from tests.support.chaos.outcome_counts import OutcomeCounts, count_outcomes
 from tests.support.chaos.rpc_proxy import SENDING, RpcProxy
 from tests.support.chaos.scenario import Scenario
 from tests.support.chaos.toxiproxy import DOWN, TOXICS, WireProxy, new_toxiproxy
-from tests.support.network import Network, Node, network
+from tests.support.network import Network, Node
 
 from covey.protocol.types import Outcome
 
@@ -37,26 +34,19 @@ _SOFT = (
     "future head",
     *SENDING,
 )
-"""Faults of the proxy of the chain under which some calls are answered."""
+"""Faults of the RPC proxy under which some calls succeed."""
 
 
-@pytest.fixture
-def net(tmp_path: Path) -> Iterator[Network]:
-    with fork_pool(tmp_path) as flock, network(tmp_path) as running:
-        running.launch = flock.launch
-        yield running
-
-
-def lying_way(proxy: RpcProxy) -> Way:
-    """The path over a proxy that understands what it carries. Sending goes wrong every other time, whatever else."""
+def path_over_rpc_proxy(proxy: RpcProxy) -> FaultyPath:
+    """The path over the RPC proxy. Every other transaction sent meets a fault, whatever the schedule says."""
     proxy.sending = itertools.cycle(itertools.chain.from_iterable((kind, None) for kind in SENDING))
     kinds = [kind for kind in rpc_proxy.FAULTS if kind not in SENDING]
-    hard = [kind for kind in kinds if kind not in _SOFT and kind != "wrong finalized"]
-    return Way("proxy", kinds, hard, proxy.set, lambda: proxy.hits)
+    blocking = [kind for kind in kinds if kind not in _SOFT and kind != "wrong finalized"]
+    return FaultyPath("proxy", kinds, blocking, proxy.set, lambda: proxy.hits)
 
 
-def broken_way(wire: WireProxy, behind: RpcProxy, nodes: list[Node]) -> Way:
-    """The path over the wire. ``behind`` it, a proxy without a fault counts what arrives."""
+def path_over_wire_proxy(wire: WireProxy, behind: RpcProxy, nodes: list[Node]) -> FaultyPath:
+    """The path over toxiproxy. ``behind``, a proxy without faults, counts the requests that arrive."""
 
     def change(fault: str | None) -> None:
         behind.label = fault
@@ -67,20 +57,15 @@ def broken_way(wire: WireProxy, behind: RpcProxy, nodes: list[Node]) -> Way:
         refused = f"{wire.url}: "
         for node in nodes:
             for line in node.log.read_text(encoding="utf-8").splitlines():
-                told = line.partition(refused)[2].partition("; ")[0]
-                seen[DOWN] += "cannot connect" in told
+                reason = line.partition(refused)[2].partition("; ")[0]
+                seen[DOWN] += "cannot connect" in reason
         return seen
 
-    return Way("wire", toxiproxy.KINDS, ("limit_data", "reset_peer", "timeout", DOWN), change, counts)
+    return FaultyPath("wire", toxiproxy.KINDS, ("limit_data", "reset_peer", "timeout", DOWN), change, counts)
 
 
-def believe_finality(node: Node) -> None:
-    """Let a node read the chain's finalised blocks instead of its head."""
-    kept = [line for line in node.settings.read_text().splitlines() if not line.startswith("confirmations")]
-    node.settings.write_text("\n".join(kept) + "\n")
-
-
-def test_tasks_over_bad_connections(net: Network, tmp_path: Path, tally: OutcomeCounts, long: bool) -> None:
+@pytest.mark.parametrize("tasks", [1, pytest.param(4, marks=pytest.mark.long)])
+def test_tasks_over_faulty_connections(net: Network, tmp_path: Path, outcome_counts: OutcomeCounts, tasks: int) -> None:
     chain = net.local.anvil.url
     lying, behind = RpcProxy(chain, seed=5), RpcProxy(chain)
     with new_toxiproxy(tmp_path) as server:
@@ -91,25 +76,26 @@ def test_tasks_over_bad_connections(net: Network, tmp_path: Path, tally: Outcome
             "rpc_health_interval_seconds": 2.0,
             "poll_interval_seconds": 0.15,
         }
-        trainers = [net.add("trainer", **paths) for _ in range(2)]
-        validators = [net.add("validator", **{"policy.earmark": "1500 CVY"}, **paths) for _ in range(3)]
-        for node in (trainers[0], validators[0]):
-            believe_finality(node)
-        story = Scenario(net, trainers, validators)
+        # The first of each kind reads the chain's finalised blocks instead of its head.
+        confirmations = (None, 0, 0)
+        earmark = {"policy.earmark": "1500 CVY"}
+        trainers = [net.add("trainer", confirmations=number, **paths) for number in confirmations[:2]]
+        validators = [net.add("validator", confirmations=number, **earmark, **paths) for number in confirmations]
+        scenario = Scenario(net, trainers, validators)
         net.start()
-        ways = [lying_way(lying), broken_way(wire, behind, net.nodes)]
-        with weather(ways, seed=5) as bad:
-            while len(story.tasks) < (4 if long else 1) or (bad.unmet() and len(story.tasks) < 10):
-                assert story.run().outcome == Outcome.PAID  # idle nodes would not meet every fault
-            assert not bad.unmet()
-        story.rest()
-        counted = count(story)
-        tally.add(counted.tally)
-        print(bad.told())
-        assert bad.storms > 0
+        faulty_paths = [path_over_rpc_proxy(lying), path_over_wire_proxy(wire, behind, net.nodes)]
+        with fault_schedule(faulty_paths, seed=5) as schedule:
+            while len(scenario.tasks) < tasks or (schedule.unmet() and len(scenario.tasks) < 10):
+                assert scenario.run().outcome == Outcome.PAID  # idle nodes would not meet every fault
+            assert not schedule.unmet()
+        scenario.wait_until_idle()
+        outcomes = count_outcomes(scenario)
+        outcome_counts.add(outcomes.counts)
+        print(schedule.summary())
+        assert schedule.outages > 0
         assert all(lying.hits[kind] > 0 for kind in SENDING)
-        counted.check()
+        outcomes.check()
         for node in net.nodes:
-            assert "Traceback" not in node.log.read_text(encoding="utf-8"), net.told()
+            assert "Traceback" not in node.log.read_text(encoding="utf-8"), net.logs()
     lying.close()
     behind.close()

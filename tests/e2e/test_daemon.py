@@ -1,18 +1,17 @@
-"""Daemons on a real chain take a task from its posting to the last claim, killed in every phase on the way.
+"""Daemons on a real chain take a task from its posting to the last claim, and are killed in every phase on the way.
 
-A trainer and a validator even lose their journals between commit and reveal: the second copy of their secrets serves.
+A trainer and a validator lose their journals between commit and reveal, and use the second copy of their secrets.
 
-Beside two trainers and two validators that work, one trainer's files can be fetched by nobody, and one validator's
-workers cannot start: the first gets a zero, the second abstains, and nobody else notices.
+Besides two trainers and two validators that work, one trainer's files cannot be fetched, and one validator's workers
+cannot start: the first gets a zero, the second abstains, and no other node is affected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from tests.support.network import CVY, WINDOWS, Network, Node, network, tiny_spec
+from tests.support.network import CVY, WINDOWS, Network, Node, spawn, tiny_spec
 
 from covey.daemon.state.world import Committee, Task
 from covey.ipfs import BlockStore, Cid, GatewaySource, NotFound, SourceError, open_fetcher
@@ -22,22 +21,6 @@ from covey.protocol.sheet import SHEET_NAME, ScoreSheet
 from covey.protocol.types import Fault, Outcome
 
 pytestmark = [pytest.mark.daemon, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with network(tmp_path_factory.mktemp("net")) as running:
-        yield running
-
-
-@pytest.fixture
-def net(shared: Network) -> Iterator[Network]:
-    """The network, without the nodes of the test before: those of a failed one would enter this one's tasks."""
-    yield shared
-    for node in shared.nodes:
-        if node.process is not None and node.process.poll() is None:
-            node.kill()
-    shared.nodes.clear()
 
 
 def restart(*nodes: Node) -> None:
@@ -51,7 +34,8 @@ def committee_of(task: Task) -> Committee:
     return task.committee
 
 
-def test_a_task_is_earned_through_kills_a_vanished_entry_and_a_broken_machine(net: Network) -> None:
+def test_a_task_is_paid_despite_kills_a_missing_entry_and_broken_workers(net: Network) -> None:
+    net.launch = spawn  # new interpreters, as an operator starts daemons
     trainers = [net.add("trainer"), net.add("trainer")]
     vanished = net.add("trainer", hidden=True)
     earmark = {"policy.earmark": "2100 CVY"}
@@ -88,7 +72,7 @@ def test_a_task_is_earned_through_kills_a_vanished_entry_and_a_broken_machine(ne
 
     task = net.task(task_id)
     assert task.outcome == Outcome.PAID
-    assert _faults(net, task_id) == set(), "a kill costs nothing"
+    assert _faults(net, task_id) == set(), "kills cause no fault"
     lane = task.entries[vanished.operator].lane
     assert lane is not None
     for row in committee_of(task).revealed:
@@ -101,9 +85,9 @@ def test_a_task_is_earned_through_kills_a_vanished_entry_and_a_broken_machine(ne
     _stop_all(net)
 
 
-def test_tasks_that_cannot_be_paid_end_and_give_everything_back(net: Network) -> None:
-    """One task nobody wants, one that no validator can evaluate. Two nodes decline, and say why; one, for which nothing
-    is ever settled, acts on the head in the last third of each window."""
+def test_tasks_that_cannot_be_paid_end_with_refunds(net: Network) -> None:
+    """No trainer enters the first task, and no validator can evaluate the second. Two nodes decline with a reason. One
+    node, for which no block is ever final, acts on the head in the last third of each window."""
     trainer = net.add("trainer", **{"policy.domains": ["weather and kitchen reports"]})
     thrifty = net.add("trainer", **{"policy.max_fee": "4 CVY"})
     never = {"executor": "unix:/nonexistent/workers.sock", "max_job_attempts": 1}
@@ -136,15 +120,15 @@ def test_tasks_that_cannot_be_paid_end_and_give_everything_back(net: Network) ->
     net.wait("the failure", lambda: net.task(failing).outcome == Outcome.FAILED)
     net.wait("the fee back", lambda: net.task(failing).claimed_fees == {trainer.operator})
     net.wait("stake freed", lambda: net.task(failing).freed == {broken.operator})
-    assert _faults(net, failing) == set(), "to abstain is no fault"
+    assert _faults(net, failing) == set(), "abstaining is not a fault"
     net.wait("credits withdrawn", lambda: all(contracts.rewards.owed_to(account) < CVY for account in owners))
     assert contracts.token.balance_of(trainer.operator) == contracts.registry.params_of(failing).entry_fee
     _stop_all(net)
 
 
-def test_a_validator_that_is_gone_is_reported_and_a_second_committee_pays(net: Network) -> None:
-    """Of two validators with half of the stake each one dies: the quorum is missed. The dead one is reported and not
-    drawn again; the other, whose row alone was too little, is seated anew and paid."""
+def test_an_absent_validator_is_reported_and_a_second_committee_pays(net: Network) -> None:
+    """One of two validators with half of the stake each dies, so the quorum is missed. It is reported and not drawn
+    again. The other, whose row alone is not enough, gets a seat in the second committee and is paid."""
     trainer = net.add("trainer")
     earmark = {"policy.earmark": "2000 CVY"}
     steady = net.add("validator", **earmark)
@@ -157,7 +141,7 @@ def test_a_validator_that_is_gone_is_reported_and_a_second_committee_pays(net: N
     net.wait("the entry", lambda: len(net.task(task_id).entries) == 1)
     net.jump(schedule.entry_commit_end)
     net.wait("enrolment", lambda: len(net.task(task_id).enrolled) == 2)
-    gone.kill()  # for good
+    gone.kill()
     net.nodes.remove(gone)
     net.jump(schedule.enrol_end)
     net.wait("the reveal", lambda: len(net.task(task_id).lanes) == 1)
@@ -170,7 +154,7 @@ def test_a_validator_that_is_gone_is_reported_and_a_second_committee_pays(net: N
     net.wait("the report", lambda: _faults(net, task_id) == {(0, gone.operator, Fault.ABSENT)})
     net.wait("a second seed", lambda: _seeded_round(net.task(task_id)) == 1)
     second = committee_of(net.task(task_id))
-    assert second.total == 2000 * CVY, "drawn from what neither failed nor abstained"
+    assert second.total == 2000 * CVY, "drawn from stake that neither failed nor abstained"
     assert net.task(task_id).schedule.expires_at > schedule.expires_at
     net.wait("a second row", lambda: len(committee_of(net.task(task_id)).committed) == 1)
     net.jump(second.commit_end)
@@ -187,7 +171,7 @@ def test_a_validator_that_is_gone_is_reported_and_a_second_committee_pays(net: N
     assert slash["reporterReward"] == lost // 10
     assert (slash["operator"], slash["reporterReward"] + slash["toTreasury"]) == (gone.operator, lost)
     net.wait("the reporter's share", lambda: contracts.staking.owed_to(slash["reporter"]) == 0)
-    # It can be freed by anyone now, and nothing of it stays behind.
+    # Anyone can free its stake now.
     keeper = net.local.account("keeper")
     net.local.send(keeper.signer, [contracts.registry.release_earmark(task_id, gone.operator)])
     assert net.task(task_id).freed == {steady.operator, gone.operator}
@@ -209,20 +193,19 @@ def _declined(node: Node, task_id: int, reason: str) -> bool:
 
 
 def _stop_all(net: Network) -> None:
-    """In good order, after which the next test starts with no node."""
+    """Stop all nodes, none of which has missed a duty or lost content."""
     for node in net.nodes:
         assert (node.report()["missed"], node.report()["lapses"]) == ([], [])
         assert node.stop() == 0
         assert "Traceback" not in node.log.read_text(encoding="utf-8")
-    net.nodes.clear()
 
 
 def _misses_one(node: Node) -> bool:
-    return any("1 entries not here yet" in one["waits_for"] for one in node.report().get("due", []))
+    return any("1 entries not here yet" in duty["waits_for"] for duty in node.report().get("due", []))
 
 
 def _check_claims(net: Network, task_id: int, validators: list[Node], vanished: Node) -> None:
-    """Everybody is paid what the contracts owe it, and no stake stays behind the task."""
+    """Check that all claims that the contracts allow are made, and all stake is freed."""
     rewards = net.local.chain.contracts.rewards
     net.wait("stake freed", lambda: net.task(task_id).freed == {node.operator for node in validators})
     task = net.task(task_id)
@@ -238,19 +221,19 @@ def _check_claims(net: Network, task_id: int, validators: list[Node], vanished: 
 
 
 def _check_sheets(net: Network, task: Task, validators: list[Node]) -> None:
-    """The evidence behind each row can be fetched and says what the row says."""
+    """Check that the evidence behind each row can be fetched and matches the row."""
     for node in validators:
         row = next(row for row in committee_of(task).revealed if row.operator == node.operator)
         with open_fetcher(net.store, [node.gateway]) as fetcher:
             net.wait("the sheet", partial(_served, node, row.evidence))
             sheet = ScoreSheet.from_bytes(fetcher.read(Cid.directory(row.evidence), SHEET_NAME))
-        net.wait("the promise to keep it", partial(_promises_one, node))
+        net.wait("its retention", partial(_retains_one, node))
         assert sheet.scores() == unpack(row.words, 3)
         assert [entry.verdict for entry in sheet.entries].count("unavailable") == 1
 
 
 def _check_alarm(net: Network, task: Task, node: Node) -> None:
-    """Evidence that the disk has lost turns the node red, and its return ends that."""
+    """Check that a node turns red when its disk loses evidence, and recovers when the evidence is restored."""
     row = next(row for row in committee_of(task).revealed if row.operator == node.operator)
     sheet = Cid.directory(row.evidence)
     with BlockStore(node.settings.parent / "data" / "blocks") as store:
@@ -271,7 +254,7 @@ def _check_alarm(net: Network, task: Task, node: Node) -> None:
     assert (node.report()["promised"], node.report()["lapses"]) == (1, [])
 
 
-def _promises_one(node: Node) -> bool:
+def _retains_one(node: Node) -> bool:
     return node.report().get("promised") == 1
 
 
@@ -279,7 +262,7 @@ def _served(node: Node, evidence: bytes) -> bool:
     source = GatewaySource(node.gateway)
     try:
         return bool(source.get_block(Cid.directory(evidence), 5))
-    except (NotFound, SourceError):  # not there yet, or the node that was just restarted is not
+    except (NotFound, SourceError):  # not published yet, or the node is restarting
         return False
     finally:
         source.close()

@@ -1,4 +1,4 @@
-"""The demonstration with other seeds than its own: nothing in it may hang on one lucky draw."""
+"""The demo with other seeds than its default: no part of it may depend on one draw."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def environment() -> dict[str, str]:
-    """This process's, without settings of its user's own node."""
+    """This process's environment, without settings of the user's own node."""
     return {name: value for name, value in os.environ.items() if not name.startswith("COVEY_") or name == "COVEY_ANVIL"}
 
 
 def covey(*arguments: str) -> Any:
-    """The JSON that a command prints. Fails if it fails."""
+    """Run a command that must succeed; returns the JSON that it prints."""
     done = subprocess.run(
         [*COMMAND, *arguments, "--json"],
         capture_output=True,
@@ -42,7 +42,7 @@ def covey(*arguments: str) -> Any:
 
 
 def of_run(out: Path) -> set[int]:
-    """Processes that name the run's folder on their command line or write to one of its logs."""
+    """Processes with the run's folder on their command line or among their open files."""
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -50,13 +50,13 @@ def of_run(out: Path) -> set[int]:
             held.append((process / "cmdline").read_bytes().decode(errors="replace"))
         except OSError:
             continue
-        if any(str(out) in one for one in held) and int(process.name) != os.getpid():
+        if any(str(out) in name for name in held) and int(process.name) != os.getpid():
             found.add(int(process.name))
     return found
 
 
 def check(shown: dict[str, Any]) -> DemoResult:
-    """What every run must show, whatever its seed."""
+    """Check what every run must show, whatever its seed."""
     result = DemoResult.model_validate({name: value for name, value in shown.items() if name != "total_s"})
     assert result.check.differences == []
     assert result.check.unavailable == []
@@ -66,7 +66,7 @@ def check(shown: dict[str, Any]) -> DemoResult:
         assert (int(entry.reward_wei) > 0) == entry.honest, f"{entry.name} earned {entry.reward_wei}"
     for row in result.validators:
         assert (int(row.reward_wei) > 0) == row.honest, f"{row.name} earned {row.reward_wei}"
-    paid = sum(int(one.reward_wei) for one in [*result.entries])
+    paid = sum(int(entry.reward_wei) for entry in result.entries)
     assert 0 <= int(result.rules.trainers_pool_wei) - paid < len(result.entries), "all but the rounding is paid"
     matrix = result.matrix
     for name, values, own in zip(matrix.rows, matrix.values, matrix.own, strict=True):
@@ -81,8 +81,8 @@ def check(shown: dict[str, Any]) -> DemoResult:
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DemoResult, Path, list[str]]]:
-    """A run of seed 11 whose network stays up; its result, its folder and options that lead to its chain."""
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DemoResult, Path, list[str]]]:
+    """A run of seed 11 whose network stays up: its result, its folder, and the options for its chain."""
     out = tmp_path_factory.mktemp("demo") / "run"
     process = subprocess.Popen(
         [*COMMAND, "demo", "--seed", "11", "--out", str(out), "--keep", "--json"],
@@ -104,11 +104,11 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DemoResult,
         finally:
             process.kill()
     assert process.returncode == 0
-    assert of_run(out) == set(), "every process of the run has ended"
+    assert of_run(out) == set(), "a process of the run is still running"
 
 
-def test_demo_pays_by_the_rules_and_its_network_answers(kept: tuple[DemoResult, Path, list[str]]) -> None:
-    result, out, where = kept
+def test_demo_pays_by_the_rules_and_its_network_answers(running: tuple[DemoResult, Path, list[str]]) -> None:
+    result, out, where = running
     assert (out / "report.html").stat().st_size > 20_000
     assert json.loads((out / "result.json").read_text())["spearman"] == result.spearman
     why = covey("explain", "1", *where)
@@ -125,8 +125,8 @@ def test_demo_pays_by_the_rules_and_its_network_answers(kept: tuple[DemoResult, 
     assert shown["spec"]["base"]["digest"] == result.base.digest
 
 
-def test_status_of_a_node_of_the_demo(kept: tuple[DemoResult, Path, list[str]]) -> None:
-    result, out, where = kept
+def test_status_of_a_node_of_the_demo(running: tuple[DemoResult, Path, list[str]]) -> None:
+    result, out, where = running
     settings = json.loads((out / "nodes/anchor-lab/settings.json").read_text())
     standing = covey(
         "status", *where, "--operator", settings["operator"], "--keystore", settings["keystore"],
@@ -139,13 +139,13 @@ def test_status_of_a_node_of_the_demo(kept: tuple[DemoResult, Path, list[str]]) 
     assert int(standing["tasks"][0]["paid"]) == int(paid)
 
 
-def test_delegator_enters_and_leaves_on_the_network(kept: tuple[DemoResult, Path, list[str]]) -> None:
-    """Stake goes in and out through the command line; the chain refuses what it must, in one line."""
-    result, out, where = kept
+def test_delegator_enters_and_leaves_on_the_network(running: tuple[DemoResult, Path, list[str]]) -> None:
+    """Stake is delegated and undelegated by command; each refusal is one line."""
+    result, out, where = running
     operator = next(entry.operator for entry in result.entries if entry.honest)
     key = ["--keystore", str(out / "keys/anchor-lab-owner.json"), "--password-file", str(out / "keys/password")]
     entered = covey("delegate", operator, "5CVY", *where, *key)  # out of the commission that the owner was paid
-    assert [one["purpose"].split()[0] for one in entered["transactions"]] == ["allow", "delegate"]
+    assert [sent["what"].split()[0] for sent in entered["transactions"]] == ["allow", "delegate"]
     left = covey("undelegate", operator, "all", *where, *key)
     assert len(left["transactions"]) == 1
     refusals = {
@@ -158,22 +158,25 @@ def test_delegator_enters_and_leaves_on_the_network(kept: tuple[DemoResult, Path
         "audit replay 7": "no task 7",
         "task show 7": "no task 7",
     }
-    for line, told in refusals.items():
+    for line, message in refusals.items():
         done = subprocess.run(
             [*COMMAND, *line.split(), *where, *(key if line.split()[0] not in ("task", "explain", "audit") else [])],
             capture_output=True, text=True, env=environment(), timeout=60, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-        assert told in done.stderr
+        assert message in done.stderr
 
 
+@pytest.mark.long
 def test_demo_with_another_seed_and_more_validators(tmp_path: Path) -> None:
     result = check(covey("demo", "--seed", "2024", "--validators", "4", "--out", str(tmp_path / "run")))
     assert sum(row.honest for row in result.validators) == 4
     assert of_run(tmp_path / "run") == set()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL]
+)
 def test_interrupted_demo_leaves_no_process(number: int, tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = subprocess.Popen(
@@ -189,6 +192,6 @@ def test_interrupted_demo_leaves_no_process(number: int, tmp_path: Path) -> None
     finally:
         process.kill()
     end = time.monotonic() + (120 if number == signal.SIGKILL else 0)
-    while (left := of_run(out)) and time.monotonic() < end:  # killed, it cannot wait for them itself
+    while (left := of_run(out)) and time.monotonic() < end:  # after SIGKILL it cannot wait for them itself
         time.sleep(0.1)
     assert left == set()

@@ -1,4 +1,4 @@
-"""Daemons whose first endpoint leaves events out earn as if it did not: a seat, a task, an entry cannot be hidden."""
+"""Daemons whose first endpoint omits events earn as much as others: no seat, task or entry can be hidden."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from tests.support.chaos.rpc_proxy import RpcProxy
 from tests.support.chaos.scenario import Scenario
-from tests.support.network import Network, Node, network
+from tests.support.network import Network, Node
 
 from covey.chain.events.decoder import topic_of
 from covey.protocol.types import Outcome
@@ -22,13 +22,7 @@ HIDDEN = (
     ("TaskRegistry", "TaskCreated"),
     ("TaskRegistry", "EntryRevealed"),
 )
-"""What each validator's first endpoint hides."""
-
-
-@pytest.fixture
-def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with network(tmp_path_factory.mktemp("net")) as running:
-        yield running
+"""The events that each validator's first endpoint omits."""
 
 
 @pytest.fixture
@@ -42,15 +36,15 @@ def proxies(net: Network) -> Iterator[list[RpcProxy]]:
         proxy.close()
 
 
-def test_what_the_first_endpoint_hides_costs_nothing(net: Network, proxies: list[RpcProxy]) -> None:
+def test_events_omitted_by_the_first_endpoint_cost_nothing(net: Network, proxies: list[RpcProxy]) -> None:
     trainer = net.add("trainer")
     validators = [
         net.add("validator", rpc_urls=[proxy.url, net.local.anvil.url], **{"policy.earmark": "1000 CVY"})
         for proxy in proxies
     ]
     net.start()
-    story = Scenario(net, [trainer], validators)
-    task = story.run(target_seats=30)  # so many that each has some
+    scenario = Scenario(net, [trainer], validators)
+    task = scenario.run(target_seats=30)  # enough seats for each validator to have some
 
     assert task.outcome == Outcome.PAID
     committee = task.committee
@@ -59,16 +53,16 @@ def test_what_the_first_endpoint_hides_costs_nothing(net: Network, proxies: list
     assert not [event for event in net.events() if event.name in ("FaultReported", "Slashed")]
     for node, proxy, (_, name) in zip(validators, proxies, HIDDEN, strict=True):
         assert proxy.hits["hidden"] > 0, f"{name} was never hidden"
-        net.wait(f"{node.name} to believe again", partial(_well, node))
+        net.wait(f"{node.name} to recover", partial(_is_healthy, node))
         assert _rereads(node) >= 1
         assert "they are read again" in node.log.read_text(encoding="utf-8")
-        liar, honest = sorted(node.report()["endpoints"], key=lambda one: -one["bad_logs"])
-        assert (liar["bad_logs"] >= 1, honest["bad_logs"]) == (True, 0)
-    assert story.tasks == [task.id]
+        lying, honest = sorted(node.report()["endpoints"], key=lambda endpoint: -endpoint["bad_logs"])
+        assert (lying["bad_logs"] >= 1, honest["bad_logs"]) == (True, 0)
+    assert scenario.tasks == [task.id]
     assert task.phase(net.local.anvil.time()) == Phase.ENDED
 
 
-def _well(node: Node) -> bool:
+def _is_healthy(node: Node) -> bool:
     report = node.report()
     return report.get("problems") == [] and report.get("missed") == []
 

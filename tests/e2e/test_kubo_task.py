@@ -1,7 +1,7 @@
-"""A whole arena task over IPFS itself: nodes keep what they publish in Kubo, and find what others did over libp2p.
+"""A whole arena task over IPFS: nodes publish to Kubo, and fetch what others published over libp2p.
 
-Two Kubo daemons know each other on loopback: the creator and the trainers use one, the validators the other. No Covey
-node knows a peer's gateway, so specs and adapters have no other way to travel.
+Two Kubo daemons are connected on loopback: the creator and the trainers use one, the validators the other. No Covey
+node has another node's gateway as a peer, so specs and adapters can only travel over libp2p.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.support.kubo.daemon import Kubo
 from tests.support.kubo.fixtures import new_kubo
-from tests.support.network import CVY, Network, network, tiny_spec
+from tests.support.network import CVY, Network, Shared, network, tiny_spec
 
 from covey.daemon.state.world import Committee, Task
 from covey.ipfs import Cid, open_fetcher, open_store
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 @pytest.fixture
 def kubos(tmp_path: Path) -> Iterator[tuple[Kubo, Kubo]]:
-    """Two connected Kubo daemons: the trainers', the validators'."""
+    """Two connected Kubo daemons: one for the trainers, one for the validators."""
     with new_kubo(tmp_path / "kubo-trainers") as trainers, new_kubo(tmp_path / "kubo-validators") as validators:
         validators.connect(trainers)
         yield trainers, validators
@@ -43,13 +43,15 @@ def start_without_peers(net: Network) -> None:
         node.start()
 
 
-def test_an_arena_task_over_kubo(kubos: tuple[Kubo, Kubo], tmp_path: Path) -> None:
-    theirs, others = kubos
+def test_an_arena_task_over_kubo(kubos: tuple[Kubo, Kubo], shared: Shared, tmp_path: Path) -> None:
+    trainers_kubo, validators_kubo = kubos
     spec = tiny_spec()
-    with open_store(theirs.rpc) as creator, network(tmp_path) as net:
+    with open_store(trainers_kubo.rpc) as creator, network(tmp_path, shared) as net:
         for _ in range(2):
-            net.add("trainer", store=theirs.rpc)
-        validators = [net.add("validator", store=others.rpc, **{"policy.earmark": "2100 CVY"}) for _ in range(2)]
+            net.add("trainer", store=trainers_kubo.rpc)
+        validators = [
+            net.add("validator", store=validators_kubo.rpc, **{"policy.earmark": "2100 CVY"}) for _ in range(2)
+        ]
         start_without_peers(net)
         creator.add_directory({"spec.json": spec.canonical_bytes()}, name="spec")
         task_id = net.post(spec)
@@ -69,9 +71,10 @@ def test_an_arena_task_over_kubo(kubos: tuple[Kubo, Kubo], tmp_path: Path) -> No
         task = net.task(task_id)
         assert task.outcome == Outcome.PAID
         net.wait(
-            "evidence", lambda: evidence_holds(task, [n.operator for n in validators], theirs, tmp_path / "auditor")
+            "evidence",
+            lambda: evidence_holds(task, [n.operator for n in validators], trainers_kubo, tmp_path / "auditor"),
         )
-        net.wait("pins", lambda: all_is_pinned(task, theirs, others))
+        net.wait("pins", lambda: all_is_pinned(task, trainers_kubo, validators_kubo))
         rewards = net.local.chain.contracts.rewards
         accounts = [node.signer for node in net.nodes]
         net.wait("tips withdrawn", lambda: all(rewards.owed_to(account) < CVY for account in accounts))
@@ -80,9 +83,9 @@ def test_an_arena_task_over_kubo(kubos: tuple[Kubo, Kubo], tmp_path: Path) -> No
 
 
 def evidence_holds(task: Task, operators: list[str], kubo: Kubo, cache: Path) -> bool:
-    """An auditor beside the trainers' daemon fetches the validators' score sheets, and they say what the rows say.
+    """Fetch the validators' score sheets through the trainers' Kubo, and check that they match the rows.
 
-    Raises `SourceError` or `NotFound` while a sheet is not published: a validator does that after its reveal.
+    Raises `SourceError` or `NotFound` while a sheet is not published: a validator publishes after its reveal.
     """
     with open_store(kubo.rpc) as store, open_fetcher(store, cache=cache) as fetcher:
         for operator in operators:
@@ -93,16 +96,16 @@ def evidence_holds(task: Task, operators: list[str], kubo: Kubo, cache: Path) ->
     return True
 
 
-def all_is_pinned(task: Task, theirs: Kubo, others: Kubo) -> bool:
-    """Each side has pinned what it promised to keep: the trainers their entries, the validators their evidence.
+def all_is_pinned(task: Task, trainers_kubo: Kubo, validators_kubo: Kubo) -> bool:
+    """Whether the trainers have pinned their entries, and the validators their evidence.
 
-    A pin comes a moment after the content can be fetched.
+    Content is pinned a moment after it can be fetched.
     """
-    with open_store(theirs.rpc) as store:
+    with open_store(trainers_kubo.rpc) as store:
         entries = {Cid.directory(entry.digest) for entry in task.entries.values() if entry.digest is not None}
         assert len(entries) == 2
-        kept = entries <= {pin.cid for pin in store.pins()}
-    with open_store(others.rpc) as store:
+        entries_pinned = entries <= {pin.cid for pin in store.pins()}
+    with open_store(validators_kubo.rpc) as store:
         sheets = {Cid.directory(row.evidence) for row in committee_of(task).revealed}
         assert len(sheets) == 2
-        return kept and sheets <= {pin.cid for pin in store.pins()}
+        return entries_pinned and sheets <= {pin.cid for pin in store.pins()}

@@ -1,7 +1,8 @@
-"""A sealed task whose median is contested: daemons score none of it, and take every step in it that anyone may.
+"""A sealed task whose median is contested: daemons do not score it, and take all its permissionless steps.
 
-Entrant and validators act through the contracts here; the one with most of the stake lies. Two daemons with no part in
-the task ask for seeds, fix and settle, resolve the contest and report the liar; a command contests the median.
+The test acts for the entrant and the validators through the contracts; the validator with most of the stake lies. Two
+daemons that take no part request and fix seeds, settle, resolve the contest and report the liar. A command contests
+the median.
 """
 
 from __future__ import annotations
@@ -9,12 +10,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support.network import CVY, SOURCE, Network, network, tiny_params, tiny_spec
+from tests.support.network import CVY, SOURCE, Network, tiny_params, tiny_spec
 
 from covey.audit.replay import replay
 from covey.chain.contracts import Call, Committee
@@ -32,14 +32,8 @@ TRUTH, LIE = [9_000], [15_000]
 WINDOWS = Windows(600, 300, 300, 300, 600, 300, 900, 600)
 
 
-@pytest.fixture(scope="module")
-def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with network(tmp_path_factory.mktemp("net")) as running:
-        yield running
-
-
-class Hand:
-    """An operator that acts without a daemon."""
+class ManualOperator:
+    """An operator without a daemon."""
 
     def __init__(self, net: Network, name: str, stake: int) -> None:
         self.net, self.contracts = net, net.local.chain.contracts
@@ -53,7 +47,7 @@ class Hand:
         self.net.local.send(self.signer.signer, list(calls))
 
     def commit(self, committee: Committee, task: int, scores: list[int]) -> None:
-        """Commit a row, if the seed gave a seat."""
+        """Commit a row, if the operator has a seat."""
         if committee.seats_of(task, self.operator):
             chain = self.net.local.rpc.chain_id
             args = (chain, committee.address, task, 0, self.operator, pack(scores), DIGEST, SALT)
@@ -93,24 +87,24 @@ def covey(net: Network, *arguments: str, key: Path | None = None) -> subprocess.
 
 
 def command(net: Network, *arguments: str, key: Path | None = None) -> dict[str, object]:
-    """What a command that works prints."""
+    """The JSON that a successful command prints."""
     done = covey(net, *arguments, key=key)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 
 
-def refused(net: Network, *arguments: str, key: Path) -> str:
-    """The one line of a command that does not."""
+def error_line(net: Network, *arguments: str, key: Path) -> str:
+    """The error line of a command that fails."""
     done = covey(net, *arguments, key=key)
     assert done.returncode == 2, done.stderr
     [line] = done.stderr.splitlines()
     return line
 
 
-def test_daemons_carry_a_sealed_task_and_its_appeal_to_the_end(net: Network) -> None:
+def test_daemons_finish_a_sealed_task_and_its_appeal(net: Network) -> None:
     local, contracts = net.local, net.local.chain.contracts
-    entrant, liar = Hand(net, "entrant", 200 * CVY), Hand(net, "liar", 3_000 * CVY)
-    honest = [Hand(net, "first", 1_000 * CVY), Hand(net, "second", 1_000 * CVY)]
+    entrant, liar = ManualOperator(net, "entrant", 200 * CVY), ManualOperator(net, "liar", 3_000 * CVY)
+    honest = [ManualOperator(net, "first", 1_000 * CVY), ManualOperator(net, "second", 1_000 * CVY)]
     daemons = [net.add("trainer"), net.add("validator")]
     net.start()
     task_id, creator = post(net)
@@ -121,8 +115,8 @@ def test_daemons_carry_a_sealed_task_and_its_appeal_to_the_end(net: Network) -> 
     entrant.send(fee, registry.commit_entry(task_id, entrant.operator, entry_commitment(*named), 100 * CVY))
     net.jump(schedule.entry_commit_end)
     liar.send(registry.enrol(task_id, liar.operator, 3_000 * CVY))
-    for one in honest:
-        one.send(registry.enrol(task_id, one.operator, 500 * CVY))
+    for validator in honest:
+        validator.send(registry.enrol(task_id, validator.operator, 500 * CVY))
     net.wait("a refusal", lambda: "sealed evaluation is not supported yet" in daemons[1].log.read_text("utf-8"))
     net.jump(schedule.enrol_end)
     entrant.send(registry.reveal_entry(task_id, entrant.operator, DIGEST, SALT))
@@ -131,33 +125,33 @@ def test_daemons_carry_a_sealed_task_and_its_appeal_to_the_end(net: Network) -> 
 
     rows = {liar: LIE, honest[0]: TRUTH, honest[1]: TRUTH}
     net.wait("the seed", lambda: (c := net.task(task_id).committee) is not None and c.seeded)
-    for one, scores in rows.items():
-        one.commit(contracts.scoring, task_id, scores)
-    early = refused(net, "appeal", "contest", str(task_id), "0", key=entrant.signer.keystore)
+    for validator, scores in rows.items():
+        validator.commit(contracts.scoring, task_id, scores)
+    early = error_line(net, "appeal", "contest", str(task_id), "0", key=entrant.signer.keystore)
     assert "not settled yet" in early
     net.jump(contracts.scoring.round_of(task_id).score_commit_end)
-    for one, scores in rows.items():
-        one.reveal(contracts.scoring, task_id, scores)
+    for validator, scores in rows.items():
+        validator.reveal(contracts.scoring, task_id, scores)
     net.wait("settlement", lambda: contracts.scoring.is_settled(task_id))
     assert _medians(net.task(task_id)) == tuple(pack(LIE)), "the majority lied"
     poor = local.account("poor").keystore
-    assert "the bond is" in refused(net, "appeal", "contest", str(task_id), "0", key=poor)
+    assert "the bond is" in error_line(net, "appeal", "contest", str(task_id), "0", key=poor)
 
-    told = command(net, "appeal", "contest", str(task_id), "0", key=entrant.signer.keystore)
-    assert (told["word"], told["bond"]) == (0, str(contracts.appeals.bond_of(task_id)))
+    contest = command(net, "appeal", "contest", str(task_id), "0", key=entrant.signer.keystore)
+    assert (contest["word"], contest["bond"]) == (0, str(contracts.appeals.bond_of(task_id)))
     key = entrant.signer.keystore
-    assert "contested already" in refused(net, "appeal", "contest", str(task_id), "0", key=key)
-    assert "there is no lane 7" in refused(net, "appeal", "contest", str(task_id), "7", key=key)
-    assert "there is no task 9" in refused(net, "appeal", "contest", "9", "0", key=key)
+    assert "contested already" in error_line(net, "appeal", "contest", str(task_id), "0", key=key)
+    assert "there is no lane 7" in error_line(net, "appeal", "contest", str(task_id), "7", key=key)
+    assert "there is no task 9" in error_line(net, "appeal", "contest", "9", "0", key=key)
     appeal = contracts.appeals.appeal_of(task_id)
     net.jump(appeal.enrol_end)
     committee = contracts.appeal_committee
     net.wait("the appeal's seed", lambda: committee.round_of(task_id).seeded)
-    for one in rows:
-        one.commit(committee, task_id, TRUTH)
+    for validator in rows:
+        validator.commit(committee, task_id, TRUTH)
     net.jump(committee.round_of(task_id).score_commit_end)
-    for one in rows:
-        one.reveal(committee, task_id, TRUTH)
+    for validator in rows:
+        validator.reveal(committee, task_id, TRUTH)
     net.wait("the appeal's answer", lambda: contracts.appeals.appeal_of(task_id).state == AppealState.SETTLED)
     net.wait("the contest resolved", lambda: not contracts.appeals.is_open(task_id))
     net.wait("the liar reported", lambda: contracts.appeals.overturned(task_id, liar.operator))
@@ -172,12 +166,12 @@ def test_daemons_carry_a_sealed_task_and_its_appeal_to_the_end(net: Network) -> 
     net.wait("the reporter's share", lambda: contracts.staking.owed_to(reporter.signer) == 0)
     earned = command(net, "status", "--config", str(reporter.settings))["earnings"]
     assert earned["reports"] == str(slash["reporterReward"]) == str(30 * CVY)  # type: ignore[index]
-    net.wait("it told", lambda: reporter.report()["earnings"]["reports"] == str(30 * CVY))
-    assert "appeal window was over" in refused(net, "appeal", "contest", str(task_id), "0", key=key)
+    net.wait("the report of its earnings", lambda: reporter.report()["earnings"]["reports"] == str(30 * CVY))
+    assert "appeal window was over" in error_line(net, "appeal", "contest", str(task_id), "0", key=key)
     listed = command(net, "appeal", "list", str(task_id))
-    assert [one["moved"] for one in listed["contests"]] == [True]  # type: ignore[attr-defined]
-    found = replay(net.events(), local.chain.domain)
-    assert [str(one) for one in found.differences] == []
+    assert [contest["moved"] for contest in listed["contests"]] == [True]  # type: ignore[attr-defined]
+    found = replay(net.events(), local.chain.names)
+    assert [str(difference) for difference in found.differences] == []
     for node in daemons:
         assert node.report()["missed"] == []
         assert node.stop() == 0

@@ -1,5 +1,5 @@
-"""A node that is watched: red for each reason there is, told by webhook, by a real Prometheus, by `covey status`; and
-what it would do, told by `covey run --dry-run` without a trace.
+"""Monitoring of a node: every reason to be red, webhook notifications, a real Prometheus, `covey status`; and dry runs,
+which leave no trace.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.support.network import SOURCE, Network, Node, network, tiny_spec
+from tests.support.network import SOURCE, Network, Node, tiny_spec
 from tests.support.prometheus import find
 
 from covey import ops
@@ -34,23 +34,16 @@ COMMAND = (sys.executable, "-c", "from covey.cli.main import run; run()")
 COIN = 10**18
 
 
-@pytest.fixture
-def net(tmp_path: Path) -> Iterator[Network]:
-    (tmp_path / "net").mkdir()
-    with network(tmp_path / "net") as running:
-        yield running
-
-
 class Webhook:
-    """Keeps what is posted."""
+    """An HTTP server that records the notifications posted to it."""
 
     def __init__(self) -> None:
-        self.notices: list[dict[str, Any]] = []
+        self.notifications: list[dict[str, Any]] = []
         webhook = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                webhook.notices.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                webhook.notifications.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
                 self.send_response(204)
                 self.end_headers()
 
@@ -62,19 +55,19 @@ class Webhook:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/secret-path"
 
     def kinds(self, node: Node) -> list[str]:
-        return [one["kind"] for one in self.notices if one["operator"] == node.operator]
+        return [each["kind"] for each in self.notifications if each["operator"] == node.operator]
 
 
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    made = Webhook()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+    webhook = Webhook()
+    yield webhook
+    webhook.server.shutdown()
+    webhook.server.server_close()
 
 
 def covey(*arguments: str) -> str:
-    """Standard output of a command that must succeed."""
+    """Run a command that must succeed; returns its standard output."""
     environment = {**os.environ, "PYTHONPATH": str(SOURCE), "COVEY_PASSWORD": "", "COLUMNS": "200"}
     done = subprocess.run(
         [*COMMAND, *arguments], capture_output=True, text=True, env=environment, timeout=300, check=False
@@ -84,7 +77,7 @@ def covey(*arguments: str) -> str:
 
 
 def fingerprint(folder: Path) -> dict[str, tuple[int, int, str]]:
-    """Every file below a folder: size, time, digest."""
+    """Size, time and digest of every file below a folder."""
     return {
         str(path.relative_to(folder)): (
             path.stat().st_size, path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -93,132 +86,134 @@ def fingerprint(folder: Path) -> dict[str, tuple[int, int, str]]:
     }  # fmt: skip
 
 
-def red_for(node: Node, text: str) -> bool:
+def is_red(node: Node, text: str) -> bool:
     report = node.report()
     return report.get("status") == "red" and any(text in problem for problem in report["problems"])
 
 
-def green(node: Node) -> bool:
+def is_green(node: Node) -> bool:
     return node.report().get("status") == "ok"
 
 
-def outlook(node: Node) -> dict[str, dict[str, Any]]:
-    """What the node would do, by kind of duty."""
-    told = json.loads(covey("run", "--dry-run", "--json", "--config", str(node.settings)))
-    return {action["duty"].split("/")[0]: action for action in told["actions"]}
+def dry_run(node: Node) -> dict[str, dict[str, Any]]:
+    """The planned actions, by kind of duty."""
+    plan = json.loads(covey("run", "--dry-run", "--json", "--config", str(node.settings)))
+    return {action["duty"].split("/")[0]: action for action in plan["actions"]}
 
 
-def test_red_for_each_reason_told_and_foretold(net: Network, webhook: Webhook, tmp_path: Path) -> None:
+def test_every_reason_to_be_red_is_reported(net: Network, webhook: Webhook, tmp_path: Path) -> None:
     (tmp_path / "webhook").write_text(webhook.url + "\n", encoding="utf-8")
-    tell: dict[str, Any] = {
-        "webhook_url_file": str(tmp_path / "webhook"),
+    settings: dict[str, Any] = {
+        "webhook_file": str(tmp_path / "webhook"),
         "webhook_debounce_seconds": 0,
         "max_head_age_seconds": 6,
     }
-    late, prompt = net.add("trainer", **tell), net.add("trainer", **tell)
-    validator = net.add("validator", **tell, **{"policy.earmark": "2100 CVY"})
+    late, prompt = net.add("trainer", **settings), net.add("trainer", **settings)
+    validator = net.add("validator", **settings, **{"policy.earmark": "2100 CVY"})
     anvil = net.local.anvil
 
-    # Low balance, from the start on.
+    # A low balance from the start.
     anvil.set_balance(late.signer, 1)
     net.start()
-    net.wait("red for the balance", lambda: red_for(late, "less than min_balance"))
+    net.wait("red for the balance", lambda: is_red(late, "less than min_balance"))
     anvil.set_balance(late.signer, 10 * COIN)
-    net.wait("green with coin", lambda: green(late))
+    net.wait("green with coin", lambda: is_green(late))
 
-    # A head that stands still.
+    # A head that does not advance.
     anvil.rpc("evm_setIntervalMining", 0)
-    net.wait("red for the head", lambda: red_for(validator, "no new block for"))
+    net.wait("red for the head", lambda: is_red(validator, "no new block for"))
     anvil.rpc("evm_setIntervalMining", 1)
-    net.wait("green with blocks", lambda: green(validator))
+    net.wait("green with blocks", lambda: is_green(validator))
 
-    # A due duty without an accepted transaction: the entry is trained and cannot be paid for.
+    # A due duty without an accepted transaction: the node cannot pay for gas.
     late.kill()
     task = net.post(tiny_spec())
     schedule = net.task(task).schedule
     late.kill()
     before = fingerprint(late.settings.parent)
-    foreseen = outlook(late)
+    foreseen = dry_run(late)
     assert foreseen["enter"]["would"] == "start a train job"
     assert 0 < foreseen["enter"]["seconds_left"] <= 600
-    assert fingerprint(late.settings.parent) == before, "a dry run left a trace"
+    assert fingerprint(late.settings.parent) == before, "a dry run writes nothing"
     late.start()
-    net.wait("its entry is trained", lambda: "entry ready" in late.log.read_text(encoding="utf-8"), seconds=300)
-    net.wait("its entry is committed", lambda: late.operator in net.task(task).entries, seconds=300)
+    net.wait("its entry is trained", lambda: "entry ready" in late.log.read_text(encoding="utf-8"))
+    net.wait("its entry is committed", lambda: late.operator in net.task(task).entries)
     late.kill()
-    net.wait("the other entry", lambda: prompt.operator in net.task(task).entries, seconds=300)
+    net.wait("the other entry", lambda: prompt.operator in net.task(task).entries)
     net.jump(schedule.entry_commit_end)
-    net.wait("enrolment", lambda: validator.operator in net.task(task).enrolled, seconds=300)
+    net.wait("enrolment", lambda: validator.operator in net.task(task).enrolled)
     net.jump(schedule.enrol_end)
-    net.wait("the other's reveal", lambda: len(net.task(task).lanes) == 1, seconds=300)
+    net.wait("the other's reveal", lambda: len(net.task(task).lanes) == 1)
     nonce = net.local.rpc.nonce(late.signer, "pending")
     before = fingerprint(late.settings.parent)
-    assert outlook(late)["reveal-entry"]["would"].startswith("send reveal")
+    assert dry_run(late)["reveal-entry"]["would"].startswith("send reveal")
     assert fingerprint(late.settings.parent) == before
     assert net.local.rpc.nonce(late.signer, "pending") == nonce
     anvil.set_balance(late.signer, 0)
     late.start()
-    net.wait("it wants to reveal", lambda: red_for(late, "add funds"))
+    net.wait("red for its reveal", lambda: is_red(late, "add funds"))
     net.jump(schedule.entry_reveal_end - 60)
-    net.wait("red for what is late", lambda: red_for(late, "is due and no transaction for it was accepted"))
+    net.wait("red for the late duty", lambda: is_red(late, "is due and no transaction for it was accepted"))
 
-    # A missed duty, and it stays red.
+    # A missed duty keeps the node red.
     net.jump(schedule.entry_reveal_end)
     anvil.set_balance(late.signer, 10 * COIN)
-    net.wait("red for what was missed", lambda: red_for(late, f"missed: reveal-entry/{task}"))
-    net.wait("a row", lambda: (c := net.task(task).committee) is not None and len(c.committed) == 1, seconds=400)
+    net.wait("red for the missed duty", lambda: is_red(late, f"missed: reveal-entry/{task}"))
+    net.wait("a row", lambda: (c := net.task(task).committee) is not None and len(c.committed) == 1)
     committee = net.task(task).committee
     assert committee is not None
     _check_status(validator, task)
     net.jump(committee.commit_end)
-    net.wait("the pay", lambda: validator.operator in net.task(task).claimed_scoring, seconds=300)
-    assert red_for(late, f"missed: reveal-entry/{task}")
+    net.wait("the pay", lambda: validator.operator in net.task(task).claimed_scoring)
+    assert is_red(late, f"missed: reveal-entry/{task}")
     assert late.report()["missed"] == [f"reveal-entry/{task}/0/0"]
 
-    net.wait("the webhook's notices", lambda: "paid" in webhook.kinds(validator))
+    net.wait("the notifications", lambda: "paid" in webhook.kinds(validator))
     assert webhook.kinds(validator)[:2] == ["red", "green"]
     assert {"red", "green", "missed"} <= set(webhook.kinds(late))
-    pay = next(one for one in webhook.notices if one["kind"] == "paid" and one["operator"] == validator.operator)
-    standing = json.loads(covey("status", "--json", "--config", str(validator.settings)))
-    assert int(pay["amount_wei"]) == int(standing["earnings"]["scoring"]) > 0
-    assert standing["node"]["earnings"]["scoring"] == standing["earnings"]["scoring"]
+    pay = next(
+        each for each in webhook.notifications if each["kind"] == "paid" and each["operator"] == validator.operator
+    )
+    status = json.loads(covey("status", "--json", "--config", str(validator.settings)))
+    assert int(pay["amount_wei"]) == int(status["earnings"]["scoring"]) > 0
+    assert status["node"]["earnings"]["scoring"] == status["earnings"]["scoring"]
     for node in net.nodes:
         assert "secret-path" not in node.log.read_text(encoding="utf-8")
         assert node.stop() == 0
 
 
 def _check_status(node: Node, task: int) -> None:
-    standing = json.loads(covey("status", "--json", "--config", str(node.settings)))
-    assert standing["node"]["seats"] == {str(task): 8}
-    assert [one["seats"] for one in standing["tasks"]] == [8]
-    assert standing["node"]["last_accepted"]["call"]
+    status = json.loads(covey("status", "--json", "--config", str(node.settings)))
+    assert status["node"]["seats"] == {str(task): 8}
+    assert [task["seats"] for task in status["tasks"]] == [8]
+    assert status["node"]["last_accepted"]["call"]
     screen = covey("status", "--config", str(node.settings))
     assert len(screen.splitlines()) <= 24, "one screen"
-    for told in ("healthy;", "stake     5,000", "earned    ", "last tx   ", "seats"):
-        assert told in screen
+    for text in ("earning;", "stake     5,000", "earned    ", "last tx   ", "seats"):
+        assert text in screen
 
 
-def test_a_dry_run_beside_the_daemon_leaves_it_alone(net: Network) -> None:
+def test_a_dry_run_does_not_disturb_the_daemon(net: Network) -> None:
     node = net.add("validator")
     declining = net.add("trainer", **{"policy.domains": ["something else"]})
     net.start()
-    net.wait("a look", lambda: green(node) and green(declining))
+    net.wait("a cycle", lambda: is_green(node) and is_green(declining))
     task = net.post(tiny_spec())
     net.wait("a refusal", lambda: "duty declined" in declining.log.read_text(encoding="utf-8"))
-    told = json.loads(covey("run", "--dry-run", "--json", "--config", str(declining.settings)))
-    [action] = told["actions"]
+    plan = json.loads(covey("run", "--dry-run", "--json", "--config", str(declining.settings)))
+    [action] = plan["actions"]
     assert (action["duty"], action["would"]) == (f"enter/{task}/0/0", "decline")
     assert "is not one of policy.domains" in action["why"]
-    assert any("a daemon is at work" in note for note in told["notes"])
+    assert any("a daemon is at work" in note for note in plan["notes"])
     net.jump(net.task(task).schedule.entry_commit_end)
     text = covey("run", "--dry-run", "--config", str(node.settings))
     assert "Nothing was sent and nothing was written." in text
-    assert green(node)
+    assert is_green(node)
 
 
 @contextmanager
 def prometheus(folder: Path, targets: list[str]) -> Iterator[str]:
-    """Debian's Prometheus with the settings that the package ships, pointed at `targets`; gives its address."""
+    """Debian's Prometheus with the package's settings, scraping `targets`; yields its address."""
     settings = yaml.safe_load((ops.folder() / "prometheus.yml").read_text(encoding="utf-8"))
     settings["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     settings["scrape_configs"][0]["static_configs"][0]["targets"] = targets
@@ -242,38 +237,38 @@ def prometheus(folder: Path, targets: list[str]) -> Iterator[str]:
 
 def ask(address: str, path: str, **query: str) -> Any:
     with urllib.request.urlopen(f"{address}/api/v1/{path}?{urllib.parse.urlencode(query)}", timeout=30) as answer:
-        told = json.load(answer)
-    assert told["status"] == "success"
-    return told["data"]
+        reply = json.load(answer)
+    assert reply["status"] == "success"
+    return reply["data"]
 
 
-def test_a_real_prometheus_reads_the_daemon_and_every_query_of_the_dashboard(net: Network, tmp_path: Path) -> None:
+def test_a_real_prometheus_scrapes_the_daemon_and_answers_the_dashboard(net: Network, tmp_path: Path) -> None:
     node = net.add("validator")
     net.start()
-    net.wait("green", lambda: green(node))
+    net.wait("green", lambda: is_green(node))
     net.post(tiny_spec())
     target = node.health.removeprefix("http://")
     with prometheus(tmp_path / "prometheus", [target]) as address:
 
         def value(query: str) -> list[str]:
             try:
-                return [one["value"][1] for one in ask(address, "query", query=query)["result"]]
-            except OSError:  # it is still starting
+                return [series["value"][1] for series in ask(address, "query", query=query)["result"]]
+            except OSError:  # Prometheus is still starting
                 return []
 
         net.wait("a scrape", lambda: value("covey_healthy") == ["1"])
         net.wait("the task", lambda: value("covey_tasks_running") == ["1"])
-        [seen] = ask(address, "query", query="covey_signer_balance_wei")["result"]
-        assert seen["metric"]["instance"] == target
-        assert seen["metric"]["job"] == "covey"
-        assert float(seen["value"][1]) > COIN / 2
-        assert float(seen["value"][1]) == pytest.approx(float(node.report()["balance"]), rel=0.01)
+        [balance] = ask(address, "query", query="covey_signer_balance_wei")["result"]
+        assert balance["metric"]["instance"] == target
+        assert balance["metric"]["job"] == "covey"
+        assert float(balance["value"][1]) > COIN / 2
+        assert float(balance["value"][1]) == pytest.approx(float(node.report()["balance"]), rel=0.01)
         board = json.loads((ops.folder() / "grafana-dashboard.json").read_text(encoding="utf-8"))
         answered = 0
         for panel in board["panels"]:
-            for one in panel.get("targets", []):
-                answered += bool(ask(address, "query", query=one["expr"].replace("$instance", ".*"))["result"])
-        assert answered >= 20, "most panels have something to show for a node that is idle"
+            for target_query in panel.get("targets", []):
+                answered += bool(ask(address, "query", query=target_query["expr"].replace("$instance", ".*"))["result"])
+        assert answered >= 20, "most panels show data of an idle node"
         rules = ask(address, "rules")["groups"][0]["rules"]
         assert len(rules) == len(re.findall(r"- alert:", (ops.folder() / "alerts.yml").read_text(encoding="utf-8")))
         net.wait(

@@ -1,7 +1,7 @@
 """A worker server whose workers die: `python dying_workers.py SOCKET HOW [DEATHS REAL_SOCKET]`.
 
-It speaks like `covey.lora.jobs.worker --listen`: a connection is a forked worker that greets, takes a job and dies.
-After DEATHS of them, connections are handed on to a server of real workers.
+It has the protocol of `covey.lora.jobs.worker --listen`: each connection gets a forked worker that greets, takes a job
+and dies. After DEATHS of them, connections are forwarded to a server of real workers.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ import time
 def die(how: str) -> None:
     if how == "segfault":
         ctypes.string_at(0)
-    elif how == "cuda-assert":  # what torch does on a device-side assertion that nobody catches
+    elif how == "cuda-assert":  # what torch does on an uncaught device-side assertion
         sys.stderr.write("CUDA error: device-side assert triggered\n")
         sys.stderr.flush()
         os.abort()
     elif how == "out-of-memory":
         resource.setrlimit(resource.RLIMIT_AS, (256 << 20, 256 << 20))
-        hoard = []
+        blocks = []
         while True:
-            hoard.append(bytearray(16 << 20))
+            blocks.append(bytearray(16 << 20))
     elif how == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     elif how == "exit":
@@ -49,16 +49,16 @@ def worker(connection: socket.socket, how: str) -> None:
     die(how)
 
 
-def hand_on(connection: socket.socket, real: str) -> None:
+def forward(connection: socket.socket, real: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
         other.connect(real)
         while True:
             ready, _, _ = select.select([connection, other], [], [])
-            for one in ready:
-                data = one.recv(1 << 16)
+            for source in ready:
+                data = source.recv(1 << 16)
                 if not data:
                     return
-                (other if one is connection else connection).sendall(data)
+                (other if source is connection else connection).sendall(data)
 
 
 def main() -> None:
@@ -76,7 +76,7 @@ def main() -> None:
             if deaths > 0:
                 worker(connection, how)
             else:
-                hand_on(connection, real)
+                forward(connection, real)
             os._exit(1)
         connection.close()
         deaths -= 1

@@ -1,4 +1,4 @@
-"""Programs in Go that tests run against: each is pinned by a Go module of its own and built by scripts/build_go.sh."""
+"""Go programs that tests run against. Each is pinned by its own Go module and built by scripts/build_go.sh."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class NotBuilt(Exception):
-    """The program is neither built nor installed; the message says how to get it."""
+    """The program is neither built nor installed; the message says how to build it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One program. ``target`` names its folder in tests/, its folder in .cache/ and its target of make."""
+    """One program. ``target`` is the name of its folder in tests/support/ and .cache/, and of its make target."""
 
     name: str
     target: str
     module: str
     command: str
-    asks: tuple[str, ...]
-    """Arguments that have an installed one tell its version."""
-    says: str
-    """What it then says among other things, with the release in place of ``{}``."""
+    version_arguments: tuple[str, ...]
+    """Arguments that print an installed program's version."""
+    version_line: str
+    """Part of that output, with ``{}`` for the release."""
     minutes: int
     """About how long the build takes on two cores."""
 
     def version(self) -> str:
-        """The release in go.mod, without its v."""
+        """The release in go.mod, without the leading v."""
         for line in (ROOT / "tests" / "support" / self.target / "go.mod").read_text().splitlines():
             words = line.replace("require", "").split()
             if words[:1] == [self.module]:
@@ -44,15 +44,16 @@ class Program:
         raise AssertionError(f"tests/support/{self.target}/go.mod does not require {self.module}")
 
     def find(self) -> str:
-        """The path of the built binary, or of an installed one of the same release. Raises `NotBuilt`."""
+        """Path of the built binary, or of an installed one of the same release. Raises `NotBuilt`."""
         version, make = self.version(), f"`make {self.target}`"
         built = ROOT / ".cache" / self.target / f"v{version}" / self.command
         if built.exists():
             return str(built)
         installed = shutil.which(self.command)
         if installed:
-            told = subprocess.run([installed, *self.asks], capture_output=True, text=True, check=False).stdout
-            if self.says.format(version) in told:
+            arguments = [installed, *self.version_arguments]
+            output = subprocess.run(arguments, capture_output=True, text=True, check=False).stdout
+            if self.version_line.format(version) in output:
                 return installed
             raise NotBuilt(f"{installed} is not {self.name} {version}: build that with {make}")
         if shutil.which("go"):
@@ -61,7 +62,7 @@ class Program:
 
 
 def end(process: subprocess.Popen[bytes], seconds: float = 30.0) -> None:
-    """End a process, by force where it does not end by itself within ``seconds``."""
+    """Terminate a process; kill it if it does not end within ``seconds``."""
     process.terminate()
     try:
         process.wait(seconds)
@@ -71,7 +72,7 @@ def end(process: subprocess.Popen[bytes], seconds: float = 30.0) -> None:
 
 
 class Server:
-    """One of them at work: started, waited for and ended. Use as a context manager."""
+    """A running program; use as a context manager."""
 
     _process: subprocess.Popen[bytes] | None = None
 
@@ -80,7 +81,7 @@ class Server:
         raise NotImplementedError
 
     def stop(self) -> None:
-        """Stop it, if it runs."""
+        """Stop it if it runs."""
         if self._process is not None:
             end(self._process)
             self._process = None

@@ -1,4 +1,7 @@
-"""A small network with real everything: anvil, the contracts, gateways, a fork server, daemons as processes."""
+"""A local network of real components: anvil with the contracts, gateways, worker processes, daemons as processes.
+
+What networks can share, so that a test starts in a second, is a `Shared`: see `tests.support.network_fixtures`.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests.support.prepared_chain import PreparedChain, PreparedNetwork
+
 from covey.chain.errors import TransientError
 from covey.chain.events.decoder import Event, EventReader
 from covey.daemon.state.world import ChainState, Task
 from covey.devnet.anvil import free_port
-from covey.devnet.local import LocalNetwork
+from covey.devnet.local import Account, LocalNetwork
 from covey.ipfs import BlockStore, Gateway, NotFound, SourceError
 from covey.lora.bases.resolve import TINY, resolve
 from covey.protocol.spec import Adapter, Base, EvaluationSpec, ScoringSpec, Stratum, TaskSpec, TrainingHints
@@ -30,12 +35,13 @@ from covey.protocol.types import Evaluation, Kind, TaskParams, Windows
 CVY = 10**18
 WINDOWS = Windows(600, 300, 300, 0, 600, 300, 900, 0)
 STRATA = ("weather", "kitchen")
-SOURCE = Path(__file__).resolve().parents[2] / "node"
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "node"
 _WORDS = {
     "weather": ("rain", "snow", "wind", "storm", "cloud", "frost", "hail", "fog"),
     "kitchen": ("bread", "soup", "salt", "onion", "butter", "flour", "pepper", "broth"),
 }
-_RUN = (
+RUN_DAEMON = (
     "import sys; from pathlib import Path; from covey.config.node import NodeConfig\n"
     "from covey.daemon.run import run\n"
     "sys.exit(run(NodeConfig.load(file=Path(sys.argv[1]), environ={})))"
@@ -43,13 +49,13 @@ _RUN = (
 
 
 def write_records(path: Path, count: int, offset: int, strata: tuple[str, ...] = STRATA) -> Path:
-    """`count` records a stratum in a fixed pattern of its words."""
+    """Write `count` records per stratum, in a fixed pattern of the stratum's words."""
     lines = []
     for stratum in strata:
         words = _WORDS[stratum]
         for number in range(offset, offset + count):
-            picked = [words[(number * step + step) % len(words)] for step in (1, 3, 5)]
-            text = f"the report says {picked[0]} and {picked[1]} came before {picked[2]}"
+            chosen = [words[(number * step + step) % len(words)] for step in (1, 3, 5)]
+            text = f"the report says {chosen[0]} and {chosen[1]} came before {chosen[2]}"
             lines.append(json.dumps({"text": text, "stratum": stratum}))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -92,7 +98,7 @@ def tiny_params(spec: TaskSpec, digest: bytes) -> TaskParams:
 
 
 class Process(Protocol):
-    """What is asked of a daemon's process; `subprocess.Popen` has it."""
+    """The part of `subprocess.Popen` that tests use of a daemon's process."""
 
     pid: int
 
@@ -103,30 +109,36 @@ class Process(Protocol):
 
 
 Launch = Callable[["Node"], Process]
+"""Starts the daemon of a node."""
+
+
+def child_environment() -> dict[str, str]:
+    """Environment of a Python process that imports the package and `tests.support` from this checkout."""
+    return {**os.environ, "PYTHONPATH": f"{SOURCE}{os.pathsep}{ROOT}", "PYTHONDONTWRITEBYTECODE": ""}
 
 
 def spawn(node: Node) -> Process:
-    """A daemon as an operator starts it: a new interpreter."""
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": ""}
+    """Start a daemon in a new interpreter, as an operator does."""
     with node.log.open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-c", _RUN, str(node.settings)], stderr=log, stdout=log, env=environment
+            [sys.executable, "-c", RUN_DAEMON, str(node.settings)], stderr=log, stdout=log, env=child_environment()
         )
 
 
 @dataclass
 class Node:
-    """One daemon as a process, with its settings."""
+    """One operator's daemon and its settings."""
 
     name: str
     operator: str
     signer: str
+    keystore: Path
     settings: Path
     log: Path
     health: str
     gateway: str
     hidden: bool = False
-    """Whether nobody knows its gateway."""
+    """Whether its gateway is missing from the other nodes' peers."""
     process: Process | None = None
     launch: Launch = spawn
 
@@ -134,26 +146,27 @@ class Node:
         self.process = self.launch(self)
 
     def kill(self) -> None:
-        """As a power cut would."""
+        """Send SIGKILL and wait for the end."""
         assert self.process is not None
         self.process.kill()
         self.process.wait()
 
     def lose_journal(self) -> None:
-        """Kill it and take its database away; the file of secrets stays."""
+        """Kill the daemon and delete its database; the file of secrets stays."""
         self.kill()
-        lost = list((self.settings.parent / "data").glob("journal.sqlite*"))
-        assert lost, "there was no journal to lose"
-        for path in lost:
+        journal = list((self.settings.parent / "data").glob("journal.sqlite*"))
+        assert journal, "there is no journal to delete"
+        for path in journal:
             path.unlink()
 
     def stop(self) -> int:
+        """Send SIGTERM; returns the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(120)
 
     def report(self) -> dict[str, Any]:
-        """What /health says, whatever its colour; empty while nobody answers."""
+        """The JSON of /health, whatever its status; empty while nothing listens."""
         try:
             with urllib.request.urlopen(f"{self.health}/health", timeout=5) as answer:
                 return dict(json.load(answer))
@@ -172,19 +185,17 @@ class Network:
     store: BlockStore
     executor: str
     nodes: list[Node] = field(default_factory=list)
-    made: int = 0
+    accounts_made: int = 0
     launch: Launch = spawn
-    """How daemons are started."""
+    """Starts the daemons of nodes added from now on."""
 
     def add(
         self, role: str, *, hidden: bool = False, heldout_strata: tuple[str, ...] = STRATA, **settings: Any
     ) -> Node:
-        """A registered, funded operator with a daemon that is not started yet."""
-        self.made += 1
-        number, name = self.made, f"{role}-{self.made}"
-        owner, signer = self.local.account(f"{name}-owner"), self.local.account(name)
-        self.local.fund({owner.address: 5_000 * CVY, signer.address: 200 * CVY})
-        self.local.register(owner, signer, 5_000 * CVY)
+        """Add a registered, funded operator whose daemon is not started yet. A setting that is None is left out."""
+        self.accounts_made += 1
+        number, name = self.accounts_made, f"{role}-{self.accounts_made}"
+        owner, signer = self._new_operator(name)
         folder = self.local.out / name
         strata = STRATA if role == "trainer" else heldout_strata
         records = write_records(folder / "records.jsonl", 12, 7 * number, strata)
@@ -210,6 +221,7 @@ class Network:
             name=name,
             operator=owner.address,
             signer=signer.address,
+            keystore=signer.keystore,
             settings=folder / "covey.toml",
             log=folder / "log",
             health=f"http://{health}",
@@ -218,25 +230,35 @@ class Network:
             launch=self.launch,
         )
         self.nodes.append(node)
-        lines = [f"{key} = {json.dumps(value)}\n" for key, value in fields.items()]  # `policy.earmark = …` is TOML too
+        given = {key: value for key, value in fields.items() if value is not None}
+        lines = [f"{key} = {json.dumps(value)}\n" for key, value in given.items()]  # `policy.earmark = …` is TOML too
         node.settings.write_text("".join(lines), encoding="utf-8")
         return node
 
+    def _new_operator(self, name: str) -> tuple[Account, Account]:
+        """The owner and the signer of a pool with 5,000 CVY."""
+        if isinstance(self.local, PreparedNetwork) and self.local.operators:
+            return self.local.operators.pop(0)
+        owner, signer = self.local.account(f"{name}-owner"), self.local.account(name)
+        self.local.fund({owner.address: 5_000 * CVY, signer.address: 200 * CVY})
+        self.local.register(owner, signer, 5_000 * CVY)
+        return owner, signer
+
     def start(self) -> None:
-        """Let every node that was added since know all gateways, then start it."""
-        fresh = [node for node in self.nodes if node.process is None]
+        """Start every node that was added since the last call, with all known gateways as its peers."""
+        new_nodes = [node for node in self.nodes if node.process is None]
         peers = [self.creator_gateway.url, *(node.gateway for node in self.nodes if not node.hidden)]
-        for node in fresh:
+        for node in new_nodes:
             with node.settings.open("a", encoding="utf-8") as file:
                 file.write(f"peers = {json.dumps(peers)}\n")
             node.start()
 
     def post(self, spec: TaskSpec, **changes: Any) -> int:
-        """Post a task; its id."""
+        """Post a task; returns its id."""
         cid = self.store.add_directory({"spec.json": spec.canonical_bytes()})
         params = replace(tiny_params(spec, cid.word), **changes)
-        self.made += 1
-        creator = self.local.account(f"creator-{self.made}")
+        self.accounts_made += 1
+        creator = self.local.account(f"creator-{self.accounts_made}")
         contracts = self.local.chain.contracts
         self.local.fund({creator.address: params.bounty + params.bond})
         approve = contracts.token.approve(contracts.rewards.address, params.bounty + params.bond)
@@ -244,11 +266,11 @@ class Network:
         return contracts.registry.task_count()
 
     def task(self, task_id: int) -> Task:
-        """The task as the chain's events tell it now."""
-        world = ChainState()
+        """The task's state, projected from the chain's events."""
+        state = ChainState()
         for event in self.events():
-            world.apply(event)
-        return world.tasks[task_id]
+            state.apply(event)
+        return state.tasks[task_id]
 
     def events(self) -> list[Event]:
         """All events of the contracts so far."""
@@ -256,43 +278,44 @@ class Network:
         head = self.local.rpc.block_number()
         return reader.read_all(self.local.rpc.logs(reader.addresses, self.local.deployment.start_block, head))
 
-    def wait(self, what: str, happened: Callable[[], bool], seconds: float = 240.0) -> None:
-        """Wait for something the nodes do. Fails with what each of them says, at once where one has failed.
+    def wait(self, what: str, happened: Callable[[], bool], seconds: float = 600.0) -> None:
+        """Wait until ``happened`` returns true. Fails with the end of every node's log; at once if a node has failed.
 
-        A chain, store or source that cannot be asked now means "not yet".
+        An unreachable chain, store or source counts as "not yet".
         """
         end = time.monotonic() + seconds
-        last: Exception | None = None
+        last_error: Exception | None = None
         while True:
             try:
                 if happened():
                     return
-                last = None
+                last_error = None
             except (TransientError, SourceError, NotFound) as error:
-                last = error
+                last_error = error
             self.check_running()
             if time.monotonic() > end:
-                reason = "" if last is None else f" ({last})"
-                raise AssertionError(f"{what}: not within {seconds:g} s{reason}\n{self.told()}")
-            time.sleep(0.2)
+                reason = "" if last_error is None else f" ({last_error})"
+                raise AssertionError(f"{what}: not within {seconds:g} s{reason}\n{self.logs()}")
+            time.sleep(0.1)
 
     def check_running(self) -> None:
-        """Fail if a node has failed: ended, but neither well nor killed."""
+        """Fail if a node has ended with an error, other than by SIGKILL."""
         for node in self.nodes:
             code = None if node.process is None else node.process.poll()
             if code and code != -signal.SIGKILL:
-                raise AssertionError(f"{node.name} has ended with {code}\n{self.told()}")
+                raise AssertionError(f"{node.name} has ended with {code}\n{self.logs()}")
 
-    def told(self) -> str:
-        logs = [f"--- {node.name}\n{node.log.read_text(encoding='utf-8')[-3000:]}" for node in self.nodes]
-        return "\n".join(logs)
+    def logs(self) -> str:
+        """The end of every node's log."""
+        return "\n".join(f"--- {node.name}\n{node.log.read_text(encoding='utf-8')[-3000:]}" for node in self.nodes)
 
     def jump(self, timestamp: int) -> None:
+        """Advance chain time to a timestamp."""
         self.local.anvil.jump_to(timestamp)
 
 
-def answers(path: Path) -> bool:
-    """Whether somebody listens at a Unix socket; its file is there a moment before."""
+def accepts_connections(path: Path) -> bool:
+    """Whether a process listens on a Unix socket; the file exists a moment before."""
     with socket.socket(socket.AF_UNIX) as client:
         try:
             client.connect(str(path))
@@ -302,16 +325,15 @@ def answers(path: Path) -> bool:
 
 
 @contextmanager
-def fork_server(folder: Path, enter: Sequence[str] = ()) -> Iterator[str]:
-    """A worker fork server; gives the executor setting. `enter`: put before its command."""
+def worker_server(folder: Path, enter: Sequence[str] = ()) -> Iterator[str]:
+    """A fork server of workers; yields the `executor` setting. `enter` is put before its command."""
     path = folder / "workers.sock"
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": ""}
     argv = [sys.executable, "-m", "covey.lora.jobs.worker", "--listen", str(path), "--preload", TINY, "--threads", "1"]
     with (folder / "workers.log").open("wb") as log:
-        process = subprocess.Popen([*enter, *argv], stderr=log, stdout=log, env=environment)
+        process = subprocess.Popen([*enter, *argv], stderr=log, stdout=log, env=child_environment())
     try:
         end = time.monotonic() + 240
-        while not answers(path):
+        while not accepts_connections(path):
             if process.poll() is not None or time.monotonic() > end:
                 raise AssertionError((folder / "workers.log").read_text(encoding="utf-8"))
             time.sleep(0.1)
@@ -325,9 +347,21 @@ def fork_server(folder: Path, enter: Sequence[str] = ()) -> Iterator[str]:
             process.wait()
 
 
+@dataclass(frozen=True)
+class Shared:
+    """Processes and files that networks have in common."""
+
+    executor: str
+    """The `executor` setting: a server of workers that has imported torch."""
+    launch: Launch
+    """Starts daemons by forking a process that has imported their code."""
+    chain: PreparedChain
+    """A chain's state with the contracts and some operators."""
+
+
 @contextmanager
 def nodes_on(local: LocalNetwork, folder: Path, executor: str, launch: Launch = spawn) -> Iterator[Network]:
-    """Nodes on a chain that runs, and the creator's gateway; daemons still up at the end are killed."""
+    """Nodes on a running chain, and the creator's gateway. Daemons still running at the end are killed."""
     store = BlockStore(folder / "creator")
     with Gateway(store) as gateway:
         net = Network(local, gateway, store, executor, launch=launch)
@@ -340,11 +374,10 @@ def nodes_on(local: LocalNetwork, folder: Path, executor: str, launch: Launch = 
 
 
 @contextmanager
-def network(folder: Path, enter: Sequence[str] = ()) -> Iterator[Network]:
-    """A network in `folder`; everything that was started is ended. `enter`: put before the fork server's command."""
+def network(folder: Path, shared: Shared) -> Iterator[Network]:
+    """A network in `folder` with a chain of its own, which ends with the block."""
     with (
-        fork_server(folder, enter) as executor,
-        LocalNetwork(folder / "net", block_time=1.0) as local,
-        nodes_on(local, folder, executor) as net,
+        PreparedNetwork(folder / "net", shared.chain) as local,
+        nodes_on(local, folder, shared.executor, shared.launch) as net,
     ):
         yield net

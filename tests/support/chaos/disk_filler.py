@@ -1,4 +1,4 @@
-"""Filling a disk."""
+"""Fills a disk."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 
 
-def fill(ballast: Path, leave: int = 0) -> None:
-    """Write to `ballast` until its disk has only `leave` bytes left, in whole pages."""
-    descriptor = os.open(ballast, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+def fill_disk(filler: Path, leave: int = 0) -> None:
+    """Write to the file ``filler`` until its disk has only ``leave`` bytes left, in whole pages."""
+    descriptor = os.open(filler, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        while (more := _free(ballast) - leave) > 0:
-            os.write(descriptor, bytes(min(1 << 16, more)))
+        while (excess := _free_bytes(filler) - leave) > 0:
+            os.write(descriptor, bytes(min(1 << 16, excess)))
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
@@ -20,6 +20,6 @@ def fill(ballast: Path, leave: int = 0) -> None:
         os.close(descriptor)
 
 
-def _free(path: Path) -> int:
-    told = os.statvfs(path)
-    return told.f_bavail * told.f_frsize
+def _free_bytes(path: Path) -> int:
+    status = os.statvfs(path)
+    return status.f_bavail * status.f_frsize

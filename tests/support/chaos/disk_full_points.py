@@ -1,60 +1,59 @@
-"""A daemon whose disk is full at each durable step that it takes, at each once.
+"""Fills the disk at each durable step that a daemon takes, once at each.
 
-`python tests/support/chaos/disk_full_points.py SETTINGS [STEPS]`; without STEPS it is an ordinary one.
-
-Its data folder is the disk. Before a step that STEPS does not name yet the disk is filled to the last byte, and given
-back a moment later, so the step is refused and must be taken again. While the first attempt of each job runs it is full
-too. Steps are those of `cuts`, and those places that write files: blocks, fetched entries, promises.
+The daemon's data folder is the disk. Before a step that the file of steps does not list yet, the disk is filled to the
+last byte, and freed a moment later: the step fails and must be repeated. The disk is full during the first attempt of
+each job too. Steps are those of `crash_points`, and writes of blocks, fetched entries and retained content.
 """
 
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import crash_points as cuts  # beside this file, which is a program
-from ballast import fill
+from tests.support.chaos import crash_points
+from tests.support.chaos.disk_filler import fill_disk
 
-_FULL_FOR = 0.3  # seconds
-_NEEDS_NO_ROOM = ("before: broadcast ", "before: rename ", "before: replace ")
+_FULL_SECONDS = 0.3
+_NEEDS_NO_SPACE = ("before: broadcast ", "before: rename ", "before: replace ")
 
 
-class Fills(cuts.Cuts):
-    """Fills the disk where `Cuts` would end the process."""
+class DiskFullPoints:
+    """Fills the disk at each step that ``path`` does not list yet."""
 
-    def __init__(self, path: Path, ballast: Path) -> None:
-        super().__init__(path)
-        self._ballast = ballast
+    def __init__(self, path: Path, filler: Path) -> None:
+        path.touch()
+        self._seen = set(path.read_text(encoding="utf-8").splitlines())
+        self._file = path.open("a", encoding="utf-8")
+        self._filler = filler
         self._lock = threading.Lock()
-        self._holding = 0
+        self._holders = 0
 
     def at(self, step: str) -> None:
-        if step.startswith("before: ") and not step.startswith(_NEEDS_NO_ROOM) and self._first(step):
-            self._take()
-            timer = threading.Timer(_FULL_FOR, self._give)
+        if step.startswith("before: ") and not step.startswith(_NEEDS_NO_SPACE) and self._is_first(step):
+            self._fill()
+            timer = threading.Timer(_FULL_SECONDS, self._free)
             timer.daemon = True
             timer.start()
 
-    def due(self, step: str) -> bool:
-        return False  # half a line is written all the same: the disk sees to it
+    def tears(self, step: str) -> bool:
+        return False  # the full disk already cuts lines in half
 
     @contextlib.contextmanager
     def during(self, step: str) -> Iterator[None]:
-        """Full from the beginning to the end of it, the first time."""
-        first = self._first(step)
+        """Keep the disk full for the whole block, the first time."""
+        first = self._is_first(step)
         if first:
-            self._take()
+            self._fill()
         try:
             yield
         finally:
             if first:
-                self._give()
+                self._free()
 
-    def _first(self, step: str) -> bool:
+    def _is_first(self, step: str) -> bool:
         with self._lock:
             if step in self._seen:
                 return False
@@ -63,59 +62,44 @@ class Fills(cuts.Cuts):
             self._file.flush()
             return True
 
-    def _take(self) -> None:
+    def _fill(self) -> None:
         with self._lock:
-            self._holding += 1
-            fill(self._ballast)
+            self._holders += 1
+            fill_disk(self._filler)
 
-    def _give(self) -> None:
+    def _free(self) -> None:
         with self._lock:
-            self._holding -= 1
-            if not self._holding:
-                self._ballast.unlink(missing_ok=True)
+            self._holders -= 1
+            if not self._holders:
+                self._filler.unlink(missing_ok=True)
 
 
 def install(steps: Path, data_dir: Path) -> None:
-    """From here on, this process meets a full disk at each step that `steps` does not name yet."""
+    """Fill this process's disk at each step that the file ``steps`` does not list yet."""
     from covey.daemon.workers.executor import ProcessExecutor
     from covey.ipfs import fetch
     from covey.ipfs.blockfiles import BlockFiles
     from covey.ipfs.keeper import Keeper
 
-    fills = Fills(steps, data_dir / "ballast")
-    cuts.Cuts = lambda path: fills  # type: ignore[misc,assignment]
-    cuts.install(steps)
+    points = DiskFullPoints(steps, data_dir / "filler")
+    crash_points.install(points)
 
-    def before(owner: Any, name: str, step: str) -> None:
+    def hook_before(owner: Any, name: str, step: str) -> None:
         original = getattr(owner, name)
 
-        def full(*args: Any, **kwargs: Any) -> Any:
-            fills.at(f"before: {step}")
+        def hooked(*args: Any, **kwargs: Any) -> Any:
+            points.at(f"before: {step}")
             return original(*args, **kwargs)
 
-        setattr(owner, name, full)
+        setattr(owner, name, hooked)
 
-    before(Keeper, "_save", "promises")
-    before(BlockFiles, "write_temporary", "block")
-    before(fetch, "write_directory", "fetched entry")
-    work = ProcessExecutor._run
+    hook_before(Keeper, "_save", "promises")
+    hook_before(BlockFiles, "write_temporary", "block")
+    hook_before(fetch, "write_directory", "fetched entry")
+    run_job = ProcessExecutor._run
 
-    def run_full(self: ProcessExecutor, one: Any) -> None:
-        with fills.during(f"during: job {one.key}"):
-            work(self, one)
+    def run_job_on_full_disk(self: ProcessExecutor, job: Any) -> None:
+        with points.during(f"during: job {job.key}"):
+            run_job(self, job)
 
-    ProcessExecutor._run = run_full  # type: ignore[method-assign]
-
-
-def main() -> int:
-    from covey.config.node import NodeConfig
-    from covey.daemon.run import run
-
-    config = NodeConfig.load(file=Path(sys.argv[1]), environ={})
-    if len(sys.argv) > 2:
-        install(Path(sys.argv[2]), config.data_dir)
-    return run(config)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    setattr(ProcessExecutor, "_run", run_job_on_full_disk)  # noqa: B010

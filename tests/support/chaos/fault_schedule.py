@@ -1,4 +1,4 @@
-"""Faults that come and go by a seeded schedule, on several paths at once, and a record of what was on when."""
+"""Switches faults on and off by a seeded schedule, on several paths at once, and records which was active when."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-_CLEAR: Final = 0.45
-"""Share of the time in which every path is well."""
-_ONE: Final = 0.4
-"""Share in which a single one is not; in the rest, two or more."""
-_STORM_EVERY: Final = 9
-_STORM_S: Final = 2.0
+_NO_FAULT: Final = 0.45
+"""Share of the slices without a fault."""
+_ONE_FAULT: Final = 0.4
+"""Share of the slices with one faulty path; the others have two or more."""
+_OUTAGE_EVERY: Final = 9
+_OUTAGE_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
-    """A way to the chain, or to somebody's content, that can be made bad.
+class FaultyPath:
+    """A path to the chain or to content, with faults that can be switched on.
 
     Attributes:
-        kinds: faults that ``set`` knows.
-        hard: those through which no request comes, for the moments when every path is bad.
-        counts: requests that met each fault so far.
+        kinds: faults that ``set`` accepts.
+        blocking: faults through which no request succeeds, for slices in which every path is down.
+        counts: number of requests that met each fault so far.
     """
 
     name: str
     kinds: Sequence[str]
-    hard: Sequence[str]
+    blocking: Sequence[str]
     set: Callable[[str | None], None]
     counts: Callable[[], Counter[str]]
 
 
-class Weather:
-    """Changes the faults of paths from a thread of its own. Each kind's turn comes before any comes again; those that
-    no request has met yet come first.
+class FaultSchedule:
+    """Changes the faults of paths from its own thread. Each kind is used before any repeats; kinds that no request has
+    met yet come first.
 
     Args:
-        seconds: the shortest and the longest slice of time with the same faults.
+        seconds: shortest and longest duration of a slice, in which the faults stay the same.
     """
 
-    def __init__(self, paths: Sequence[Path], seed: int, seconds: tuple[float, float] = (0.7, 1.5)) -> None:
+    def __init__(self, paths: Sequence[FaultyPath], seed: int, seconds: tuple[float, float] = (0.7, 1.5)) -> None:
         self.paths = tuple(paths)
         self.slices = 0
-        self.storms = 0
-        """Slices in which no path let anything through."""
+        self.outages = 0
+        """Slices in which every path was down."""
         self.error: Exception | None = None
         self._seconds = seconds
         self._random = random.Random(seed)
@@ -56,20 +56,20 @@ class Weather:
         self._record: deque[str] = deque(maxlen=40)
         self._started = time.monotonic()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="weather")
+        self._thread = threading.Thread(target=self._run, name="fault schedule")
         self._thread.start()
 
     def unmet(self) -> list[str]:
         """Faults that no request has met yet."""
         return [f"{path.name}: {kind}" for path in self.paths for kind in path.kinds if path.counts()[kind] == 0]
 
-    def told(self) -> str:
-        """The newest slices, and how many requests met each fault, in words."""
+    def summary(self) -> str:
+        """The newest slices, and the number of requests that met each fault."""
         met = [f"{path.name}: {dict(path.counts())}" for path in self.paths]
         return "\n".join(["--- faults, by seconds from the start", *self._record, *met])
 
     def stop(self) -> None:
-        """Nothing is bad any more."""
+        """Switch every fault off."""
         self._stop.set()
         self._thread.join()
         for path in self.paths:
@@ -79,28 +79,29 @@ class Weather:
         try:
             while not self._stop.is_set():
                 self.slices += 1
-                storm = self.slices % _STORM_EVERY == 0
-                self.storms += storm
-                for path, fault in zip(self.paths, self._draw(storm), strict=True):
+                outage = self.slices % _OUTAGE_EVERY == 0
+                self.outages += outage
+                for path, fault in zip(self.paths, self._draw(outage), strict=True):
                     path.set(fault)
-                self._stop.wait(_STORM_S if storm else self._random.uniform(*self._seconds))
-        except Exception as error:  # told by `weather`, which would go on in sunshine otherwise
+                self._stop.wait(_OUTAGE_S if outage else self._random.uniform(*self._seconds))
+        except Exception as error:  # raised by `fault_schedule`; without this the test would go on without faults
             self.error = error
 
-    def _draw(self, storm: bool) -> list[str | None]:
+    def _draw(self, outage: bool) -> list[str | None]:
         faults: list[str | None] = [None] * len(self.paths)
         drawn = self._random.random()
-        if storm:
-            faults = [self._next(path, path.hard) for path in self.paths]
-        elif drawn >= _CLEAR:
-            most = 1 if drawn < _CLEAR + _ONE else self._random.randint(min(2, len(self.paths)), len(self.paths))
-            for place in self._random.sample(range(len(self.paths)), most):
-                faults[place] = self._next(self.paths[place], self.paths[place].kinds)
-        told = ", ".join(f"{path.name}: {fault or 'well'}" for path, fault in zip(self.paths, faults, strict=True))
-        self._record.append(f"{time.monotonic() - self._started:7.1f} s  {told}{'  (storm)' if storm else ''}")
+        if outage:
+            faults = [self._next(path, path.blocking) for path in self.paths]
+        elif drawn >= _NO_FAULT:
+            single = drawn < _NO_FAULT + _ONE_FAULT
+            number = 1 if single else self._random.randint(min(2, len(self.paths)), len(self.paths))
+            for index in self._random.sample(range(len(self.paths)), number):
+                faults[index] = self._next(self.paths[index], self.paths[index].kinds)
+        line = ", ".join(f"{path.name}: {fault or 'none'}" for path, fault in zip(self.paths, faults, strict=True))
+        self._record.append(f"{time.monotonic() - self._started:7.1f} s  {line}{'  (outage)' if outage else ''}")
         return faults
 
-    def _next(self, path: Path, kinds: Sequence[str]) -> str:
+    def _next(self, path: FaultyPath, kinds: Sequence[str]) -> str:
         deck = self._decks.setdefault(f"{path.name}/{','.join(kinds)}", [])
         if not deck:
             deck += kinds
@@ -112,14 +113,16 @@ class Weather:
 
 
 @contextmanager
-def weather(paths: Sequence[Path], seed: int, seconds: tuple[float, float] = (0.7, 1.5)) -> Iterator[Weather]:
-    """Bad weather until the end of the block; a failure within tells what was on."""
-    one = Weather(paths, seed, seconds)
+def fault_schedule(
+    paths: Sequence[FaultyPath], seed: int, seconds: tuple[float, float] = (0.7, 1.5)
+) -> Iterator[FaultSchedule]:
+    """A `FaultSchedule` that stops with the block; a failure inside the block reports the faults."""
+    schedule = FaultSchedule(paths, seed, seconds)
     try:
-        yield one
+        yield schedule
     except AssertionError as error:
-        raise AssertionError(f"{error}\n{one.told()}") from error
+        raise AssertionError(f"{error}\n{schedule.summary()}") from error
     finally:
-        one.stop()
-    if one.error is not None:
-        raise one.error
+        schedule.stop()
+    if schedule.error is not None:
+        raise schedule.error

@@ -1,6 +1,6 @@
-"""A proxy in front of a node's gateway that stalls, lies, breaks off or vanishes.
+"""A proxy in front of a node's gateway that stalls, returns wrong data, breaks off or vanishes.
 
-Every fault counts the requests that it answered, so that a test can see that it was in force.
+Each fault counts the requests that it answered, so that a test can check that it was active.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ import urllib3
 from tests.support.chain.servers import reply
 
 VANISHED: Final = "vanished"
-"""Nobody listens."""
+"""Nothing listens on the port."""
 _LONGEST_S = 60.0
 
 Answer = Callable[["GatewayProxy", BaseHTTPRequestHandler, bytes], None]
-"""Answers a request for a block, given what the gateway would have answered."""
+"""Answers a request for a block, given the gateway's answer."""
 
 
 class GatewayProxy:
-    """A proxy at ``url`` of the gateway at ``target``, with one fault of `FAULTS` at a time, or `VANISHED`, or none.
+    """A proxy at ``url`` for the gateway at ``target``, with at most one fault: one of `FAULTS`, or `VANISHED`.
 
     Attributes:
-        requests: requests that came, faulty or not.
-        hits: requests that each fault answered.
+        requests: number of requests, faulty or not.
+        hits: number of requests that each fault answered.
     """
 
     def __init__(self, target: str) -> None:
@@ -40,12 +40,13 @@ class GatewayProxy:
         self.hits: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._http = urllib3.PoolManager(maxsize=8, retries=False, timeout=60.0)
-        self._server: ThreadingHTTPServer | None = self._listen(0)
-        self._port = self._server.server_address[1] if self._server is not None else 0
+        server = self._listen(0)
+        self._server: ThreadingHTTPServer | None = server
+        self._port = server.server_address[1]
         self.url = f"http://127.0.0.1:{self._port}"
 
     def set(self, fault: str | None) -> None:
-        """Have one fault from now on; None: none."""
+        """Activate one fault; None deactivates it."""
         if fault is not None and fault != VANISHED:
             FAULTS[fault]
         self.fault = fault
@@ -95,9 +96,9 @@ class GatewayProxy:
             else:
                 answer = self._ask(handler.path)
                 reply(handler, answer.data, answer.status)
-        except urllib3.exceptions.HTTPError:  # the gateway itself is gone
+        except urllib3.exceptions.HTTPError:  # the gateway has ended
             reply(handler, b"", 502)
-        except OSError:  # the client is gone
+        except OSError:  # the client has disconnected
             handler.close_connection = True
 
     def _ask(self, path: str) -> urllib3.BaseHTTPResponse:
@@ -105,14 +106,14 @@ class GatewayProxy:
 
 
 def _stalls(proxy: GatewayProxy, handler: BaseHTTPRequestHandler, block: bytes) -> None:
-    """Accepts, and never answers while the fault lasts."""
+    """Accept the request, and do not answer while the fault is active."""
     end = time.monotonic() + _LONGEST_S
     while proxy.fault == "stalls" and time.monotonic() < end:
         time.sleep(0.05)
 
 
 def _trickles(proxy: GatewayProxy, handler: BaseHTTPRequestHandler, block: bytes) -> None:
-    """A byte a second while the fault lasts; then it breaks off."""
+    """Send a byte a second while the fault is active, then close the connection."""
     handler.send_response(200)
     handler.send_header("Content-Length", str(len(block)))
     handler.end_headers()
@@ -127,12 +128,12 @@ def _trickles(proxy: GatewayProxy, handler: BaseHTTPRequestHandler, block: bytes
 
 
 def _other_bytes(proxy: GatewayProxy, handler: BaseHTTPRequestHandler, block: bytes) -> None:
-    """As many bytes, one of them another."""
+    """Change one byte."""
     reply(handler, block[:-1] + bytes([block[-1] ^ 1]) if block else b"?")
 
 
 def _too_short(proxy: GatewayProxy, handler: BaseHTTPRequestHandler, block: bytes) -> None:
-    """Half of the block as if it were all."""
+    """Send half of the block as if it were complete."""
     reply(handler, block[: len(block) // 2])
 
 
@@ -141,17 +142,17 @@ def _too_long(proxy: GatewayProxy, handler: BaseHTTPRequestHandler, block: bytes
 
 
 def _cut_off(proxy: GatewayProxy, handler: BaseHTTPRequestHandler, block: bytes) -> None:
-    """Half of the block, and the connection ends."""
+    """Send half of the block and close the connection."""
     reply(handler, block[: len(block) // 2], length=len(block))
 
 
 def _wrong_length(proxy: GatewayProxy, handler: BaseHTTPRequestHandler, block: bytes) -> None:
-    """All of it under a length that promises more."""
+    """Send the block with a Content-Length that is too large."""
     reply(handler, block, length=len(block) + 1_000)
 
 
 def _resets(proxy: GatewayProxy, handler: BaseHTTPRequestHandler, block: bytes) -> None:
-    """Ends the connection by RST."""
+    """Reset the connection."""
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     handler.connection.close()
 
@@ -177,4 +178,4 @@ FAULTS: Final[dict[str, Answer]] = {
     "503": _says(503),
 }
 LIES: Final = ("other bytes", "too short", "too long")
-"""Faults that answer with other content than was asked for."""
+"""Faults that answer with wrong content."""

@@ -1,9 +1,9 @@
-"""What was due, and what became of it: counted from the chain alone, after the fact.
+"""Compares what was due with what happened, from the chain alone, after the fact.
 
-`due`             duties of operators that were up, and steps that somebody had to take
-`once`            those that are on the chain exactly once
-`twice`           those for which a signer got a second transaction mined after one that worked
-`lost`            those that are not on the chain
+`due`             duties of operators that were up, and permissionless steps of each task
+`once`            duties that are on the chain exactly once
+`twice`           duties for which a signer got a second transaction mined after one that succeeded
+`lost`            duties that are not on the chain
 `honest_slashes`  slashes of operators that were up
 """
 
@@ -19,8 +19,8 @@ from covey.chain.events.decoder import Event
 from covey.daemon.state.world import ChainState, Task
 from covey.protocol.types import Outcome
 
-_REPEATED = ("approve(address,uint256)", "withdraw(address)", "payOwed(address)")
-"""Calls that are right to be made again with the same words."""
+_REPEATABLE = ("approve(address,uint256)", "withdraw(address)", "payOwed(address)")
+"""Calls that may rightly be repeated with the same arguments."""
 
 
 @dataclass
@@ -40,67 +40,66 @@ class OutcomeCounts:
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
     def check(self) -> None:
-        """Fail unless everything that was due was done once and cost nobody anything."""
-        assert self.due > 0 and self.tasks > 0, "nothing was due: nothing was shown"
+        """Fail unless every duty was done exactly once and no operator that was up was slashed."""
+        assert self.due > 0 and self.tasks > 0, "nothing was due: the test proves nothing"
         assert (self.twice, self.lost, self.honest_slashes) == (0, 0, 0), self
         assert self.once == self.due, self
 
 
 @dataclass
-class Count:
-    """The tally of a story with what it is made of, in words."""
+class Outcomes:
+    """The counts of a scenario, and the duties, transactions and slashes behind them."""
 
-    tally: OutcomeCounts
+    counts: OutcomeCounts
     lost: list[str]
     twice: list[str]
     slashed: list[str]
 
     def check(self) -> None:
-        """As `OutcomeCounts.check`, with names."""
-        told = {"lost": self.lost, "twice": self.twice, "slashed": self.slashed}
-        assert not any(told.values()), told
-        self.tally.check()
+        """As `OutcomeCounts.check`; a failure lists the details."""
+        problems = {"lost": self.lost, "twice": self.twice, "slashed": self.slashed}
+        assert not any(problems.values()), problems
+        self.counts.check()
 
 
-def count(story: Scenario) -> Count:
-    """Count all tasks of a story. Everything it says must be final by now."""
-    events = story.net.events()
-    world = ChainState()
+def count_outcomes(scenario: Scenario) -> Outcomes:
+    """Count all tasks of a scenario. The chain must be final by now."""
+    events = scenario.net.events()
+    state = ChainState()
     for event in events:
-        world.apply(event)
+        state.apply(event)
     done = Counter(key for event in events if (key := _key(event)) is not None)
-    due = [key for number in story.tasks for key in _due(story, world.tasks[number])]
+    due = [key for number in scenario.tasks for key in _due(scenario, state.tasks[number])]
     lost = [key for key in due if done[key] == 0]
-    repeated = _repeated(story)
-    up = {node.operator for node in story.net.nodes} - story.away
+    repeated = _repeated(scenario)
+    up = {node.operator for node in scenario.net.nodes} - scenario.away
     slashed = [f"{e.name} {e.args['operator']}" for e in events if e.name == "Slashed" and e.args["operator"] in up]
     once = sum(1 for key in due if done[key] == 1)
-    tally = OutcomeCounts(0, len(due), once, len(repeated), len(lost), len(slashed), len(story.tasks))
-    return Count(tally, lost, repeated, slashed)
+    counts = OutcomeCounts(0, len(due), once, len(repeated), len(lost), len(slashed), len(scenario.tasks))
+    return Outcomes(counts, lost, repeated, slashed)
 
 
-def _due(story: Scenario, task: Task) -> list[str]:
-    """Keys of everything that had to happen in a task."""
+def _due(scenario: Scenario, task: Task) -> list[str]:
+    """Keys of all duties of a task."""
     keys = [f"end/{task.id}"]
-    up = {node.operator for node in story.net.nodes} - story.away
-    for node in story.up(story.trainers):
+    up = {node.operator for node in scenario.net.nodes} - scenario.away
+    for node in scenario.up(scenario.trainers):
         keys += [f"enter/{task.id}/{node.operator}", f"reveal-entry/{task.id}/{node.operator}"]
-    keys += [f"enrol/{task.id}/{node.operator}" for node in story.up(story.validators)]
+    keys += [f"enrol/{task.id}/{node.operator}" for node in scenario.up(scenario.validators)]
     for c in task.committees:
         keys += [f"request-seed/{task.id}/{c.number}", f"fix-seed/{task.id}/{c.number}"]
-        keys += [f"score/{task.id}/{c.number}/{node.operator}" for node in story.seated(task, c)]
-        keys += [f"reveal-scores/{task.id}/{c.number}/{one}" for one in c.committed if one in up]
-        keys += [f"report/{task.id}/{c.number}/{one}" for one in story.failed(task, c)]
-    c = task.committee
-    if task.outcome == Outcome.PAID and c is not None:
-        keys += [f"settle-page/{task.id}/{c.number}/{page}" for page in range(task.page_total)]
-    lanes, rows = story.earned(task)
+        keys += [f"score/{task.id}/{c.number}/{node.operator}" for node in scenario.seated(task, c)]
+        keys += [f"reveal-scores/{task.id}/{c.number}/{operator}" for operator in c.committed if operator in up]
+        keys += [f"report/{task.id}/{c.number}/{operator}" for operator in scenario.failed(task, c)]
+    if task.outcome == Outcome.PAID and task.committee is not None:
+        keys += [f"settle-page/{task.id}/{task.committee.number}/{page}" for page in range(task.page_total)]
+    lanes, rows = scenario.earned(task)
     keys += [f"claim-entry/{task.id}/{lane}" for lane in lanes.values()]
-    keys += [f"claim-scoring/{task.id}/{one}" for one in rows if one in up]
-    return keys + [f"release-earmark/{task.id}/{one}" for one in task.enrolled if one in up]
+    keys += [f"claim-scoring/{task.id}/{operator}" for operator in rows if operator in up]
+    return keys + [f"release-earmark/{task.id}/{operator}" for operator in task.enrolled if operator in up]
 
 
-_SHOWN_BY = {
+_KEY_OF_EVENT = {
     ("TaskRegistry", "EntryCommitted"): "enter/{taskId}/{operator}",
     ("TaskRegistry", "EntryRevealed"): "reveal-entry/{taskId}/{operator}",
     ("TaskRegistry", "ValidatorEnrolled"): "enrol/{taskId}/{operator}",
@@ -116,33 +115,33 @@ _SHOWN_BY = {
     ("Rewards", "EntryRewardClaimed"): "claim-entry/{taskId}/{lane}",
     ("Rewards", "ScoringRewardClaimed"): "claim-scoring/{taskId}/{operator}",
 }
-"""Keys of what events show to have been done, by contract and event."""
+"""Key of the duty that an event shows as done, by contract and event."""
 
 
 def _key(event: Event) -> str | None:
-    """The key of what an event shows to have been done."""
-    key = _SHOWN_BY.get((event.contract, event.name))
+    """The key of the duty that an event shows as done."""
+    key = _KEY_OF_EVENT.get((event.contract, event.name))
     return None if key is None else key.format_map(event.args)
 
 
-def _repeated(story: Scenario) -> list[str]:
-    """Transactions of daemons that say again what one that worked had said."""
+def _repeated(scenario: Scenario) -> list[str]:
+    """Transactions of daemons that repeat the call of an earlier successful one."""
     from eth_utils.crypto import keccak
 
-    anvil = story.net.local.anvil
-    repeatable = {keccak(text=signature)[:4].hex() for signature in _REPEATED}
-    signers = {node.signer.lower(): node.name for node in story.net.nodes}
-    worked: set[tuple[str, str, str]] = set()
-    again: list[str] = []
-    for number in range(story.net.local.deployment.start_block, int(anvil.rpc("eth_blockNumber"), 16) + 1):
+    anvil = scenario.net.local.anvil
+    repeatable = {keccak(text=signature)[:4].hex() for signature in _REPEATABLE}
+    signers = {node.signer.lower(): node.name for node in scenario.net.nodes}
+    succeeded: set[tuple[str, str, str]] = set()
+    repeated: list[str] = []
+    for number in range(scenario.net.local.deployment.start_block, int(anvil.rpc("eth_blockNumber"), 16) + 1):
         block: dict[str, Any] = anvil.rpc("eth_getBlockByNumber", hex(number), True)
         for tx in block["transactions"]:
-            said = (tx["from"].lower(), (tx["to"] or "").lower(), tx["input"])
-            if said[0] not in signers or tx["input"][2:10] in repeatable or tx["input"] == "0x":
+            call = (tx["from"].lower(), (tx["to"] or "").lower(), tx["input"])
+            if call[0] not in signers or tx["input"][2:10] in repeatable or tx["input"] == "0x":
                 continue
-            if said in worked:
-                again.append(f"{signers[said[0]]}: {tx['hash']} in block {number} says {tx['input'][:10]}… again")
+            if call in succeeded:
+                repeated.append(f"{signers[call[0]]}: {tx['hash']} in block {number} repeats {tx['input'][:10]}…")
             receipt = anvil.rpc("eth_getTransactionReceipt", tx["hash"])
             if int(receipt["status"], 16) == 1:
-                worked.add(said)
-    return again
+                succeeded.add(call)
+    return repeated

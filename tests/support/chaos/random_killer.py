@@ -1,4 +1,4 @@
-"""Ends daemons with SIGKILL at random moments, and starts again whichever has ended."""
+"""Kills daemons with SIGKILL at random moments, and restarts those that have ended."""
 
 from __future__ import annotations
 
@@ -13,47 +13,48 @@ from tests.support.network import Network, Node
 
 
 class RandomKiller:
-    """Looks after `nodes` from a thread of its own.
+    """Kills and restarts ``nodes`` from its own thread.
 
     Args:
-        nodes: may shrink meanwhile; who is no longer among them stays as it is.
-        seconds: mean time between two kills; None kills nobody and only starts again those that end themselves.
-        most: kills after which it only looks after them.
+        nodes: the list may shrink while the killer runs; a removed node is left alone.
+        seconds: mean time between two kills; None kills none and only restarts nodes that end themselves.
+        limit: number of kills after which it only restarts nodes.
     """
 
-    def __init__(self, nodes: list[Node], seconds: float | None, seed: int, most: int | None = None) -> None:
+    def __init__(self, nodes: list[Node], seconds: float | None, seed: int, limit: int | None = None) -> None:
         self.kills = 0
         self.error: str | None = None
         self._nodes = nodes
         self._seconds = seconds
-        self._most = most
+        self._limit = limit
         self._random = random.Random(seed)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="monkey")
+        self._thread = threading.Thread(target=self._run, name="random killer")
         self._thread.start()
 
     @property
-    def enough(self) -> bool:
-        return self._most is not None and self.kills >= self._most
+    def is_done(self) -> bool:
+        """Whether the limit is reached."""
+        return self._limit is not None and self.kills >= self._limit
 
     def stop(self) -> None:
-        """Kill no more; every node runs when this returns."""
+        """Stop killing; every node runs when this returns."""
         self._stop.set()
         self._thread.join()
-        self._start_again()
+        self._restart()
 
     def _run(self) -> None:
         next_kill = time.monotonic()
         while not self._stop.wait(0.02):
-            self._start_again()
-            if self._seconds is None or self.enough or time.monotonic() < next_kill:
+            self._restart()
+            if self._seconds is None or self.is_done or time.monotonic() < next_kill:
                 continue
             next_kill = time.monotonic() + self._random.expovariate(1 / self._seconds)
             node = self._random.choice(self._nodes)
             if node.process is not None and node.process.poll() is None:
                 node.kill()
 
-    def _start_again(self) -> None:
+    def _restart(self) -> None:
         for node in list(self._nodes):
             code = None if node.process is None else node.process.poll()
             if code is None or node not in self._nodes:
@@ -66,12 +67,13 @@ class RandomKiller:
 
 
 @contextmanager
-def monkey(
-    net: Network, nodes: list[Node], seconds: float | None, seed: int, most: int | None = None
+def random_killer(
+    net: Network, nodes: list[Node], seconds: float | None, seed: int, limit: int | None = None
 ) -> Iterator[RandomKiller]:
-    one = RandomKiller(nodes, seconds, seed, most)
+    """A `RandomKiller` that stops with the block; fails if a node has ended with an error."""
+    killer = RandomKiller(nodes, seconds, seed, limit)
     try:
-        yield one
+        yield killer
     finally:
-        one.stop()
-    assert one.error is None, f"{one.error}\n{net.told()}"
+        killer.stop()
+    assert killer.error is None, f"{killer.error}\n{net.logs()}"

@@ -1,6 +1,6 @@
-"""A JSON-RPC proxy in front of a real chain that is faulty above the wire: busy, damaged, behind, ahead, or lying.
+"""A JSON-RPC proxy in front of a real chain with faults in its answers: busy, damaged, behind, ahead, or lying.
 
-Every fault counts the calls that it really changed, so that a test can see that it was in force.
+Each fault counts the calls that it changed, so that a test can check that it was active.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from covey.chain.rpc.http import HttpEndpoint
 
 FUTURE_BLOCKS: Final = 1_000
 FUTURE_SECONDS: Final = (150, 400, 570, 86_400)
-"""How far ahead the time of a head that does not exist is: within a window, near its end, past all of them."""
+"""How far ahead a false head's timestamp is: within a window, near its end, past all windows."""
 STALE_BLOCKS: Final = 6
 _BLOCK_AT: Final = {
     "eth_call": 1,
@@ -35,7 +35,7 @@ _BLOCK_AT: Final = {
     "eth_getTransactionCount": 1,
     "eth_getBlockByNumber": 0,
 }
-"""Position of the block among the parameters."""
+"""Index of the block parameter."""
 
 Call = dict[str, Any]
 Answer = Callable[["RpcProxy", BaseHTTPRequestHandler, Call], None]
@@ -43,19 +43,19 @@ Answer = Callable[["RpcProxy", BaseHTTPRequestHandler, Call], None]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """How calls are answered faultily, and which; the others are answered as the chain does."""
+    """The faulty answer, and the calls that get it; all other calls are passed on."""
 
     answer: Answer
     touches: Callable[[Call], bool] = lambda call: True
 
 
 class RpcProxy:
-    """A proxy at ``url`` of the chain at ``target``, with one fault of `FAULTS` at a time, or none.
+    """A proxy at ``url`` for the chain at ``target``, with at most one fault of `FAULTS` at a time.
 
     Attributes:
-        sending: faults of the transactions that come, one after the other, where ``fault`` lets them pass.
-        label: under which calls are counted in ``seen`` as they come, faulty or not.
-        hits: answers that each fault changed.
+        sending: faults for successive transactions that ``fault`` lets pass.
+        label: the key under which arriving calls are counted in ``seen``.
+        hits: number of answers that each fault changed.
     """
 
     def __init__(self, target: str, seed: int = 0) -> None:
@@ -73,17 +73,17 @@ class RpcProxy:
         self.url = self._server.url
 
     def set(self, fault: str | None) -> None:
-        """Have one fault of `FAULTS` from now on; None: none."""
+        """Activate one fault of `FAULTS`; None deactivates it."""
         if fault is not None:
             FAULTS[fault]
         self.fault = fault
 
     def hide(self, topics: Iterable[str]) -> None:
-        """Leave logs with one of these first topics (0x hex) out of every eth_getLogs, beside any other fault."""
+        """Omit logs with one of these first topics (0x hex) from every eth_getLogs, in addition to any other fault."""
         self.hidden = frozenset(topics)
 
     def ask(self, method: str, *params: Any) -> Any:
-        """What the chain itself answers."""
+        """The chain's own answer."""
         return self._chain.request(method, list(params), 60)
 
     def close(self) -> None:
@@ -107,15 +107,15 @@ class RpcProxy:
                 self.hit(name)
                 FAULTS[name].answer(self, handler, call)
             else:
-                result(handler, call, self._honest(call))
-        except RpcResponseError as refused:
-            error(handler, call, refused.code, refused.message, refused.data)
+                result(handler, call, self._forward(call))
+        except RpcResponseError as rejection:
+            error(handler, call, rejection.code, rejection.message, rejection.data)
         except EndpointFault as fault:
             reply(handler, str(fault).encode(), 502)
-        except OSError:  # the client is gone
+        except OSError:  # the client has disconnected
             handler.close_connection = True
 
-    def _honest(self, call: Call) -> Any:
+    def _forward(self, call: Call) -> Any:
         found = self.ask(call["method"], *call["params"])
         if self.hidden and call["method"] == "eth_getLogs":
             shown = [log for log in found if log["topics"][0] not in self.hidden]
@@ -148,24 +148,24 @@ def _body(proxy: RpcProxy, call: Call) -> bytes:
 
 
 def _cut_off(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None:
-    """Half of the answer, and the connection ends."""
+    """Send half of the answer and close the connection."""
     body = _body(proxy, call)
     reply(handler, body[: len(body) // 2], length=len(body))
     handler.close_connection = True
 
 
 def _half_json(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None:
-    """Half of the answer as if it were all."""
+    """Send half of the answer as if it were complete."""
     body = _body(proxy, call)
     reply(handler, body[: len(body) // 2])
 
 
 def _garbage(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None:
-    rubbish: list[Any] = [[], {}, {"jsonrpc": "2.0", "id": call["id"], "result": {"hash": 5}}, "yes", 7, None]
-    reply(handler, json.dumps(proxy.random.choice(rubbish)).encode())
+    answers: list[Any] = [[], {}, {"jsonrpc": "2.0", "id": call["id"], "result": {"hash": 5}}, "yes", 7, None]
+    reply(handler, json.dumps(proxy.random.choice(answers)).encode())
 
 
-def _another_calls(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None:
+def _wrong_id(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None:
     result(handler, call | {"id": call["id"] + 1}, proxy.ask(call["method"], *call["params"]))
 
 
@@ -176,7 +176,7 @@ def _late(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None:
 
 
 def _hangs(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None:
-    """No answer before the fault is over, if then."""
+    """Do not answer while the fault is active."""
     end = time.monotonic() + 20
     while proxy.fault == "hangs" and time.monotonic() < end:
         time.sleep(0.05)
@@ -187,7 +187,7 @@ def _hangs(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None
 
 
 def _error(code: int, message: str, *methods: str) -> Fault:
-    """A JSON-RPC error to these methods; to all, if none is named."""
+    """A JSON-RPC error for these methods, or for all if none is given."""
 
     def answer(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None:
         error(handler, call, code, message)
@@ -195,21 +195,21 @@ def _error(code: int, message: str, *methods: str) -> Fault:
     return Fault(answer, (lambda call: call["method"] in methods) if methods else lambda call: True)
 
 
-# ---------------------------------------------------------------------- lies about the state
+# ---------------------------------------------------------------------- false state
 
-_NOTHING: Final = {"eth_call": "0x", "eth_getCode": "0x", "eth_getBalance": "0x0", "eth_getTransactionCount": "0x0"}
+_EMPTY_STATE: Final = {"eth_call": "0x", "eth_getCode": "0x", "eth_getBalance": "0x0", "eth_getTransactionCount": "0x0"}
 
 
 def _no_state(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None:
-    """As if no account had ever been used."""
-    result(handler, call, _NOTHING[call["method"]])
+    """Answer as if no account had ever been used."""
+    result(handler, call, _EMPTY_STATE[call["method"]])
 
 
-# ---------------------------------------------------------------------- lies about the head
+# ---------------------------------------------------------------------- false heads
 
 
 def _behind(proxy: RpcProxy, call: Call, depth: int) -> Any:
-    """What a node would answer that is ``depth`` blocks behind."""
+    """The answer of a node that is ``depth`` blocks behind."""
     method, params = call["method"], list(call["params"])
     limit = max(0, int(proxy.ask("eth_blockNumber"), 16) - depth)
     if method == "eth_blockNumber":
@@ -229,12 +229,12 @@ def _behind(proxy: RpcProxy, call: Call, depth: int) -> Any:
         return found
     if found["blockNumber"] is None or int(found["blockNumber"], 16) <= limit:
         return found
-    waiting = found | {"blockNumber": None, "blockHash": None, "transactionIndex": None}
-    return None if method == "eth_getTransactionReceipt" else waiting
+    unmined = found | {"blockNumber": None, "blockHash": None, "transactionIndex": None}
+    return None if method == "eth_getTransactionReceipt" else unmined
 
 
 def _check_range(proxy: RpcProxy, query: dict[str, Any], limit: int) -> None:
-    """Refuses logs of blocks above ``limit``, in geth's words."""
+    """Reject logs of blocks above ``limit``, with geth's messages."""
     if "blockHash" in query:
         block = proxy.ask("eth_getBlockByHash", query["blockHash"], False)
         if block is not None and int(block["number"], 16) > limit:
@@ -244,17 +244,17 @@ def _check_range(proxy: RpcProxy, query: dict[str, Any], limit: int) -> None:
 
 
 def _stale(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None:
-    """The same number of blocks behind in every answer."""
+    """Always be the same number of blocks behind."""
     result(handler, call, _behind(proxy, call, STALE_BLOCKS))
 
 
 def _wavering(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None:
-    """Behind by another number of blocks in each answer, as a balancer over nodes that are not in step."""
+    """Be a random number of blocks behind, like a load balancer over nodes that are not in sync."""
     result(handler, call, _behind(proxy, call, proxy.random.randint(0, STALE_BLOCKS)))
 
 
 def _future(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None:
-    """A head that does not exist."""
+    """Report a head that does not exist."""
     if call["method"] == "eth_blockNumber":
         result(handler, call, hex(int(proxy.ask("eth_blockNumber"), 16) + FUTURE_BLOCKS))
     else:
@@ -267,13 +267,13 @@ def _future(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> Non
         )
 
 
-def _about_the_head(call: Call) -> bool:
-    named = call["method"] == "eth_getBlockByNumber" and call["params"][0] == "latest"
-    return named or call["method"] == "eth_blockNumber"
+def _asks_for_head(call: Call) -> bool:
+    by_name = call["method"] == "eth_getBlockByNumber" and call["params"][0] == "latest"
+    return bool(by_name or call["method"] == "eth_blockNumber")
 
 
 def _finalized(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None:
-    """A finalised block that is the head, the first block of all, or one that does not exist."""
+    """Report as finalised the head, the genesis block, or a block that does not exist."""
     latest = proxy.ask("eth_getBlockByNumber", "latest", False)
     first = proxy.ask("eth_getBlockByNumber", "0x0", False)
     result(
@@ -283,35 +283,35 @@ def _finalized(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> 
     )
 
 
-def _about_the_settled(call: Call) -> bool:
-    return call["method"] == "eth_getBlockByNumber" and call["params"][0] in ("finalized", "safe")
+def _asks_for_finalised(call: Call) -> bool:
+    return bool(call["method"] == "eth_getBlockByNumber" and call["params"][0] in ("finalized", "safe"))
 
 
 def _moved(block: dict[str, Any], blocks: int, seconds: int) -> dict[str, Any]:
     number, timestamp = int(block["number"], 16) + blocks, int(block["timestamp"], 16) + seconds
-    made_up = {
+    changes = {
         "number": hex(number),
         "timestamp": hex(timestamp),
         "hash": "0x" + keccak(number.to_bytes(32, "big")).hex(),
     }
-    return block | made_up
+    return block | changes
 
 
-# ---------------------------------------------------------------------- lies about transactions
+# ---------------------------------------------------------------------- lost transactions
 
 
 def _swallows(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None:
-    """Says that it has taken a transaction, and forgets it."""
+    """Accept a transaction and drop it."""
     result(handler, call, "0x" + keccak(bytes.fromhex(call["params"][0][2:])).hex())
 
 
 def _knows_already(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None:
-    """Says that it has a transaction already which it has never seen."""
+    """Report an unseen transaction as already known."""
     error(handler, call, -32000, "already known")
 
 
 def _loses_the_answer(proxy: RpcProxy, handler: BaseHTTPRequestHandler, call: Call) -> None:
-    """Takes a transaction and says nothing."""
+    """Send a transaction on, and answer with an error."""
     proxy.ask(call["method"], *call["params"])
     reply(handler, b"", 502)
 
@@ -327,20 +327,20 @@ FAULTS: Final[dict[str, Fault]] = {
     "cut off": Fault(_cut_off),
     "half JSON": Fault(_half_json),
     "garbage": Fault(_garbage),
-    "another call's": Fault(_another_calls),
+    "another call's": Fault(_wrong_id),
     "late": Fault(_late),
     "hangs": Fault(_hangs),
     "too many results": _error(-32005, "query returned more than 10000 results", "eth_getLogs"),
     "header not found": _error(-32000, "header not found", *_BLOCK_AT),
     "internal error": _error(-32603, "internal error"),
-    "no state": Fault(_no_state, lambda call: call["method"] in _NOTHING),
+    "no state": Fault(_no_state, lambda call: call["method"] in _EMPTY_STATE),
     "stale head": Fault(_stale),
     "wavering head": Fault(_wavering),
-    "future head": Fault(_future, _about_the_head),
-    "wrong finalized": Fault(_finalized, _about_the_settled),
+    "future head": Fault(_future, _asks_for_head),
+    "wrong finalized": Fault(_finalized, _asks_for_finalised),
     "swallows": Fault(_swallows, _sends),
     "already known": Fault(_knows_already, _sends),
     "lost answer": Fault(_loses_the_answer, _sends),
 }
 SENDING: Final = ("swallows", "already known", "lost answer")
-"""Faults that touch nothing but the sending of transactions."""
+"""Faults that only affect the sending of transactions."""

@@ -1,8 +1,8 @@
 """A whole arena task by real daemons, driven through its phases whatever happens to them on the way.
 
-The story knows the chain and who takes part, nothing of what goes wrong. In each phase it waits until everybody who is
-up has done its part, lets chain time pass to the end of the window, and goes on until all is paid and claimed. Where a
-part is not done in `patience` seconds it lets time pass all the same: what was lost then shows in the tally.
+The scenario knows the chain and the participants; it does not know the faults. In each phase it waits until every node
+that is up has done its part, advances chain time to the end of the window, and continues until all is paid and claimed.
+If a part is not done within ``patience`` seconds, chain time advances anyway: the loss then shows in `outcome_counts`.
 """
 
 from __future__ import annotations
@@ -23,27 +23,31 @@ from covey.protocol.scores import unpack
 from covey.protocol.types import Outcome
 from covey.protocol.windows import Phase
 
-Hook = Callable[["Scenario", Task, Phase], None]
+Hook = Callable[["Scenario", Task, Phase], object]
+_POLL_S = 0.2
 
 
 @dataclass
 class Scenario:
-    """Drives tasks of `net`. Those in `away` (operators) are down for good: nobody waits for them.
+    """Drives tasks of ``net``.
 
-    `on_phase` is called once when a task enters a phase, before anything is waited for; `on_look` at every look.
+    Attributes:
+        away: operators that are down for good; nothing is expected of them.
+        on_phase: called once when a task enters a phase, before waiting.
+        on_poll: called at every poll of the task.
     """
 
     net: Network
     trainers: list[Node]
     validators: list[Node]
-    patience: float = 240.0
+    patience: float = 600.0
     away: set[str] = field(default_factory=set)
     on_phase: Hook | None = None
-    on_look: Hook | None = None
+    on_poll: Hook | None = None
     tasks: list[int] = field(default_factory=list)
 
     def run(self, **changes: object) -> Task:
-        """Post a task and see it to its end; the task as it is then."""
+        """Post a task and drive it to its end; returns its final state."""
         number = self.net.post(tiny_spec(), **changes)
         self.tasks.append(number)
         phase: Phase | None = None
@@ -56,42 +60,42 @@ class Scenario:
                     phase, entered = current, time.monotonic()
                     if self.on_phase is not None:
                         self.on_phase(self, task, phase)
-                if self.on_look is not None:
-                    self.on_look(self, task, phase)
+                if self.on_poll is not None:
+                    self.on_poll(self, task, phase)
                 waits = self.pending(task, phase)
-            except (TransientError, DevnetError, KeyError):  # the chain is being reorganised, or the task is not there
-                time.sleep(0.2)
+            except (TransientError, DevnetError, KeyError):  # a reorganisation is under way
+                time.sleep(_POLL_S)
                 continue
             self.net.check_running()
             late = time.monotonic() - entered > self.patience
             if phase == Phase.ENDED and (not waits or late):
                 return task
-            until = self.end_of(task, phase)
-            if until is not None and (not waits or late):
-                self.net.jump(until)
+            window_end = self.end_of(task, phase)
+            if window_end is not None and (not waits or late):
+                self.net.jump(window_end)
             elif late and time.monotonic() - entered > 2 * self.patience:
-                raise AssertionError(f"task {number} stays in '{phase}', waiting for {waits}\n{self.net.told()}")
-            time.sleep(0.2)
+                raise AssertionError(f"task {number} stays in '{phase}', waiting for {waits}\n{self.net.logs()}")
+            time.sleep(_POLL_S)
 
-    def rest(self, patience: float = 240.0) -> None:
-        """Wait until everybody who is up knows, for a second, that no duty is due and no transaction open."""
+    def wait_until_idle(self, patience: float = 600.0) -> None:
+        """Wait until every node that is up has reported for a second that no duty is due and no transaction is open."""
         end = time.monotonic() + patience
         before: list[int] = []
         while True:
             nodes = self.up(self.net.nodes)
-            restless = [node for node in nodes if not _rests(node)]
-            lives = [node.process.pid for node in nodes if node.process is not None]
-            if not restless and lives == before:
+            busy = [node for node in nodes if not _is_idle(node)]
+            pids = [node.process.pid for node in nodes if node.process is not None]
+            if not busy and pids == before:
                 return
-            before = [] if restless else lives
+            before = [] if busy else pids
             self.net.check_running()
             if time.monotonic() > end:
-                told = "\n".join(f"{node.name} does not rest: {node.report()}" for node in restless)
-                raise AssertionError(f"{told}\n{self.net.told()}")
+                reports = "\n".join(f"{node.name} is not idle: {node.report()}" for node in busy)
+                raise AssertionError(f"{reports}\n{self.net.logs()}")
             time.sleep(1.0)
 
     def pending(self, task: Task, phase: Phase) -> list[str]:
-        """What those who are up still have to do before the phase may end, in words."""
+        """What nodes that are up still have to do before the phase may end."""
         c = task.committee
         match phase:
             case Phase.ENTRY_COMMIT:
@@ -99,12 +103,12 @@ class Scenario:
             case Phase.ENROL:
                 return [f"stake of {n.name}" for n in self.up(self.validators) if n.operator not in task.enrolled]
             case Phase.ENTRY_REVEAL:
-                shown = {entry.operator for entry in task.lanes}
-                return [f"adapter of {n.name}" for n in self.up(self.trainers) if n.operator not in shown]
+                revealed = {entry.operator for entry in task.lanes}
+                return [f"adapter of {n.name}" for n in self.up(self.trainers) if n.operator not in revealed]
             case Phase.SCORE_COMMIT:
                 assert c is not None
-                told = {*c.committed, *c.abstained}
-                return [f"row of {n.name}" for n in self.seated(task, c) if n.operator not in told]
+                answered = {*c.committed, *c.abstained}
+                return [f"row of {n.name}" for n in self.seated(task, c) if n.operator not in answered]
             case Phase.SCORE_REVEAL:
                 assert c is not None
                 return [f"scores of {n.name}" for n in self.up(self.validators) if c.owes_row(n.operator)]
@@ -114,7 +118,7 @@ class Scenario:
                 return [phase.value]
 
     def end_of(self, task: Task, phase: Phase) -> int | None:
-        """When the phase ends by itself, chain time; None where it waits for somebody's step."""
+        """Chain time at which the phase ends by itself; None if it ends with a transaction."""
         c = task.committee
         match phase:
             case Phase.ENTRY_COMMIT:
@@ -133,8 +137,8 @@ class Scenario:
     def up(self, nodes: list[Node]) -> list[Node]:
         return [node for node in nodes if node.operator not in self.away]
 
-    def me(self, node: Node) -> Identity:
-        """The node's operator, as a planner would know it."""
+    def identity(self, node: Node) -> Identity:
+        """The node's identity, as its planner knows it."""
         contracts = self.net.local.chain.contracts
         roles = (Role.TRAINER,) if node in self.trainers else (Role.VALIDATOR,)
         return Identity(
@@ -151,16 +155,16 @@ class Scenario:
         return [node for node in self.up(self.validators) if self._seats(task, committee, node) > 0]
 
     def failed(self, task: Task, committee: Committee) -> list[str]:
-        """Operators that are down for good and left a seat empty, or a committed row unrevealed."""
+        """Operators away that left a seat without a row, or a committed row unrevealed."""
         gone = [node for node in self.validators if node.operator in self.away]
-        told = {*committee.abstained, *(row.operator for row in committee.revealed)}
-        return [n.operator for n in gone if n.operator not in told and self._seats(task, committee, n) > 0]
+        answered = {*committee.abstained, *(row.operator for row in committee.revealed)}
+        return [n.operator for n in gone if n.operator not in answered and self._seats(task, committee, n) > 0]
 
     def _seats(self, task: Task, committee: Committee, node: Node) -> int:
-        return seats_in(task, committee, self.me(node), node.operator) if committee.seeded else 0
+        return seats_in(task, committee, self.identity(node), node.operator) if committee.seeded else 0
 
     def earned(self, task: Task) -> tuple[dict[str, int], set[str]]:
-        """By the contracts: lanes with a reward by trainer, and validators whose row is paid."""
+        """According to the contracts: the rewarded lane by trainer, and the validators whose row is paid."""
         c, rewards = task.committee, self.net.local.chain.contracts.rewards
         if task.outcome != Outcome.PAID or c is None:
             return {}, set()
@@ -176,16 +180,16 @@ class Scenario:
         return lanes, rows
 
     def unclaimed(self, task: Task) -> list[str]:
-        """What of an ended task is still to be fetched by those who are up."""
+        """Claims of an ended task that nodes which are up still have to make."""
         lanes, rows = self.earned(task)
         waits = [f"entry reward of {o}" for o, lane in lanes.items() if lane not in task.claimed_lanes]
         waits += [f"scoring reward of {o}" for o in rows - task.claimed_scoring - self.away]
         return waits + [f"earmark of {o}" for o in set(task.enrolled) - task.freed - self.away]
 
 
-def _rests(node: Node) -> bool:
+def _is_idle(node: Node) -> bool:
     report = node.report()
-    if "transactions" not in report:  # it is starting, or a look of it failed
+    if "transactions" not in report:  # it is starting, or a cycle failed
         return False
-    open_ones = sum(report["transactions"].get(state, 0) for state in ("queued", "pending", "mined"))
-    return not report["due"] and open_ones == 0 and not report["missed"]
+    open_transactions = sum(report["transactions"].get(state, 0) for state in ("queued", "pending", "mined"))
+    return not report["due"] and open_transactions == 0 and not report["missed"]

@@ -1,4 +1,4 @@
-"""A real toxiproxy on loopback: faults on the wire, below HTTP, between two real processes."""
+"""A real toxiproxy on loopback: faults on the TCP connection between two processes."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ TOXICS: Final[dict[str, dict[str, int]]] = {
     "latency": {"latency": 700, "jitter": 500},  # ms
     "bandwidth": {"rate": 1},  # KB/s
     "slicer": {"average_size": 64, "size_variation": 32, "delay": 20_000},  # bytes, µs between slices
-    "limit_data": {"bytes": 150},  # of the answer, headers included: it breaks off in the middle
+    "limit_data": {"bytes": 150},  # of the answer with its headers: it breaks off in the middle
     "reset_peer": {"timeout": 0},  # ms
-    "timeout": {"timeout": 1_500},  # ms; nothing passes until then, and then it hangs up
+    "timeout": {"timeout": 1_500},  # ms; nothing passes until then, and then the connection is closed
 }
-"""Toxics by toxiproxy's own names, as they are set here; all of them work on what the client receives."""
+"""Attributes by toxiproxy's name of the toxic; all toxics act on what the client receives."""
 
 KINDS: Final = (*TOXICS, DOWN)
-"""Every fault that a `WireProxy` can have. Under ``down`` nobody listens."""
+"""All faults of a `WireProxy`. Under ``down`` nothing listens."""
 
 
 class Toxiproxy(Server):
@@ -57,14 +57,14 @@ class Toxiproxy(Server):
         return self
 
     def proxy(self, name: str, target: str) -> WireProxy:
-        """A proxy of the server at the URL ``target``, without a fault."""
+        """A new proxy for the server at the URL ``target``, without a fault."""
         port = free_port()
         fields = {"name": name, "listen": f"127.0.0.1:{port}", "upstream": urlsplit(target).netloc, "enabled": True}
         self.ask("POST", "/proxies", fields)
         return WireProxy(self, name, f"http://127.0.0.1:{port}")
 
     def ask(self, method: str, path: str, fields: dict[str, Any] | None = None) -> Any:
-        """One call of its API. Raises RuntimeError with what it says."""
+        """Call its API. Raises RuntimeError with its answer."""
         body = None if fields is None else json.dumps(fields)
         answer = self._http.request(method, self.url + path, body=body, headers={"User-Agent": "covey-tests"})
         if answer.status >= 400:
@@ -73,7 +73,7 @@ class Toxiproxy(Server):
 
 
 class WireProxy:
-    """One proxy of a `Toxiproxy`, at ``url``. It has one fault at a time, or none."""
+    """One proxy of a `Toxiproxy`, at ``url``, with at most one fault at a time."""
 
     def __init__(self, server: Toxiproxy, name: str, url: str) -> None:
         self.url = url
@@ -82,7 +82,7 @@ class WireProxy:
         self._path = f"/proxies/{name}"
 
     def set(self, fault: str | None) -> None:
-        """Have one fault of `KINDS` from now on, for open connections too; None: none."""
+        """Activate one fault of `KINDS`, for open connections too; None deactivates it."""
         before, self.fault = self.fault, fault
         if before == DOWN:
             self._server.ask("POST", self._path, {"enabled": True})

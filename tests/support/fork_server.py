@@ -1,7 +1,8 @@
-"""A process with the daemon's code already imported, which starts daemons by forking.
+"""A process that has imported the daemon's code and starts daemons by forking: `python -m tests.support.fork_server`.
 
-Reads one JSON object a line, {"settings": path, "log": path, "cuts": path or null, "environment": {...}}, answers with
-{"pid": n}, and tells of each end with {"pid": n, "code": n} (negative: the signal). Its children end with it.
+Reads one JSON object a line from standard input, the fields of `Order`. Answers each with {"pid": n}, and reports the
+end of each daemon with {"pid": n, "code": n}, where a negative code is a signal. Its children are killed when standard
+input ends.
 """
 
 from __future__ import annotations
@@ -14,11 +15,20 @@ import select
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
+
+
+class Order(TypedDict):
+    """A request for one daemon. The two files of steps are optional; see the modules of the same names."""
+
+    settings: str
+    log: str
+    crash_points: NotRequired[str]
+    disk_full_points: NotRequired[str]
 
 
 def preload() -> None:
-    """Everything that a daemon imports on its way to the first look."""
+    """Import everything that a daemon needs for its first cycle."""
     import web3  # noqa: F401
 
     import covey.daemon.duties
@@ -29,19 +39,25 @@ def preload() -> None:
     gc.freeze()
 
 
-def child(order: dict[str, Any]) -> int:
-    """Be a daemon; the exit code."""
-    import crash_points as cuts  # beside this file, which is a program
-
+def run_daemon(order: Order) -> int:
+    """Run a daemon until it ends; returns its exit code."""
     from covey.config.node import NodeConfig
     from covey.daemon.run import run
 
-    if order["cuts"] is not None:
-        cuts.install(Path(order["cuts"]))
-    return run(NodeConfig.load(file=Path(order["settings"]), environ={}))
+    config = NodeConfig.load(file=Path(order["settings"]), environ={})
+    if "crash_points" in order:
+        from tests.support.chaos import crash_points
+
+        crash_points.install(crash_points.CrashPoints(Path(order["crash_points"])))
+    if "disk_full_points" in order:
+        from tests.support.chaos import disk_full_points
+
+        disk_full_points.install(Path(order["disk_full_points"]), config.data_dir)
+    return run(config)
 
 
-def fork(order: dict[str, Any]) -> int:
+def fork(order: Order) -> int:
+    """Fork a daemon; returns its process id."""
     pid = os.fork()
     if pid:
         return pid
@@ -53,8 +69,7 @@ def fork(order: dict[str, Any]) -> int:
         null = os.open(os.devnull, os.O_RDONLY)
         for target, source in ((0, null), (1, log), (2, log)):
             os.dup2(source, target)
-        os.environ.update(order["environment"])
-        code = child(order)
+        code = run_daemon(order)
     except BaseException:
         import traceback
 
@@ -65,11 +80,12 @@ def fork(order: dict[str, Any]) -> int:
         os._exit(code)
 
 
-def tell(**words: int) -> None:
-    os.write(1, json.dumps(words).encode() + b"\n")
+def report(**fields: int) -> None:
+    os.write(1, json.dumps(fields).encode() + b"\n")
 
 
 def serve() -> None:
+    """Handle requests and reap children until standard input ends."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     os.set_blocking(reader, False)
@@ -86,7 +102,7 @@ def serve() -> None:
                 ended, status = os.waitpid(pid, os.WNOHANG)
                 if ended:
                     children.discard(pid)
-                    tell(pid=pid, code=os.waitstatus_to_exitcode(status))
+                    report(pid=pid, code=os.waitstatus_to_exitcode(status))
         if 0 in ready:
             data = os.read(0, 1 << 16)
             if not data:
@@ -95,7 +111,7 @@ def serve() -> None:
             for line in lines:
                 pid = fork(json.loads(line))
                 children.add(pid)
-                tell(pid=pid)
+                report(pid=pid)
     for pid in children:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,1 @@
+"""A regular package: some dependencies install a package `tests`, which would hide a namespace package."""
