@@ -24,10 +24,14 @@ SOLC := $(TOOLS)/solcx/solc-v$(SOLC_VERSION)
 SOLIDITY := $(shell find contracts -name .cache -prune -o -name '*.sol' -print 2>/dev/null)
 # Extra arguments for the test runner of one target: make test-node ARGS="-k cid -x"
 ARGS ?=
-# Profile of foundry.toml that says how many random cases the forge tests draw.
+# Profile of foundry.toml with the number of random cases of each forge test: default, ci or long.
 FUZZ_PROFILE ?= default
-# Processes that run Python tests side by side: one thread and up to 2 GB each, or an anvil each.
+# Processes that run unit tests: one thread and up to 2 GB each.
 WORKERS ?= 2
+# Processes that run end-to-end and chaos tests. Each starts several daemons and waits for them most of the time.
+NETWORK_WORKERS ?= 4
+# Which Python tests run: by default all but the long ones.
+SELECT ?= not long
 
 ##@ Use
 
@@ -45,13 +49,11 @@ demo: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run one task on a local netwo
 ##@ Test
 
 .PHONY: test
-test: setup ## Run the whole suite
+test: setup ## Run the suite; `test-long` has more cases of the same tests
 	@$(MAKE) --no-print-directory -j2 build
 	@$(MAKE) --no-print-directory test-solidity
 	@$(MAKE) --no-print-directory test-contracts
-	@$(MAKE) --no-print-directory test-node
-	@$(MAKE) --no-print-directory test-e2e
-	@$(MAKE) --no-print-directory test-chaos
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-node test-network
 
 # What the suite needs, side by side: forge's and ape's compilations, Debian's prometheus; with Go Kubo, geth, Clef and toxiproxy.
 .PHONY: build
@@ -75,23 +77,32 @@ test-contracts: $(TOOLS)/compile.stamp ## Run the ape tests
 
 .PHONY: test-node
 test-node: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run the unit tests of the node
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile tests/node $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -m "$(SELECT)" tests/node $(ARGS)
+
+# Both of the following in one run, so that the processes are busy until the end.
+.PHONY: test-network
+test-network: $(TOOLS)/python.stamp $(TOOLS)/node.stamp
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(NETWORK_WORKERS) --dist loadgroup --no-loadscope-reorder -m "$(SELECT)" tests/chaos tests/e2e $(ARGS)
 
 .PHONY: test-e2e
 test-e2e: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run the end-to-end tests
-	$(PY) -m pytest tests/e2e $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(NETWORK_WORKERS) --dist loadgroup --no-loadscope-reorder -m "$(SELECT)" tests/e2e $(ARGS)
 
 .PHONY: test-chaos
-test-chaos: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run whole tasks while nodes are killed, chains reorganised, disks full, endpoints lying
-	$(PY) -m pytest tests/chaos $(ARGS)
+test-chaos: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run whole tasks with killed nodes, reorganisations, full disks and faulty connections
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(NETWORK_WORKERS) --dist loadgroup --no-loadscope-reorder -m "$(SELECT)" tests/chaos $(ARGS)
 
-.PHONY: chaos
-chaos: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## The same for hours rather than minutes: every step, depth and fault, 1,000 kills (not part of `test`)
-	COVEY_LONG=1 $(PY) -m pytest tests/chaos $(ARGS)
+.PHONY: test-long
+test-long: setup ## Run the long cases (hours): 10,000 per fuzz test, 1,000 kills, all reorganisations, geth in real time
+	@$(MAKE) --no-print-directory -j2 build
+	@$(MAKE) --no-print-directory test-solidity FUZZ_PROFILE=long
+	@$(MAKE) --no-print-directory test-node test-network SELECT=long
 
-.PHONY: test-geth
-test-geth: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(TOOLS)/geth.stamp ## Run whole tasks on a real geth; in its development mode too, in real seconds (ten minutes)
-	COVEY_LONG=1 COVEY_REQUIRE_GETH=1 $(PY) -m pytest tests/node/chain/test_geth.py tests/e2e/test_geth_task.py $(ARGS)
+.PHONY: test-sample
+test-sample: setup ## Run the part of the long cases that CI runs
+	@$(MAKE) --no-print-directory -j2 build
+	@$(MAKE) --no-print-directory test-solidity FUZZ_PROFILE=ci
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-node test-network SELECT=ci
 
 ##@ Check
 
