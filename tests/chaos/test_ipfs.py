@@ -117,7 +117,7 @@ def test_content_over_faulty_paths(
     net: Network, paths: Paths, outcome_counts: OutcomeCounts, tmp_path: Path, tasks: int, early: int, rounds: int
 ) -> None:
     """``early`` faults while trainers fetch the spec; all of them ``rounds`` times while validators fetch entries."""
-    settings: dict[str, Any] = {"fetch_seconds": 3.0, "poll_seconds": 0.5}
+    settings: dict[str, Any] = {"fetch_timeout_seconds": 3.0, "poll_interval_seconds": 0.5}
     trainers = [net.add("trainer", **settings) for _ in range(2)]
     validators = [net.add("validator", **{"policy.earmark": "1500 CVY"}, **settings) for _ in range(3)]
     for node in net.nodes:

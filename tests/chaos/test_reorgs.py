@@ -82,7 +82,7 @@ def test_the_chain_is_reorganised_in_every_phase(
 ) -> None:
     """Each seed has its own chain: an anvil that removed a thousand blocks has lost parts of its state."""
     with network(tmp_path, Shared(shared.executor, shared.launch, prepared_chain(True))) as net:
-        settings = {"confirmations": confirmations, "poll_seconds": 0.4}
+        settings = {"confirmations": confirmations, "poll_interval_seconds": 0.4}
         trainers = [net.add("trainer", **settings) for _ in range(2)]
         validators = [net.add("validator", **settings, **{"policy.earmark": "1500 CVY"}) for _ in range(3)]
         bystander = net.local.account("bystander")

@@ -145,7 +145,7 @@ def test_delegator_enters_and_leaves_on_the_network(running: tuple[DemoResult, P
     operator = next(entry.operator for entry in result.entries if entry.honest)
     key = ["--keystore", str(out / "keys/anchor-lab-owner.json"), "--password-file", str(out / "keys/password")]
     entered = covey("delegate", operator, "5CVY", *where, *key)  # out of the commission that the owner was paid
-    assert [sent["what"].split()[0] for sent in entered["transactions"]] == ["allow", "delegate"]
+    assert [sent["purpose"].split()[0] for sent in entered["transactions"]] == ["allow", "delegate"]
     left = covey("undelegate", operator, "all", *where, *key)
     assert len(left["transactions"]) == 1
     refusals = {

@@ -170,7 +170,7 @@ def test_daemons_finish_a_sealed_task_and_its_appeal(net: Network) -> None:
     assert "appeal window was over" in error_line(net, "appeal", "contest", str(task_id), "0", key=key)
     listed = command(net, "appeal", "list", str(task_id))
     assert [contest["moved"] for contest in listed["contests"]] == [True]  # type: ignore[attr-defined]
-    found = replay(net.events(), local.chain.names)
+    found = replay(net.events(), local.chain.domain)
     assert [str(difference) for difference in found.differences] == []
     for node in daemons:
         assert node.report()["missed"] == []

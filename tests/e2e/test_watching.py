@@ -104,7 +104,7 @@ def dry_run(node: Node) -> dict[str, dict[str, Any]]:
 def test_every_reason_to_be_red_is_reported(net: Network, webhook: Webhook, tmp_path: Path) -> None:
     (tmp_path / "webhook").write_text(webhook.url + "\n", encoding="utf-8")
     settings: dict[str, Any] = {
-        "webhook_file": str(tmp_path / "webhook"),
+        "webhook_url_file": str(tmp_path / "webhook"),
         "webhook_debounce_seconds": 0,
         "max_head_age_seconds": 6,
     }
@@ -189,7 +189,7 @@ def _check_status(node: Node, task: int) -> None:
     assert status["node"]["last_accepted"]["call"]
     screen = covey("status", "--config", str(node.settings))
     assert len(screen.splitlines()) <= 24, "one screen"
-    for text in ("earning;", "stake     5,000", "earned    ", "last tx   ", "seats"):
+    for text in ("healthy;", "stake     5,000", "earned    ", "last tx   ", "seats"):
         assert text in screen
 
 

@@ -239,7 +239,7 @@ def check_transactions(net: Network, node: Node, db: sqlite3.Connection) -> int:
 
 def check_audit(net: Network) -> int:
     """Check that the contracts followed the rules; returns the number of compared figures."""
-    audit = replay(net.events(), net.local.chain.names)
+    audit = replay(net.events(), net.local.chain.domain)
     assert audit.differences == []
     assert audit.checked > 0
     return audit.checked
