@@ -91,6 +91,7 @@ class ForkPool:
 
     def _fork(self, order: Order) -> ForkedProcess:
         assert self._process.stdin is not None
+        Path(order["log"]).touch()  # tests may read it before the daemon runs
         with self._lock:
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             self._process.stdin.flush()

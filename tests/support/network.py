@@ -27,6 +27,7 @@ from covey.chain.events.decoder import Event, EventReader
 from covey.daemon.state.world import ChainState, Task
 from covey.devnet.anvil import free_port
 from covey.devnet.local import Account, LocalNetwork
+from covey.devnet.process_guard import ProcessGuard
 from covey.ipfs import BlockStore, Gateway, NotFound, SourceError
 from covey.lora.bases.resolve import TINY, resolve
 from covey.protocol.spec import Adapter, Base, EvaluationSpec, ScoringSpec, Stratum, TaskSpec, TrainingHints
@@ -330,7 +331,10 @@ def worker_server(folder: Path, enter: Sequence[str] = ()) -> Iterator[str]:
     path = folder / "workers.sock"
     argv = [sys.executable, "-m", "covey.lora.jobs.worker", "--listen", str(path), "--preload", TINY, "--threads", "1"]
     with (folder / "workers.log").open("wb") as log:
-        process = subprocess.Popen([*enter, *argv], stderr=log, stdout=log, env=child_environment())
+        process = subprocess.Popen(
+            [*enter, *argv], stderr=log, stdout=log, env=child_environment(), start_new_session=True
+        )
+    guard = ProcessGuard(process)
     try:
         end = time.monotonic() + 240
         while not accepts_connections(path):
@@ -345,6 +349,7 @@ def worker_server(folder: Path, enter: Sequence[str] = ()) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        guard.release()
 
 
 @dataclass(frozen=True)
