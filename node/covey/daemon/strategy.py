@@ -23,5 +23,5 @@ class Strategy:
         return job
 
     def scoring_result(self, job: dict[str, Any]) -> dict[str, Any] | None:
-        """A result to use instead of running the scoring job, or None to run it (`covey.lora.scoring.run_score`)."""
+        """A result to use instead of running the scoring job, or None to run it (`covey.lora.jobs.run_score`)."""
         return None

@@ -1,5 +1,6 @@
-"""Base models, data, LoRA training, scoring and the safe loading of strangers' adapters.
+"""Base models, training data, LoRA training, scoring, and loading of adapters from untrusted files.
 
-Light modules (``digest``, ``bases``, ``data``, ``icd10``, ``format``, ``safe``, ``shapes``) do not import torch and
-may be used by the daemon; the rest runs inside worker processes (``python -m covey.lora.jobs.worker``).
+Folders import downwards only: ``jobs`` imports ``training`` and ``scoring``; those import ``adapters``, ``data`` and
+``bases``. Only ``adapters.model``, ``bases.load``, ``loss``, ``training`` and ``scoring.score`` import torch. They run
+in worker processes (``python -m covey.lora.jobs.worker``); the daemon does not import them.
 """

@@ -1,15 +1,15 @@
-"""Errors of :mod:`covey.lora`: what the operator, the job's author or a stranger's file did wrong."""
+"""Errors of `covey.lora`. Each names who is at fault: the operator, the author of the job, or the author of a file."""
 
 from __future__ import annotations
 
 import errno
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_NO_MEMORY = ("can't allocate memory", "out of memory", "cannot allocate memory")
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "cannot allocate memory")
 
 
 class LoraError(Exception):
-    """Base class; the message is one line that says what to do."""
+    """Base class. The message is one line and says what to do."""
 
 
 class BaseModelError(LoraError):
@@ -21,24 +21,24 @@ class DataError(LoraError):
 
 
 class JobError(LoraError):
-    """A job for a worker process cannot be done as written; retrying will not help."""
+    """A job cannot be run as written. Retrying does not help."""
 
 
 class ResultError(LoraError):
-    """A result or another message of a worker does not have the required form."""
+    """A result or another message of a worker is malformed."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this machine's memory, CPU's or GPU's, ran out."""
+    """Whether this machine ran out of CPU or GPU memory."""
     if {"MemoryError", "OutOfMemoryError"} & {cls.__name__ for cls in type(error).__mro__}:
         return True
     text = str(error).lower()
-    return isinstance(error, (RuntimeError, OSError)) and any(part in text for part in _NO_MEMORY)
+    return isinstance(error, (RuntimeError, OSError)) and any(part in text for part in _OUT_OF_MEMORY)
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether this machine's disk, or this user's share of it, was full."""
-    return isinstance(error, OSError) and error.errno in _NO_ROOM
+    """Whether this machine's disk, or this user's quota on it, is full."""
+    return isinstance(error, OSError) and error.errno in _DISK_FULL
 
 
 def one_line(error: BaseException) -> str:

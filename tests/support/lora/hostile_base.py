@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from tests.support.lora.instrumented import BASE, BASE_DIGEST, OPERATOR, TASK
 
-from covey.lora.adapters.format import weights_bytes
-from covey.lora.adapters.loader import CONFIG, MANIFEST, WEIGHTS, Refusal
+from covey.lora.adapters.export import weights_bytes
+from covey.lora.adapters.format import CONFIG, MANIFEST, WEIGHTS
+from covey.lora.adapters.refusal import Refusal
 from covey.lora.bases.shapes import TARGET_MODULES, adapter_shapes
 from covey.protocol import canonical
 

@@ -19,7 +19,8 @@ from tests.support.lora.hostile_base import (
 )
 from tests.support.lora.instrumented import BASE_DIGEST, OPERATOR
 
-from covey.lora.adapters.loader import CONFIG, MANIFEST, Refusal
+from covey.lora.adapters.format import CONFIG, MANIFEST
+from covey.lora.adapters.refusal import Refusal
 from covey.protocol import canonical
 
 

@@ -31,7 +31,8 @@ from tests.support.lora.hostile_base import (
 )
 from tests.support.lora.instrumented import LIMITS, Gadget
 
-from covey.lora.adapters.loader import CONFIG, MANIFEST, WEIGHTS, Refusal
+from covey.lora.adapters.format import CONFIG, MANIFEST, WEIGHTS
+from covey.lora.adapters.refusal import Refusal
 
 
 def zipped(name: str, data: bytes) -> bytes:

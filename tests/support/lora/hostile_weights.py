@@ -28,7 +28,8 @@ from tests.support.lora.hostile_base import (
     text,
 )
 
-from covey.lora.adapters.loader import CONFIG, MANIFEST, WEIGHTS, Refusal
+from covey.lora.adapters.format import CONFIG, MANIFEST, WEIGHTS
+from covey.lora.adapters.refusal import Refusal
 
 
 def truncated() -> Rows:

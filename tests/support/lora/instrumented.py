@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from covey.lora.adapters.loader import AdapterLimits, UnsafeAdapterError, check_header, check_manifest, load_adapter
+from covey.lora.adapters.loader import AdapterLimits, check_header, check_manifest, load_adapter
+from covey.lora.adapters.refusal import UnsafeAdapterError
 from covey.lora.bases.resolve import read_config, tiny_folder
 from covey.protocol.entry import TaskReference
 

@@ -1,1 +1,1 @@
-"""Adapter files: format, safe loading, refusal, similarity; the adapted model."""
+"""Adapter files: format, export, loading of untrusted files with its refusals, similarity; the adapted model."""

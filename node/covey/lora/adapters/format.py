@@ -1,82 +1,47 @@
-"""Writing an adapter: PEFT's file format in canonical bytes, so that equal adapters have equal CIDs.
-
-PEFT's own writer leaves local paths, set-ordered lists and a README in its output; this one writes the same weights and
-the fewest fields that PEFT and vLLM need, sorted. Does not import torch.
-"""
+"""PEFT's adapter files: their names, their stored types, and an adapter in memory. Does not import torch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
-import numpy as np
+from covey.lora.types import Array
+from covey.protocol.entry import ADAPTER_NAME, CONFIG_NAME, MANIFEST_NAME
 
-from covey.lora.adapters.loader import CONFIG, MANIFEST, WEIGHTS, Array
-from covey.protocol import canonical
-from covey.protocol.entry import Manifest
-
-_DTYPES = {"float32": "F32", "bfloat16": "BF16"}
-
-
-def write_adapter(
-    folder: Path,
-    arrays: Mapping[str, Array],
-    *,
-    rank: int,
-    alpha: int,
-    targets: Iterable[str],
-    base_name: str,
-    manifest: Manifest,
-    dtype: str = "float32",
-) -> None:
-    """Write the three files of an entry into ``folder`` (made if missing).
-
-    ``arrays`` maps PEFT tensor names to float32 arrays; ``dtype`` (float32 or bfloat16) is how they are stored,
-    bfloat16 by round-to-nearest-even. The same arguments give the same bytes.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / WEIGHTS).write_bytes(weights_bytes(arrays, dtype))
-    config = {
-        "base_model_name_or_path": base_name,
-        "bias": "none",
-        "fan_in_fan_out": False,
-        "inference_mode": True,
-        "lora_alpha": alpha,
-        "lora_dropout": 0,
-        "peft_type": "LORA",
-        "r": rank,
-        "target_modules": sorted(targets),
-        "task_type": "CAUSAL_LM",
-    }
-    (folder / CONFIG).write_bytes(canonical.dumps(config))
-    (folder / MANIFEST).write_bytes(manifest.canonical_bytes())
+WEIGHTS, CONFIG, MANIFEST = ADAPTER_NAME, CONFIG_NAME, MANIFEST_NAME
+ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
+"""Bytes per value of each stored type that is accepted, by its safetensors name."""
 
 
-def weights_bytes(arrays: Mapping[str, Array], dtype: str = "float32") -> bytes:
-    """The safetensors file of the arrays, the same in every version of every library.
+class TensorSlot(NamedTuple):
+    """Type, shape and byte range of a tensor in the data part of a safetensors file."""
 
-    Tensors lie in code-point order of their names; the header is compact sorted JSON, padded with spaces to 8 bytes.
-    """
-    if dtype not in _DTYPES:
-        raise ValueError(f"adapters are stored as {' or '.join(_DTYPES)}, not {dtype!r}")
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    parts: list[bytes] = []
-    position = 0
-    for name, array in sorted(arrays.items()):
-        data = _stored(array, dtype)
-        end = position + len(data)
-        header[name] = {"dtype": _DTYPES[dtype], "shape": list(array.shape), "data_offsets": [position, end]}
-        parts.append(data)
-        position = end
-    text = canonical.dumps(header)
-    text += b" " * (-len(text) % 8)
-    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
+    dtype: str
+    shape: tuple[int, int]
+    begin: int
+    end: int
 
 
-def _stored(array: Array, dtype: str) -> bytes:
-    if dtype == "float32":
-        return np.ascontiguousarray(array, "<f4").tobytes()
-    bits = np.ascontiguousarray(array, "<f4").view(np.uint32)
-    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16  # round half to even on the upper 16 bits
-    return rounded.astype("<u2").tobytes()
+@dataclass(frozen=True)
+class AdapterHeader:
+    """The contents of an adapter's config and safetensors header."""
+
+    rank: int
+    alpha: float
+    targets: frozenset[str]
+    tensors: Mapping[str, TensorSlot]
+    """By tensor name."""
+
+    @property
+    def scaling(self) -> float:
+        """alpha / rank."""
+        return self.alpha / self.rank
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An accepted adapter: its header and its arrays, A (rank, inputs) and B (outputs, rank), by tensor name."""
+
+    header: AdapterHeader
+    arrays: Mapping[str, Array]

@@ -1,7 +1,7 @@
 """LoRA layers inside a Qwen model, with PEFT's semantics: y = W·x + alpha/rank · B·(A·x) (Hu et al. 2021).
 
-The layers are put into a base once and stay there. An adapter is a set of A and B matrices that is swapped in and out
-in microseconds, so one resident base trains and scores any number of adapters; with none set the model is the base.
+The layers are inserted into a base once and stay. Setting an adapter swaps its A and B matrices in within microseconds,
+so one resident base trains and scores any number of adapters. Without an adapter the model is the base.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from covey.lora.adapters.loader import Adapter, Array
+from covey.lora.adapters.format import Adapter
 from covey.lora.bases.load import LoadedBase
 from covey.lora.bases.shapes import TARGET_MODULES, adapter_shapes, module_of, tensor_name
+from covey.lora.types import Array
 
 
 @dataclass
 class LowRank:
-    """A change of one layer's weights: scaling · b·a with a (rank, inputs) and b (outputs, rank)."""
+    """A change of one layer's weights: scaling · b·a."""
 
-    a: torch.Tensor
-    b: torch.Tensor
+    a: torch.Tensor  # (rank, inputs)
+    b: torch.Tensor  # (outputs, rank)
     scaling: float
 
 
@@ -34,19 +35,19 @@ class LoraLinear(nn.Module):
     def __init__(self, base: nn.Linear) -> None:
         super().__init__()
         self.base = base
-        self.change: LowRank | None = None  # not a registered parameter: it comes and goes
+        self.change: LowRank | None = None  # not a registered parameter: set and cleared for each adapter
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(..., inputs) to (..., outputs)."""
-        y = nn.functional.linear(x, self.base.weight, self.base.bias)
+        """Map x (..., inputs) to (..., outputs)."""
+        y = nn.functional.linear(x, self.base.weight, self.base.bias)  # (..., outputs)
         if self.change is None:
             return y
-        low = nn.functional.linear(x, self.change.a.to(x.dtype))
-        return y + nn.functional.linear(low, (self.change.b * self.change.scaling).to(x.dtype))
+        low = nn.functional.linear(x, self.change.a.to(x.dtype))  # (..., rank)
+        return y + nn.functional.linear(low, (self.change.b * self.change.scaling).to(x.dtype))  # (..., outputs)
 
 
 class AdaptedModel:
-    """A base with LoRA layers in place of all its decoder's linear layers."""
+    """A base whose decoder's linear layers are all replaced by LoRA layers."""
 
     def __init__(self, base: LoadedBase) -> None:
         self.base = base
@@ -60,23 +61,26 @@ class AdaptedModel:
                 self.layers[name] = layer
 
     def clear(self) -> None:
-        """Back to the bare base."""
+        """Remove the active adapter; the model is the base again."""
         for layer in self.layers.values():
             layer.change = None
 
     def set(self, adapter: Adapter) -> None:
-        """Make ``adapter`` the active one, for scoring: matrices in the base's dtype, the scaling folded into B."""
+        """Activate ``adapter`` for scoring: matrices in the base's dtype, the scaling folded into B."""
         self.clear()
-        place, dtype = self.base.device, self.base.dtype
+        device, dtype = self.base.device, self.base.dtype
         for name, layer in self.layers.items():
-            a = adapter.arrays.get(tensor_name(name, "A"))
-            b = adapter.arrays.get(tensor_name(name, "B"))
+            a = adapter.arrays.get(tensor_name(name, "A"))  # (rank, inputs)
+            b = adapter.arrays.get(tensor_name(name, "B"))  # (outputs, rank)
             if a is not None and b is not None:
-                folded = torch.from_numpy(b).to(place) * adapter.header.scaling
-                layer.change = LowRank(torch.from_numpy(a).to(place, dtype), folded.to(dtype), 1.0)
+                scaled = torch.from_numpy(b).to(device) * adapter.header.scaling
+                layer.change = LowRank(torch.from_numpy(a).to(device, dtype), scaled.to(dtype), 1.0)
 
     def train_new(self, rank: int, alpha: float, targets: frozenset[str], seed: int) -> list[torch.Tensor]:
-        """Start a new adapter as PEFT does: A Kaiming-uniform, B zero, both float32. Returns what to optimise."""
+        """Activate a new adapter initialised as by PEFT: A Kaiming-uniform, B zero, both float32.
+
+        Returns the parameters to optimise.
+        """
         self.clear()
         generator = torch.Generator().manual_seed(seed)
         parameters = []
@@ -85,12 +89,9 @@ class AdaptedModel:
                 continue
             outputs, inputs = layer.base.weight.shape
             bound = 1 / math.sqrt(inputs)  # kaiming_uniform_ with a = √5
-            a = torch.empty(rank, inputs).uniform_(-bound, bound, generator=generator)
-            change = LowRank(
-                nn.Parameter(a.to(self.base.device)),
-                nn.Parameter(torch.zeros(outputs, rank, device=self.base.device)),
-                alpha / rank,
-            )
+            a = torch.empty(rank, inputs).uniform_(-bound, bound, generator=generator)  # (rank, inputs)
+            b = torch.zeros(outputs, rank, device=self.base.device)  # (outputs, rank)
+            change = LowRank(nn.Parameter(a.to(self.base.device)), nn.Parameter(b), alpha / rank)
             layer.change = change
             parameters += [change.a, change.b]
         return parameters
@@ -110,7 +111,7 @@ def random_arrays(
 ) -> Mapping[str, Array]:
     """An untrained adapter: A as at the start of training, B Gaussian with standard deviation ``norm``/√rank.
 
-    What a trainer who did no work would submit; the demonstration's dishonest entry.
+    The demonstration's dishonest entry, from a trainer that does no work.
     """
     rng = np.random.default_rng(seed)
     arrays: dict[str, Array] = {}

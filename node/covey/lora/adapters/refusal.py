@@ -1,4 +1,4 @@
-"""Refusing a stranger's file: the reasons, the message, and JSON read without trust. Imports nothing heavy."""
+"""Refusals of untrusted files: the reasons, the error, and a strict JSON parser. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -39,30 +39,36 @@ class Refusal(StrEnum):
 
 
 class UnsafeAdapterError(LoraError):
-    """A stranger's adapter is not acceptable; ``reason`` says why in one word."""
+    """An untrusted adapter was refused; ``reason`` classifies the refusal."""
 
     def __init__(self, reason: Refusal, detail: str) -> None:
         super().__init__(f"{reason.value}: {detail}")
         self.reason = reason
 
 
-def strict_json(data: bytes, what: str) -> dict[str, Any]:
-    """Parse one JSON object in UTF-8: no duplicate keys, no NaN, no lone surrogates, no deep nesting.
+def refuse(reason: Refusal, detail: str) -> NoReturn:
+    """Raise UnsafeAdapterError with the detail as one printable line of at most 300 characters."""
+    text = detail if len(detail) <= 300 else f"{detail[:300]}…"
+    raise UnsafeAdapterError(reason, "".join(char if char.isprintable() else "?" for char in text))
 
-    Raises UnsafeAdapterError.
+
+def strict_json(data: bytes, what: str) -> dict[str, Any]:
+    """Parse one JSON object in UTF-8. Duplicate keys, NaN, lone surrogates and deep nesting are refused.
+
+    ``what`` names the data in the message. Raises UnsafeAdapterError.
     """
 
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    def unique_pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         value = dict(items)
         if len(value) != len(items):
             raise ValueError("duplicate key")
         return value
 
-    def constant(name: str) -> NoReturn:
+    def refuse_constant(name: str) -> NoReturn:
         raise ValueError(f"{name} is not JSON")
 
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=pairs, parse_constant=constant)
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=unique_pairs, parse_constant=refuse_constant)
         _check_plain(value)
     except (ValueError, RecursionError) as error:
         refuse(Refusal.BAD_JSON, f"{what}: {error}")
@@ -72,7 +78,7 @@ def strict_json(data: bytes, what: str) -> dict[str, Any]:
 
 
 def _check_plain(value: object, depth: int = 1) -> None:
-    """Raise ValueError at text that is no Unicode, or more levels than any file of an adapter has."""
+    """Raise ValueError for text that is not Unicode and for nesting deeper than MAX_JSON_DEPTH."""
     if isinstance(value, str):
         value.encode()  # a UnicodeEncodeError is a ValueError
     elif isinstance(value, (dict, list)):
@@ -84,12 +90,6 @@ def _check_plain(value: object, depth: int = 1) -> None:
             _check_plain(item, depth + 1)
 
 
-def shown(value: object) -> str:
-    """A stranger's value on a short line of ASCII."""
+def short_repr(value: object) -> str:
+    """An untrusted value as a short line of ASCII."""
     return _SHORT.repr(value).encode("ascii", "backslashreplace").decode("ascii")
-
-
-def refuse(reason: Refusal, detail: str) -> NoReturn:
-    """Raise UnsafeAdapterError with one printable line of at most 300 signs of detail."""
-    text = detail if len(detail) <= 300 else f"{detail[:300]}…"
-    raise UnsafeAdapterError(reason, "".join(sign if sign.isprintable() else "?" for sign in text))

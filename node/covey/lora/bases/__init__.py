@@ -1,1 +1,1 @@
-"""Base models: finding, hashing, loading, and the shapes of their modules."""
+"""Base models: resolving, hashing and loading them, and the shapes of their layers."""

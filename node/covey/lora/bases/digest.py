@@ -1,4 +1,4 @@
-"""The digest that names a base model: its config, weights and tokenizer as stored bytes.
+"""The digest that identifies a base model: its config, weights and tokenizer as stored bytes.
 
 Scheme ``covey-base-v1``: the SHA-256 of the text that ``sha256sum`` prints for the base's files in byte order of their
 names, after one header line::
@@ -8,9 +8,9 @@ names, after one header line::
     <sha256 hex>  model.safetensors\\n
     <sha256 hex>  tokenizer.json\\n
 
-So anyone can recompute it with coreutils: ``(echo covey-base-v1; LC_ALL=C sha256sum config.json model.safetensors
-tokenizer.json) | sha256sum``. A sharded model contributes its index and every shard the index names. Other files
-(model cards, ``tokenizer_config.json``, generation settings) are never read by Covey and do not count.
+Anyone can recompute it with coreutils: ``(echo covey-base-v1; LC_ALL=C sha256sum config.json model.safetensors
+tokenizer.json) | sha256sum``. A sharded model contributes its index and every shard in the index. Covey never reads
+other files (model cards, ``tokenizer_config.json``, generation settings), so the digest does not cover them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def base_files(folder: Path) -> list[str]:
         names.append("model.safetensors.index.json")
         names.extend(_shards(folder / "model.safetensors.index.json"))
     else:
-        raise BaseModelError(f"{folder} holds no model.safetensors: give the folder of a model saved as safetensors")
+        raise BaseModelError(f"{folder} has no model.safetensors: give the folder of a model saved as safetensors")
     for name in names:
         if not (folder / name).is_file():
             raise BaseModelError(f"{folder} lacks {name}: give a complete model folder")
@@ -45,7 +45,7 @@ def base_files(folder: Path) -> list[str]:
 
 
 def base_digest(folder: Path) -> str:
-    """Digest of the base model in ``folder``: 64 lower-case hex digits. Streams the files, needs no torch."""
+    """Digest of the base model in ``folder``: 64 lower-case hex digits. Streams the files; does not import torch."""
     outer = hashlib.sha256(_HEADER)
     for name in base_files(folder):
         outer.update(f"{_sha256_file(folder / name)}  {name}\n".encode())
@@ -59,7 +59,7 @@ def _shards(index: Path) -> set[str]:
         raise BaseModelError(f"{index} is not a safetensors index: download the model again") from error
     for name in names:
         if not isinstance(name, str) or "/" in name or "\\" in name or name.startswith("."):
-            raise BaseModelError(f"{index} names a shard outside its folder: do not use this model")
+            raise BaseModelError(f"{index} lists a shard outside its folder: do not use this model")
     return names
 
 

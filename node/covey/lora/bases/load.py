@@ -1,8 +1,8 @@
-"""Loading a base model with torch. Only worker processes import this.
+"""Loads a base model with torch. Only worker processes import this module.
 
-Numerics. Stored weights are converted once, when loaded: to bfloat16 (a no-op for Qwen's published files) or, exactly,
-to float32. Linear layers and attention run in that type; RMS norms, rotary angles, log-sum-exp and LoRA's master
-weights in float32; sums of losses in float64.
+Numerics: stored weights are converted once, at loading, to bfloat16 (a no-op for Qwen's published files) or exactly to
+float32. Linear layers and attention run in that type. RMS norms, rotary angles, log-sum-exp and LoRA's master weights
+are float32; sums of losses are float64.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class LoadedBase:
 def load_base(source: BaseFolder, dtype: str = "bfloat16", device: str = "cpu") -> LoadedBase:
     """Load weights as ``dtype`` (``bfloat16`` or ``float32``) onto ``device`` (``cpu``, ``cuda`` or ``auto``).
 
-    The model class is named here, never by the files: no code of a model's folder is ever run.
-    Raises BaseModelError if the files do not make up the model that the config describes.
+    This module chooses the model class, never the files: no code from a model's folder runs.
+    Raises BaseModelError if the files do not contain the model that the config describes.
     """
     if dtype not in DTYPES:
         raise BaseModelError(f"a base is computed in {' or '.join(DTYPES)}, not {dtype!r}")
-    place = choose_device(device)
+    target = choose_device(device)
     disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         model, report = _model_class(source.config["model_type"]).from_pretrained(
@@ -52,7 +52,7 @@ def load_base(source: BaseFolder, dtype: str = "bfloat16", device: str = "cpu") 
             attn_implementation="sdpa",
             output_loading_info=True,
         )
-    except Exception as error:  # a bad folder makes the libraries raise almost anything
+    except Exception as error:  # the libraries raise many types for a bad folder
         if is_out_of_memory(error):
             raise
         raise BaseModelError(f"cannot load {source.folder}: {one_line(error)}") from error
@@ -62,11 +62,11 @@ def load_base(source: BaseFolder, dtype: str = "bfloat16", device: str = "cpu") 
     model.requires_grad_(False)
     model.eval()
     model.config.use_cache = False
-    return LoadedBase(source, model.to(place), DTYPES[dtype], place)
+    return LoadedBase(source, model.to(target), DTYPES[dtype], target)
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` is the first GPU if there is one, else the CPU."""
+    """The device of that name; ``auto`` is the first GPU, or the CPU where there is none."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
@@ -74,8 +74,8 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _model_class(kind: str) -> Any:
-    if kind == "qwen3":
+def _model_class(model_type: str) -> Any:
+    if model_type == "qwen3":
         from transformers.models.qwen3.modeling_qwen3 import Qwen3ForCausalLM
 
         return Qwen3ForCausalLM

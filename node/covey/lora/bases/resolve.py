@@ -1,4 +1,4 @@
-"""Where base models come from: the embedded default, a local folder or a model hub. Does not import torch."""
+"""Finds base models: the embedded one, a local folder or a model hub. Does not import torch."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class BaseFolder:
 
 
 def resolve(name: str, revision: str = "", *, digest: str | None = None) -> BaseFolder:
-    """Find (or download) the base model ``name``: ``tiny``, a local folder, or a hub name such as Qwen/Qwen2.5-0.5B.
+    """Find or download the base model ``name``: ``tiny``, a local folder, or a hub name such as Qwen/Qwen2.5-0.5B.
 
-    ``revision`` matters to hub names only. With ``digest`` given, another digest is refused.
-    Raises BaseModelError with one line that says what to do.
+    ``revision`` applies to hub names only. Raises BaseModelError if there is no such model or its digest is not
+    ``digest``.
     """
     if name == TINY:
         folder = tiny_folder()
@@ -44,12 +44,12 @@ def resolve(name: str, revision: str = "", *, digest: str | None = None) -> Base
             f"no base model {name!r}: give `{TINY}`, an existing folder, or a hub name like Qwen/Qwen2.5-0.5B"
         )
     config = read_config(folder)
-    found = base_digest(folder)
-    if digest is not None and found != digest:
+    actual = base_digest(folder)
+    if digest is not None and actual != digest:
         raise BaseModelError(
-            f"base model {name!r} has digest {found[:16]}…, not the task's {digest[:16]}…: get the exact revision"
+            f"base model {name!r} has digest {actual[:16]}…, not the task's {digest[:16]}…: get the exact revision"
         )
-    return BaseFolder(name, revision, folder, config, found)
+    return BaseFolder(name, revision, folder, config, actual)
 
 
 def tiny_folder() -> Path:
@@ -58,17 +58,17 @@ def tiny_folder() -> Path:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Parsed ``config.json`` of a folder, checked to be a Qwen2 or Qwen3 causal model with all its files."""
+    """Read ``config.json`` and check that the folder is a complete Qwen2 or Qwen3 model. Raises BaseModelError."""
     base_files(folder)
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        kind = config["model_type"]
+        model_type = config["model_type"]
     except (ValueError, KeyError, TypeError) as error:
         raise BaseModelError(f"{folder}/config.json is not a model configuration: give a complete folder") from error
-    if kind not in MODEL_TYPES:
-        raise BaseModelError(f"{folder} holds a {kind!r} model: Covey trains {' and '.join(MODEL_TYPES)} models")
+    if model_type not in MODEL_TYPES:
+        raise BaseModelError(f"{folder} has a {model_type!r} model: Covey trains {' and '.join(MODEL_TYPES)} models")
     if config.get("quantization_config"):
-        raise BaseModelError(f"{folder} holds a quantised model: give the unquantised weights")
+        raise BaseModelError(f"{folder} has a quantised model: give the unquantised weights")
     return dict(config)
 
 
@@ -93,8 +93,8 @@ def _download(name: str, revision: str) -> Path:
     except GatedRepoError as error:
         raise BaseModelError(f"{name} is gated: accept its licence on the model hub and set HF_TOKEN") from error
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        wanted = f"{name} at revision {revision}" if revision else name
-        raise BaseModelError(f"the model hub has no {wanted}: check the name") from error
+        full_name = f"{name} at revision {revision}" if revision else name
+        raise BaseModelError(f"the model hub has no {full_name}: check the name") from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise BaseModelError(
             f"{name} is not on this machine and the model hub cannot be reached ({type(error).__name__}): "

@@ -1,4 +1,4 @@
-"""Names and shapes of a Qwen model's linear layers, from its ``config.json`` alone. Does not import torch."""
+"""Names and shapes of a Qwen model's linear layers, computed from its ``config.json``. Does not import torch."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from typing import Any
 
 from covey.lora.errors import BaseModelError
 
-# Every linear layer of a Qwen2 or Qwen3 decoder block, in forward order.
 TARGET_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+"""Every linear layer of a Qwen2 or Qwen3 decoder block, in forward order."""
 _ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 _PREFIX = "base_model.model."
 
 
 def linear_shapes(config: dict[str, Any]) -> dict[str, tuple[int, int]]:
-    """(outputs, inputs) of each decoder linear layer by its module name, e.g. ``model.layers.0.mlp.up_proj``."""
+    """Shape (outputs, inputs) of each linear layer of the decoder by module name, e.g. ``model.layers.0.mlp.up_proj``.
+
+    Raises BaseModelError if the config lacks a size.
+    """
     try:
         hidden, inter = int(config["hidden_size"]), int(config["intermediate_size"])
         heads, layers = int(config["num_attention_heads"]), int(config["num_hidden_layers"])
@@ -38,9 +41,9 @@ def linear_shapes(config: dict[str, Any]) -> dict[str, tuple[int, int]]:
 
 
 def adapter_shapes(config: dict[str, Any], rank: int, targets: frozenset[str]) -> dict[str, tuple[int, int]]:
-    """Shape of every tensor of a PEFT LoRA file of this rank and these target modules, by tensor name.
+    """Shape of every tensor of a PEFT LoRA file with this rank and these target modules, by tensor name.
 
-    A is (rank, inputs), B is (outputs, rank): the adapted layer is W + alpha/rank · B·A (Hu et al. 2021).
+    A is (rank, inputs) and B is (outputs, rank); the adapted layer is W + alpha/rank · B·A (Hu et al. 2021).
     """
     shapes: dict[str, tuple[int, int]] = {}
     for module, (outputs, inputs) in linear_shapes(config).items():
@@ -51,11 +54,11 @@ def adapter_shapes(config: dict[str, Any], rank: int, targets: frozenset[str]) -
 
 
 def tensor_name(module: str, kind: str) -> str:
-    """Name in a PEFT LoRA file of a module's ``A`` or ``B``."""
+    """Tensor name in a PEFT LoRA file of a module's ``A`` or ``B``."""
     return f"{_PREFIX}{module}.lora_{kind}.weight"
 
 
 def module_of(tensor: str) -> tuple[str, str]:
-    """(module name, ``A`` or ``B``) of a tensor name of a PEFT LoRA file."""
+    """Module name and ``A`` or ``B`` from a tensor name of a PEFT LoRA file; the inverse of `tensor_name`."""
     stem, _, kind = tensor.removesuffix(".weight").rpartition(".lora_")
     return stem.removeprefix(_PREFIX), kind

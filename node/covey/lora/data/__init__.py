@@ -1,1 +1,1 @@
-"""Records and their tokens."""
+"""Records: reading, sampling, tokenising and batching. Does not import torch."""

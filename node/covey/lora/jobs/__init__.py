@@ -1,1 +1,1 @@
-"""Jobs for worker processes: their types, dispatch, and the worker's main loop."""
+"""Jobs of worker processes: their types, their messages, and the code that runs them."""

@@ -1,6 +1,6 @@
-"""What a worker process is asked: strict schemas of jobs, in JSON. Does not import torch.
+"""Jobs of a worker process: strict frozen types, JSON at process borders. Does not import torch.
 
-All paths are of this machine. A result never holds a record.
+All paths are on the worker's machine.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from covey.protocol.spec import TaskSpec
 
 
 class _Job(Strict):
-    """What every job of the machine-learning kind names."""
+    """Fields common to jobs that need a base model and records."""
 
     base: str = "tiny"
-    """Where this machine has the spec's base: `tiny`, a folder or a hub name; its digest must be the spec's."""
+    """Location of the spec's base: `tiny`, a folder or a hub name. Its digest must be the spec's."""
     revision: str = ""
     spec: TaskSpec
     records: str
@@ -27,11 +27,11 @@ class _Job(Strict):
     device: str = "cpu"
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     memory_mb: Annotated[int, Field(ge=256)] | None = None
-    """Most memory this process may have, MiB."""
+    """Memory limit of the worker process, MiB."""
 
 
 class TrainingOptions(Strict):
-    """How to train; what is left out comes from the spec's hints, then from the defaults of `TrainSettings`."""
+    """Hyperparameters. Options left out come from the spec's hints, then from the defaults of `TrainSettings`."""
 
     steps: Positive | None = None
     epochs: DecimalText | None = None
@@ -56,23 +56,23 @@ class TrainJob(_Job):
 
     kind: Literal["train"] = "train"
     output: str
-    """Folder to write; made if missing."""
+    """Folder to write; created if missing."""
     task: TaskReference
     operator: AddressHex
     training: TrainingOptions = TrainingOptions()
     seed: Annotated[int, Field(ge=0, lt=1 << 53)] = 0
     attack: Literal["random_small"] | None = None
-    """For demonstrations and tests: submit small random weights instead of training."""
+    """For demonstrations and tests: write small random weights instead of training."""
 
 
 class ScoredAdapter(Strict):
-    """One entry of the task."""
+    """An entry of the task to score."""
 
     lane: Annotated[int, Field(ge=0, le=0xFFFF)]
     folder: str | None
-    """None where no source had the files."""
+    """None if no source had the files."""
     operator: AddressHex | None = None
-    """Who committed it; the manifest must say the same."""
+    """The operator that committed it; the manifest must name the same one. None skips the check."""
 
 
 class ScoreJob(_Job):
@@ -80,13 +80,13 @@ class ScoreJob(_Job):
 
     kind: Literal["score"] = "score"
     adapters: Annotated[list[ScoredAdapter], Field(min_length=1)]
-    """In order of commitment: an entry can copy only those before it."""
+    """In order of commitment: an entry can only copy earlier ones."""
     earlier: Annotated[list[str], Field(default_factory=list)]
-    """Folders of adapters revealed for this base before the task's commits closed."""
+    """Folders of adapters for this base that were revealed before the task's commits closed."""
     task: TaskReference | None = None
-    """Which task the manifests must name; None checks no manifest."""
+    """The task that the manifests must name; None skips the check of manifests."""
     seed: Annotated[str, Field(min_length=1)]
-    """Fresh and secret a task and round; it picks the subsample."""
+    """Seed of the subsample; fresh and secret for each task and round."""
 
     @model_validator(mode="after")
     def _distinct(self) -> ScoreJob:
@@ -96,23 +96,23 @@ class ScoreJob(_Job):
 
 
 class NamedAdapter(Strict):
-    """An adapter to evaluate, under a name for the result."""
+    """An adapter to evaluate, and its name in the result."""
 
     name: str
     folder: str
 
 
 class EvaluateJob(_Job):
-    """True improvement of each adapter on all of a common set, overall and a stratum; no rounding, no subsample."""
+    """Measure the improvement of each adapter on all records, overall and per stratum, unrounded."""
 
     kind: Literal["evaluate"] = "evaluate"
     adapters: Annotated[list[NamedAdapter], Field(min_length=1)]
     bootstrap_records: Positive | None = None
-    """Also resample samples of this many records and recommend h and τ."""
+    """If given, resample samples of this many records and recommend h and τ."""
 
 
 class ProbeJob(Strict):
-    """Say which software and hardware this worker has."""
+    """Report the worker's software and hardware."""
 
     kind: Literal["probe"] = "probe"
 

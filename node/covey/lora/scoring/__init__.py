@@ -1,1 +1,1 @@
-"""Scoring of adapters on held-out records."""
+"""Losses of adapters on held-out records, and the spread of scores between samples."""

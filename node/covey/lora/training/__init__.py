@@ -1,1 +1,1 @@
-"""LoRA training."""
+"""LoRA training on one machine."""

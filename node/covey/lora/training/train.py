@@ -1,31 +1,29 @@
-"""Training one LoRA adapter on one machine's records."""
+"""Trains one LoRA adapter on one machine's records."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 
-from covey.lora.adapters.loader import Array
 from covey.lora.adapters.model import AdaptedModel
 from covey.lora.bases.shapes import TARGET_MODULES
-from covey.lora.data.records import IGNORE, pad, training_batches
+from covey.lora.data.batches import IGNORE, pad, training_batches
 from covey.lora.errors import LoraError
-from covey.lora.scoring.loss import mean_nll
-
-Progress = Callable[[str, int, int], None]  # (phase, done, total)
+from covey.lora.loss import mean_nll
+from covey.lora.types import Array, Progress, no_progress
 
 
 class DivergedError(LoraError):
-    """The training loss became NaN or infinite; nothing was written."""
+    """The training loss became NaN or infinite. Nothing was written."""
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How to train. ``learning_rate`` is the peak; it warms up linearly, then falls to a tenth along a cosine."""
+    """Hyperparameters. ``learning_rate`` is the peak; it warms up linearly, then falls to a tenth along a cosine."""
 
     steps: int
     batch_records: int = 16
@@ -41,7 +39,7 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gave: matrices by PEFT tensor name, mean loss a step (nats a token), target tokens, seconds."""
+    """A trained adapter: arrays by PEFT tensor name, mean loss per step (nats per token), target tokens, seconds."""
 
     arrays: dict[str, Array]
     losses: list[float] = field(repr=False)
@@ -50,30 +48,31 @@ class Trained:
 
 
 def learning_rate(settings: TrainSettings, step: int) -> float:
-    """Rate of step 0 … steps − 1."""
+    """Learning rate of step 0 … steps − 1."""
     if step < settings.warmup_steps:
         return settings.learning_rate * (step + 1) / settings.warmup_steps
-    done = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
-    return settings.learning_rate * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * done)))
+    decayed = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)  # 0 … 1
+    return settings.learning_rate * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * decayed)))
 
 
 def train(
     model: AdaptedModel,
     sequences: Sequence[Sequence[int]],
     settings: TrainSettings,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> Trained:
-    """Train a new adapter on tokenised records with AdamW on its matrices alone.
+    """Train a new adapter on tokenised records with AdamW; only the adapter's matrices change.
 
-    Every batch is ``batch_records`` records of similar length, padded on the right; the loss is the mean over its
-    target tokens. The same arguments, threads and hardware give the same bytes. Leaves the model bare.
+    A batch is ``batch_records`` records of similar length, padded on the right; its loss is the mean over its target
+    tokens. The same arguments, threads and hardware give the same bytes. The model has no active adapter afterwards.
     Raises DivergedError, DataError.
     """
     began = time.monotonic()
     parameters = model.train_new(settings.rank, settings.alpha, settings.targets, settings.seed)
     optimiser = torch.optim.AdamW(parameters, betas=(0.9, 0.999), weight_decay=settings.weight_decay, fused=True)
     lengths = [len(sequence) for sequence in sequences]
-    backbone, head = model.base.model.model, model.base.model.lm_head.weight
+    backbone = model.base.model.model
+    head = model.base.model.lm_head.weight  # (vocabulary, width)
     losses: list[float] = []
     tokens = 0
     try:
@@ -81,20 +80,20 @@ def train(
         for step, batch in enumerate(batches):
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(settings, step)
-            inputs, targets = (torch.from_numpy(a).to(model.base.device) for a in pad([sequences[i] for i in batch]))
-            wanted = targets != IGNORE
-            hidden = backbone(input_ids=inputs, use_cache=False).last_hidden_state[wanted]
-            loss = mean_nll(hidden, head, targets[wanted])
+            padded = pad([sequences[index] for index in batch])
+            inputs, targets = (torch.from_numpy(array).to(model.base.device) for array in padded)  # (rows, length)
+            is_target = targets != IGNORE  # (rows, length)
+            hidden = backbone(input_ids=inputs, use_cache=False).last_hidden_state[is_target]  # (tokens, width)
+            loss = mean_nll(hidden, head, targets[is_target])  # ()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(parameters, settings.max_gradient_norm)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
             losses.append(loss.item())
-            tokens += int(wanted.sum())
+            tokens += int(is_target.sum())
             if not math.isfinite(losses[-1]):
                 raise DivergedError(f"the loss is {losses[-1]} after {step + 1} steps: use a lower learning rate")
-            if progress is not None:
-                progress("train", step + 1, settings.steps)
+            progress("train", step + 1, settings.steps)
         return Trained(model.arrays(), losses, tokens, time.monotonic() - began)
     finally:
         model.clear()

@@ -44,7 +44,7 @@ from covey.daemon.workers.base_digests import BaseDigests
 from covey.daemon.workers.executor import Limits, ProcessExecutor
 from covey.ipfs import BlockStore, StoreFull, open_fetcher
 from covey.ipfs.keeper import Keeper
-from covey.lora.jobs.worker import Session
+from covey.lora.jobs.session import Session
 from covey.protocol.entry import ENTRY_FILES
 
 KEY = derive_key(b"k" * 32)
@@ -403,7 +403,7 @@ def test_an_error_of_a_worker_without_room_says_so(tmp_path: Path) -> None:
         def run(self, job: dict[str, Any], progress: object) -> dict[str, Any]:
             raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
 
-        def forget(self) -> None: ...
+        def release(self) -> None: ...
 
     answers = io.StringIO()
     full = io.TextIOWrapper(io.FileIO("/dev/full", "w"), write_through=True)

@@ -13,7 +13,7 @@ from peft import PeftModel
 from safetensors.numpy import load_file
 from tests.support.lora.fixtures import Trained  # type: ignore[import-not-found]
 
-from covey.lora.adapters.format import weights_bytes
+from covey.lora.adapters.export import weights_bytes
 from covey.lora.adapters.loader import AdapterLimits, load_adapter
 from covey.lora.adapters.model import AdaptedModel
 from covey.lora.bases.load import load_base

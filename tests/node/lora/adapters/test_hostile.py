@@ -21,7 +21,8 @@ from tests.support.lora.hostile_config import NEUTRAL_FIELDS
 from tests.support.lora.instrumented import header_alone, judge
 
 from covey.lora.adapters import loader as safe
-from covey.lora.adapters.loader import CONFIG, Refusal
+from covey.lora.adapters.format import CONFIG
+from covey.lora.adapters.refusal import Refusal
 
 CASES = cases()
 

@@ -24,7 +24,8 @@ from covey.ipfs import (
     directory_cid,
 )
 from covey.ipfs.dagpb import Link, encode_directory, encode_file, encode_node
-from covey.lora.adapters.loader import CONFIG, MANIFEST, WEIGHTS, Refusal
+from covey.lora.adapters.format import CONFIG, MANIFEST, WEIGHTS
+from covey.lora.adapters.refusal import Refusal
 
 FILES = {CONFIG: VALID_CONFIG, WEIGHTS: VALID_WEIGHTS, MANIFEST: VALID_MANIFEST}
 LIMITS = Limits(max_bytes=1 << 20, max_files=3)

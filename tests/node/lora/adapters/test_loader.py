@@ -18,17 +18,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from tests.support.lora.fixtures import Trained  # type: ignore[import-not-found]
 
-from covey.lora.adapters.loader import (
-    CONFIG,
-    MANIFEST,
-    WEIGHTS,
-    AdapterLimits,
-    Refusal,
-    UnsafeAdapterError,
-    check_header,
-    check_manifest,
-    load_adapter,
-)
+from covey.lora.adapters.format import CONFIG, MANIFEST, WEIGHTS
+from covey.lora.adapters.loader import AdapterLimits, check_header, check_manifest, load_adapter
+from covey.lora.adapters.refusal import Refusal, UnsafeAdapterError
 from covey.lora.bases.resolve import BaseFolder
 from covey.protocol.entry import TaskReference
 
@@ -241,9 +233,10 @@ def test_a_missing_folder_is_this_machines_trouble_not_the_files(tiny: BaseFolde
 
 def test_light_modules_do_not_import_torch() -> None:
     modules = (
-        "lora.bases.resolve, lora.bases.digest, lora.bases.shapes, lora.data.records, lora.errors, "
+        "lora.bases.resolve, lora.bases.digest, lora.bases.shapes, lora.data.records, lora.data.encode, "
+        "lora.data.batches, lora.data.sample, lora.errors, lora.adapters.export, "
         "lora.adapters.format, lora.adapters.loader, lora.adapters.similarity, lora.jobs.job, lora.jobs.dispatch, "
-        "lora.jobs.worker, lora.scoring.bootstrap, devnet.icd10"
+        "lora.jobs.worker, lora.jobs.messages, lora.jobs.result, lora.scoring.bootstrap, devnet.icd10"
     )
     imports = "; ".join(f"import covey.{name}" for name in modules.split(", "))
     code = f"import sys; {imports}; sys.exit('torch' in sys.modules)"

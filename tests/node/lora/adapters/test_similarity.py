@@ -10,7 +10,8 @@ import pytest
 from tests.support.lora.fixtures import Trained  # type: ignore[import-not-found]
 
 from covey.lora.adapters import similarity
-from covey.lora.adapters.loader import Adapter, AdapterHeader, AdapterLimits, load_adapter
+from covey.lora.adapters.format import Adapter, AdapterHeader
+from covey.lora.adapters.loader import AdapterLimits, load_adapter
 from covey.lora.bases.resolve import BaseFolder
 from covey.lora.bases.shapes import module_of, tensor_name
 from covey.lora.jobs.dispatch import Runner

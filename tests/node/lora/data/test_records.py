@@ -11,18 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covey.lora.bases.resolve import BaseFolder
-from covey.lora.data.records import (
-    IGNORE,
-    Encoder,
-    Record,
-    length_batches,
-    pad,
-    read_records,
-    stratified_sizes,
-    subsample,
-    training_batches,
-    write_records,
-)
+from covey.lora.data.batches import IGNORE, length_batches, pad, training_batches
+from covey.lora.data.encode import Encoder
+from covey.lora.data.records import Record, read_records, write_records
+from covey.lora.data.sample import stratified_sizes, subsample
 from covey.lora.errors import DataError
 
 LENGTHS = st.lists(st.integers(2, 64), min_size=1, max_size=200)

@@ -14,11 +14,11 @@ from safetensors.numpy import load_file, save_file
 from tests.support.lora.fixtures import OPERATORS, TASK, Trained  # type: ignore[import-not-found]
 
 from covey.devnet.icd10 import STRATA, Split
-from covey.lora.adapters.loader import WEIGHTS
+from covey.lora.adapters.format import WEIGHTS
 from covey.lora.errors import BaseModelError, DataError, JobError
+from covey.lora.jobs import run_score
 from covey.lora.jobs.dispatch import Runner
 from covey.lora.jobs.job import EvaluateJob, NamedAdapter, ScoreJob, parse_job
-from covey.lora.scoring import run_score
 from covey.protocol.entry import Manifest, TaskReference
 from covey.protocol.sheet import EntryScore, ScoreSheet
 from covey.protocol.spec import TaskSpec
@@ -188,7 +188,7 @@ def test_the_manifest_tells_how_it_was_trained(runner: Runner, train_job: Any, t
 
 
 def test_hints_of_the_spec_are_followed_and_options_go_first(spec: dict[str, Any], train_job: Any) -> None:
-    from covey.lora.training.run_train import training_settings
+    from covey.lora.jobs.run_train import training_settings
 
     hinted = spec | {"training": {"steps": 7, "rank": 2, "learning_rate": "0.5"}}
     hint = {"spec": TaskSpec.parse(hinted)}

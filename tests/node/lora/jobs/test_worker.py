@@ -17,7 +17,7 @@ import pytest
 from pydantic import BaseModel
 from tests.support.lora.fixtures import Trained  # type: ignore[import-not-found]
 
-from covey.lora.jobs.worker import error_kind
+from covey.lora.jobs.session import error_kind
 
 COMMAND = [sys.executable, "-m", "covey.lora.jobs.worker"]
 

@@ -12,8 +12,9 @@ from covey.lora.adapters.loader import AdapterLimits, load_adapter
 from covey.lora.adapters.model import AdaptedModel
 from covey.lora.bases.load import load_base
 from covey.lora.bases.resolve import BaseFolder
-from covey.lora.data.records import Encoder, Record, read_records
-from covey.lora.scoring.loss import mean_nll, target_nll
+from covey.lora.data.encode import Encoder
+from covey.lora.data.records import Record, read_records
+from covey.lora.loss import mean_nll, target_nll
 from covey.lora.scoring.score import BrokenBaseError, HeldOut, base_nll, improvement, record_nll
 
 
@@ -74,7 +75,7 @@ def test_bfloat16_moves_the_improvement_by_little(
 
 
 def test_chunked_losses_equal_the_plain_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("covey.lora.scoring.loss.CHUNK", 7)
+    monkeypatch.setattr("covey.lora.loss.CHUNK", 7)
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(20, 16, generator=generator, requires_grad=True)
     head = torch.randn(50, 16, generator=generator)

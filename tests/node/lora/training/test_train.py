@@ -15,7 +15,9 @@ from covey.lora.adapters.model import AdaptedModel
 from covey.lora.bases.load import load_base
 from covey.lora.bases.resolve import BaseFolder
 from covey.lora.bases.shapes import TARGET_MODULES, module_of
-from covey.lora.data.records import IGNORE, Encoder, pad, read_records, training_batches
+from covey.lora.data.batches import IGNORE, pad, training_batches
+from covey.lora.data.encode import Encoder
+from covey.lora.data.records import read_records
 from covey.lora.errors import DataError
 from covey.lora.training.train import DivergedError, TrainSettings, learning_rate, train
 

@@ -1,32 +1,33 @@
-"""The training job."""
+"""Runs a training job."""
 
 from __future__ import annotations
 
 import math
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from covey.lora.adapters.format import write_adapter
-from covey.lora.adapters.loader import WEIGHTS, AdapterLimits, check_header
+from covey.lora.adapters.export import write_adapter
+from covey.lora.adapters.format import WEIGHTS
+from covey.lora.adapters.loader import check_header
 from covey.lora.adapters.model import random_arrays
+from covey.lora.bases.resolve import BaseFolder
 from covey.lora.data.records import read_records
 from covey.lora.errors import JobError
-from covey.lora.jobs.dispatch import Progress, Runner, dtype_of, encoder, software
 from covey.lora.jobs.job import TrainJob
 from covey.lora.jobs.result import TrainResult
+from covey.lora.jobs.runtime import BaseCache, adapter_limits, compute_dtype, encoder, software
 from covey.lora.training.train import Trained, TrainSettings, train
+from covey.lora.types import Progress
 from covey.protocol.document import decimal_text
 from covey.protocol.entry import Manifest, TrainingSettings
-from covey.protocol.spec import TaskSpec
+from covey.protocol.spec import TrainingHints
 
-if TYPE_CHECKING:
-    from covey.lora.bases.resolve import BaseFolder
+DEFAULT_STEPS = 48
 
 
-def run_train(runner: Runner, job: TrainJob, progress: Progress) -> TrainResult:
-    """Train on the job's records and write an entry."""
-    folder = runner.folder(job.base, job.revision, job.spec.base.digest)
+def run_train(bases: BaseCache, job: TrainJob, progress: Progress) -> TrainResult:
+    """Train on the job's records and write an entry. Raises LoraError."""
+    folder = bases.folder(job.base, job.revision, job.spec.base.digest)
     records = read_records(Path(job.records))
     settings = training_settings(job, len(records))
     if job.attack == "random_small":
@@ -34,7 +35,7 @@ def run_train(runner: Runner, job: TrainJob, progress: Progress) -> TrainResult:
         trained = Trained(dict(arrays), [], 0, 0.0)
     else:
         sequences = encoder(folder, job.spec).encode([record.text for record in records])
-        model = runner.model(folder, dtype_of(job.spec), job.device)
+        model = bases.model(folder, compute_dtype(job.spec), job.device)
         trained = train(model, sequences, settings, progress)
     manifest = _manifest(job, folder, settings, len(records), trained.tokens_seen)
     output = Path(job.output)
@@ -47,7 +48,7 @@ def run_train(runner: Runner, job: TrainJob, progress: Progress) -> TrainResult:
         base_name=job.spec.base.name,
         manifest=manifest,
     )
-    check_header(output, folder.config, limits(job.spec))  # never submit what validators would refuse
+    check_header(output, folder.config, adapter_limits(job.spec))  # never submit an entry that validators would refuse
     return TrainResult(
         folder=str(output),
         losses=trained.losses,
@@ -60,29 +61,26 @@ def run_train(runner: Runner, job: TrainJob, progress: Progress) -> TrainResult:
     )
 
 
-def limits(spec: TaskSpec) -> AdapterLimits:
-    """What the spec allows of an adapter."""
-    return AdapterLimits(frozenset(spec.adapter.target_modules), spec.adapter.max_rank, spec.adapter.max_bytes)
-
-
 def training_settings(job: TrainJob, records: int) -> TrainSettings:
-    """The job's options over the spec's hints over the defaults. Raises JobError if the spec forbids them."""
-    options, hints, adapter = job.training, job.spec.training, job.spec.adapter
-    chosen: dict[str, Any] = {"seed": job.seed, "targets": frozenset(options.target_modules or adapter.target_modules)}
-    for name in ("steps", "batch_records", "learning_rate", "rank", "alpha"):
-        value = getattr(options, name) or (getattr(hints, name) if hints else None)
-        if value is not None:
-            chosen[name] = float(value) if name == "learning_rate" else value
-    for name in ("warmup_steps", "weight_decay"):
-        if (value := getattr(options, name)) is not None:
-            chosen[name] = float(value) if name == "weight_decay" else value
+    """Merge the job's options, then the spec's hints, then the defaults. Raises JobError if the spec forbids them."""
+    options, hints, adapter = job.training, job.spec.training or TrainingHints(), job.spec.adapter
+    batch_records = options.batch_records or hints.batch_records or TrainSettings.batch_records
+    steps = options.steps or hints.steps or DEFAULT_STEPS
     if options.epochs is not None:
-        batch = chosen.get("batch_records", TrainSettings.batch_records)
-        chosen["steps"] = max(1, math.ceil(Decimal(options.epochs) * records / batch))
-    chosen.setdefault("steps", 48)
-    chosen.setdefault("rank", min(TrainSettings.rank, adapter.max_rank))
-    chosen.setdefault("alpha", 2 * chosen["rank"])
-    settings = TrainSettings(**chosen)
+        steps = max(1, math.ceil(Decimal(options.epochs) * records / batch_records))
+    rank = options.rank or hints.rank or min(TrainSettings.rank, adapter.max_rank)
+    rate = options.learning_rate or hints.learning_rate
+    settings = TrainSettings(
+        steps=steps,
+        batch_records=batch_records,
+        learning_rate=TrainSettings.learning_rate if rate is None else float(rate),
+        warmup_steps=TrainSettings.warmup_steps if options.warmup_steps is None else options.warmup_steps,
+        weight_decay=TrainSettings.weight_decay if options.weight_decay is None else float(options.weight_decay),
+        rank=rank,
+        alpha=options.alpha or hints.alpha or 2 * rank,
+        targets=frozenset(options.target_modules or adapter.target_modules),
+        seed=job.seed,
+    )
     if settings.rank > adapter.max_rank:
         raise JobError(f"training.rank: {settings.rank} is above the {adapter.max_rank} that the task allows")
     if extra := sorted(settings.targets - set(adapter.target_modules)):

@@ -1,0 +1,84 @@
+"""Writes adapters in PEFT's file format as canonical bytes, so that equal adapters have equal CIDs.
+
+PEFT's own writer adds local paths, set-ordered lists and a README. This one writes the same weights and only the fields
+that PEFT and vLLM need, sorted. Does not import torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from covey.lora.adapters.format import CONFIG, MANIFEST, WEIGHTS
+from covey.lora.types import Array
+from covey.protocol import canonical
+from covey.protocol.entry import Manifest
+
+_DTYPES = {"float32": "F32", "bfloat16": "BF16"}
+
+
+def write_adapter(
+    folder: Path,
+    arrays: Mapping[str, Array],
+    *,
+    rank: int,
+    alpha: int,
+    targets: Iterable[str],
+    base_name: str,
+    manifest: Manifest,
+    dtype: str = "float32",
+) -> None:
+    """Write the three files of an entry into ``folder``, which is created if missing.
+
+    ``arrays`` maps PEFT tensor names to float32 arrays. ``dtype`` is the stored type, float32 or bfloat16 (rounded to
+    nearest even). The same arguments give the same bytes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / WEIGHTS).write_bytes(weights_bytes(arrays, dtype))
+    config = {
+        "base_model_name_or_path": base_name,
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+        "lora_alpha": alpha,
+        "lora_dropout": 0,
+        "peft_type": "LORA",
+        "r": rank,
+        "target_modules": sorted(targets),
+        "task_type": "CAUSAL_LM",
+    }
+    (folder / CONFIG).write_bytes(canonical.dumps(config))
+    (folder / MANIFEST).write_bytes(manifest.canonical_bytes())
+
+
+def weights_bytes(arrays: Mapping[str, Array], dtype: str = "float32") -> bytes:
+    """Encode the arrays as a safetensors file. The bytes do not depend on any library's version.
+
+    Tensors are stored in code-point order of their names; the header is compact sorted JSON, padded with spaces to a
+    multiple of 8 bytes.
+    """
+    if dtype not in _DTYPES:
+        raise ValueError(f"adapters are stored as {' or '.join(_DTYPES)}, not {dtype!r}")
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    parts: list[bytes] = []
+    position = 0
+    for name, array in sorted(arrays.items()):
+        data = _stored_bytes(array, dtype)
+        end = position + len(data)
+        header[name] = {"dtype": _DTYPES[dtype], "shape": list(array.shape), "data_offsets": [position, end]}
+        parts.append(data)
+        position = end
+    text = canonical.dumps(header)
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
+
+
+def _stored_bytes(array: Array, dtype: str) -> bytes:
+    if dtype == "float32":
+        return np.ascontiguousarray(array, "<f4").tobytes()
+    bits = np.ascontiguousarray(array, "<f4").view(np.uint32)
+    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16  # round half to even on the upper 16 bits
+    return rounded.astype("<u2").tobytes()
