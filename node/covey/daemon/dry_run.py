@@ -181,7 +181,7 @@ def _parts(config: NodeConfig, scratch: Path, strategy: Strategy, stack: ExitSta
     sender = _Queue(contracts.rpc, signer, SqliteTxStore(journal.db), finality=Finality(config.confirmations))
     plain = config.model_copy(update={"data_dir": scratch, "store": None, "stagger_seconds": 0.0})
     bases = _NoDownloads(scratch / "base-digests.json")
-    keeper = Keeper(store, scratch / "promises.json")
+    keeper = Keeper(store, scratch / "retained.json")
     context = Context(
         plain, me, contracts, sender, journal, workers, store, fetcher, keeper, background, strategy, bases
     )

@@ -1,9 +1,9 @@
-"""Content-addressed storage: the same CIDs whether blocks lie on this disk, in Kubo, or with a stranger.
+"""Content-addressed storage: the same CIDs whether blocks are on this disk, in Kubo, or at an untrusted peer.
 
-The contract for the rest of Covey::
+The interface for the rest of Covey::
 
     store = open_store("/var/lib/covey/blocks")          # or "http://127.0.0.1:5001" for Kubo's RPC
-    cid = directory_cid({"spec.json": b"..."})            # hash only: for what must stay private until a reveal
+    cid = directory_cid({"spec.json": b"..."})            # hash only: for content that stays private until a reveal
     cid = store.add_directory("adapter/", name="task 7")  # store and pin a flat directory; durable on return
     word = cid.word                                       # the 32 bytes that go on chain
     cid = Cid.directory(word)                             # and back
@@ -13,12 +13,12 @@ The contract for the rest of Covey::
         fetcher.get_directory(cid, "entry/", Limits(max_bytes=64 << 20, max_files=3))
         spec = fetcher.read(cid, "spec.json", max_bytes=1 << 20)
 
-What a node has promised to keep, remote pins included, is in `covey.ipfs.keeper`.
+`covey.ipfs.keeper` manages the content that a node must keep available, remote pins included.
 
-A directory is flat: names mapped to plain files, no folders or links inside. Writing one to disk makes it appear whole
-or not at all. Every error is an `IpfsError`; `InvalidContent` (with `LimitExceeded`) means the content itself is bad
-and no other source can help, `NotFound` and `SourceError` that a later try may work. Nothing here imports torch, and
-Kubo's client is imported only when a Kubo address is opened.
+A directory is flat: names mapped to plain files, without folders or links. Writing one to disk is atomic. Every error
+is an `IpfsError`. `InvalidContent` (with `LimitExceeded`) means that the content itself is bad and no other source can
+help; after `NotFound` and `SourceError` a retry may succeed. Nothing here imports torch, and Kubo's client is imported
+only when a Kubo address is opened.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from covey.ipfs.errors import (
     InvalidContent,
     IpfsError,
     LimitExceeded,
-    LyingSource,
+    MismatchedBlock,
     NotFound,
     SourceError,
     StoreBusy,
@@ -61,7 +61,7 @@ __all__ = [
     "IpfsError",
     "LimitExceeded",
     "Limits",
-    "LyingSource",
+    "MismatchedBlock",
     "NotFound",
     "Pin",
     "Plan",

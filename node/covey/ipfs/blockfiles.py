@@ -1,10 +1,10 @@
-"""Blocks as files: fan-out folders, whole or absent, durable when a batch is committed.
+"""Blocks as files in fan-out folders. A block is written atomically and is durable once its batch is committed.
 
-    <root>/blocks/3f/3fa1…   a block, named by its digest in hex, so raw and dag-pb share one name space
-    <root>/tmp/              files on their way; renamed into place only when complete
+    <root>/blocks/3f/3fa1…   a block, named by its digest in hex, so raw and dag-pb blocks share one name space
+    <root>/tmp/              incomplete files; renamed into place when complete
 
-A batch costs two flushes of the file system however many blocks it has: one between writing and renaming, one after.
-An fsync per file would cost a flush each, a hundred times as much for small blocks.
+A batch of any size costs two flushes of the file system: one between writing and renaming, one after. One fsync per
+file would cost a hundred times as much for small blocks.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _STRAY_AGE_S: Final = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A block on disk: its digest, length in bytes and when it was last stored, in seconds since 1970."""
+    """A block on disk: digest, length in bytes, and time of the last write in seconds since 1970."""
 
     digest: bytes
     size: int
@@ -39,13 +39,13 @@ class Found:
 
 
 class BlockFiles:
-    """The block files under ``root``. Safe in many threads and processes."""
+    """The block files under ``root``. Safe for concurrent use by threads and processes."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._blocks = root / "blocks"
         self._tmp = root / "tmp"
-        self._own = os.urandom(8).hex()  # process ids repeat: after a restart, and in containers over one folder
+        self._own = os.urandom(8).hex()  # process ids repeat after a restart and in containers that share a folder
         self._serial = itertools.count()
         try:
             self._tmp.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ class BlockFiles:
             raise IpfsError(f"cannot use {root} as a block store: {error.strerror}") from None
 
     def path(self, digest: bytes) -> Path:
-        """Where a block lies, or would lie."""
+        """The path of a block, present or not."""
         return Path(self._file(digest))
 
     def _file(self, digest: bytes) -> str:
@@ -62,7 +62,7 @@ class BlockFiles:
         return f"{self._blocks}/{text[:2]}/{text}"
 
     def read(self, cid: Cid) -> bytes:
-        """The block, hashed on every read. Raises `NotFound`, or `CorruptBlock` if the disk has lost its bytes."""
+        """Read a block and check its hash. Raises `NotFound`, or `CorruptBlock` if the stored bytes are damaged."""
         block = self._read(cid.digest, MAX_BLOCK_BYTES + 1)
         if block is None:
             raise NotFound(f"block {cid} is not in {self.root}")
@@ -76,7 +76,7 @@ class BlockFiles:
         except FileNotFoundError:
             return None
         try:
-            # of the right size at once: the buffer of a larger read would be cleared and given back
+            # read exactly the file's size: a larger buffer would be allocated, zeroed and shrunk
             return os.read(descriptor, min(most, os.fstat(descriptor).st_size + 1))
         finally:
             os.close(descriptor)
@@ -89,7 +89,7 @@ class BlockFiles:
             return None
 
     def has_copy(self, digest: bytes, block: bytes) -> bool:
-        """Whether exactly these bytes are stored already; if so they count as stored now."""
+        """Whether exactly these bytes are stored already; if so, mark them as stored now."""
         if self._read(digest, len(block) + 1) != block:
             return False
         with contextlib.suppress(FileNotFoundError):
@@ -98,12 +98,12 @@ class BlockFiles:
         return False
 
     def write(self, cid: Cid, block: bytes) -> None:
-        """Store a block that matches ``cid``, whole or not at all, but durable only after the next `sync`."""
+        """Store a block that matches ``cid`` atomically. It is durable only after the next `sync`."""
         if not self.has_copy(cid.digest, block):
             self.place(self.write_temporary(block), cid.digest)
 
     def write_temporary(self, data: bytes) -> str:
-        """Write a new file beside the blocks and return its path. Raises `StoreFull` where the disk is."""
+        """Write a temporary file next to the blocks and return its path. Raises `StoreFull`."""
         path = f"{self._tmp}/{os.getpid()}-{self._own}-{next(self._serial)}"
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
@@ -122,7 +122,7 @@ class BlockFiles:
         return path
 
     def place(self, temporary: str, digest: bytes) -> None:
-        """Move a complete temporary file to where a block belongs, replacing a damaged one. Raises `StoreFull`."""
+        """Move a complete temporary file to a block's path, replacing a damaged block. Raises `StoreFull`."""
         file = self._file(digest)
         try:
             try:
@@ -134,12 +134,12 @@ class BlockFiles:
             raise StoreFull(f"cannot write to {self.root}: {error.strerror}") from error
 
     def delete(self, digest: bytes) -> None:
-        """Remove a block; nothing happens if it is absent."""
+        """Remove a block if it is present."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._file(digest))
 
     def scan(self) -> Iterator[Found]:
-        """Every block on disk, in no order."""
+        """Every block on disk, in arbitrary order."""
         for folder in self._blocks.iterdir():
             with os.scandir(folder) as entries:
                 for entry in entries:
@@ -148,26 +148,26 @@ class BlockFiles:
                         yield Found(bytes.fromhex(entry.name), status.st_size, status.st_mtime)
 
     def delete_strays(self) -> None:
-        """Remove temporary files that a crash has left."""
+        """Remove temporary files left by a crash."""
         for stray in self._tmp.iterdir():
             with contextlib.suppress(FileNotFoundError):
                 if stray.stat().st_mtime < time.time() - _STRAY_AGE_S:
                     stray.unlink()
 
     def sync(self) -> None:
-        """Make everything written so far durable. Raises `StoreFull` if the disk failed to take it."""
+        """Make all earlier writes durable. Raises `StoreFull` if the disk refuses them."""
         try:
             sync_file_system(self.root)
         except OSError as error:
             raise StoreFull(f"cannot write to {self.root}: {error.strerror}") from None
 
     def batch(self) -> Batch:
-        """A batch of blocks to write and commit together."""
+        """Start a batch of blocks that are committed together."""
         return Batch(self)
 
 
 class Batch:
-    """Blocks on their way: written at once, in place and durable after `commit`. `put` is safe in many threads."""
+    """Uncommitted blocks: written by `put`, in place and durable after `commit`. `put` is thread-safe."""
 
     def __init__(self, files: BlockFiles) -> None:
         self._files = files
@@ -180,15 +180,15 @@ class Batch:
             return
         temporary = self._files.write_temporary(block)
         with self._lock:
-            twice = self._pending.setdefault(cid.digest, temporary) != temporary
+            duplicate = self._pending.setdefault(cid.digest, temporary) != temporary
             full = len(self._pending) >= _BATCH_BLOCKS
-        if twice:
+        if duplicate:
             os.unlink(temporary)
         elif full:
             self.commit()
 
     def commit(self, then: Iterable[tuple[str, Path]] = ()) -> None:
-        """Put all blocks in place, and after them the temporary files of ``then`` at their paths, durably."""
+        """Move all blocks into place, then the temporary files of ``then`` to their paths, durably."""
         then = list(then)
         with self._lock:
             try:
@@ -206,7 +206,7 @@ class Batch:
             self._files.sync()
 
     def discard(self) -> None:
-        """Forget what is not committed."""
+        """Delete the blocks that are not committed."""
         for temporary in self._pending.values():
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)

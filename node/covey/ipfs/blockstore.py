@@ -1,14 +1,14 @@
 """The embedded store: block files, pins, and garbage collection within a quota.
 
     <root>/blocks, <root>/tmp   see `covey.ipfs.blockfiles`
-    <root>/pins/bafy….pin       content to keep; the file holds the name that its owner gave it
-    <root>/pins/bafy….partial   content that is being fetched, spared for a while
+    <root>/pins/bafy….pin       content to keep; the file contains the pin's name
+    <root>/pins/bafy….partial   content that is being fetched, protected from collection for a while
     <root>/lock, <root>/gate    see `covey.ipfs.lock`
 
-Several processes may use one store at a time: they see the same blocks and the same pins, one a CID, and while one
-collects garbage the others wait to add. Each makes room for what it adds itself, so two that add at the same moment can
-pass the quota by what the other one adds; the next addition or collection makes up for it. A crash at any instruction
-leaves only whole blocks, and strays that the next collection removes.
+Several processes may share a store. They see the same blocks and pins (one pin per CID), and wait to add while one of
+them collects garbage. Each process reserves space only for its own additions, so concurrent additions can exceed the
+quota by each other's size; the next addition or collection corrects this. A crash at any instruction leaves only
+complete blocks, and temporary files that the next collection removes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PARTIAL_AGE_S: Final = 86400.0
 
 
 class BlockStore(Store):
-    """Content on this machine's disk at ``root``, at most ``quota_bytes`` of it (None: as much as the disk holds)."""
+    """Content on this machine's disk at ``root``, at most ``quota_bytes`` (None: limited by the disk only)."""
 
     def __init__(self, root: str | Path, *, quota_bytes: int | None = None) -> None:
         self.root = Path(root)
@@ -55,11 +55,11 @@ class BlockStore(Store):
     # -- blocks -------------------------------------------------------------------------------------------------------
 
     def get_block(self, cid: Cid, timeout: float | None = None) -> bytes:
-        """One block, hashed on every read. Raises `NotFound`, or `CorruptBlock` if the disk has lost its bytes."""
+        """Read a block and check its hash. Raises `NotFound`, or `CorruptBlock` if the stored bytes are damaged."""
         return self._files.read(cid)
 
     def get_local(self, cid: Cid) -> bytes:
-        """As `get_block`."""
+        """Same as `get_block`."""
         return self._files.read(cid)
 
     def block_size(self, cid: Cid) -> int | None:
@@ -69,28 +69,28 @@ class BlockStore(Store):
     def put_block(self, cid: Cid, block: bytes) -> None:
         """Store a block that has been checked against ``cid``. A damaged copy is replaced.
 
-        It appears whole or not at all, but survives a power cut only once it is below a pin, and without one (or a
-        `pin_partial`) it may be collected at any moment; so store parents first.
+        The write is atomic, but survives a power cut only once the block is below a pin. Without a pin or a
+        `pin_partial` the block may be collected at any moment, so store parents first.
         """
         with self._lock.shared():
             self._files.write(cid, block)
 
     def restore_block(self, cid: Cid, block: bytes, root: Cid) -> None:
-        """See `Store.restore_block`; no pin is touched."""
+        """See `Store.restore_block`. Does not change pins."""
         self.put_block(cid, block)
 
     def delete_block(self, cid: Cid) -> None:
-        """Forget a block, for example a corrupt one; nothing happens if it is not there."""
+        """Remove a block, for example a corrupt one, if it is present."""
         self._files.delete(cid.digest)
 
     # -- content ------------------------------------------------------------------------------------------------------
 
     def add_directory(self, content: Content, *, pin: bool = True, name: str = "") -> Cid:
-        """See `Store.add_directory`. Durable on return; collects garbage first where the quota asks for it."""
+        """See `Store.add_directory`. Durable on return. Collects garbage first if the quota requires it."""
         return self.add_directories([content], pin=pin, name=name)[0]
 
     def add_directories(self, contents: Iterable[Content], *, pin: bool = True, name: str = "") -> list[Cid]:
-        """Add many directories for the price of one: the disk is flushed once, not once for each."""
+        """Add many directories with one flush of the disk instead of one per directory."""
         contents = list(contents)
         if self.quota_bytes is not None:
             self.reserve(sum(map(content_bytes, contents)))
@@ -104,11 +104,11 @@ class BlockStore(Store):
         return cids
 
     def import_car(self, stream: BinaryIO, limits: Limits = DEFAULT_LIMITS, *, pin: bool = True, name: str = "") -> Cid:
-        """Store the one directory or file that a CAR holds completely, and return its CID.
+        """Store the complete directory or file in a CAR and return its CID.
 
-        Collects garbage first where the quota asks for it: room for all that is left of a stream that can be sought,
-        else for ``limits.max_bytes``. Raises `InvalidContent` or `LimitExceeded` for a CAR that is malformed,
-        incomplete, or larger than ``limits``, and `StoreFull`.
+        Collects garbage first if the quota requires it: for the rest of a seekable stream, otherwise for
+        ``limits.max_bytes``. Raises `InvalidContent` or `LimitExceeded` for a CAR that is malformed, incomplete or
+        larger than ``limits``, and `StoreFull`.
         """
         if self.quota_bytes is not None:
             self.reserve(min(car.bytes_left(stream, limits.max_bytes), limits.max_bytes))
@@ -140,12 +140,12 @@ class BlockStore(Store):
         """See `Store.pin`. Durable on return."""
         with self._lock.shared():
             if not self.has(cid):
-                raise NotFound(f"{cid} is not completely in {self.root}: fetch it before pinning it")
+                raise NotFound(f"{cid} is not complete in {self.root}: fetch it before pinning it")
             self._files.batch().commit(self._new_pins([cid], name))
         self._pin_path(cid, partial=True).unlink(missing_ok=True)
 
     def pin_partial(self, cid: Cid) -> None:
-        """Spare what arrives of a directory that is still being fetched."""
+        """Protect the blocks of a directory from collection while it is being fetched."""
         self._pin_path(cid, partial=True).touch()
 
     def unpin(self, cid: Cid) -> None:
@@ -157,14 +157,14 @@ class BlockStore(Store):
         sync_folder(self._pins)
 
     def unpin_partial(self, cid: Cid) -> None:
-        """End `pin_partial`; a pin proper stays."""
+        """Undo `pin_partial`; a complete pin stays."""
         self._pin_path(cid, partial=True).unlink(missing_ok=True)
 
     def pins(self) -> tuple[Pin, ...]:
         """See `Store.pins`."""
         found = []
         for cid in self._pinned(partial=False):
-            with contextlib.suppress(FileNotFoundError):  # unpinned meanwhile
+            with contextlib.suppress(FileNotFoundError):  # unpinned concurrently
                 found.append(Pin(cid, self._pin_path(cid).read_text(encoding="utf-8", errors="replace")))
         return tuple(sorted(found, key=lambda pin: str(pin.cid)))
 
@@ -172,37 +172,37 @@ class BlockStore(Store):
         return self._pins / f"{cid}.{'partial' if partial else 'pin'}"
 
     def _new_pins(self, cids: Iterable[Cid], name: str) -> list[tuple[str, Path]]:
-        """Pins on their way, for a batch to put in place once the blocks are."""
+        """Temporary pin files and their paths, for a batch to move into place after the blocks."""
         return [(self._files.write_temporary(name.encode()), self._pin_path(cid)) for cid in dict.fromkeys(cids)]
 
     def _pinned(self, *, partial: bool) -> Iterator[Cid]:
         for path in self._pins.glob("*.partial" if partial else "*.pin"):
-            with contextlib.suppress(InvalidCid):  # a stranger's file
+            with contextlib.suppress(InvalidCid):  # not a file of this store
                 yield Cid.parse(path.stem)
 
     # -- space --------------------------------------------------------------------------------------------------------
 
     def usage(self) -> int:
-        """Bytes of all blocks on disk, counted."""
+        """Count the bytes of all blocks on disk."""
         return sum(found.size for found in self._files.scan())
 
-    def reserve(self, wanted: int) -> None:
-        """Make room for ``wanted`` bytes under the quota, collecting the oldest garbage. Raises `StoreFull`."""
+    def reserve(self, size: int) -> None:
+        """Free ``size`` bytes under the quota by collecting the oldest garbage. Raises `StoreFull`."""
         if self.quota_bytes is None:
             return
         used = self.usage()
-        if used + wanted > self.quota_bytes:
-            used -= self.collect(target_bytes=max(0, self.quota_bytes - wanted))
-        if used + wanted > self.quota_bytes:
+        if used + size > self.quota_bytes:
+            used -= self.collect(target_bytes=max(0, self.quota_bytes - size))
+        if used + size > self.quota_bytes:
             raise StoreFull(
-                f"{self.root} holds {used} pinned bytes and its quota is {self.quota_bytes}: "
-                f"raise the quota or unpin something to store {wanted} more"
+                f"{self.root} has {used} pinned bytes and its quota is {self.quota_bytes}: "
+                f"raise the quota or unpin something to store {size} more"
             )
 
     def collect(self, target_bytes: int = 0, wait_s: float = LOCK_WAIT_S) -> int:
         """Delete unpinned blocks, oldest first, until at most ``target_bytes`` are used; returns the bytes freed.
 
-        Waits up to ``wait_s`` seconds for content being added. Raises `StoreBusy` after that.
+        Waits up to ``wait_s`` seconds for additions in progress, then raises `StoreBusy`.
         """
         with self._lock.exclusive(wait_s):
             keep = self._reachable()
@@ -219,9 +219,9 @@ class BlockStore(Store):
         return freed
 
     def _reachable(self) -> set[bytes]:
-        """Digests of all blocks below a pin; leaves are not read, and what a partial fetch still lacks is skipped.
+        """Digests of all blocks below a pin. Does not read leaves, and skips blocks that a partial fetch lacks.
 
-        A partial pin that nobody has touched for a day is of a fetch that was given up: it is removed.
+        Removes partial pins older than a day: their fetches were abandoned.
         """
         reached: set[Cid] = set()
         pending = list(self._pinned(partial=False))

@@ -1,4 +1,4 @@
-"""CAR files (version 1): a DAG as one stream of blocks. Format: https://ipld.io/specs/transport/car/carv1/."""
+"""CAR files (version 1): a DAG as a stream of blocks. Format: https://ipld.io/specs/transport/car/carv1/."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEADER_START: Final = b"\xa2\x65roots\x81\xd8\x2a\x58\x25\x00"
 _HEADER_END: Final = b"\x67version\x01"
 _CID_BYTES: Final = 36
 HEADER_BYTES: Final = 1 + len(_HEADER_START) + _CID_BYTES + len(_HEADER_END)
-"""Length of the header of a CAR with one root: constant, so that it can be written last."""
+"""Length of the header of a CAR with one root. It is constant, so the header can be written last."""
 
 
 def header(root: Cid) -> bytes:
@@ -26,21 +26,21 @@ def header(root: Cid) -> bytes:
 
 
 def section(cid: Cid, block: bytes) -> bytes:
-    """One block as it stands in a CAR."""
+    """One block's section of a CAR."""
     return varint(_CID_BYTES + len(block)) + cid.to_bytes() + block
 
 
 def export(contents: Plan, get: GetBlock) -> Iterator[bytes]:
-    """A CAR of a planned directory or file, without repeats, each parent before its children."""
+    """Stream a CAR of a planned directory or file, without repeated blocks, each parent before its children."""
     yield header(contents.cid)
     for cid in contents.blocks():
         yield section(cid, get(cid))
 
 
 def read(stream: BinaryIO) -> tuple[Cid, Iterator[tuple[Cid, bytes]]]:
-    """The root and the blocks of a CAR with one root; every block is checked against its CID as it is read.
+    """Read the root and the blocks of a CAR with one root. Every block is checked against its CID as it is read.
 
-    Raises `InvalidContent` for any other format, a block that does not match, or a stream that stops half-way.
+    Raises `InvalidContent` for any other format, a block that does not match its CID, or a truncated stream.
     """
     length = _read_length(stream)
     body = _read_exactly(stream, length) if length == HEADER_BYTES - 1 else b""
@@ -61,15 +61,15 @@ def _sections(stream: BinaryIO) -> Iterator[tuple[Cid, bytes]]:
         try:
             cid = Cid.from_bytes(body[:_CID_BYTES])
         except InvalidCid as error:
-            raise InvalidContent(f"the CAR holds a block Covey cannot read: {error}") from None
+            raise InvalidContent(f"the CAR has a block that Covey cannot read: {error}") from None
         block = body[_CID_BYTES:]
         if not cid.matches(block):
-            raise InvalidContent(f"the CAR's block {cid} has other bytes than its CID says")
+            raise InvalidContent(f"the bytes of the CAR's block {cid} do not match its CID")
         yield cid, block
 
 
 def bytes_left(stream: BinaryIO, unknown: int) -> int:
-    """Bytes from where the stream stands to its end, or ``unknown`` if it cannot be sought."""
+    """Bytes from the stream's position to its end, or ``unknown`` if the stream is not seekable."""
     if not stream.seekable():
         return unknown
     here = stream.tell()
@@ -85,12 +85,12 @@ def _read_length(stream: BinaryIO) -> int | None:
         byte = stream.read(1)
         if not byte:
             if prefix:
-                raise InvalidContent("the CAR stops inside a length")
+                raise InvalidContent("the CAR is truncated inside a length")
             return None
         prefix += byte
         if byte[0] < 0x80:
             return read_varint(prefix, 0)[0]
-    raise InvalidContent("the CAR has an absurd length")
+    raise InvalidContent("the CAR has a length of more than 9 bytes")
 
 
 def _read_exactly(stream: BinaryIO, length: int) -> bytes:
@@ -98,7 +98,7 @@ def _read_exactly(stream: BinaryIO, length: int) -> bytes:
     while len(body) < length:
         more = stream.read(length - len(body))
         if not more:
-            raise InvalidContent("the CAR stops inside a block")
+            raise InvalidContent("the CAR is truncated inside a block")
         body += more
     return body
 

@@ -1,8 +1,8 @@
 """Content identifiers: CIDv1, raw or dag-pb, sha2-256, written in base32.
 
-Format (https://github.com/multiformats/cid): ``<version 0x01><codec><0x12><0x20><32-byte digest>``; as text a ``b``
-and the RFC 4648 base32 of those bytes in lower case without padding. On chain a CID is its 32-byte digest alone: it
-always names a dag-pb directory, and a single file is wrapped in one.
+Format (https://github.com/multiformats/cid): ``<version 0x01><codec><0x12><0x20><32-byte digest>``. The text form is
+``b`` and the RFC 4648 base32 of those bytes in lower case without padding. On chain a CID is its 32-byte digest only:
+it always identifies a dag-pb directory, and a single file is wrapped in one.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Cid:
 
     @classmethod
     def directory(cls, digest: bytes | str) -> Cid:
-        """The directory that a 32-byte word on chain names; ``digest`` is bytes or ``0x…`` hex.
+        """The CID of the directory that a 32-byte word on chain identifies; ``digest`` is bytes or ``0x…`` hex.
 
         Raises `InvalidCid` for any other length or alphabet.
         """
@@ -56,7 +56,10 @@ class Cid:
 
     @classmethod
     def parse(cls, text: str) -> Cid:
-        """Read a CID as text (``bafy…`` or ``bafk…``, with or without ``ipfs://`` or ``/ipfs/`` before it)."""
+        """Parse a CID (``bafy…`` or ``bafk…``, optionally prefixed with ``ipfs://`` or ``/ipfs/``).
+
+        Raises `InvalidCid`.
+        """
         body = text.strip().removeprefix("ipfs://").removeprefix("/ipfs/")
         if body.startswith("Qm") and len(body) == 46:
             raise InvalidCid(f"{body} is a CIDv0: convert it with `ipfs cid base32 {body}`")
@@ -73,7 +76,7 @@ class Cid:
 
     @classmethod
     def from_bytes(cls, raw: bytes | memoryview) -> Cid:
-        """Read the 36 binary bytes of a CID."""
+        """Parse the 36 binary bytes of a CID. Raises `InvalidCid`."""
         raw = bytes(raw)
         if len(raw) != _LENGTH or raw[0] != 1 or raw[2:4] != b"\x12\x20":
             raise InvalidCid("not a CIDv1 with a sha2-256 digest")
@@ -89,7 +92,7 @@ class Cid:
 
     @property
     def word(self) -> bytes:
-        """The 32-byte word that stands for this directory on chain. Raises `InvalidCid` for a bare file (raw)."""
+        """The 32-byte word that identifies this directory on chain. Raises `InvalidCid` for a bare file (raw)."""
         if self.codec != DAG_PB:
             raise InvalidCid(f"{self} is a bare file: only a directory's CID goes on chain, wrap the file in one")
         return self.digest

@@ -1,7 +1,7 @@
-"""Reading files and directories out of verified blocks, with every limit checked before the bytes are asked for.
+"""Reads files and directories from verified blocks, and checks every limit before it requests bytes.
 
-A *plan* is made from the inner nodes alone (one small block per GiB): which leaves make up which file, and how long
-each must be. Only a plan within its `Limits` is then carried out.
+A *plan* is built from inner nodes only (one small block per GiB): the leaves of each file and the length of each leaf.
+Leaves are requested only once the plan is known to be within its `Limits`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from covey.ipfs.errors import InvalidContent, LimitExceeded, NotFound
 from covey.ipfs.unixfs import check_name
 
 MAX_BLOCK_BYTES: Final = 2 << 20
-"""No block is larger: the limit of the IPFS exchange protocols."""
+"""Maximum size of a block in the IPFS exchange protocols."""
 
 _READERS: Final = max(2, min(os.cpu_count() or 2, 4))  # threads that read and hash the blocks of a long file
 _READ_AHEAD: Final = 2 * _READERS
@@ -33,7 +33,7 @@ GetBlock: TypeAlias = Callable[[Cid], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a caller is ready to fetch: content bytes, files, blocks (with repeats), levels of a file's tree."""
+    """Limits of a fetch: content bytes, files, blocks (repeats counted), levels of a file's tree."""
 
     max_bytes: int = 1 << 30
     max_files: int = 64
@@ -46,7 +46,7 @@ DEFAULT_LIMITS: Final = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A block of ``size`` file bytes; ``inline`` where they sit inside a dag-pb block instead of being a raw one."""
+    """A block of ``size`` file bytes; ``inline`` if they are inside a dag-pb block rather than a raw one."""
 
     cid: Cid
     size: int
@@ -55,7 +55,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class FilePlan:
-    """A file of ``size`` bytes: the concatenation of its leaves. ``order`` is all its blocks, depth first."""
+    """A file of ``size`` bytes: the concatenation of its leaves. ``order`` lists all its blocks, depth first."""
 
     name: str
     cid: Cid
@@ -85,7 +85,7 @@ class Plan:
         raise NotFound(f"{self.cid} has no file {name!r}: it has {', '.join(f.name for f in self.files) or 'none'}")
 
     def blocks(self) -> dict[Cid, None]:
-        """Every distinct block in depth-first order."""
+        """Every distinct block, in depth-first order."""
         order = dict.fromkeys((self.cid,))
         for file in self.files:
             order.update(dict.fromkeys(file.order))
@@ -109,7 +109,7 @@ class _Planner:
             raise InvalidContent(f"{cid}: {error}") from None
 
     def file(self, name: str, cid: Cid, claimed: int) -> FilePlan:
-        """Plan one file; ``claimed`` is the length its link gives, binding for a raw block."""
+        """Plan one file. ``claimed`` is the length in its link, which is binding for a raw block."""
         if cid.codec == RAW:
             self._count_bytes(cid, claimed)
             self._count_block(cid)
@@ -147,7 +147,7 @@ class _Planner:
                 continue
             child = self.node(link.cid)
             if len(child.data) + sum(child.block_sizes) != expected:
-                raise InvalidContent(f"{link.cid} is not of the {expected} bytes that {cid} says")
+                raise InvalidContent(f"{link.cid} does not have the {expected} bytes that {cid} claims")
             self._tree(link.cid, child, expected, depth + 1, leaves)
 
     def _count_block(self, cid: Cid) -> None:
@@ -158,21 +158,23 @@ class _Planner:
     def _count_bytes(self, cid: Cid, size: int) -> None:
         self._bytes += size
         if self._bytes > self._limits.max_bytes:
-            raise LimitExceeded(f"{cid} brings the content to {self._bytes} bytes, more than {self._limits.max_bytes}")
+            raise LimitExceeded(
+                f"{cid} increases the content to {self._bytes} bytes, more than {self._limits.max_bytes}"
+            )
 
 
 def plan(cid: Cid, get: GetBlock, limits: Limits) -> Plan:
-    """Plan a flat directory or a bare file from its inner nodes, read through ``get`` (which verifies them).
+    """Plan a flat directory or a bare file from its inner nodes, read through ``get``, which must verify them.
 
-    Raises `InvalidContent` or `LimitExceeded` before any leaf is asked for; whatever ``get`` raises passes through.
+    Raises `InvalidContent` or `LimitExceeded` before any leaf is requested. Errors of ``get`` pass through.
     """
     return _plan(cid, get, limits, None)
 
 
 def plan_file(cid: Cid, name: str, get: GetBlock, limits: Limits) -> FilePlan:
-    """Plan one file of a directory (or a bare file, with an empty name); the other files' nodes are not even read.
+    """Plan one file of a directory, or a bare file (empty name), without reading the nodes of other files.
 
-    Raises as `plan`, and `NotFound` if there is no such file; ``limits`` are for this file alone.
+    ``limits`` apply to this file only. Raises like `plan`, and `NotFound` if there is no such file.
     """
     return _plan(cid, get, limits, name).file(name)
 
@@ -184,7 +186,7 @@ def _plan(cid: Cid, get: GetBlock, limits: Limits, only: str | None) -> Plan:
         return Plan(cid, (planner.file("", cid, size),), is_directory=False)
     root = planner.node(cid)
     if root.kind != UNIXFS_DIRECTORY:
-        planner = _Planner(get, limits)  # counts the root anew, as a file
+        planner = _Planner(get, limits)  # count the root again, as a file
         return Plan(cid, (planner.file("", cid, 0),), is_directory=False)
     if only is None and len(root.links) > limits.max_files:
         raise LimitExceeded(f"{cid} has {len(root.links)} files, more than {limits.max_files}")
@@ -195,24 +197,24 @@ def _plan(cid: Cid, get: GetBlock, limits: Limits, only: str | None) -> Plan:
         seen.add(link.name)
         if link.cid.codec == RAW and link.size > MAX_BLOCK_BYTES:
             raise LimitExceeded(f"{link.cid} claims a block of {link.size} bytes, more than {MAX_BLOCK_BYTES}")
-    wanted = [link for link in root.links if only in (None, link.name)]
-    if only is not None and not wanted:
+    links = [link for link in root.links if only in (None, link.name)]
+    if only is not None and not links:
         raise NotFound(f"{cid} has no file {only!r}: it has {', '.join(sorted(seen)) or 'none'}")
-    files = tuple(planner.file(link.name, link.cid, link.size) for link in wanted)
+    files = tuple(planner.file(link.name, link.cid, link.size) for link in links)
     return Plan(cid, files, is_directory=True)
 
 
 def read_leaf(leaf: Leaf, get: GetBlock) -> bytes:
-    """The file bytes of a leaf. Raises `InvalidContent` if there are not as many as planned."""
+    """The file bytes of a leaf. Raises `InvalidContent` if their number differs from the plan."""
     block = get(leaf.cid)
     data = decode_node(block).data if leaf.inline else block
     if len(data) != leaf.size:
-        raise InvalidContent(f"{leaf.cid} has {len(data)} bytes where its parent says {leaf.size}")
+        raise InvalidContent(f"{leaf.cid} has {len(data)} bytes, its parent claims {leaf.size}")
     return data
 
 
 def read_file(file: FilePlan, get: GetBlock) -> Iterator[bytes]:
-    """The file's bytes, a leaf at a time; of a long file `_READ_AHEAD` leaves are read and hashed ahead."""
+    """Stream the file's bytes leaf by leaf. Reads and hashes up to `_READ_AHEAD` leaves of a long file in advance."""
     if len(file.leaves) < _READ_AHEAD:
         for leaf in file.leaves:
             yield read_leaf(leaf, get)
@@ -232,7 +234,7 @@ def read_file(file: FilePlan, get: GetBlock) -> Iterator[bytes]:
 
 
 def write_directory(files: Plan, get: GetBlock, dest: Path) -> None:
-    """Write the planned files under ``dest``, which must not exist yet; it appears whole or not at all, and durably.
+    """Write the planned files to ``dest``, which must not exist, atomically and durably.
 
     Raises `FileExistsError` if ``dest`` exists, `InvalidContent` if the plan is of a bare file.
     """
@@ -240,7 +242,7 @@ def write_directory(files: Plan, get: GetBlock, dest: Path) -> None:
         raise InvalidContent(f"{files.cid} is a bare file, not a directory")
     dest = Path(dest)
     if os.path.lexists(dest):
-        raise FileExistsError(f"{dest} exists already: choose another place or remove it first")
+        raise FileExistsError(f"{dest} exists already: choose another path or remove it first")
     dest.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{dest.name[:40]}.", dir=dest.parent))
     try:
@@ -251,9 +253,11 @@ def write_directory(files: Plan, get: GetBlock, dest: Path) -> None:
         sync_file_system(partial)
         os.rename(partial, dest)
         sync_folder(dest.parent)
-    except FileExistsError:  # names that this file system does not tell apart
+    except FileExistsError:  # this file system treats two names as equal
         shutil.rmtree(partial, ignore_errors=True)
-        raise InvalidContent(f"{files.cid} has files whose names {dest.parent} does not tell apart") from None
+        raise InvalidContent(
+            f"{files.cid} has files whose names are equal on the file system of {dest.parent}"
+        ) from None
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise

@@ -1,7 +1,7 @@
-"""The dag-pb block format and the UnixFS message inside it, written and read as bytes.
+"""Encoder and strict decoder of dag-pb blocks and the UnixFS message inside them.
 
 Formats: https://ipld.io/specs/codecs/dag-pb/spec/ and https://specs.ipfs.tech/unixfs/. Both are small fixed protobuf
-messages; only the canonical encoding is written, and anything unknown, repeated or out of order is refused.
+messages. Only the canonical encoding is written; unknown, repeated or misordered fields are refused.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAX_VARINT: Final = (1 << 63) - 1
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A named edge: ``size`` is the cumulative size in bytes of the blocks below, as its author claims."""
+    """A named edge. ``size`` is the author's claim of the total size in bytes of the blocks below."""
 
     cid: Cid
     name: str
@@ -32,7 +32,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A decoded dag-pb block holding UnixFS: ``data`` is inline content, ``block_sizes`` one length a link."""
+    """A decoded dag-pb block with UnixFS. ``data`` is inline content, ``block_sizes`` has one length per link."""
 
     kind: int
     links: tuple[Link, ...]
@@ -42,7 +42,7 @@ class Node:
 
 
 def varint(value: int) -> bytes:
-    """Unsigned LEB128, as protobuf writes lengths and integers."""
+    """Unsigned LEB128, protobuf's encoding of lengths and integers."""
     if value < 0x80:
         return bytes((value,))
     out = bytearray()
@@ -54,7 +54,10 @@ def varint(value: int) -> bytes:
 
 
 def read_varint(buffer: bytes | memoryview, at: int) -> tuple[int, int]:
-    """A minimally encoded varint below 2^63 at ``at`` and the position after it. Raises `InvalidContent`."""
+    """Read a minimally encoded varint below 2^63 at ``at``; return it and the position after it.
+
+    Raises `InvalidContent`.
+    """
     value = shift = 0
     while True:
         if at >= len(buffer):
@@ -78,7 +81,7 @@ def _field(tag: int, payload: bytes) -> bytes:
 
 
 def encode_node(links: Iterable[Link], data: bytes) -> bytes:
-    """A dag-pb block: every link in the order given (field 2), then the data (field 1)."""
+    """Encode a dag-pb block: the links in the given order (field 2), then the data (field 1)."""
     out = bytearray()
     for link in links:
         out += _field(
@@ -90,7 +93,7 @@ def encode_node(links: Iterable[Link], data: bytes) -> bytes:
 
 
 def encode_file(links: Sequence[Link], block_sizes: Sequence[int]) -> bytes:
-    """An inner node of a file: its children in order and the number of file bytes below each."""
+    """Encode an inner node of a file: its children in order and the number of file bytes below each."""
     data = bytearray(b"\x08\x02\x18" + varint(sum(block_sizes)))
     for size in block_sizes:
         data += b"\x20" + varint(size)
@@ -98,12 +101,12 @@ def encode_file(links: Sequence[Link], block_sizes: Sequence[int]) -> bytes:
 
 
 def encode_directory(links: Iterable[Link]) -> bytes:
-    """A flat directory: links sorted by the bytes of their names."""
+    """Encode a flat directory: links sorted by the bytes of their names."""
     return encode_node(sorted(links, key=lambda link: link.name.encode()), b"\x08\x01")
 
 
 def _fields(buffer: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """(tag, value) of each protobuf field; only varints and byte strings occur in these formats."""
+    """Tag and value of each protobuf field. These formats contain only varints and byte strings."""
     at = 0
     while at < len(buffer):
         tag, at = read_varint(buffer, at)
@@ -133,7 +136,7 @@ def _decode_link(buffer: memoryview) -> Link:
             try:
                 cid = Cid.from_bytes(value)
             except InvalidCid as error:
-                raise InvalidContent(f"link to something Covey cannot read: {error}") from None
+                raise InvalidContent(f"a link has a CID that Covey cannot read: {error}") from None
         elif tag == 0x12 and isinstance(value, memoryview):
             try:
                 name = str(value, "utf-8")
@@ -144,12 +147,12 @@ def _decode_link(buffer: memoryview) -> Link:
         else:
             raise InvalidContent(f"unknown link field {tag >> 3}")
     if cid is None:
-        raise InvalidContent("a link without a CID")
+        raise InvalidContent("a link has no CID")
     return Link(cid, name, size)
 
 
 def decode_node(block: bytes) -> Node:
-    """Decode a dag-pb block that holds UnixFS. Raises `InvalidContent` for anything but a file or flat directory."""
+    """Decode a dag-pb block with UnixFS. Raises `InvalidContent` for anything but a file or a flat directory."""
     links: list[Link] = []
     message: memoryview | None = None
     for tag, value in _fields(memoryview(block)):
@@ -160,7 +163,7 @@ def decode_node(block: bytes) -> Node:
         else:
             raise InvalidContent("dag-pb fields are unknown, repeated or out of order")
     if message is None:
-        raise InvalidContent("the block holds no UnixFS message")
+        raise InvalidContent("the block has no UnixFS message")
 
     return _decode_unixfs(message, tuple(links))
 
@@ -179,7 +182,7 @@ def _decode_unixfs(message: memoryview, links: tuple[Link, ...]) -> Node:
             file_size = value
         elif tag == 0x20 and isinstance(value, int):
             sizes.append(value)
-        elif tag in (0x38, 0x42):  # mode and mtime: legal, no meaning here
+        elif tag in (0x38, 0x42):  # mode and mtime: legal, not used here
             continue
         elif tag in (0x28, 0x30):
             raise InvalidContent("sharded directories are not supported")
@@ -188,7 +191,7 @@ def _decode_unixfs(message: memoryview, links: tuple[Link, ...]) -> Node:
     if kind not in (UNIXFS_RAW, UNIXFS_DIRECTORY, UNIXFS_FILE):
         raise InvalidContent(f"a {_UNIXFS_NAMES.get(kind or 0, 'node of unknown type')} is not supported")
     if kind == UNIXFS_DIRECTORY and (data or sizes):
-        raise InvalidContent("a directory with file content")
+        raise InvalidContent("a directory has file content")
     if kind != UNIXFS_DIRECTORY and len(sizes) != len(links):
         raise InvalidContent(f"{len(links)} links but {len(sizes)} block sizes")
     return Node(kind, links, data, file_size, tuple(sizes))

@@ -1,4 +1,4 @@
-"""Making files durable: one flush for many where the system can, and a head start for large ones."""
+"""Durable files: one flush for many files where the system supports it, and early writeback of large ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def sync_file_system(path: Path) -> None:
-    """Make everything written to the file system of ``path``, a folder, durable. Raises `OSError` if it failed."""
+    """Flush the file system of the folder ``path``, so that all writes to it are durable. Raises `OSError`."""
     try:
         syncfs = _libc.syncfs
     except AttributeError:  # not Linux
@@ -28,7 +28,7 @@ def sync_file_system(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make names created, renamed or removed in a folder durable."""
+    """Flush a folder, so that names created, renamed or removed in it are durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -37,6 +37,6 @@ def sync_folder(path: Path) -> None:
 
 
 def start_writing_out(descriptor: int) -> None:
-    """Let the disk begin with what was written to a file, without waiting: a later sync then has less to do."""
+    """Start writing a file's data to disk without waiting, so that a later sync has less to do."""
     with contextlib.suppress(AttributeError):  # Linux only, and only a hint
         _libc.sync_file_range(descriptor, ctypes.c_int64(0), ctypes.c_int64(0), ctypes.c_uint(_SYNC_FILE_RANGE_WRITE))

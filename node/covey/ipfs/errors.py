@@ -1,10 +1,10 @@
-"""Everything that can go wrong with content-addressed storage, told apart by what the caller should do."""
+"""Errors of content-addressed storage, one class per remedy."""
 
 from __future__ import annotations
 
 
 class IpfsError(Exception):
-    """Base of all storage errors. The message is one line and says what to do where something can be done."""
+    """Base of all storage errors. The message is one line and says what to do if anything can be done."""
 
 
 class InvalidCid(IpfsError, ValueError):
@@ -12,32 +12,32 @@ class InvalidCid(IpfsError, ValueError):
 
 
 class InvalidContent(IpfsError, ValueError):
-    """The bytes match their CID but are not a well-formed file or flat directory. Asking another source is useless."""
+    """The bytes match their CID but are not a well-formed file or flat directory. Another source cannot help."""
 
 
 class LimitExceeded(InvalidContent):
-    """The content is larger, deeper or has more entries than the caller allows. Nothing more was fetched."""
+    """The content is larger or deeper, or has more entries, than the caller allows. Nothing more was fetched."""
 
 
 class NotFound(IpfsError, LookupError):
-    """No source has the block, pin or file. Another source, or a later try, may."""
+    """No source has the block, pin or file. Another source may have it, now or later."""
 
 
 class CorruptBlock(IpfsError):
-    """Stored bytes do not hash to their CID. The copy is worthless; fetch the block again."""
+    """Stored bytes do not hash to their CID. Fetch the block again."""
 
 
 class SourceError(IpfsError):
-    """A source could not be asked: refused, timed out, or answered with an error. A later try may work."""
+    """A source refused the request, timed out or returned an error. A retry may succeed."""
 
 
-class LyingSource(SourceError):
-    """A source answered with bytes that do not hash to the CID it was asked for. It must not be asked again."""
+class MismatchedBlock(SourceError):
+    """A source returned bytes that do not hash to the requested CID. Do not use the source again for a while."""
 
 
 class StoreFull(IpfsError):
-    """The quota of the store would be exceeded even after collecting garbage."""
+    """The store's quota would be exceeded even after garbage collection, or its disk is full."""
 
 
 class StoreBusy(IpfsError):
-    """Another process holds the store's lock; try again later."""
+    """Another process holds the store's lock. Retry later."""

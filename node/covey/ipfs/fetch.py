@@ -1,8 +1,8 @@
-"""Fetching without trust: sources raced block by block, every block checked, every limit kept before the bytes.
+"""Fetches from untrusted sources: races them per block, verifies every block, checks limits before requesting bytes.
 
-Blocks go into an embedded store as they arrive, so a fetch that is cut off goes on where it stopped. A source that
-answers with other bytes than the CID says is named and not asked for a while that doubles with each lie: a liar costs
-next to nothing, and whoever sits behind a broken middlebox for a minute is not given up.
+Blocks are stored in an embedded store as they arrive, so an interrupted fetch resumes where it stopped. A source that
+returns bytes that do not match the CID is logged and excluded for a time that doubles with each mismatch. A malicious
+source therefore costs little, and a source behind a temporarily broken middlebox is used again.
 """
 
 from __future__ import annotations
@@ -21,37 +21,38 @@ from typing import Final, Self
 from covey.ipfs.blockstore import BlockStore
 from covey.ipfs.cid import Cid
 from covey.ipfs.dag import DEFAULT_LIMITS, Leaf, Limits, Plan, plan, plan_file, read_file, read_leaf, write_directory
-from covey.ipfs.errors import CorruptBlock, InvalidContent, IpfsError, LyingSource, NotFound, SourceError
+from covey.ipfs.errors import CorruptBlock, InvalidContent, IpfsError, MismatchedBlock, NotFound, SourceError
 from covey.ipfs.store import Source
 
 log = logging.getLogger(__name__)
 
-_RACERS: Final = 3  # sources asked for one block at a time, at most
-_FIRST_REST_S: Final = 5.0
-_LONGEST_REST_S: Final = 3600.0
+_RACERS: Final = 3  # maximum number of concurrent requests for one block
+_MIN_EXCLUSION_S: Final = 5.0
+_MAX_EXCLUSION_S: Final = 3600.0
 
 
 @dataclass(slots=True)
 class _SourcePenalty:
-    """What a source did, and until when it is not asked, `time.monotonic`. Each verified block takes one lie back."""
+    """A source's mismatches and the end of its exclusion (`time.monotonic`). Each verified block offsets one."""
 
     count: int = 0
     until: float = 0.0
     last: str = ""
 
-    def told(self, lie: str) -> None:
+    def add(self, reason: str) -> None:
+        """Exclude the source, twice as long as the last time."""
         now = time.monotonic()
-        if now >= self.until:  # not one more of several answers that were on their way together
-            self.until = now + min(_LONGEST_REST_S, _FIRST_REST_S * 2.0 ** min(self.count, 16))
-            self.count, self.last = self.count + 1, lie
+        if now >= self.until:  # count concurrent responses once
+            self.until = now + min(_MAX_EXCLUSION_S, _MIN_EXCLUSION_S * 2.0 ** min(self.count, 16))
+            self.count, self.last = self.count + 1, reason
 
 
 class Fetcher:
-    """Fetches into ``cache`` from ``sources`` (of distinct names), tried in order: one that has not answered after
-    ``stagger_s`` seconds is joined by the next, and the first verified block wins. Safe in many threads.
+    """Fetches into ``cache`` from ``sources``, whose names must be distinct. Thread-safe.
 
-    ``timeout_s`` bounds one block over all sources, ``deadline_s`` a whole directory; ``parallel`` blocks are in
-    flight at a time, so memory is at most ``3 · parallel`` blocks.
+    Sources are tried in order. If one has not responded after ``stagger_s`` seconds, the next is asked as well; the
+    first verified block wins. ``timeout_s`` bounds one block over all sources, ``deadline_s`` a whole directory.
+    ``parallel`` blocks are in flight at a time, so memory use is at most ``3 · parallel`` blocks.
     """
 
     def __init__(
@@ -70,39 +71,41 @@ class Fetcher:
         self._deadline_s = deadline_s
         self._stagger_s = stagger_s
         self._parallel = parallel
-        self._lies: dict[str, _SourcePenalty] = {}
+        self._penalties: dict[str, _SourcePenalty] = {}
         self._failed_at: dict[str, float] = {}
         self._state = threading.Lock()
-        # a pool a source: one that hangs holds up nobody else
+        # one pool per source: a source that hangs does not block the others
         self._pools = {source.name: ThreadPoolExecutor(parallel, "ipfs-source") for source in self._sources}
         self._leaves = ThreadPoolExecutor(parallel, "ipfs-fetch")
 
     @property
     def dropped(self) -> Mapping[str, str]:
-        """Sources that are not asked now because they lied, by name, with what they did."""
+        """Sources that are excluded now for returning wrong bytes: the reason by name."""
         now = time.monotonic()
         with self._state:
-            return MappingProxyType({name: lies.last for name, lies in self._lies.items() if lies.until > now})
+            return MappingProxyType(
+                {name: penalty.last for name, penalty in self._penalties.items() if penalty.until > now}
+            )
 
     def fetch(self, cid: Cid, limits: Limits = DEFAULT_LIMITS) -> Plan:
-        """Bring all of a directory or file into the cache, unpinned, and return its plan.
+        """Fetch a complete directory or file into the cache, unpinned, and return its plan.
 
-        Raises `InvalidContent` or `LimitExceeded` as soon as the content shows itself to be bad (no leaf is asked for
+        Raises `InvalidContent` or `LimitExceeded` as soon as the content is known to be bad (no leaf is requested
         before its whole tree is known to be within ``limits``), `NotFound` if no source has a block, `SourceError` if
-        none could be asked in time, `StoreFull` if the cache's quota is too small.
+        no source responded in time, `StoreFull` if the cache's quota is too small.
         """
         contents = self._fetch(cid, limits)
         self.cache.unpin_partial(cid)
         return contents
 
     def _fetch(self, cid: Cid, limits: Limits) -> Plan:
-        """As `fetch`, but a partial pin stays."""
+        """Like `fetch`, but keep the partial pin."""
         deadline = time.monotonic() + self._deadline_s
         self.cache.pin_partial(cid)
         try:
-            contents = plan(cid, lambda wanted: self._block(wanted, deadline), limits)
+            contents = plan(cid, lambda block_cid: self._block(block_cid, deadline), limits)
             self._fetch_leaves(contents, deadline)
-        except InvalidContent:  # no later try can help: what has arrived is garbage
+        except InvalidContent:  # no retry can help: the fetched blocks are garbage
             self.cache.unpin_partial(cid)
             raise
         return contents
@@ -123,26 +126,26 @@ class Fetcher:
                 future.cancel()
 
     def get_directory(self, cid: Cid, dest: str | Path, limits: Limits = DEFAULT_LIMITS) -> Path:
-        """`fetch`, then write the files to ``dest``, a path that must not exist; it appears whole or not at all."""
+        """`fetch`, then write the files to ``dest``, which must not exist, atomically."""
         write_directory(self.fetch(cid, limits), self.get_block, Path(dest))
         return Path(dest)
 
     def read(self, cid: Cid, name: str = "", max_bytes: int = 1 << 20) -> bytes:
-        """One small file of a directory; only its own blocks are fetched. Raises `LimitExceeded` past ``max_bytes``."""
+        """Read one small file of a directory, fetching only its blocks. Raises `LimitExceeded` above ``max_bytes``."""
         file = plan_file(cid, name, self.get_block, Limits(max_bytes))
         return b"".join(read_file(file, self.get_block))
 
     def pin(self, cid: Cid, name: str = "", limits: Limits = DEFAULT_LIMITS) -> None:
-        """`fetch`, and keep it."""
+        """`fetch` and pin."""
         self._fetch(cid, limits)
-        self.cache.pin(cid, name)  # takes the place of the partial pin, so there is no moment without one
+        self.cache.pin(cid, name)  # replaces the partial pin, so the content is pinned throughout
 
     def get_block(self, cid: Cid) -> bytes:
-        """One verified block, from the cache or a source; kept in the cache."""
+        """Return a verified block from the cache or a source, and cache it."""
         return self._block(cid, time.monotonic() + self._timeout_s)
 
     def close(self) -> None:
-        """Stop the fetcher's threads, without waiting for sources that hang; sources and the cache stay open."""
+        """Stop the fetcher's threads without waiting for sources that hang. Sources and the cache stay open."""
         self._leaves.shutdown(cancel_futures=True)
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
@@ -168,16 +171,16 @@ class Fetcher:
         self.cache.put_block(cid, block)
         return block
 
-    def _live(self) -> list[Source]:
-        """Sources that do not rest for a lie, in their order, but those whose last answer was an error come last."""
+    def _usable_sources(self) -> list[Source]:
+        """Sources that are not excluded, in order, with those whose last response was an error at the end."""
         dropped = self.dropped
         with self._state:
-            live = [source for source in self._sources if source.name not in dropped]
-            return sorted(live, key=lambda source: self._failed_at.get(source.name, 0.0))
+            usable = [source for source in self._sources if source.name not in dropped]
+            return sorted(usable, key=lambda source: self._failed_at.get(source.name, 0.0))
 
     def _race(self, cid: Cid, deadline: float) -> bytes:
-        waiting = deque(self._live())
-        asked = "no time was left" if waiting else "every source was dropped for a while for lying"
+        waiting = deque(self._usable_sources())
+        reason = "no time was left" if waiting else "every source is excluded for returning wrong bytes"
         running: dict[Future[bytes], Source] = {}
         failures: list[IpfsError] = []
         while waiting or running:
@@ -193,38 +196,39 @@ class Fetcher:
                 source = running.pop(future)
                 try:
                     block = future.result()
-                    if not cid.matches(block):  # a source is not trusted to have checked
-                        raise LyingSource(f"{source.name} answered other bytes than {cid}")
-                    self._won(source, overtaken=running.values())
+                    if not cid.matches(block):  # sources are not trusted to check
+                        raise MismatchedBlock(f"{source.name} returned bytes that do not match {cid}")
+                    self._succeeded(source, slower=running.values())
                     return block
                 except IpfsError as error:
                     self._failed(source, error)
                     failures.append(error)
         if not failures and not running:
             if self._sources:
-                raise SourceError(f"{cid} could not be fetched: {asked}")
-            raise NotFound(f"{cid} is not here and there is no source to ask")
+                raise SourceError(f"{cid} could not be fetched: {reason}")
+            raise NotFound(f"{cid} is not stored here and no source is configured")
         if running:
             names = ", ".join(source.name for source in running.values())
             failures.append(SourceError(f"no answer in time from {names}"))
         kind = NotFound if all(isinstance(error, NotFound) for error in failures) else SourceError
         raise kind(f"{cid} could not be fetched: {'; '.join(map(str, failures))}")
 
-    def _won(self, source: Source, overtaken: Iterable[Source]) -> None:
-        """Note who was first; whoever it has overtaken comes last next time, like one that failed."""
+    def _succeeded(self, source: Source, slower: Iterable[Source]) -> None:
+        """Record the first response; slower sources are tried last next time, like those that failed."""
         with self._state:
             self._failed_at.pop(source.name, None)
-            if (lies := self._lies.get(source.name)) is not None:
-                lies.count = max(0, lies.count - 1)
-            for slow in overtaken:
-                self._failed_at[slow.name] = time.monotonic()
+            if (penalty := self._penalties.get(source.name)) is not None:
+                penalty.count = max(0, penalty.count - 1)
+            for other in slower:
+                self._failed_at[other.name] = time.monotonic()
 
     def _failed(self, source: Source, error: IpfsError) -> None:
         with self._state:
-            if isinstance(error, LyingSource):
-                lies = self._lies.setdefault(source.name, _SourcePenalty())
-                log.log(logging.DEBUG if lies.count else logging.WARNING, "dropping a lying source: %s", error)
-                lies.told(str(error))
+            if isinstance(error, MismatchedBlock):
+                penalty = self._penalties.setdefault(source.name, _SourcePenalty())
+                level = logging.DEBUG if penalty.count else logging.WARNING
+                log.log(level, "source excluded for wrong bytes: %s", error)
+                penalty.add(str(error))
                 self._failed_at[source.name] = time.monotonic()
             elif not isinstance(error, NotFound):
                 self._failed_at[source.name] = time.monotonic()

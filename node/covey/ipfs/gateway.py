@@ -1,9 +1,9 @@
-"""A small read-only HTTP endpoint over a store, so that nodes can fetch from each other.
+"""A read-only HTTP gateway to a store, through which nodes fetch from each other.
 
-It follows https://specs.ipfs.tech/http-gateways/trustless-gateway/: ``GET|HEAD /ipfs/<cid>?format=raw`` answers one
+It implements https://specs.ipfs.tech/http-gateways/trustless-gateway/: ``GET|HEAD /ipfs/<cid>?format=raw`` returns a
 block, ``/ipfs/<cid>[/<name>]?format=car`` a CAR (``dag-scope`` block, entity or all, or the part of a file that
-``entity-bytes`` names; depth first, no repeats). It answers only from local blocks, so asking it never makes the node
-fetch, and never interprets content for a browser.
+``entity-bytes`` selects; depth first, no repeats). It serves local blocks only, so a request never makes the node
+fetch, and it never interprets content for a browser.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 RAW_TYPE: Final = "application/vnd.ipld.raw"
 CAR_TYPE: Final = "application/vnd.ipld.car"
 PROBE: Final = "bafkqaaa"
-"""The empty identity CID, which every trustless gateway must know."""
+"""The empty identity CID, which every trustless gateway must serve."""
 
 _CAR_PARAMETERS: Final = "; version=1; order=dfs; dups=n"
 _RANGE: Final = re.compile(r"-?[0-9]{1,18}:(-?[0-9]{1,18}|\*)")
@@ -68,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
         except _Refusal as refusal:
             self._refuse(refusal.status, str(refusal), body=body)
         except NotFound as error:
-            self._refuse(HTTPStatus.NOT_FOUND, f"not held here: {error}", body=body)
+            self._refuse(HTTPStatus.NOT_FOUND, f"not stored here: {error}", body=body)
         except (InvalidCid, InvalidContent) as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error), body=body)
         except IpfsError as error:
@@ -173,23 +173,23 @@ class _Handler(BaseHTTPRequestHandler):
             for block in blocks:
                 self._chunk(car.section(block, self._store.get_local(block)))
             self.wfile.write(b"0\r\n\r\n")
-        except IpfsError as error:  # the status is sent: cut the stream, so that the client sees it end too early
+        except IpfsError as error:  # the status is already sent: cut the stream, so that the client detects the error
             log.warning("gateway: %s", error)
             self.close_connection = True
 
-    def _chunk(self, piece: bytes) -> None:
-        self.wfile.write(b"%x\r\n" % len(piece))
-        self.wfile.write(piece)
-        self.wfile.write(b"\r\n")  # buffered: no packet of its own
+    def _chunk(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n" % len(data))
+        self.wfile.write(data)
+        self.wfile.write(b"\r\n")  # buffered: not a separate packet
 
 
 def _scoped(contents: Plan, name: str, scope: str, part: str) -> Iterator[Cid]:
-    """The blocks from the root to what ``name`` names, then of that as far as ``dag-scope`` or ``entity-bytes`` go."""
+    """The blocks from the root to file ``name``, then those of it that ``dag-scope`` or ``entity-bytes`` selects."""
     if name or not contents.is_directory:
         file = contents.file(name)
         blocks = dict.fromkeys([contents.cid, file.cid])
         if scope != "block":
-            blocks |= dict.fromkeys(_of_part(file, part) if part else file.order)
+            blocks |= dict.fromkeys(_blocks_of_part(file, part) if part else file.order)
         yield from blocks
     elif scope == "all":
         yield from contents.blocks()
@@ -197,8 +197,8 @@ def _scoped(contents: Plan, name: str, scope: str, part: str) -> Iterator[Cid]:
         yield contents.cid
 
 
-def _of_part(file: FilePlan, part: str) -> Iterator[Cid]:
-    """A file's inner nodes, and the leaves with bytes ``from:to``: both inclusive, counted from the end below 0."""
+def _blocks_of_part(file: FilePlan, part: str) -> Iterator[Cid]:
+    """A file's inner nodes and its leaves with bytes ``from:to``, both inclusive. A negative value counts from the end."""
     start, _, end = part.partition(":")
     first = int(start) + (file.size if start.startswith("-") else 0)
     last = file.size - 1 if end == "*" else int(end) + (file.size if end.startswith("-") else 0)
@@ -249,7 +249,7 @@ class _Server(ThreadingHTTPServer):
 class Gateway:
     """Serves a store's local blocks at ``host:port`` (port 0: any free one) from a background thread.
 
-    At most ``max_connections`` clients at a time, so at most twice as many MiB. Loopback unless told otherwise.
+    Serves at most ``max_connections`` clients at a time, so memory use is at most twice as many MiB.
     """
 
     def __init__(self, store: Store, host: str = "127.0.0.1", port: int = 0, *, max_connections: int = 16) -> None:
@@ -264,7 +264,7 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """Where it serves, for peers' configuration: ``http://host:port``."""
+        """The gateway's URL, ``http://host:port``, for peers' configuration."""
         host, port = self._server.server_address[:2]
         text = str(host)
         return f"http://[{text}]:{port}" if ":" in text else f"http://{text}:{port}"

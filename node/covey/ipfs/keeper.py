@@ -1,8 +1,8 @@
-"""What this node has promised to keep, for how long, and whether it still can be had.
+"""Content that this node must keep available, how long, and whether it still is.
 
-A promise begins when a result is published and has no end until its task is settled; then it is kept for so many days
-more. Promises are in a file of their own, apart from any store's pins, so that a pin lost behind the node's back is
-noticed. Times are chain time in seconds.
+Retention begins when a result is published and has no end until its task is settled; then it lasts a number of days
+more. The list of retained content is a file of its own, separate from any store's pins, so a pin that was removed
+outside the node is noticed. Times are chain time in seconds.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from covey.ipfs.pinning import PinningService
 from covey.ipfs.store import UNLIMITED, Source, Store
 
 DAY_S: Final = 86400
+FILE_NAME: Final = "retained.json"
+FORMER_FILE_NAME: Final = "promises.json"
+"""Name of the file in earlier versions; the format is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +41,18 @@ class RetainedContent:
 
 @dataclass(frozen=True, slots=True)
 class MissingPin:
-    """Something promised that cannot be had ``where`` it should be: an alert, with the reason in one line."""
+    """Retained content that is not available at ``where``, which should have it; the reason is one line."""
 
-    promise: RetainedContent
+    content: RetainedContent
     where: str
     reason: str
 
 
 class Keeper:
-    """Keeps promises in ``store``, at ``services``, and looks for them at ``gateways``. Safe in many threads.
+    """Keeps content in ``store`` and at ``services``, and checks its availability at ``gateways``. Thread-safe.
 
-    What the store has lost is fetched again through ``fetch`` (a fetcher's ``get_block``), and else from ``gateways``.
+    The list is stored at ``path``; a list under its former name in the same folder is renamed. Blocks that the store
+    has lost are fetched again through ``fetch`` (a fetcher's ``get_block``), else from ``gateways``.
     """
 
     def __init__(
@@ -66,101 +70,102 @@ class Keeper:
         self._gateways = tuple(gateways)
         self._fetch = fetch
         self._lock = threading.Lock()
-        self._promises = self._load()
+        self._adopt_former_file()
+        self._retained = self._load()
 
-    def promises(self) -> tuple[RetainedContent, ...]:
-        """All that is promised, sorted by label."""
-        return tuple(_sorted(self._promises))
+    def retained(self) -> tuple[RetainedContent, ...]:
+        """All retained content, sorted by label."""
+        return tuple(_sorted(self._retained))
 
-    def promise(self, cid: Cid, label: str) -> None:
-        """Keep a directory that the store holds, until `settle` gives it an end; written down before it is pinned.
+    def retain(self, cid: Cid, label: str) -> None:
+        """Keep a directory that the store holds until `settle` sets an end. It is recorded before it is pinned.
 
-        A service that cannot be asked now is asked again by `check`. Raises `NotFound` if the store lacks a block.
+        A service that does not respond now is asked again by `check`. Raises `NotFound` if the store lacks a block.
         """
         with self._lock:
-            self._save({**self._promises, cid: RetainedContent(cid, label)})
+            self._save({**self._retained, cid: RetainedContent(cid, label)})
         try:
             self._store.pin(cid, label)
         except IpfsError:
-            self._forget(cid)
+            self._remove(cid)
             raise
         for service in self._services:
-            with contextlib.suppress(IpfsError):  # `check` will say so
+            with contextlib.suppress(IpfsError):  # `check` reports it
                 service.pin(cid, label)
 
     def settle(self, cid: Cid, settled_at: int, days: float) -> None:
-        """From ``settled_at`` on, keep it ``days`` days more. An end that was later stays. Raises `NotFound`."""
+        """Keep the content for ``days`` days after ``settled_at``. A later end is not shortened. Raises `NotFound`."""
         with self._lock:
-            if cid not in self._promises:
-                raise NotFound(f"{cid} was never promised")
-            until = max(self._promises[cid].keep_until or 0, settled_at + int(days * DAY_S))
-            self._save({**self._promises, cid: replace(self._promises[cid], keep_until=until)})
+            if cid not in self._retained:
+                raise NotFound(f"{cid} is not retained")
+            until = max(self._retained[cid].keep_until or 0, settled_at + int(days * DAY_S))
+            self._save({**self._retained, cid: replace(self._retained[cid], keep_until=until)})
 
     def release(self, now: int) -> tuple[RetainedContent, ...]:
-        """Unpin, everywhere, what need not be kept any longer, and return it.
+        """Unpin everywhere, and return, the content whose end has passed.
 
-        What a service could not be told stays promised, and is tried again next time.
+        Content that a service could not unpin stays in the list and is retried at the next call.
         """
-        due = [p for p in self.promises() if p.keep_until is not None and p.keep_until <= now]
+        due = [content for content in self.retained() if content.keep_until is not None and content.keep_until <= now]
         released = []
-        for promise in due:
+        for content in due:
             try:
                 for unpin in (*(service.unpin for service in self._services), self._store.unpin):
                     with contextlib.suppress(NotFound):
-                        unpin(promise.cid)
+                        unpin(content.cid)
             except IpfsError:
                 continue
-            self._forget(promise.cid)
-            released.append(promise)
+            self._remove(content.cid)
+            released.append(content)
         return tuple(released)
 
     def check(self) -> tuple[MissingPin, ...]:
-        """Read every promised block back, ask every service, and try each gateway with a block drawn at random.
+        """Read every retained block, query every service, and request one random block per directory from each gateway.
 
-        A block that the store has damaged or lost is fetched again and put in its place, where another source has it,
-        and a pin that is missing is put back; that is reported all the same, once.
+        A block that the store has damaged or lost is fetched again and restored if another source has it; a missing
+        pin is added again. Both are reported once.
         """
-        lapses: list[MissingPin] = []
-        promises = self.promises()  # before the pins: what is promised is pinned by then
+        missing: list[MissingPin] = []
+        retained = self.retained()  # read before the pins: retained content is pinned by then
         pinned = {pin.cid for pin in self._store.pins()}
-        for promise in promises:
-            contents = self._check_store(promise, promise.cid in pinned, lapses)
-            self._check_services(promise, lapses)
+        for content in retained:
+            contents = self._check_store(content, content.cid in pinned, missing)
+            self._check_services(content, missing)
             if contents is not None:
-                self._check_gateways(promise, contents, lapses)
-        return tuple(lapses)
+                self._check_gateways(content, contents, missing)
+        return tuple(missing)
 
-    def _check_store(self, promise: RetainedContent, pinned: bool, lapses: list[MissingPin]) -> Plan | None:
+    def _check_store(self, content: RetainedContent, pinned: bool, missing: list[MissingPin]) -> Plan | None:
         lost: dict[Cid, None] = {}
 
         def get(cid: Cid) -> bytes:
             try:
                 return self._store.get_local(cid)
             except (CorruptBlock, NotFound) as error:
-                block = self._from_elsewhere(cid, error)
+                block = self._fetch_elsewhere(cid, error)
                 lost[cid] = None
                 return block
 
         try:
-            contents = plan(promise.cid, get, UNLIMITED)
+            contents = plan(content.cid, get, UNLIMITED)
             for block in contents.blocks():
                 get(block)
-            for cid in lost:  # only now: what cannot be made whole is left as it is
-                self._store.restore_block(cid, get(cid), promise.cid)
+            for cid in lost:  # only now: content that cannot be completed stays untouched
+                self._store.restore_block(cid, get(cid), content.cid)
             if lost or not pinned:
-                self._store.pin(promise.cid, promise.label)
+                self._store.pin(content.cid, content.label)
             if lost:
                 reason = f"damaged or lost blocks fetched again: {len(lost)}"
-                lapses.append(MissingPin(promise, self._store.name, reason))
+                missing.append(MissingPin(content, self._store.name, reason))
             elif not pinned:
-                lapses.append(MissingPin(promise, self._store.name, "was not pinned any more: pinned again"))
+                missing.append(MissingPin(content, self._store.name, "the pin was missing: pinned again"))
             return contents
         except IpfsError as error:
-            lapses.append(MissingPin(promise, self._store.name, str(error)))
+            missing.append(MissingPin(content, self._store.name, str(error)))
             return None
 
-    def _from_elsewhere(self, cid: Cid, found: IpfsError) -> bytes:
-        """A block that the store cannot give for the reason ``found``. Raises `SourceError` if nobody has it."""
+    def _fetch_elsewhere(self, cid: Cid, store_error: IpfsError) -> bytes:
+        """A block that the store cannot supply. Raises `SourceError` if no source has it."""
         if self._fetch is not None:
             with contextlib.suppress(IpfsError):
                 return self._fetch(cid)
@@ -169,51 +174,60 @@ class Keeper:
                 block = gateway.get_block(cid)
                 if cid.matches(block):
                     return block
-        raise SourceError(f"{found} (no other source has it now)")
+        raise SourceError(f"{store_error} (no other source has it now)")
 
-    def _check_services(self, promise: RetainedContent, lapses: list[MissingPin]) -> None:
+    def _check_services(self, content: RetainedContent, missing: list[MissingPin]) -> None:
         for service in self._services:
             try:
-                found = service.status(promise.cid).status
-                if found == "failed":
-                    service.pin(promise.cid, promise.label)
-                    lapses.append(MissingPin(promise, service.name, "the pin had failed: asked again"))
+                status = service.status(content.cid).status
+                if status == "failed":
+                    service.pin(content.cid, content.label)
+                    missing.append(MissingPin(content, service.name, "the pin failed: requested again"))
             except NotFound:
                 try:
-                    service.pin(promise.cid, promise.label)
-                    lapses.append(MissingPin(promise, service.name, "was not pinned any more: asked again"))
+                    service.pin(content.cid, content.label)
+                    missing.append(MissingPin(content, service.name, "the pin was missing: requested again"))
                 except IpfsError as error:
-                    lapses.append(MissingPin(promise, service.name, str(error)))
+                    missing.append(MissingPin(content, service.name, str(error)))
             except IpfsError as error:
-                lapses.append(MissingPin(promise, service.name, str(error)))
+                missing.append(MissingPin(content, service.name, str(error)))
 
-    def _check_gateways(self, promise: RetainedContent, contents: Plan, lapses: list[MissingPin]) -> None:
+    def _check_gateways(self, content: RetainedContent, contents: Plan, missing: list[MissingPin]) -> None:
         for gateway in self._gateways:
             try:
-                gateway.get_block(promise.cid)
+                gateway.get_block(content.cid)
                 gateway.get_block(random.choice(list(contents.blocks())))
             except IpfsError as error:
-                lapses.append(MissingPin(promise, gateway.name, str(error)))
+                missing.append(MissingPin(content, gateway.name, str(error)))
 
-    def _forget(self, cid: Cid) -> None:
+    def _remove(self, cid: Cid) -> None:
         with self._lock:
-            self._save({other: promise for other, promise in self._promises.items() if other != cid})
+            self._save({other: content for other, content in self._retained.items() if other != cid})
+
+    def _adopt_former_file(self) -> None:
+        """Rename a list that an earlier version left, unless there is one under the current name."""
+        former = self._path.with_name(FORMER_FILE_NAME)
+        if former != self._path and not self._path.exists() and former.exists():
+            os.replace(former, self._path)
+            sync_folder(self._path.parent)
 
     def _load(self) -> dict[Cid, RetainedContent]:
         try:
             records = json.loads(self._path.read_bytes())
-            promises = [RetainedContent(Cid.parse(r["cid"]), str(r["label"]), r["keep_until"]) for r in records]
-            if any(not isinstance(promise.keep_until, int | None) for promise in promises):
+            retained = [RetainedContent(Cid.parse(r["cid"]), str(r["label"]), r["keep_until"]) for r in records]
+            if any(not isinstance(content.keep_until, int | None) for content in retained):
                 raise TypeError
         except FileNotFoundError:
             return {}
         except (ValueError, KeyError, TypeError):
-            raise IpfsError(f"{self._path} is damaged: restore it, or remove it to forget what was promised") from None
-        return {promise.cid: promise for promise in promises}
+            raise IpfsError(
+                f"{self._path} is damaged: restore it, or remove it to stop retaining what it listed"
+            ) from None
+        return {content.cid: content for content in retained}
 
-    def _save(self, promises: dict[Cid, RetainedContent]) -> None:
-        """Write down `promises` and take them for what is promised. Raises OSError, and nothing has changed then."""
-        records = [{**asdict(promise), "cid": str(promise.cid)} for promise in _sorted(promises)]
+    def _save(self, retained: dict[Cid, RetainedContent]) -> None:
+        """Write the list and make it current. Raises OSError and changes nothing if it cannot be written."""
+        records = [{**asdict(content), "cid": str(content.cid)} for content in _sorted(retained)]
         temporary = self._path.with_name(self._path.name + ".new")
         with open(temporary, "wb") as file:
             file.write(json.dumps(records, indent=1).encode() + b"\n")
@@ -221,8 +235,8 @@ class Keeper:
             os.fsync(file.fileno())
         os.replace(temporary, self._path)
         sync_folder(self._path.parent)
-        self._promises = promises
+        self._retained = retained
 
 
-def _sorted(promises: dict[Cid, RetainedContent]) -> list[RetainedContent]:
-    return sorted(promises.values(), key=lambda promise: (promise.label, promise.cid))
+def _sorted(retained: dict[Cid, RetainedContent]) -> list[RetainedContent]:
+    return sorted(retained.values(), key=lambda content: (content.label, content.cid))

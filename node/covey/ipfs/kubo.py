@@ -1,7 +1,7 @@
-"""A Kubo daemon as a store, through ipfshttpclient, trusted with nothing.
+"""A Kubo daemon as a store, through ipfshttpclient. The daemon is not trusted.
 
-What Covey adds is hashed here and sent as a CAR, so the CID never depends on the daemon's import settings and Kubo
-refuses a block that is not its CID's; what is read is checked block by block.
+Content is hashed here and sent as a CAR, so CIDs do not depend on the daemon's import settings and Kubo refuses blocks
+that do not match their CIDs. Every block read is verified.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from covey.ipfs.errors import CorruptBlock, InvalidCid, IpfsError, NotFound, Sou
 from covey.ipfs.store import Pin, Store
 from covey.ipfs.unixfs import Content, build
 
-# Before ipfshttpclient is imported: its own layer over requests calls urllib3 in a way that urllib3 2 deprecates and 3
-# refuses. Without it, requests is used as it is; only RPC over Unix sockets is lost.
+# Must be set before ipfshttpclient is imported: its layer over requests uses a urllib3 API that urllib3 2 deprecates
+# and 3 removes. Without that layer only RPC over Unix sockets is unavailable.
 os.environ["PY_IPFS_HTTP_CLIENT_PATCH_REQUESTS"] = "no"
 
 import ipfshttpclient
@@ -38,8 +38,8 @@ _CHUNK_BYTES: Final = 1 << 20
 _ABSENT: Final = ("not found", "could not find", "not pinned", "no such")
 
 
-class _Blocks(ipfs_block.Section):  # type: ignore[misc]  # the library carries no types
-    """The library's commands for blocks, and one that it lacks."""
+class _Blocks(ipfs_block.Section):  # type: ignore[misc]  # the library has no types
+    """The library's block commands, with ``rm``, which it lacks."""
 
     def rm(self, cid: str) -> Any:
         return self._client.request("/block/rm", (cid,), decoder="json", opts={"force": "true"})
@@ -50,7 +50,7 @@ class _Client(ipfshttpclient.Client):  # type: ignore[misc]
 
 
 def multiaddr_of(address: str) -> str:
-    """The multiaddr of an RPC address given as one, or as ``http://host:port``. Raises `IpfsError`."""
+    """Convert an RPC address (a multiaddr or ``http://host:port``) to a multiaddr. Raises `IpfsError`."""
     if address.startswith("/"):
         return address
     parts = urlsplit(address)
@@ -66,7 +66,7 @@ def multiaddr_of(address: str) -> str:
 
 
 def in_the_clear(multiaddr: str) -> bool:
-    """Whether what is sent to an RPC leaves this machine unencrypted: plain http to anything but loopback."""
+    """Whether requests to an RPC leave this machine unencrypted: plain http to anything but loopback."""
     kind, host, *rest = [*multiaddr.strip("/").split("/"), "", ""]
     if kind == "unix" or "https" in rest:
         return False
@@ -77,10 +77,10 @@ def in_the_clear(multiaddr: str) -> bool:
 
 
 class KuboStore(Store):
-    """The Kubo node whose RPC answers at ``address``; ``token`` is a bearer token of its API.Authorizations.
+    """The Kubo node with its RPC at ``address``; ``token`` is a bearer token of its API.Authorizations.
 
-    A token is not sent over plain http to another machine, where anyone on the way could read it and take the node
-    over, unless ``token_in_clear`` says that this is meant. Raises `IpfsError`.
+    Over plain http to another machine anyone on the path could read the token and take over the node, so that needs
+    ``token_in_clear``. Raises `IpfsError`.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class KuboStore(Store):
         self._address = multiaddr_of(address)
         if token and not token_in_clear and in_the_clear(self._address):
             raise IpfsError(
-                f"{address} would get the bearer token over plain http, readable on the way: "
+                f"{address} would receive the bearer token over plain http, readable on the network: "
                 "use https or a tunnel to 127.0.0.1, or allow it with store_token_in_clear"
             )
         self._timeout_s = timeout_s
@@ -103,19 +103,19 @@ class KuboStore(Store):
 
     @property
     def name(self) -> str:
-        """Where the daemon's RPC answers."""
+        """A short name with the address of the RPC."""
         return f"kubo at {self._address}"
 
     def version(self) -> str:
-        """The daemon's version. Raises `SourceError` if it does not answer or refuses the token."""
+        """The daemon's version. Raises `SourceError` if it does not respond or refuses the token."""
         return str(self._call(self._client.version)["Version"])
 
     def get_block(self, cid: Cid, timeout: float | None = None) -> bytes:
-        """One verified block; Kubo asks its peers for it for at most ``timeout`` seconds."""
+        """Return a verified block. Kubo asks its peers for at most ``timeout`` seconds."""
         return self._get(cid, timeout or self._timeout_s, offline=False)
 
     def get_local(self, cid: Cid) -> bytes:
-        """One verified block that the daemon has already."""
+        """Return a verified block that the daemon stores locally."""
         return self._get(cid, self._timeout_s, offline=True)
 
     def _get(self, cid: Cid, timeout: float, *, offline: bool) -> bytes:
@@ -133,18 +133,18 @@ class KuboStore(Store):
 
         block: bytes = self._call(read)
         if not cid.matches(block):
-            raise CorruptBlock(f"{self.name} answered {len(block)} bytes for {cid} that are not its content")
+            raise CorruptBlock(f"{self.name} answered {len(block)} bytes for {cid} that do not match it")
         return block
 
     def block_size(self, cid: Cid) -> int | None:
-        """The length of a block that the daemon holds, or None."""
+        """The length of a block that the daemon stores locally, or None."""
         try:
             return int(self._call(lambda: self._client.block.stat(str(cid), offline=True))["Size"])
         except NotFound:
             return None
 
     def add_directory(self, content: Content, *, pin: bool = True, name: str = "") -> Cid:
-        """See `Store.add_directory`. The content passes through a temporary file, never through memory as a whole."""
+        """See `Store.add_directory`. Content is buffered in a temporary file, not in memory."""
         with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as spool:
             spool.write(bytes(car.HEADER_BYTES))
             cid = build(content, lambda c, block: _spool(spool, c, block)).cid
@@ -161,7 +161,7 @@ class KuboStore(Store):
         self._import(stream, pin=pin)
 
     def _import(self, stream: Any, *, pin: bool) -> None:
-        # with pinned roots Kubo answers one line, the root; without, none, so the totals are asked for instead
+        # with pinned roots Kubo returns one line, the root; without, none, so request the totals instead
         options = {"pin-roots": "true"} if pin else {"pin-roots": "false", "stats": "true"}
         answer = self._call(lambda: self._client.dag.imprt(_Upload(stream), opts=options, timeout=_UPLOAD_S))
         root = answer.get("Root")
@@ -170,10 +170,10 @@ class KuboStore(Store):
             raise SourceError(f"{self.name} imported the content but did not pin it: {reason}")
 
     def restore_block(self, cid: Cid, block: bytes, root: Cid) -> None:
-        """See `Store.restore_block`. Kubo keeps the bytes it has for a CID, so a damaged block must go before.
+        """See `Store.restore_block`. Kubo never overwrites a block, so a damaged one is removed first.
 
-        It lets no block go that is below a pin: ``root`` is unpinned, and where another pin holds the block too,
-        `SourceError` says which.
+        Kubo does not remove a block below a pin, so ``root`` is unpinned. Raises `SourceError`, with the pin's CID, if
+        another pin includes the block.
         """
         if self.block_size(cid) is not None:
             with contextlib.suppress(NotFound):
@@ -185,7 +185,7 @@ class KuboStore(Store):
             self._import(stream, pin=False)
 
     def pin(self, cid: Cid, name: str = "") -> None:
-        """See `Store.pin`; nothing is fetched."""
+        """See `Store.pin`. Does not fetch."""
         options = {"name": name} if name else {}
         self._call(lambda: self._client.pin.add(str(cid), offline=True, opts=options))
 
@@ -194,7 +194,7 @@ class KuboStore(Store):
         self._call(lambda: self._client.pin.rm(str(cid)))
 
     def pins(self) -> tuple[Pin, ...]:
-        """See `Store.pins`; recursive pins only, and only of CIDs that Covey could have made."""
+        """See `Store.pins`. Lists only recursive pins of CIDs in Covey's format."""
         keys: Mapping[str, Any] = self._call(
             lambda: self._client.pin.ls(type="recursive", opts={"names": "true"}).as_json()
         )["Keys"]
@@ -229,7 +229,7 @@ class KuboStore(Store):
 
 
 class _Upload:
-    """A stream without a name: ipfshttpclient would send the path of a named one along."""
+    """A stream without a name: ipfshttpclient would send the path of a named stream."""
 
     def __init__(self, stream: Any) -> None:
         self.read = stream.read

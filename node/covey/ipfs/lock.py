@@ -1,8 +1,8 @@
-"""The lock of an embedded store: many processes add at a time, one alone collects garbage.
+"""The lock of an embedded store: many processes may add content at once; garbage collection runs alone.
 
-Two lock files, both taken with flock, so a crash releases them: ``lock`` is shared while content is added and exclusive
-while garbage is collected. ``gate`` is passed on the way in, and whoever wants ``lock`` for itself keeps it shut
-meanwhile, so that a stream of additions cannot keep a collection waiting for ever.
+Two lock files, both taken with flock, so a crash releases them. ``lock`` is shared while content is added and exclusive
+during garbage collection. Every process takes ``gate`` before ``lock``. A collector holds ``gate`` exclusively while it
+waits, so a stream of additions cannot starve it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,17 @@ _POLL_S: Final = 0.01
 
 
 class StoreLock:
-    """The lock of the store at ``root``, for threads and processes alike. It is not re-entrant."""
+    """The lock of the store at ``root``, between threads and processes. It is not re-entrant."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     @contextlib.contextmanager
     def shared(self, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
-        """Hold it beside others that add. Raises `StoreBusy` if a collection takes longer than ``wait_s`` seconds."""
+        """Hold it together with other adders.
+
+        Raises `StoreBusy` if a collection lasts longer than ``wait_s`` seconds.
+        """
         deadline = time.monotonic() + wait_s
         gate = self._take("gate", fcntl.LOCK_SH, deadline)
         try:
@@ -43,7 +46,7 @@ class StoreLock:
 
     @contextlib.contextmanager
     def exclusive(self, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
-        """Hold it alone. Raises `StoreBusy` if what is being added now takes longer than ``wait_s`` seconds."""
+        """Hold it alone. Raises `StoreBusy` if additions in progress last longer than ``wait_s`` seconds."""
         deadline = time.monotonic() + wait_s
         gate = self._take("gate", fcntl.LOCK_EX, deadline)
         try:
@@ -56,7 +59,7 @@ class StoreLock:
             os.close(gate)
 
     def _take(self, name: str, kind: int, deadline: float) -> int:
-        """A descriptor that holds the lock file; closing it lets go."""
+        """Take the lock and return its descriptor; closing it releases the lock."""
         descriptor = os.open(self._root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             while True:
@@ -64,7 +67,7 @@ class StoreLock:
                     fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
                     return descriptor
                 if time.monotonic() >= deadline:
-                    raise StoreBusy(f"{self._root} is in use by another process: try again later")
+                    raise StoreBusy(f"{self._root} is in use by another process: retry later")
                 time.sleep(_POLL_S)
         except BaseException:
             os.close(descriptor)

@@ -1,4 +1,4 @@
-"""From what an operator writes in the configuration to stores, sources and a fetcher."""
+"""Opens stores, sources and fetchers from the addresses in an operator's configuration."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ _RPC_PREFIXES = ("http://", "https://", "/ip4/", "/ip6/", "/dns/", "/dns4/", "/d
 
 
 def is_rpc(location: str | Path) -> bool:
-    """Whether a store's location is the address of Kubo's RPC, not a folder."""
+    """Whether a store's location is the address of a Kubo RPC rather than a folder."""
     return isinstance(location, str) and location.startswith(_RPC_PREFIXES)
 
 
 def open_store(
     location: str | Path, *, quota_bytes: int | None = None, token: str | None = None, token_in_clear: bool = False
 ) -> Store:
-    """The store at ``location``: a folder for the embedded one, ``http(s)://host:port`` or a multiaddr for Kubo's RPC.
+    """Open the store at ``location``: a folder (embedded store), or ``http(s)://host:port`` or a multiaddr (Kubo RPC).
 
-    ``quota_bytes`` is the embedded store's, ``token`` Kubo's bearer token, sent over plain http to another machine only
-    with ``token_in_clear``. A daemon is not contacted yet. Raises `IpfsError` if the location cannot be used.
+    ``quota_bytes`` applies to the embedded store. ``token`` is Kubo's bearer token; it is sent over plain http to
+    another machine only with ``token_in_clear``. Does not contact the daemon yet. Raises `IpfsError` for an unusable
+    location.
     """
     if is_rpc(location):
-        # Its client brings an HTTP stack along that a node with the embedded store does without.
+        # Kubo's client imports an HTTP stack that a node with the embedded store does not need.
         from covey.ipfs.kubo import KuboStore
 
         return KuboStore(str(location), token=token, token_in_clear=token_in_clear)
@@ -47,10 +48,10 @@ def open_fetcher(
     timeout_s: float = 30.0,
     deadline_s: float = 600.0,
 ) -> Fetcher:
-    """A fetcher that looks in ``store`` first, then at ``gateways`` in order.
+    """Open a fetcher that tries ``store`` first, then ``gateways`` in order.
 
-    An embedded store is its own cache; with Kubo, ``cache`` names the folder for what is fetched, and the oldest of it
-    makes room for the newest within ``cache_quota_bytes``.
+    An embedded store is its own cache. With Kubo, ``cache`` is the folder for fetched blocks; the oldest are evicted to
+    stay within ``cache_quota_bytes``.
     """
     peers: list[Source] = [GatewaySource(url) for url in gateways]
     if isinstance(store, BlockStore):

@@ -1,4 +1,4 @@
-"""A peer's or a public gateway as a source of blocks, over the trustless gateway protocol."""
+"""Fetches blocks from a peer or a public gateway over the trustless gateway protocol."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from urllib3.exceptions import HTTPError
 
 from covey.ipfs.cid import Cid
 from covey.ipfs.dag import MAX_BLOCK_BYTES
-from covey.ipfs.errors import IpfsError, LyingSource, NotFound, SourceError
+from covey.ipfs.errors import IpfsError, MismatchedBlock, NotFound, SourceError
 from covey.ipfs.gateway import PROBE, RAW_TYPE
 
 _CONNECT_S: Final = 5.0
 _DEFAULT_S: Final = 30.0
-_PIECE: Final = 256 << 10
+_READ_BYTES: Final = 256 << 10
 
 
 class GatewaySource:
-    """Blocks from the trustless gateway at ``url`` (``http://host:port`` or ``https://host``). Safe in many threads."""
+    """Blocks from the trustless gateway at ``url`` (``http://host:port`` or ``https://host``). Thread-safe."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -40,14 +40,14 @@ class GatewaySource:
         return self._name
 
     def get_block(self, cid: Cid, timeout: float | None = None) -> bytes:
-        """See `Source.get_block`. No more than `MAX_BLOCK_BYTES` are read, whatever the gateway sends."""
+        """See `Source.get_block`. Reads at most `MAX_BLOCK_BYTES`, whatever the gateway sends."""
         block = self._get(str(cid), timeout or _DEFAULT_S)
         if not cid.matches(block):
-            raise LyingSource(f"{self.name} answered {len(block)} bytes for {cid} that are not its content")
+            raise MismatchedBlock(f"{self.name} answered {len(block)} bytes for {cid} that do not match it")
         return block
 
     def probe(self, timeout: float = _CONNECT_S) -> None:
-        """Check that a trustless gateway answers at all. Raises `SourceError`."""
+        """Check that a trustless gateway responds. Raises `SourceError`."""
         if self._get(PROBE, timeout) != b"":
             raise SourceError(f"{self.name} is not a trustless gateway: it answered the probe with content")
 
@@ -63,39 +63,39 @@ class GatewaySource:
                 f"{self._base}/ipfs/{cid}",
                 fields={"format": "raw"},
                 timeout=urllib3.Timeout(connect=min(_CONNECT_S, timeout), read=timeout),
-                # a peer on plain HTTP is no public gateway: it has no reason to send this node elsewhere
+                # a peer on plain HTTP is not a public gateway and has no reason to redirect this node
                 redirect=self._base.startswith("https://"),
                 preload_content=False,
                 decode_content=False,
             )
         except HTTPError as error:
-            raise SourceError(f"{self.name} cannot be asked for {cid}: {_reason(error)}") from None
-        whole = False
+            raise SourceError(f"{self.name} cannot be reached for {cid}: {_reason(error)}") from None
+        complete = False
         try:
             if response.status in (404, 410):
                 raise NotFound(f"{self.name} does not have {cid}")
             if response.status != 200:
                 raise SourceError(f"{self.name} answered {response.status} for {cid}")
             block = bytearray()
-            while piece := response.read1(_PIECE):
-                block += piece
+            while chunk := response.read1(_READ_BYTES):
+                block += chunk
                 if len(block) > MAX_BLOCK_BYTES:
-                    raise LyingSource(f"{self.name} answered more than {MAX_BLOCK_BYTES} bytes for block {cid}")
+                    raise MismatchedBlock(f"{self.name} answered more than {MAX_BLOCK_BYTES} bytes for block {cid}")
                 if time.monotonic() > deadline:
                     raise SourceError(f"{self.name} is too slow: {len(block)} bytes of {cid} in {timeout:g} s")
-            whole = True
+            complete = True
             return bytes(block)
         except HTTPError as error:
-            raise SourceError(f"{self.name} broke off {cid}: {_reason(error)}") from None
+            raise SourceError(f"{self.name} interrupted {cid}: {_reason(error)}") from None
         finally:
-            if whole:
+            if complete:
                 response.release_conn()
             else:
                 response.close()
 
 
 def _reason(error: Exception) -> str:
-    """The innermost cause, on one line: urllib3 nests them."""
+    """The innermost cause on one line; urllib3 nests them."""
     cause: object = getattr(error, "reason", None) or error
     text = str(cause).rpartition(": ")[2]
     return text.splitlines()[0] if text else type(error).__name__

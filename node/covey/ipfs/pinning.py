@@ -1,7 +1,7 @@
 """Remote pins through the vendor-agnostic API of IPFS pinning services.
 
-Specification: https://ipfs.github.io/pinning-services-api-spec/ (``/pins`` with a bearer token). Requests here are
-idempotent: asking for a pin that is wanted already changes nothing.
+Specification: https://ipfs.github.io/pinning-services-api-spec/ (``/pins`` with a bearer token). Requests are
+idempotent: requesting a pin that exists already changes nothing.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from covey.ipfs.errors import IpfsError, NotFound, SourceError
 
 STATUSES: Final = ("queued", "pinning", "pinned", "failed")
 _TIMEOUT: Final = urllib3.Timeout(connect=5.0, read=30.0)
-_ANSWER_BYTES: Final = 1 << 20
+_MAX_RESPONSE_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class RemotePin:
-    """A service's word on a pin: ``status`` is one of `STATUSES`, ``request_id`` the handle to change or delete it."""
+    """A pin as reported by a service.
+
+    ``status`` is one of `STATUSES`; ``request_id`` identifies it in later requests.
+    """
 
     cid: Cid
     name: str
@@ -52,51 +55,52 @@ class PinningService:
 
     @property
     def name(self) -> str:
-        """The service's host."""
+        """A short name with the service's host."""
         return self._name
 
     def status(self, cid: Cid) -> RemotePin:
         """The newest pin of ``cid`` in any status. Raises `NotFound` if there is none, `SourceError`."""
-        answer = self._ask("GET", f"/pins?cid={cid}&status={','.join(STATUSES)}&limit=1")
+        response = self._request("GET", f"/pins?cid={cid}&status={','.join(STATUSES)}&limit=1")
         try:
-            results = answer["results"]
+            results = response["results"]
             if not results:
                 raise NotFound(f"{self.name} has no pin of {cid}")
-            found = results[0]
-            status = str(found["status"])
-            pin = RemotePin(Cid.parse(found["pin"]["cid"]), str(found["pin"].get("name") or ""), status, "")
-            pin = RemotePin(pin.cid, pin.name, pin.status, str(found["requestid"]))
+            entry = results[0]
+            status = str(entry["status"])
+            name = str(entry["pin"].get("name") or "")
+            pin = RemotePin(Cid.parse(entry["pin"]["cid"]), name, status, str(entry["requestid"]))
         except (KeyError, TypeError, IndexError, ValueError):
-            raise SourceError(f"{self.name} answered something that is no list of pins") from None
+            raise SourceError(f"{self.name} answered with something that is not a list of pins") from None
         if status not in STATUSES or pin.cid != cid:
-            raise SourceError(f"{self.name} answered about {pin.cid} in status {status!r}, not about {cid}")
+            raise SourceError(f"{self.name} answered with pin {pin.cid} in status {status!r}, not with {cid}")
         return pin
 
     def pin(self, cid: Cid, name: str = "", origins: Sequence[str] = ()) -> RemotePin:
-        """Ask for a pin, unless one is wanted already; a failed one is asked for anew.
+        """Request a pin unless one exists; a failed pin is requested again.
 
-        ``origins`` are multiaddrs of nodes that have the content. The service fetches in its own time: see `status`.
+        ``origins`` are multiaddrs of nodes that have the content. The service fetches asynchronously; see `status`.
+        Raises `SourceError`.
         """
         try:
             current = self.status(cid)
         except NotFound:
-            self._ask("POST", "/pins", {"cid": str(cid), "name": name[:255], "origins": list(origins)[:20]})
+            self._request("POST", "/pins", {"cid": str(cid), "name": name[:255], "origins": list(origins)[:20]})
         else:
             if current.status != "failed":
                 return current
-            wanted = {"cid": str(cid), "name": name[:255], "origins": list(origins)[:20]}
-            self._ask("POST", f"/pins/{quote(current.request_id, safe='')}", wanted)
+            replacement = {"cid": str(cid), "name": name[:255], "origins": list(origins)[:20]}
+            self._request("POST", f"/pins/{quote(current.request_id, safe='')}", replacement)
         return self.status(cid)
 
     def unpin(self, cid: Cid) -> None:
         """Delete the pin. Raises `NotFound` if there is none."""
-        self._ask("DELETE", f"/pins/{quote(self.status(cid).request_id, safe='')}")
+        self._request("DELETE", f"/pins/{quote(self.status(cid).request_id, safe='')}")
 
     def close(self) -> None:
         """Close idle connections."""
         self._http.clear()
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         headers = dict(self._http.headers)
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -110,7 +114,7 @@ class PinningService:
                 preload_content=False,
             )
             try:
-                text = response.read(_ANSWER_BYTES)
+                text = response.read(_MAX_RESPONSE_BYTES)
             finally:
                 response.release_conn()
         except HTTPError as error:
@@ -118,17 +122,17 @@ class PinningService:
         if response.status in (401, 403):
             raise SourceError(f"{self.name} refuses the access token ({response.status})")
         if response.status == 404:
-            raise NotFound(f"{self.name} does not know that pin")
+            raise NotFound(f"{self.name} does not have that pin")
         if response.status not in (200, 202):
             raise SourceError(f"{self.name} answered {response.status}{_reason(text)}")
         try:
             return json.loads(text) if text else {}
         except ValueError:
-            raise SourceError(f"{self.name} answered something that is not JSON") from None
+            raise SourceError(f"{self.name} answered with something that is not JSON") from None
 
 
 def _reason(text: bytes) -> str:
-    """The error's reason, as the specification words it: {"error": {"reason": …, "details": …}}."""
+    """The reason in an error body of the specification's form: {"error": {"reason": …, "details": …}}."""
     try:
         error = json.loads(text)["error"]
         return f": {str(error.get('details') or error['reason'])[:200]!r}"

@@ -1,4 +1,4 @@
-"""What every store offers, and the parts that follow from being able to read a verified block."""
+"""The interface of stores and sources, and the operations that need only verified blocks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from covey.ipfs.errors import NotFound
 from covey.ipfs.unixfs import Content
 
 UNLIMITED = Limits(max_bytes=1 << 62, max_files=1 << 20, max_blocks=1 << 40, max_depth=8)
-"""For content of one's own, where the disk is the only limit."""
+"""For this node's own content, which only the disk limits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A directory that garbage collection keeps, with the name its owner gave it."""
+    """A directory that garbage collection keeps, and its name."""
 
     cid: Cid
     name: str = ""
@@ -28,7 +28,7 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """Sizes of what a CID names: content bytes, bytes of all distinct blocks, their number, and the files' names."""
+    """Sizes of a directory or file: content bytes, bytes of all distinct blocks, their number, and the files' names."""
 
     cid: Cid
     size: int
@@ -39,7 +39,7 @@ class Stat:
 
 @runtime_checkable
 class Source(Protocol):
-    """Somewhere a block may come from: a store, a peer's gateway, any trustless gateway."""
+    """A source of blocks: a store, a peer's gateway, or any trustless gateway."""
 
     @property
     def name(self) -> str:
@@ -47,15 +47,15 @@ class Source(Protocol):
         ...
 
     def get_block(self, cid: Cid, timeout: float | None = None) -> bytes:
-        """The block's bytes, checked against ``cid``, within ``timeout`` seconds.
+        """Return the block's bytes, checked against ``cid``, within ``timeout`` seconds.
 
-        Raises `NotFound`, `SourceError`, `LyingSource` or `CorruptBlock`.
+        Raises `NotFound`, `SourceError`, `MismatchedBlock` or `CorruptBlock`.
         """
         ...
 
 
 class Store(ABC):
-    """A place of one's own for content. Every block read is checked against its CID, whatever the store claims."""
+    """This node's own storage. Every block read is checked against its CID."""
 
     @property
     @abstractmethod
@@ -64,45 +64,45 @@ class Store(ABC):
 
     @abstractmethod
     def get_block(self, cid: Cid, timeout: float | None = None) -> bytes:
-        """One verified block. Raises `NotFound`, `CorruptBlock`, or `SourceError` if the store cannot be asked."""
+        """Return a verified block. Raises `NotFound`, `CorruptBlock`, or `SourceError` if the store is unreachable."""
 
     @abstractmethod
     def get_local(self, cid: Cid) -> bytes:
-        """As `get_block`, but never over a network."""
+        """Like `get_block`, but without using a network."""
 
     @abstractmethod
     def block_size(self, cid: Cid) -> int | None:
-        """The stored length of a block in bytes, or None if it is not held locally."""
+        """The stored length of a block in bytes, or None if it is not stored locally."""
 
     @abstractmethod
     def add_directory(self, content: Content, *, pin: bool = True, name: str = "") -> Cid:
         """Store a flat directory (a path, or names mapped to bytes or paths) and return its CID.
 
-        Content that must stay private until a reveal is hashed with `directory_cid` first and added only then: a store
-        may serve and announce whatever it holds. Raises `InvalidContent`, `StoreFull`, `SourceError`.
+        A store may serve and announce all of its content. Hash content that must stay private until a reveal with
+        `directory_cid`, and add it only at the reveal. Raises `InvalidContent`, `StoreFull`, `SourceError`.
         """
 
     @abstractmethod
     def restore_block(self, cid: Cid, block: bytes, root: Cid) -> None:
-        """Put a block that has been checked in the place of a damaged or lost one below ``root``.
+        """Replace a damaged or lost block below ``root`` by a block that has been checked.
 
-        ``root`` may lose its pin over it and the block need not be durable yet, so `pin` it again afterwards.
+        Call `pin` for ``root`` afterwards: this may remove its pin, and the block may not be durable yet.
         """
 
     @abstractmethod
     def pin(self, cid: Cid, name: str = "") -> None:
-        """Keep a directory that is completely held. Raises `NotFound` if a block is missing. Pinning twice renames."""
+        """Keep a complete directory. Pinning it again renames the pin. Raises `NotFound` if a block is missing."""
 
     @abstractmethod
     def unpin(self, cid: Cid) -> None:
-        """Stop keeping a directory; its blocks go with the next collection. Raises `NotFound` if it is not pinned."""
+        """Remove a pin; the next collection deletes the blocks. Raises `NotFound` if there is no pin."""
 
     @abstractmethod
     def pins(self) -> tuple[Pin, ...]:
-        """What is pinned, sorted by CID."""
+        """All pins, sorted by CID."""
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
         return
 
     def __enter__(self) -> Self:
@@ -116,43 +116,46 @@ class Store(ABC):
         return plan(cid, self.get_block, limits).files
 
     def get_directory(self, cid: Cid, dest: str | Path, limits: Limits = UNLIMITED) -> Path:
-        """Write a directory's files to ``dest``, a path that must not exist; it appears whole or not at all."""
+        """Write a directory's files to ``dest``, which must not exist, atomically."""
         write_directory(plan(cid, self.get_block, limits), self.get_block, Path(dest))
         return Path(dest)
 
     def cat(self, cid: Cid, name: str = "", limits: Limits = UNLIMITED) -> Iterator[bytes]:
-        """The bytes of a directory's file ``name`` (of a bare file: no name) as a stream of verified pieces."""
+        """Stream the verified bytes of a directory's file ``name``, or of a bare file (empty name)."""
         return read_file(plan_file(cid, name, self.get_block, limits), self.get_block)
 
     def read(self, cid: Cid, name: str = "", max_bytes: int = 1 << 20) -> bytes:
-        """The whole of a small file. Raises `LimitExceeded` if it is longer than ``max_bytes``."""
+        """Read a small file. Raises `LimitExceeded` if it is longer than ``max_bytes``."""
         return b"".join(self.cat(cid, name, Limits(max_bytes)))
 
     def has(self, cid: Cid) -> bool:
-        """Whether every block of a directory or file is held locally. Leaves are looked up and measured, not read."""
+        """Whether every block of a directory or file is stored locally.
+
+        Checks the size of leaves without reading them.
+        """
         try:
-            held = self.local_plan(cid)
+            stored = self.local_plan(cid)
         except NotFound:
             return False
-        sizes = {leaf.cid: leaf.size for file in held.files for leaf in file.leaves if not leaf.inline}
-        return all(self.block_size(cid) == size for cid, size in sizes.items())  # inner nodes were read just now
+        sizes = {leaf.cid: leaf.size for file in stored.files for leaf in file.leaves if not leaf.inline}
+        return all(self.block_size(cid) == size for cid, size in sizes.items())  # inner nodes were read above
 
     def export_car(self, cid: Cid) -> Iterator[bytes]:
-        """A CAR (version 1) of a directory or file that is completely held, as a stream."""
+        """Stream a CAR (version 1) of a complete directory or file."""
         return car.export(self.local_plan(cid), self.get_local)
 
     def stat(self, cid: Cid) -> Stat:
-        """Sizes of a directory or file that is completely held. Raises `NotFound` if a block is missing."""
-        held = self.local_plan(cid)
+        """Sizes of a complete directory or file. Raises `NotFound` if a block is missing."""
+        stored = self.local_plan(cid)
         total = 0
-        blocks = held.blocks()
+        blocks = stored.blocks()
         for block in blocks:
             size = self.block_size(block)
             if size is None:
                 raise NotFound(f"{self.name} lacks block {block} of {cid}")
             total += size
-        return Stat(cid, held.size, total, len(blocks), tuple(file.name for file in held.files))
+        return Stat(cid, stored.size, total, len(blocks), tuple(file.name for file in stored.files))
 
     def local_plan(self, cid: Cid) -> Plan:
-        """The plan of a directory or file from locally held blocks. Raises `NotFound` if an inner node is missing."""
+        """Plan a directory or file from local blocks. Raises `NotFound` if an inner node is missing."""
         return plan(cid, self.get_local, UNLIMITED)

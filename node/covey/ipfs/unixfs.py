@@ -1,8 +1,8 @@
-"""UnixFS files and flat directories under the ``unixfs-v1-2025`` profile, built as a stream in constant memory.
+"""Builds UnixFS files and flat directories of the ``unixfs-v1-2025`` profile, streaming, in constant memory.
 
 Profile (https://specs.ipfs.tech/ipips/ipip-0499/): CIDv1, sha2-256, raw leaves of 1 MiB, balanced trees of at most
-1,024 links a node, directories in one dag-pb block of at most 256 KiB. The CIDs equal those of Kubo's ``ipfs add``.
-A directory that Kubo would shard (one whose block passes 256 KiB) is refused: adapters have a handful of files.
+1,024 links per node, directories in one dag-pb block of at most 256 KiB. The CIDs equal those of Kubo's ``ipfs add``.
+A directory that Kubo would shard (block larger than 256 KiB) is refused: adapters have only a few files.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ MAX_DIRECTORY_BYTES: Final = 256 << 10
 MAX_NAME_BYTES: Final = 255
 
 BlockSink: TypeAlias = Callable[[Cid, bytes], None]
-"""Receives every block once it is hashed; called from worker threads when a build runs on an executor."""
+"""Receives every hashed block. Called from worker threads if a build runs on an executor."""
 
 Content: TypeAlias = str | os.PathLike[str] | Mapping[str, bytes | str | os.PathLike[str]]
-"""A flat directory: its path, or a mapping of file names to their bytes or to the files that hold them."""
+"""A flat directory: its path, or a mapping of file names to bytes or to paths."""
 
 _READ_AHEAD: Final = 8  # chunks in flight on the executor
 _UNSAFE: Final = re.compile(r"[/\\\x00-\x1f\x7f]")
@@ -39,7 +39,7 @@ _UNSAFE: Final = re.compile(r"[/\\\x00-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A file or directory: ``size`` bytes of content, ``total`` bytes of blocks, as the CID's links would claim."""
+    """A built file or directory: ``size`` bytes of content, ``total`` bytes of blocks as links claim them."""
 
     cid: Cid
     size: int
@@ -47,7 +47,7 @@ class Built:
 
 
 def check_name(name: str) -> str:
-    """Return ``name`` if it is safe as a file name on any system, else raise `InvalidContent`."""
+    """Return ``name`` if it is a safe file name on any system; otherwise raise `InvalidContent`."""
     try:
         encoded = name.encode()
     except UnicodeEncodeError:
@@ -60,11 +60,11 @@ def check_name(name: str) -> str:
 
 
 def build_file(stream: BinaryIO, put: BlockSink, pool: Executor | None = None) -> Built:
-    """Chunk, hash and emit a file; ``stream`` is read to its end, never sought.
+    """Chunk and hash a file and emit its blocks. ``stream`` is read to its end and need not be seekable.
 
-    Memory: the links of one path down the tree and, with a ``pool`` to hash and write on, `_READ_AHEAD` chunks.
+    Memory use: the links of one path down the tree and, with a ``pool`` that hashes and writes, `_READ_AHEAD` chunks.
     """
-    levels: list[list[Built]] = [[]]  # the open node of each level: its children
+    levels: list[list[Built]] = [[]]  # children of the open node of each level
     for leaf in _leaves(stream, put, pool):
         _append(levels, 0, leaf, put)
     if not levels[0] and len(levels) == 1:
@@ -86,7 +86,7 @@ def build_file(stream: BinaryIO, put: BlockSink, pool: Executor | None = None) -
 def _append(levels: list[list[Built]], depth: int, child: Built, put: BlockSink) -> None:
     if depth == len(levels):
         levels.append([])
-    if len(levels[depth]) == MAX_LINKS:  # full, and here is one more: close it
+    if len(levels[depth]) == MAX_LINKS:  # full: close it before adding another
         node = _close(levels[depth], put)
         levels[depth] = []
         _append(levels, depth + 1, node, put)
@@ -125,7 +125,7 @@ def _leaves(stream: BinaryIO, put: BlockSink, pool: Executor | None) -> Iterator
 
 
 def _read_full(stream: BinaryIO) -> bytes:
-    """One whole chunk, or what is left before the end."""
+    """One full chunk, or the rest of the stream."""
     chunk = stream.read(CHUNK_BYTES)
     if not chunk or len(chunk) == CHUNK_BYTES:
         return chunk
@@ -137,7 +137,7 @@ def _read_full(stream: BinaryIO) -> bytes:
 
 
 def build_directory(files: Iterable[tuple[str, Built]], put: BlockSink) -> Built:
-    """Emit the directory block over files that are built already. Raises `InvalidContent` for bad or double names."""
+    """Emit the directory block for built files. Raises `InvalidContent` for bad or duplicate names."""
     links: dict[str, Link] = {}
     size = total = 0
     for name, built in files:
@@ -155,7 +155,7 @@ def build_directory(files: Iterable[tuple[str, Built]], put: BlockSink) -> Built
 
 
 def build(content: Content, put: BlockSink, pool: Executor | None = None) -> Built:
-    """Build a flat directory from its path or from a mapping. Raises `InvalidContent` for anything not a plain file."""
+    """Build a flat directory from its path or a mapping. Raises `InvalidContent` for anything but plain files."""
     return build_directory(
         ((name, _build_entry(name, source, put, pool)) for name, source in entries(content)),
         put,
@@ -163,12 +163,12 @@ def build(content: Content, put: BlockSink, pool: Executor | None = None) -> Bui
 
 
 def directory_cid(content: Content) -> Cid:
-    """The CID that adding ``content`` would give; nothing is stored or announced. Use it before a commitment."""
+    """Compute the CID of ``content`` without storing or announcing anything. Use it before a commitment."""
     return build(content, lambda _cid, _block: None).cid
 
 
 def entries(content: Content) -> list[tuple[str, bytes | Path]]:
-    """The (name, bytes or path) pairs of a flat directory, sorted by name."""
+    """Pairs of name and bytes or path of a flat directory, sorted by name."""
     if isinstance(content, Mapping):
         return sorted((n, s if isinstance(s, bytes) else Path(s)) for n, s in content.items())  # names are unique
     root = Path(content)
@@ -179,7 +179,7 @@ def entries(content: Content) -> list[tuple[str, bytes | Path]]:
 
 
 def content_bytes(content: Content) -> int:
-    """Bytes of content to be added, before blocks' own overhead."""
+    """Bytes of content, without the overhead of blocks."""
     return sum(len(s) if isinstance(s, bytes) else s.stat().st_size for _, s in entries(content))
 
 
@@ -191,14 +191,14 @@ def _build_entry(name: str, source: bytes | Path, put: BlockSink, pool: Executor
         size = os.fstat(stream.fileno()).st_size
         if size > CHUNK_BYTES:
             return build_file(stream, put, pool)
-        content = stream.read(size + 1)  # a small file is read into no more memory than it needs
+        content = stream.read(size + 1)  # a small file needs no full chunk of memory
     if len(content) != size:
         raise InvalidContent(f"{source} changed while it was read: add it again when it is complete")
     return build_file(io.BytesIO(content), put, pool)
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a plain file for unbuffered reading; a link, folder, pipe or device is refused with `InvalidContent`."""
+    """Open a plain file for unbuffered reading. Raises `InvalidContent` for a link, folder, pipe or device."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:

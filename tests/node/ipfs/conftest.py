@@ -1,3 +1,5 @@
+"""Stores for the tests of `covey.ipfs`."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from covey.ipfs import BlockStore, Store, open_store
 
 @pytest.fixture(scope="session")
 def kubo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubo]:
-    """A running Kubo node that tests share."""
+    """A running Kubo node, shared by the tests."""
     with new_kubo(tmp_path_factory.mktemp("kubo") / "repo") as node:
         yield node
 
@@ -25,7 +27,7 @@ def embedded(tmp_path: Path) -> BlockStore:
 
 @pytest.fixture(params=["embedded", pytest.param("kubo", marks=pytest.mark.daemon)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """Each kind of store in turn; Kubo's may hold what earlier tests left."""
+    """Each kind of store in turn. Kubo's may contain content of earlier tests."""
     location = str(tmp_path / "store") if request.param == "embedded" else request.getfixturevalue("kubo").rpc
     with open_store(location) as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""The embedded store's own promises: nothing damaged is ever read, nothing pinned is ever collected."""
+"""The embedded store: damaged blocks are never returned, pinned blocks are never collected."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def block_files(store: BlockStore) -> list[Path]:
     return [path for path in (store.root / "blocks").rglob("*") if path.is_file()]
 
 
-def test_every_read_is_checked(embedded: BlockStore, tmp_path: Path) -> None:
+def test_every_read_is_verified(embedded: BlockStore, tmp_path: Path) -> None:
     cid = embedded.add_directory({"f": os.urandom(100)})
     for path in block_files(embedded):
         damaged = bytearray(path.read_bytes())
@@ -50,24 +50,24 @@ def test_every_read_is_checked(embedded: BlockStore, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_adding_again_heals_a_damaged_block(embedded: BlockStore) -> None:
+def test_adding_again_repairs_damaged_blocks(embedded: BlockStore) -> None:
     files = {"f": os.urandom(2 * MIB)}
     cid = embedded.add_directory(files)
     for path in block_files(embedded):
         path.write_bytes(b"")
-    assert not_held(embedded, cid)
+    assert is_incomplete(embedded, cid)
     assert embedded.add_directory(files) == cid
     assert embedded.read(cid, "f", 1 << 30) == files["f"]
 
 
-def not_held(store: BlockStore, cid: Cid) -> bool:
+def is_incomplete(store: BlockStore, cid: Cid) -> bool:
     try:
         return not store.has(cid)
     except CorruptBlock:
         return True
 
 
-def test_a_leaf_cut_short_is_not_held(embedded: BlockStore) -> None:
+def test_truncated_leaf_makes_a_directory_incomplete(embedded: BlockStore) -> None:
     content = os.urandom(100)
     cid = embedded.add_directory({"f": content})
     path = next(path for path in block_files(embedded) if path.read_bytes() == content)
@@ -77,7 +77,7 @@ def test_a_leaf_cut_short_is_not_held(embedded: BlockStore) -> None:
         embedded.pin(cid)
 
 
-def test_collecting_keeps_what_is_pinned_and_frees_the_rest(embedded: BlockStore) -> None:
+def test_collect_keeps_pinned_blocks_and_frees_the_rest(embedded: BlockStore) -> None:
     shared = os.urandom(MIB + 1)
     kept = embedded.add_directory({"shared": shared, "own": b"1"})
     gone = embedded.add_directory({"shared": shared, "other": os.urandom(5000)}, pin=False)
@@ -92,7 +92,7 @@ def test_collecting_keeps_what_is_pinned_and_frees_the_rest(embedded: BlockStore
     assert embedded.usage() == 0
 
 
-def test_garbage_goes_oldest_first_and_only_as_far_as_asked(embedded: BlockStore) -> None:
+def test_collect_deletes_oldest_first_down_to_the_target(embedded: BlockStore) -> None:
     cids = [embedded.add_directory({"f": os.urandom(10_000)}, pin=False) for _ in range(4)]
     for age, cid in enumerate(cids):
         for block in embedded.local_plan(cid).blocks():
@@ -101,7 +101,7 @@ def test_garbage_goes_oldest_first_and_only_as_far_as_asked(embedded: BlockStore
     assert [embedded.has(cid) for cid in cids] == [False, False, True, True]
 
 
-def test_the_quota_makes_room_or_refuses(tmp_path: Path) -> None:
+def test_adding_collects_garbage_or_fails_at_the_quota(tmp_path: Path) -> None:
     store = BlockStore(tmp_path / "s", quota_bytes=50_000)
     first = store.add_directory({"f": os.urandom(30_000)}, pin=False)
     second = store.add_directory({"f": os.urandom(30_000)})
@@ -112,7 +112,7 @@ def test_the_quota_makes_room_or_refuses(tmp_path: Path) -> None:
     assert store.usage() < 50_000
 
 
-def test_partial_content_is_spared_for_a_day(embedded: BlockStore) -> None:
+def test_partial_content_is_protected_for_a_day(embedded: BlockStore) -> None:
     files = {"f": os.urandom(3 * MIB)}
     cid = embedded.add_directory(files, pin=False)
     embedded.pin_partial(cid)
@@ -127,14 +127,14 @@ def test_partial_content_is_spared_for_a_day(embedded: BlockStore) -> None:
     assert embedded.usage() == 0
 
 
-def test_a_partial_pin_never_weakens_a_pin(embedded: BlockStore) -> None:
-    cid = embedded.add_directory({"f": b"x"}, name="mine")
+def test_partial_pin_does_not_change_a_pin(embedded: BlockStore) -> None:
+    cid = embedded.add_directory({"f": b"x"}, name="task 7")
     embedded.pin_partial(cid)
     embedded.unpin_partial(cid)
-    assert [pin.name for pin in embedded.pins()] == ["mine"]
+    assert [pin.name for pin in embedded.pins()] == ["task 7"]
 
 
-def test_collecting_waits_for_content_being_added(embedded: BlockStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collect_waits_for_additions_in_progress(embedded: BlockStore, monkeypatch: pytest.MonkeyPatch) -> None:
     entered = threading.Event()
     release = threading.Event()
 
@@ -155,7 +155,7 @@ def test_collecting_waits_for_content_being_added(embedded: BlockStore, monkeypa
     assert len(embedded.pins()) == 1
 
 
-def test_content_that_fails_half_way_leaves_nothing(embedded: BlockStore) -> None:
+def test_failed_addition_leaves_nothing(embedded: BlockStore) -> None:
     with pytest.raises(InvalidContent):
         embedded.add_directory({"a": os.urandom(100), "b": Path("/nonexistent")})
     assert block_files(embedded) == []
@@ -163,7 +163,7 @@ def test_content_that_fails_half_way_leaves_nothing(embedded: BlockStore) -> Non
     assert embedded.pins() == ()
 
 
-def test_a_full_disk_is_named(embedded: BlockStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_reported(embedded: BlockStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_descriptor: int, _data: object) -> int:
         raise OSError(28, "No space left on device")
 
@@ -174,7 +174,7 @@ def test_a_full_disk_is_named(embedded: BlockStore, monkeypatch: pytest.MonkeyPa
     assert list((embedded.root / "tmp").iterdir()) == []
 
 
-ADD_FOR_EVER = """
+ADD_FOREVER = """
 import os, sys
 from covey.ipfs import BlockStore
 store = BlockStore(sys.argv[1])
@@ -183,13 +183,13 @@ while True:
 """
 
 
-def test_a_process_killed_while_adding_leaves_a_sound_store(tmp_path: Path) -> None:
+def test_store_is_consistent_after_a_kill_during_additions(tmp_path: Path) -> None:
     root = tmp_path / "s"
     for _ in range(5):
         deadline = time.monotonic() + 60
         before = len(list(root.glob("pins/*")))
         environment = {**os.environ, "PYTHONPATH": str(Path(covey.__file__).parents[1])}
-        worker = subprocess.Popen([sys.executable, "-c", ADD_FOR_EVER, str(root)], env=environment)
+        worker = subprocess.Popen([sys.executable, "-c", ADD_FOREVER, str(root)], env=environment)
         try:
             while len(list(root.glob("pins/*"))) <= before and time.monotonic() < deadline:
                 time.sleep(0.01)
@@ -207,7 +207,7 @@ def test_a_process_killed_while_adding_leaves_a_sound_store(tmp_path: Path) -> N
         assert {bytes.fromhex(path.name) for path in block_files(store)} == reachable
 
 
-def test_two_stores_over_one_folder_see_each_other(tmp_path: Path) -> None:
+def test_two_stores_share_a_folder(tmp_path: Path) -> None:
     one, two = BlockStore(tmp_path / "s"), BlockStore(tmp_path / "s")
     cids = one.add_directories([{"f": b"1"}, {"f": b"2"}, {"f": b"1"}], name="both")
     assert cids[0] == cids[2] == directory_cid({"f": b"1"})
@@ -216,7 +216,7 @@ def test_two_stores_over_one_folder_see_each_other(tmp_path: Path) -> None:
     assert [pin.cid for pin in one.pins()] == [cids[1]]
 
 
-def test_a_car_carries_a_directory(embedded: BlockStore, tmp_path: Path) -> None:
+def test_car_transfers_a_directory(embedded: BlockStore, tmp_path: Path) -> None:
     cid = embedded.add_directory({"f": os.urandom(2 * MIB + 3), "g": b"", "h": b""})
     packed = b"".join(embedded.export_car(cid))
     other = BlockStore(tmp_path / "other")
@@ -230,20 +230,20 @@ def test_a_car_carries_a_directory(embedded: BlockStore, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda car: car[:-1], "stops inside a block"),
+        (lambda car: car[:-1], "truncated inside a block"),
         (lambda car: car[:59], "lacks some"),
-        (lambda car: car[:40], "stops inside"),
-        (lambda car: car[:-1] + bytes([car[-1] ^ 1]), "other bytes"),
+        (lambda car: car[:40], "truncated inside"),
+        (lambda car: car[:-1] + bytes([car[-1] ^ 1]), "do not match its CID"),
         (lambda car: b"", "not a CAR"),
         (lambda car: b"\x3a" + b"\xff" * 58 + car[59:], "not a CAR"),
         (lambda car: b"\x0a\xa1gversion\x02" + car, "not a CAR"),
-        (lambda car: car + b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "absurd length"),
+        (lambda car: car + b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "length of more than 9 bytes"),
         (lambda car: car + b"\xff\xff\xff\x7f", "section of"),
         (lambda car: car + b"\x80", "inside a length"),
         (lambda car: car + b"\x25\x01\x71\x12\x20" + bytes(33), "cannot read"),
     ],
 )
-def test_bad_cars_are_refused_and_pin_nothing(embedded: BlockStore, tmp_path: Path, damage, reason) -> None:  # type: ignore[no-untyped-def]
+def test_bad_car_is_refused_and_pins_nothing(embedded: BlockStore, tmp_path: Path, damage, reason) -> None:  # type: ignore[no-untyped-def]
     packed = b"".join(embedded.export_car(embedded.add_directory({"f": b"content"})))
     other = BlockStore(tmp_path / "other")
     with pytest.raises(InvalidContent, match=reason):
@@ -252,7 +252,7 @@ def test_bad_cars_are_refused_and_pin_nothing(embedded: BlockStore, tmp_path: Pa
     assert list((other.root / "tmp").iterdir()) == []
 
 
-def test_an_unusable_folder_is_named(tmp_path: Path) -> None:
+def test_unusable_location_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(IpfsError, match=r"cannot use .*file"):
         open_store(tmp_path / "file")
@@ -261,10 +261,10 @@ def test_an_unusable_folder_is_named(tmp_path: Path) -> None:
             open_store(location)
 
 
-def test_a_damaged_pin_still_keeps(embedded: BlockStore) -> None:
+def test_damaged_pin_file_still_protects(embedded: BlockStore) -> None:
     cid = embedded.add_directory({"f": b"x"}, name="ü")
     (pin,) = (embedded.root / "pins").iterdir()
-    (embedded.root / "pins" / "stranger.pin").touch()
+    (embedded.root / "pins" / "other.pin").touch()
     pin.write_bytes(pin.read_bytes()[:1])
     assert [(pin.cid, pin.name) for pin in embedded.pins()] == [(cid, "\ufffd")]
     assert embedded.collect() == 0
@@ -272,7 +272,7 @@ def test_a_damaged_pin_still_keeps(embedded: BlockStore) -> None:
     assert embedded.collect() > 0
 
 
-def test_blocks_that_are_too_large_are_not_read(embedded: BlockStore) -> None:
+def test_oversized_block_is_not_read(embedded: BlockStore) -> None:
     block = bytes(3 * MIB)
     embedded._files.write(Cid.of(block, RAW), block)
     with pytest.raises(CorruptBlock):

@@ -1,3 +1,5 @@
+"""CIDs as text, bytes and words on chain."""
+
 from __future__ import annotations
 
 import pytest
@@ -18,14 +20,14 @@ def test_text_and_bytes_round_trip(digest: bytes, codec: int) -> None:
 
 
 @given(st.binary(min_size=32, max_size=32))
-def test_a_word_on_chain_is_a_directory(digest: bytes) -> None:
+def test_word_on_chain_is_a_directory(digest: bytes) -> None:
     cid = Cid.directory(digest)
     assert cid.codec == DAG_PB
     assert cid.word == digest
     assert Cid.directory("0x" + digest.hex()) == cid
 
 
-def test_known_cid_of_nothing() -> None:
+def test_known_cid_of_an_empty_file() -> None:
     assert str(Cid.of(b"", RAW)) == EMPTY_FILE
     assert Cid.parse(EMPTY_FILE).matches(b"")
     assert not Cid.parse(EMPTY_FILE).matches(b"\0")
@@ -50,7 +52,7 @@ def test_a_bare_file_has_no_word() -> None:
         ("z" + EMPTY_FILE[1:], "not a CIDv1"),
     ],
 )
-def test_bad_text_is_refused_with_a_reason(text: str, reason: str) -> None:
+def test_bad_text_is_refused(text: str, reason: str) -> None:
     with pytest.raises(InvalidCid, match=reason):
         Cid.parse(text)
 
@@ -62,6 +64,6 @@ def test_bad_bytes_are_refused(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("digest", [b"", bytes(31), "0x00", "zz", "0x" + "g" * 64])
-def test_bad_words_are_refused(digest: bytes | str) -> None:
+def test_bad_word_is_refused(digest: bytes | str) -> None:
     with pytest.raises(InvalidCid):
         Cid.directory(digest)

@@ -1,4 +1,4 @@
-"""Fetching without trust. Sources here are in memory; over sockets they are tested as gateways and with Kubo."""
+"""Fetching from untrusted sources in memory; other files test gateways over sockets and Kubo."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ FILES = {"adapter.bin": os.urandom(5 * MIB + 77), "manifest.json": b'{"task": 1}
 
 
 class Peer:
-    """A source over a store, that counts what it is asked and can be made to misbehave."""
+    """A source over a store that records requests; subclasses misbehave."""
 
     def __init__(self, name: str, store: BlockStore) -> None:
         self.name = name
-        self.asked: list[Cid] = []
+        self.requests: list[Cid] = []
         self._store = store
 
     def get_block(self, cid: Cid, timeout: float | None = None) -> bytes:
-        self.asked.append(cid)
+        self.requests.append(cid)
         return self._store.get_block(cid)
 
 
@@ -53,13 +53,13 @@ class Failing(Peer):
 
     def get_block(self, cid: Cid, timeout: float | None = None) -> bytes:
         block = super().get_block(cid)
-        if len(self.asked) > self.after:
+        if len(self.requests) > self.after:
             raise self.error
         return block
 
 
-class Liar(Peer):
-    """Answers other bytes, and does not check them itself."""
+class WrongBytes(Peer):
+    """Returns wrong bytes without checking them."""
 
     def get_block(self, cid: Cid, timeout: float | None = None) -> bytes:
         return super().get_block(cid)[:-1] + b"\0"
@@ -90,93 +90,97 @@ def contents(path: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in path.iterdir()}
 
 
-def test_a_directory_is_fetched_and_kept(embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path) -> None:
+def test_directory_is_fetched_and_cached(embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path) -> None:
     peer = Peer("peer", remote)
     with Fetcher(embedded, [peer]) as fetcher:
         assert contents(fetcher.get_directory(cid, tmp_path / "out")) == FILES
         assert embedded.has(cid)
-        assert len(peer.asked) == len(set(peer.asked)) == remote.stat(cid).blocks
+        assert len(peer.requests) == len(set(peer.requests)) == remote.stat(cid).blocks
         assert contents(fetcher.get_directory(cid, tmp_path / "again")) == FILES
-        assert len(peer.asked) == remote.stat(cid).blocks
+        assert len(peer.requests) == remote.stat(cid).blocks
         assert list((embedded.root / "pins").iterdir()) == []
         fetcher.pin(cid, "kept")
     assert [(pin.cid, pin.name) for pin in embedded.pins()] == [(cid, "kept")]
     assert list((embedded.root / "pins").iterdir()) == [embedded.root / "pins" / f"{cid}.pin"]
 
 
-def test_one_small_file_costs_only_its_own_blocks(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
+def test_reading_one_file_fetches_only_its_blocks(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
     peer = Peer("peer", remote)
     with Fetcher(embedded, [peer]) as fetcher:
         assert fetcher.read(cid, "manifest.json") == FILES["manifest.json"]
-        assert len(peer.asked) == 2  # the directory and the file
+        assert len(peer.requests) == 2  # the directory and the file
         with pytest.raises(LimitExceeded):
             fetcher.read(cid, "adapter.bin", max_bytes=MIB)
         with pytest.raises(NotFound, match="no file"):
             fetcher.read(cid, "other")
 
 
-def test_a_liar_is_dropped_and_named(embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path) -> None:
-    liar, honest = Liar("liar", remote), Peer("honest", remote)
-    with Fetcher(embedded, [liar, honest], parallel=1) as fetcher:
+def test_source_of_wrong_bytes_is_excluded_and_named(
+    embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path
+) -> None:
+    wrong, honest = WrongBytes("wrong", remote), Peer("honest", remote)
+    with Fetcher(embedded, [wrong, honest], parallel=1) as fetcher:
         assert contents(fetcher.get_directory(cid, tmp_path / "out")) == FILES
-        assert list(fetcher.dropped) == ["liar"]
-        assert "other bytes" in fetcher.dropped["liar"]
-        assert len(liar.asked) == 1
-        assert len(honest.asked) == remote.stat(cid).blocks
+        assert list(fetcher.dropped) == ["wrong"]
+        assert "do not match" in fetcher.dropped["wrong"]
+        assert len(wrong.requests) == 1
+        assert len(honest.requests) == remote.stat(cid).blocks
 
 
-def test_only_liars_is_an_error_that_names_them(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
-    with Fetcher(embedded, [Liar("liar", remote)]) as fetcher:
-        with pytest.raises(SourceError, match="liar answered other bytes"):
+def test_error_names_the_sources_of_wrong_bytes(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
+    with Fetcher(embedded, [WrongBytes("wrong", remote)]) as fetcher:
+        with pytest.raises(SourceError, match="wrong returned bytes that do not match"):
             fetcher.fetch(cid)
-        with pytest.raises(SourceError, match="dropped"):
+        with pytest.raises(SourceError, match="excluded"):
             fetcher.fetch(cid)
     assert embedded.usage() == 0
 
 
-def test_a_liar_is_asked_again_after_a_rest_that_grows(
+def test_excluded_source_is_retried_after_a_growing_time(
     embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What stood between it and us may have been the liar, and it may be the only one to have the content."""
+    """A middlebox may have caused the mismatch, and the source may be the only one with the content."""
     clock = [1_000.0]
     monkeypatch.setattr(fetch_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    liar = Liar("peer", remote)
-    with Fetcher(embedded, [liar], parallel=1) as fetcher:
-        for rest in (5, 10, 20, 40):
-            with pytest.raises(SourceError, match="other bytes"):
+    wrong = WrongBytes("peer", remote)
+    with Fetcher(embedded, [wrong], parallel=1) as fetcher:
+        for exclusion in (5, 10, 20, 40):
+            with pytest.raises(SourceError, match="do not match"):
                 fetcher.fetch(cid)
-            clock[0] += rest - 0.1
-            with pytest.raises(SourceError, match="dropped for a while"):
+            clock[0] += exclusion - 0.1
+            with pytest.raises(SourceError, match="excluded"):
                 fetcher.fetch(cid)
             clock[0] += 0.2
-        monkeypatch.setattr(liar, "get_block", lambda wanted, timeout: remote.get_local(wanted))
+        monkeypatch.setattr(wrong, "get_block", lambda cid, timeout: remote.get_local(cid))
         assert contents(fetcher.get_directory(cid, tmp_path / "out")) == FILES
         assert not fetcher.dropped
-    assert len(liar.asked) == 4
+    assert len(wrong.requests) == 4
 
 
-def test_a_rest_is_no_longer_than_an_hour(
+def test_exclusion_lasts_at_most_an_hour(
     embedded: BlockStore, remote: BlockStore, cid: Cid, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1_000.0]
     monkeypatch.setattr(fetch_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    with Fetcher(embedded, [Liar("liar", remote)]) as fetcher:
+    with Fetcher(embedded, [WrongBytes("wrong", remote)]) as fetcher:
         for _ in range(20):
-            with pytest.raises(SourceError, match="other bytes"):
+            with pytest.raises(SourceError, match="do not match"):
                 fetcher.fetch(cid)
             clock[0] += 3600.1
 
 
-def test_a_stuck_source_is_overtaken(embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path) -> None:
+def test_next_source_is_asked_while_one_hangs(
+    embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path
+) -> None:
     stuck, honest = Stuck("stuck", remote), Peer("honest", remote)
     with Fetcher(embedded, [stuck, honest], stagger_s=0.01, timeout_s=60) as fetcher:
         assert contents(fetcher.get_directory(cid, tmp_path / "out")) == FILES
         assert not fetcher.dropped
         stuck.release.set()
-    assert 1 <= len(stuck.asked) < remote.stat(cid).blocks  # once overtaken it is asked last
+    assert 1 <= len(stuck.requests) < remote.stat(cid).blocks  # once slower than another, it is asked last
 
 
-def test_nobody_answers_in_time(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
+def test_timeout_of_a_block(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
     stuck = Stuck("stuck", remote)
     with Fetcher(embedded, [stuck], timeout_s=0.2) as fetcher:
         with pytest.raises(SourceError, match="stuck"):
@@ -184,7 +188,7 @@ def test_nobody_answers_in_time(embedded: BlockStore, remote: BlockStore, cid: C
         stuck.release.set()
 
 
-def test_the_deadline_of_a_whole_fetch(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
+def test_deadline_of_a_whole_fetch(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
     stuck = Stuck("stuck", remote)
     with Fetcher(embedded, [stuck], timeout_s=600, deadline_s=0.2) as fetcher:
         with pytest.raises(SourceError, match="stuck"):
@@ -192,16 +196,16 @@ def test_the_deadline_of_a_whole_fetch(embedded: BlockStore, remote: BlockStore,
         stuck.release.set()
 
 
-def test_a_failing_source_comes_last_next_time(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
+def test_failed_source_is_asked_last_next_time(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
     failing = Failing("failing", remote, SourceError("failing answered 502"))
     honest = Peer("honest", remote)
     with Fetcher(embedded, [failing, honest], parallel=1) as fetcher:
         fetcher.fetch(cid)
-    assert len(failing.asked) == 1
-    assert len(honest.asked) == remote.stat(cid).blocks
+    assert len(failing.requests) == 1
+    assert len(honest.requests) == remote.stat(cid).blocks
 
 
-def test_a_source_without_the_block_is_asked_again_for_the_next(
+def test_source_without_a_block_is_asked_for_the_next_block(
     embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path
 ) -> None:
     empty, honest = Peer("empty", BlockStore(tmp_path / "nothing")), Peer("honest", remote)
@@ -209,36 +213,34 @@ def test_a_source_without_the_block_is_asked_again_for_the_next(
         fetcher.fetch(cid)
         with pytest.raises(NotFound, match="could not be fetched"):
             fetcher.fetch(Cid.directory(bytes(32)))
-    assert len(empty.asked) == remote.stat(cid).blocks + 1
+    assert len(empty.requests) == remote.stat(cid).blocks + 1
 
 
-def test_a_fetch_that_is_cut_off_goes_on_where_it_stopped(
-    embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path
-) -> None:
+def test_interrupted_fetch_resumes(embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path) -> None:
     failing = Failing("failing", remote, SourceError("failing went away"), after=5)
     with Fetcher(embedded, [failing], parallel=1) as fetcher, pytest.raises(SourceError, match="went away"):
         fetcher.fetch(cid)
     assert not embedded.has(cid)
-    assert embedded.collect() == 0  # what has arrived is kept for the next try
+    assert embedded.collect() == 0  # fetched blocks are kept for the retry
     peer = Peer("peer", remote)
     with Fetcher(BlockStore(embedded.root), [peer], parallel=1) as fetcher:
         assert contents(fetcher.get_directory(cid, tmp_path / "out")) == FILES
-    assert len(peer.asked) == remote.stat(cid).blocks - 5
-    assert set(peer.asked).isdisjoint(failing.asked[:5])
+    assert len(peer.requests) == remote.stat(cid).blocks - 5
+    assert set(peer.requests).isdisjoint(failing.requests[:5])
 
 
-def test_limits_hold_before_leaves_are_asked_for(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
+def test_limits_are_checked_before_leaves_are_requested(embedded: BlockStore, remote: BlockStore, cid: Cid) -> None:
     for limits in (Limits(max_bytes=5 * MIB), Limits(max_files=1), Limits(max_blocks=7), Limits(max_depth=0)):
         peer = Peer("peer", remote)
         with Fetcher(embedded, [peer]) as fetcher, pytest.raises(LimitExceeded):
             fetcher.fetch(cid, limits)
-        assert not any(remote.block_size(asked) == MIB for asked in peer.asked)
+        assert not any(remote.block_size(requested) == MIB for requested in peer.requests)
     assert list((embedded.root / "pins").iterdir()) == []
     assert embedded.collect() > 0
     assert embedded.usage() == 0
 
 
-def test_bad_content_is_not_blamed_on_the_source(embedded: BlockStore, remote: BlockStore) -> None:
+def test_source_of_bad_content_is_not_excluded(embedded: BlockStore, remote: BlockStore) -> None:
     leaf = remote.local_plan(remote.add_directory({"f": b"four"})).file("f").cid
     block = encode_directory([Link(leaf, "f", 5)])
     bad = Cid.of(block, 0x70)
@@ -250,7 +252,7 @@ def test_bad_content_is_not_blamed_on_the_source(embedded: BlockStore, remote: B
     assert list((embedded.root / "pins").iterdir()) == []
 
 
-def test_a_block_damaged_in_the_cache_is_fetched_again(
+def test_damaged_block_in_the_cache_is_fetched_again(
     embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path
 ) -> None:
     embedded.add_directory(FILES)
@@ -259,10 +261,10 @@ def test_a_block_damaged_in_the_cache_is_fetched_again(
     peer = Peer("peer", remote)
     with Fetcher(embedded, [peer]) as fetcher:
         assert contents(fetcher.get_directory(cid, tmp_path / "out")) == FILES
-    assert peer.asked == [leaf]
+    assert peer.requests == [leaf]
 
 
-def test_a_damaged_block_that_nobody_else_has_is_not_held_any_more(embedded: BlockStore) -> None:
+def test_damaged_block_without_another_source_is_removed(embedded: BlockStore) -> None:
     cid = embedded.add_directory({"f": b"content"})
     leaf = embedded.local_plan(cid).file("f").cid
     embedded._files.path(leaf.digest).write_bytes(b"damaged")
@@ -271,20 +273,20 @@ def test_a_damaged_block_that_nobody_else_has_is_not_held_any_more(embedded: Blo
     assert not embedded.has(cid)
 
 
-def test_the_quota_is_kept(tmp_path: Path, remote: BlockStore, cid: Cid) -> None:
+def test_fetch_stops_at_the_quota(tmp_path: Path, remote: BlockStore, cid: Cid) -> None:
     cache = BlockStore(tmp_path / "cache", quota_bytes=4 * MIB)
     peer = Peer("peer", remote)
     with Fetcher(cache, [peer]) as fetcher, pytest.raises(StoreFull):
         fetcher.fetch(cid)
-    assert len(peer.asked) == 2
+    assert len(peer.requests) == 2
 
 
-def test_without_sources(embedded: BlockStore, cid: Cid) -> None:
-    with Fetcher(embedded) as fetcher, pytest.raises(NotFound, match="no source to ask"):
+def test_fetch_without_sources_is_an_error(embedded: BlockStore, cid: Cid) -> None:
+    with Fetcher(embedded) as fetcher, pytest.raises(NotFound, match="no source is configured"):
         fetcher.fetch(cid)
 
 
-def test_many_threads_share_a_fetcher(embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path) -> None:
+def test_threads_share_a_fetcher(embedded: BlockStore, remote: BlockStore, cid: Cid, tmp_path: Path) -> None:
     with Fetcher(embedded, [Peer("peer", remote)]) as fetcher:
         threads = [
             threading.Thread(target=fetcher.get_directory, args=(cid, tmp_path / f"out{number}")) for number in range(6)
@@ -303,22 +305,22 @@ def test_two_nodes_fetch_from_each_other(embedded: BlockStore, remote: BlockStor
 
 
 @pytest.fixture
-def lying_gateway(embedded: BlockStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
-    """A gateway whose store does not check what it reads."""
-    liar = BlockStore(embedded.root.parent / "liar")
-    monkeypatch.setattr(liar, "get_local", lambda _cid: b"rubbish")
-    with Gateway(liar) as gateway:
+def wrong_gateway(embedded: BlockStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    """A gateway whose store returns unchecked, wrong bytes."""
+    wrong = BlockStore(embedded.root.parent / "wrong")
+    monkeypatch.setattr(wrong, "get_local", lambda _cid: b"rubbish")
+    with Gateway(wrong) as gateway:
         yield gateway
 
 
 @pytest.mark.daemon
-def test_a_lying_gateway_is_dropped(
-    embedded: BlockStore, remote: BlockStore, cid: Cid, lying_gateway: Gateway, tmp_path: Path
+def test_gateway_of_wrong_bytes_is_excluded(
+    embedded: BlockStore, remote: BlockStore, cid: Cid, wrong_gateway: Gateway, tmp_path: Path
 ) -> None:
-    with Gateway(remote) as honest, open_fetcher(embedded, [lying_gateway.url, honest.url]) as fetcher:
+    with Gateway(remote) as honest, open_fetcher(embedded, [wrong_gateway.url, honest.url]) as fetcher:
         assert contents(fetcher.get_directory(cid, tmp_path / "out")) == FILES
-        assert list(fetcher.dropped) == [lying_gateway.url]
-        assert "7 bytes" in fetcher.dropped[lying_gateway.url]
+        assert list(fetcher.dropped) == [wrong_gateway.url]
+        assert "7 bytes" in fetcher.dropped[wrong_gateway.url]
 
 
 def test_kubo_needs_a_cache_folder() -> None:

@@ -1,4 +1,4 @@
-"""The read-only endpoint, against the words of the trustless gateway specification."""
+"""The read-only gateway, against the trustless gateway specification."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def gateway(embedded: BlockStore) -> Iterator[Gateway]:
         yield running
 
 
-def ask(
+def request(
     gateway: Gateway, path: str, method: str = "GET", headers: dict[str, str] | None = None
 ) -> tuple[int, http.client.HTTPMessage, bytes]:
     address = urlsplit(gateway.url)
@@ -45,9 +45,9 @@ def ask(
         connection.close()
 
 
-def test_a_raw_block(gateway: Gateway, cid: Cid, embedded: BlockStore) -> None:
+def test_raw_block(gateway: Gateway, cid: Cid, embedded: BlockStore) -> None:
     for path, headers in ((f"/ipfs/{cid}?format=raw", {}), (f"/ipfs/{cid}", {"Accept": RAW_TYPE})):
-        status, found, body = ask(gateway, path, headers=headers)
+        status, found, body = request(gateway, path, headers=headers)
         assert status == 200
         assert body == embedded.get_block(cid)
         assert found["Content-Type"] == RAW_TYPE
@@ -56,20 +56,20 @@ def test_a_raw_block(gateway: Gateway, cid: Cid, embedded: BlockStore) -> None:
         assert found["Content-Disposition"] == f'attachment; filename="{cid}.bin"'
         assert "immutable" in found["Cache-Control"]
         assert found["ETag"] == f'"{cid}.raw"'
-    status, found, body = ask(gateway, f"/ipfs/{cid}?format=raw", "HEAD")
+    status, found, body = request(gateway, f"/ipfs/{cid}?format=raw", "HEAD")
     assert (status, body) == (200, b"")
     assert found["Content-Length"] == str(len(embedded.get_block(cid)))
-    assert ask(gateway, f"/ipfs/{cid}?format=raw", headers={"If-None-Match": f'"{cid}.raw"'})[0] == 304
+    assert request(gateway, f"/ipfs/{cid}?format=raw", headers={"If-None-Match": f'"{cid}.raw"'})[0] == 304
 
 
-def test_a_car_of_everything(gateway: Gateway, cid: Cid, embedded: BlockStore) -> None:
+def test_car_of_a_directory(gateway: Gateway, cid: Cid, embedded: BlockStore) -> None:
     for path, headers in ((f"/ipfs/{cid}?format=car", {}), (f"/ipfs/{cid}", {"Accept": f"{CAR_TYPE}; version=1"})):
-        status, found, body = ask(gateway, path, headers=headers)
+        status, found, body = request(gateway, path, headers=headers)
         assert status == 200
         assert body == b"".join(embedded.export_car(cid))
         assert found["Content-Type"] == f"{CAR_TYPE}; version=1; order=dfs; dups=n"
         assert found["X-Content-Type-Options"] == "nosniff"
-    assert ask(gateway, f"/ipfs/{cid}?format=car", "HEAD")[::2] == (200, b"")
+    assert request(gateway, f"/ipfs/{cid}?format=car", "HEAD")[::2] == (200, b"")
 
 
 def blocks_of(body: bytes) -> tuple[Cid, list[Cid]]:
@@ -89,7 +89,7 @@ def test_scopes_and_paths(gateway: Gateway, cid: Cid, embedded: BlockStore) -> N
         (path + "&dag-scope=block", file.cid, [cid, file.cid]),
         (f"/ipfs/{file.cid}?format=car&dag-scope=entity", file.cid, list(file.order)),
     ):
-        status, _, body = ask(gateway, query)
+        status, _, body = request(gateway, query)
         assert status == 200
         root, found = blocks_of(body)
         assert root == expected_root
@@ -118,7 +118,7 @@ def test_scopes_and_paths(gateway: Gateway, cid: Cid, embedded: BlockStore) -> N
     ],
 )
 def test_statuses(gateway: Gateway, cid: Cid, path: str, status: int) -> None:
-    found, headers, body = ask(gateway, path.replace("CID", str(cid)))
+    found, headers, body = request(gateway, path.replace("CID", str(cid)))
     assert found == status
     assert headers["Content-Length"] == str(len(body))
 
@@ -138,26 +138,28 @@ def test_statuses(gateway: Gateway, cid: Cid, path: str, status: int) -> None:
         ("7:3", [0]),
     ],
 )
-def test_a_part_of_a_file(gateway: Gateway, cid: Cid, embedded: BlockStore, part: str, leaves: list[int]) -> None:
+def test_car_of_a_part_of_a_file(
+    gateway: Gateway, cid: Cid, embedded: BlockStore, part: str, leaves: list[int]
+) -> None:
     file = embedded.local_plan(cid).file("a b.bin")
-    status, found, body = ask(gateway, f"/ipfs/{cid}/{quote('a b.bin')}?format=car&entity-bytes={part}")
+    status, found, body = request(gateway, f"/ipfs/{cid}/{quote('a b.bin')}?format=car&entity-bytes={part}")
     assert status == 200
     assert blocks_of(body) == (file.cid, [cid, file.cid, *(file.leaves[number].cid for number in leaves)])
     assert part in found["ETag"]
-    status, _, body = ask(gateway, f"/ipfs/{cid}?format=car&entity-bytes={part}")
-    assert blocks_of(body) == (cid, [cid]), "a directory has no bytes: it is delivered itself"
+    status, _, body = request(gateway, f"/ipfs/{cid}?format=car&entity-bytes={part}")
+    assert blocks_of(body) == (cid, [cid]), "a directory has no bytes, so its block is returned"
 
 
-def test_another_type_is_not_acceptable(gateway: Gateway, cid: Cid) -> None:
-    assert ask(gateway, f"/ipfs/{cid}", headers={"Accept": "text/html"})[0] == 406
+def test_other_types_are_not_acceptable(gateway: Gateway, cid: Cid) -> None:
+    assert request(gateway, f"/ipfs/{cid}", headers={"Accept": "text/html"})[0] == 406
 
 
-def test_it_is_read_only(gateway: Gateway, cid: Cid) -> None:
+def test_other_methods_are_refused(gateway: Gateway, cid: Cid) -> None:
     for method in ("POST", "PUT", "DELETE"):
-        assert ask(gateway, f"/ipfs/{cid}?format=raw", method)[0] == 501
+        assert request(gateway, f"/ipfs/{cid}?format=raw", method)[0] == 501
 
 
-def test_one_connection_serves_many_requests(gateway: Gateway, cid: Cid) -> None:
+def test_connection_is_reused(gateway: Gateway, cid: Cid) -> None:
     address = urlsplit(gateway.url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=20)
     for path, status in (
@@ -173,37 +175,37 @@ def test_one_connection_serves_many_requests(gateway: Gateway, cid: Cid) -> None
     connection.close()
 
 
-def test_a_block_damaged_on_disk_is_not_served(gateway: Gateway, cid: Cid, embedded: BlockStore) -> None:
+def test_damaged_block_is_not_served(gateway: Gateway, cid: Cid, embedded: BlockStore) -> None:
     leaf = embedded.local_plan(cid).file("a b.bin").leaves[1].cid
     path = embedded._files.path(leaf.digest)
     path.write_bytes(b"x" * path.stat().st_size)
-    assert ask(gateway, f"/ipfs/{leaf}?format=raw")[0] == 500
+    assert request(gateway, f"/ipfs/{leaf}?format=raw")[0] == 500
     with pytest.raises(http.client.IncompleteRead):
-        ask(gateway, f"/ipfs/{cid}?format=car")
+        request(gateway, f"/ipfs/{cid}?format=car")
 
 
-def test_more_clients_than_allowed_are_turned_away(gateway: Gateway, cid: Cid) -> None:
+def test_excess_clients_are_refused(gateway: Gateway, cid: Cid) -> None:
     address = urlsplit(gateway.url)
     idle = [socket.create_connection((address.hostname or "", address.port or 0), timeout=20) for _ in range(4)]
     try:
-        for connection in idle:  # an answer means that its thread is running
+        for connection in idle:  # a response means that its thread is running
             connection.sendall(b"HEAD /ipfs/bafkqaaa?format=raw HTTP/1.1\r\nHost: x\r\n\r\n")
             assert connection.recv(15) == b"HTTP/1.1 200 OK"
-        assert ask(gateway, f"/ipfs/{cid}?format=raw")[0] == 503
+        assert request(gateway, f"/ipfs/{cid}?format=raw")[0] == 503
     finally:
         for connection in idle:
             connection.close()
 
 
-def test_garbage_does_not_stop_it(gateway: Gateway, cid: Cid) -> None:
+def test_garbage_does_not_stop_the_gateway(gateway: Gateway, cid: Cid) -> None:
     address = urlsplit(gateway.url)
     for garbage in (b"\0" * 70_000, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"A: b\r\n" * 200, b""):
         with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as connection:
             connection.sendall(garbage)
-    assert ask(gateway, f"/ipfs/{cid}?format=raw")[0] == 200
+    assert request(gateway, f"/ipfs/{cid}?format=raw")[0] == 200
 
 
-def test_as_a_source(gateway: Gateway, cid: Cid, embedded: BlockStore) -> None:
+def test_gateway_as_a_source(gateway: Gateway, cid: Cid, embedded: BlockStore) -> None:
     source = GatewaySource(gateway.url + "/")
     assert source.name == gateway.url
     source.probe()
@@ -213,13 +215,13 @@ def test_as_a_source(gateway: Gateway, cid: Cid, embedded: BlockStore) -> None:
     source.close()
 
 
-def test_a_port_in_use_is_named(gateway: Gateway, embedded: BlockStore) -> None:
+def test_port_in_use_is_reported(gateway: Gateway, embedded: BlockStore) -> None:
     port = urlsplit(gateway.url).port
     with pytest.raises(IpfsError, match=f"cannot serve blocks at 127.0.0.1:{port}: Address already in use"):
         Gateway(embedded, port=port or 0)
 
 
-def test_a_gateway_that_is_gone_is_named(embedded: BlockStore) -> None:
+def test_stopped_gateway_is_reported(embedded: BlockStore) -> None:
     with Gateway(embedded) as running:
         source = GatewaySource(running.url)
     with pytest.raises(SourceError, match="Connection refused"):
@@ -227,6 +229,6 @@ def test_a_gateway_that_is_gone_is_named(embedded: BlockStore) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "host:80", "ftp://host", "http://", "http://host/?x=1"])
-def test_bad_urls_are_refused(url: str) -> None:
+def test_bad_url_is_refused(url: str) -> None:
     with pytest.raises(IpfsError, match="is not a gateway"):
         GatewaySource(url)

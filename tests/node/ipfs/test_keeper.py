@@ -1,3 +1,5 @@
+"""Retained content: how long it is kept, and what is reported when it is missing."""
+
 from __future__ import annotations
 
 import base64
@@ -12,7 +14,7 @@ from tests.support.ipfs.samples import MIB
 from tests.support.kubo.daemon import Kubo
 
 from covey.ipfs import BlockStore, Cid, Fetcher, Gateway, GatewaySource, IpfsError, NotFound, SourceError, open_store
-from covey.ipfs.keeper import DAY_S, Keeper
+from covey.ipfs.keeper import DAY_S, Keeper, RetainedContent
 from covey.ipfs.pinning import PinningService
 
 
@@ -27,51 +29,51 @@ def cid(embedded: BlockStore) -> Cid:
     return embedded.add_directory({"f": b"result"}, pin=False)
 
 
-def test_kept_until_settled_and_some_days_more(embedded: BlockStore, cid: Cid, tmp_path: Path) -> None:
-    keeper = Keeper(embedded, tmp_path / "promises.json")
-    keeper.promise(cid, "task 7")
+def test_content_is_kept_until_days_after_settlement(embedded: BlockStore, cid: Cid, tmp_path: Path) -> None:
+    keeper = Keeper(embedded, tmp_path / "retained.json")
+    keeper.retain(cid, "task 7")
     assert keeper.release(now=1 << 40) == ()
     keeper.settle(cid, settled_at=1000, days=2)
     keeper.settle(cid, settled_at=0, days=1)  # an earlier end does not shorten it
-    keeper = Keeper(embedded, tmp_path / "promises.json")
-    assert [(p.cid, p.label, p.keep_until) for p in keeper.promises()] == [(cid, "task 7", 1000 + 2 * DAY_S)]
+    keeper = Keeper(embedded, tmp_path / "retained.json")
+    assert [(p.cid, p.label, p.keep_until) for p in keeper.retained()] == [(cid, "task 7", 1000 + 2 * DAY_S)]
     assert keeper.release(now=1000 + 2 * DAY_S - 1) == ()
     embedded.collect()
     assert keeper.check() == ()
-    assert [promise.cid for promise in keeper.release(now=1000 + 2 * DAY_S)] == [cid]
-    assert keeper.promises() == Keeper(embedded, tmp_path / "promises.json").promises() == ()
+    assert [content.cid for content in keeper.release(now=1000 + 2 * DAY_S)] == [cid]
+    assert keeper.retained() == Keeper(embedded, tmp_path / "retained.json").retained() == ()
     assert embedded.pins() == ()
     assert embedded.collect() > 0
 
 
-def test_what_is_not_there_cannot_be_promised_or_settled(embedded: BlockStore, tmp_path: Path) -> None:
-    keeper = Keeper(embedded, tmp_path / "promises.json")
+def test_absent_content_cannot_be_retained_or_settled(embedded: BlockStore, tmp_path: Path) -> None:
+    keeper = Keeper(embedded, tmp_path / "retained.json")
     with pytest.raises(NotFound):
-        keeper.promise(Cid.directory(bytes(32)), "x")
-    assert keeper.promises() == ()
-    with pytest.raises(NotFound, match="never promised"):
+        keeper.retain(Cid.directory(bytes(32)), "x")
+    assert keeper.retained() == ()
+    with pytest.raises(NotFound, match="is not retained"):
         keeper.settle(Cid.directory(bytes([1] * 32)), 0, 1)
 
 
-def test_a_lost_pin_and_a_lost_block_are_noticed(embedded: BlockStore, cid: Cid, tmp_path: Path) -> None:
-    keeper = Keeper(embedded, tmp_path / "promises.json")
-    keeper.promise(cid, "task 7")
+def test_lost_pin_and_lost_block_are_reported(embedded: BlockStore, cid: Cid, tmp_path: Path) -> None:
+    keeper = Keeper(embedded, tmp_path / "retained.json")
+    keeper.retain(cid, "task 7")
     embedded.unpin(cid)
-    (lapse,) = keeper.check()
-    assert "pinned again" in lapse.reason
+    (missing,) = keeper.check()
+    assert "pinned again" in missing.reason
     assert keeper.check() == ()
     leaf = embedded.local_plan(cid).file("f").cid
     embedded._files.path(leaf.digest).write_bytes(b"damage")
-    (lapse,) = keeper.check()
-    assert "corrupt" in lapse.reason
+    (missing,) = keeper.check()
+    assert "corrupt" in missing.reason
     embedded.delete_block(cid)
-    (lapse,) = keeper.check()
-    assert (lapse.promise.cid, lapse.where) == (cid, embedded.name)
-    assert "not in" in lapse.reason
+    (missing,) = keeper.check()
+    assert (missing.content.cid, missing.where) == (cid, embedded.name)
+    assert "not in" in missing.reason
 
 
 def damage_all(store: BlockStore, cid: Cid) -> int:
-    """Spoil every second block, and remove the others; how many there were."""
+    """Damage every second block and remove the others; return the number of blocks."""
     blocks = list(store.local_plan(cid).blocks())
     for number, block in enumerate(blocks):
         path = store._files.path(block.digest)
@@ -82,112 +84,121 @@ def damage_all(store: BlockStore, cid: Cid) -> int:
     return len(blocks)
 
 
-class Lost:
-    """A source that has nothing, or lies."""
+class EmptySource:
+    """A source that has no blocks, or returns wrong bytes."""
 
     name = "elsewhere"
 
-    def __init__(self, answer: bytes | None = None) -> None:
-        self.answer = answer
+    def __init__(self, block: bytes | None = None) -> None:
+        self.block = block
 
     def get_block(self, cid: Cid, timeout: float | None = None) -> bytes:
-        if self.answer is None:
+        if self.block is None:
             raise NotFound(f"{self.name} has no {cid}")
-        return self.answer
+        return self.block
 
 
 @pytest.mark.parametrize("where", ["a fetcher", "a gateway", "a gateway, after a fetcher has failed"])
-def test_what_another_source_has_is_fetched_again(embedded: BlockStore, tmp_path: Path, where: str) -> None:
+def test_lost_blocks_are_fetched_from_another_source(embedded: BlockStore, tmp_path: Path, where: str) -> None:
     files = {"f": os.urandom(3 * MIB + 1), "g": b"1"}
     cid = embedded.add_directory(files)
     other = BlockStore(tmp_path / "other")
-    with Fetcher(embedded, [other if where == "a fetcher" else Lost()], timeout_s=20) as fetcher:
+    with Fetcher(embedded, [other if where == "a fetcher" else EmptySource()], timeout_s=20) as fetcher:
         keeper = Keeper(
             embedded,
-            tmp_path / "promises.json",
-            gateways=[] if where == "a fetcher" else [Lost(b"rubbish"), other],
+            tmp_path / "retained.json",
+            gateways=[] if where == "a fetcher" else [EmptySource(b"rubbish"), other],
             fetch=None if where == "a gateway" else fetcher.get_block,
         )
-        keeper.promise(cid, "task 7")
+        keeper.retain(cid, "task 7")
         count = damage_all(embedded, cid)
-        first = [lapse for lapse in keeper.check() if lapse.where == embedded.name]
+        first = [missing for missing in keeper.check() if missing.where == embedded.name]
         assert len(first) == 1
         assert first[0].reason.endswith("(no other source has it now)")
         other.add_directory(files)
-        (lapse,) = [lapse for lapse in keeper.check() if lapse.where == embedded.name]
-        assert lapse.reason == f"damaged or lost blocks fetched again: {count}"
-        assert [lapse for lapse in keeper.check() if lapse.where == embedded.name] == []
+        (missing,) = [missing for missing in keeper.check() if missing.where == embedded.name]
+        assert missing.reason == f"damaged or lost blocks fetched again: {count}"
+        assert [missing for missing in keeper.check() if missing.where == embedded.name] == []
     assert embedded.has(cid)
     assert all(embedded.read(cid, name, 1 << 30) == content for name, content in files.items())
     assert [(pin.cid, pin.name) for pin in embedded.pins()] == [(cid, "task 7")]
 
 
 def kubo_file(kubo: Kubo, cid: Cid) -> Path:
-    """Where a Kubo node keeps a block: under the base32 of its multihash."""
+    """The file of a block in a Kubo repository: named by the base32 of its multihash."""
     name = base64.b32encode(b"\x12\x20" + cid.digest).decode().rstrip("=")
     (path,) = (kubo.repo / "blocks").rglob(f"{name}.data")
     return path
 
 
 @pytest.mark.daemon
-def test_a_block_damaged_in_kubo_is_replaced(kubo: Kubo, embedded: BlockStore, tmp_path: Path) -> None:
+def test_damaged_block_in_kubo_is_replaced(kubo: Kubo, embedded: BlockStore, tmp_path: Path) -> None:
     files = {"f": os.urandom(MIB + 1), "g": os.urandom(10)}
     with open_store(kubo.rpc) as store, Fetcher(embedded) as fetcher:
-        keeper = Keeper(store, tmp_path / "promises.json", fetch=fetcher.get_block)
-        keeper.promise(store.add_directory(files), "task 7")
-        (promise,) = keeper.promises()
-        for file in store.list_directory(promise.cid):
+        keeper = Keeper(store, tmp_path / "retained.json", fetch=fetcher.get_block)
+        keeper.retain(store.add_directory(files), "task 7")
+        (retained,) = keeper.retained()
+        for file in store.list_directory(retained.cid):
             path = kubo_file(kubo, file.leaves[0].cid)
             path.chmod(0o644)
             path.write_bytes(b"damage")
-        (lapse,) = keeper.check()
-        assert "6 bytes" in lapse.reason
-        assert lapse.reason.endswith("(no other source has it now)")
-        assert promise.cid in {pin.cid for pin in store.pins()}, "what cannot be mended is left as it is"
+        (missing,) = keeper.check()
+        assert "6 bytes" in missing.reason
+        assert missing.reason.endswith("(no other source has it now)")
+        assert retained.cid in {pin.cid for pin in store.pins()}, "a directory that cannot be repaired stays pinned"
         embedded.add_directory(files)
-        (lapse,) = keeper.check()
-        assert lapse.reason == "damaged or lost blocks fetched again: 2"
+        (missing,) = keeper.check()
+        assert missing.reason == "damaged or lost blocks fetched again: 2"
         assert keeper.check() == ()
-        assert {pin.cid: pin.name for pin in store.pins()}[promise.cid] == "task 7"
-        assert store.read(promise.cid, "f", 1 << 30) == files["f"]
+        assert {pin.cid: pin.name for pin in store.pins()}[retained.cid] == "task 7"
+        assert store.read(retained.cid, "f", 1 << 30) == files["f"]
 
 
 @pytest.mark.daemon
-def test_a_block_that_another_pin_of_kubo_holds_stays_an_alarm(
+def test_damaged_block_below_another_kubo_pin_is_reported_until_unpinned(
     kubo: Kubo, embedded: BlockStore, tmp_path: Path
 ) -> None:
     shared = os.urandom(100)
     with open_store(kubo.rpc) as store, Fetcher(embedded) as fetcher:
-        keeper = Keeper(store, tmp_path / "promises.json", fetch=fetcher.get_block)
-        keeper.promise(store.add_directory({"f": shared}), "task 7")
+        keeper = Keeper(store, tmp_path / "retained.json", fetch=fetcher.get_block)
+        keeper.retain(store.add_directory({"f": shared}), "task 7")
         other = store.add_directory({"other name": shared})
         path = kubo_file(kubo, embedded.list_directory(embedded.add_directory({"f": shared}))[0].cid)
         path.chmod(0o644)
         path.write_bytes(b"damage")
-        (lapse,) = keeper.check()
-        assert "keeps its damaged block" in lapse.reason
-        assert str(other) in lapse.reason
+        (missing,) = keeper.check()
+        assert "keeps its damaged block" in missing.reason
+        assert str(other) in missing.reason
         store.unpin(other)
         assert "fetched again: 1" in keeper.check()[0].reason
         assert keeper.check() == ()
 
 
-def test_a_damaged_file_of_promises_is_named(embedded: BlockStore, tmp_path: Path) -> None:
-    path = tmp_path / "promises.json"
+def test_list_of_an_earlier_version_is_adopted(embedded: BlockStore, cid: Cid, tmp_path: Path) -> None:
+    former, path = tmp_path / "promises.json", tmp_path / "retained.json"
+    record = {"cid": str(cid), "label": "task 7", "keep_until": 1000}
+    former.write_text(json.dumps([record]))
+    expected = (RetainedContent(cid, "task 7", 1000),)
+    assert Keeper(embedded, path).retained() == expected
+    assert not former.exists()
+    former.write_text("[]")
+    assert Keeper(embedded, path).retained() == expected, "the current list takes precedence"
+
+
+def test_damaged_list_is_reported_by_name(embedded: BlockStore, tmp_path: Path) -> None:
+    path = tmp_path / "retained.json"
     record = {"cid": str(Cid.directory(bytes(32))), "label": "x", "keep_until": "soon"}
     for damage in (b"{", b"[{}]", json.dumps([record]).encode()):
         path.write_bytes(damage)
-        with pytest.raises(IpfsError, match=r"promises.json is damaged"):
+        with pytest.raises(IpfsError, match=r"retained\.json is damaged"):
             Keeper(embedded, path)
 
 
 @pytest.mark.daemon
-def test_a_service_is_asked_to_pin_and_to_unpin(
-    embedded: BlockStore, cid: Cid, service: Service, tmp_path: Path
-) -> None:
+def test_service_pins_and_unpins(embedded: BlockStore, cid: Cid, service: Service, tmp_path: Path) -> None:
     remote = PinningService(service.endpoint, TOKEN)
-    keeper = Keeper(embedded, tmp_path / "promises.json", services=[remote])
-    keeper.promise(cid, "task 7")
+    keeper = Keeper(embedded, tmp_path / "retained.json", services=[remote])
+    keeper.retain(cid, "task 7")
     assert remote.status(cid).status == "pinned"
     assert remote.status(cid).name == "task 7"
     remote.pin(cid, "again")
@@ -197,7 +208,7 @@ def test_a_service_is_asked_to_pin_and_to_unpin(
     assert "failed" in keeper.check()[0].reason
     assert remote.status(cid).status == "pinned"
     service.pins.clear()
-    assert "asked again" in keeper.check()[0].reason
+    assert "requested again" in keeper.check()[0].reason
     keeper.settle(cid, 0, 0)
     service.fail_with = 500
     assert keeper.release(now=1) == ()
@@ -210,15 +221,15 @@ def test_a_service_is_asked_to_pin_and_to_unpin(
 
 
 @pytest.mark.daemon
-def test_a_service_that_fails_is_named_without_its_token(
+def test_failing_service_is_reported_without_its_token(
     embedded: BlockStore, cid: Cid, service: Service, tmp_path: Path
 ) -> None:
-    keeper = Keeper(embedded, tmp_path / "promises.json", services=[PinningService(service.endpoint, "wrong-token")])
-    keeper.promise(cid, "task 7")
-    (lapse,) = keeper.check()
-    assert lapse.where == "pinning service 127.0.0.1"
-    assert "refuses the access token" in lapse.reason
-    assert "wrong-token" not in lapse.reason
+    keeper = Keeper(embedded, tmp_path / "retained.json", services=[PinningService(service.endpoint, "wrong-token")])
+    keeper.retain(cid, "task 7")
+    (missing,) = keeper.check()
+    assert missing.where == "pinning service 127.0.0.1"
+    assert "refuses the access token" in missing.reason
+    assert "wrong-token" not in missing.reason
     remote = PinningService(service.endpoint, TOKEN)
     service.fail_with = 503
     with pytest.raises(SourceError, match="answered 503: 'out of order'"):
@@ -226,8 +237,8 @@ def test_a_service_that_fails_is_named_without_its_token(
     service.fail_with = None
     for garbage, reason in (
         (b"<html>", "not JSON"),
-        (b"[]", "no list of pins"),
-        (b'{"results": [{}]}', "no list"),
+        (b"[]", "not a list of pins"),
+        (b'{"results": [{}]}', "not a list"),
         (b'{"results": [{"status": "lost", "requestid": "1", "pin": {"cid": "%s"}}]}' % str(cid).encode(), "'lost'"),
     ):
         service.garbage = garbage
@@ -239,26 +250,26 @@ def test_a_service_that_fails_is_named_without_its_token(
 
 
 @pytest.mark.parametrize("endpoint", ["", "host", "ftp://host", "http://pins.example/psa", "https://h/psa?x=1"])
-def test_bad_endpoints_are_refused(endpoint: str) -> None:
+def test_bad_endpoint_is_refused(endpoint: str) -> None:
     with pytest.raises(IpfsError, match=r"is not a pinning service|in the clear"):
         PinningService(endpoint, TOKEN)
 
 
 @pytest.mark.daemon
-def test_what_gateways_no_longer_have_is_noticed(embedded: BlockStore, cid: Cid, tmp_path: Path) -> None:
+def test_content_missing_at_a_gateway_is_reported(embedded: BlockStore, cid: Cid, tmp_path: Path) -> None:
     other = BlockStore(tmp_path / "other")
     with Gateway(other) as gateway:
-        keeper = Keeper(embedded, tmp_path / "promises.json", gateways=[GatewaySource(gateway.url)])
-        keeper.promise(cid, "task 7")
-        (lapse,) = keeper.check()
-        assert lapse.where == gateway.url
-        assert "does not have" in lapse.reason
+        keeper = Keeper(embedded, tmp_path / "retained.json", gateways=[GatewaySource(gateway.url)])
+        keeper.retain(cid, "task 7")
+        (missing,) = keeper.check()
+        assert missing.where == gateway.url
+        assert "does not have" in missing.reason
         other.add_directory({"f": b"result"})
         assert keeper.check() == ()
 
 
 @pytest.mark.daemon
-def test_kubos_own_client_understands_the_service_of_these_tests(kubo: Kubo, service: Service, cid: Cid) -> None:
+def test_kubo_client_works_with_the_test_pinning_service(kubo: Kubo, service: Service, cid: Cid) -> None:
     kubo.run("pin", "remote", "service", "add", "tests", service.endpoint, TOKEN)
     PinningService(service.endpoint, TOKEN).pin(cid, "task 7")
     assert f"{cid} pinned task 7".split() == kubo.run("pin", "remote", "ls", "--service=tests").split()

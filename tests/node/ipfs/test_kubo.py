@@ -1,4 +1,4 @@
-"""Against a real Kubo: equal CIDs, its trust and its failures."""
+"""Tests against a real Kubo: equal CIDs, verification of its blocks, and its failures."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ pytestmark = pytest.mark.daemon
 
 
 @pytest.mark.parametrize("size", [0, 1, MIB - 1, MIB, MIB + 1, 1023 * MIB, 1024 * MIB, 1025 * MIB])
-def test_files_have_the_cid_that_ipfs_add_gives(kubo: Kubo, size: int, tmp_path: Path) -> None:
+def test_file_cids_equal_ipfs_add(kubo: Kubo, size: int, tmp_path: Path) -> None:
     write_sparse(tmp_path / "f", size)
     expected = kubo.run("add", "--quieter", "--only-hash", str(tmp_path / "f"))
     assert str(build_file(SampleFile(size), lambda _cid, _block: None).cid) == expected
 
 
 @pytest.mark.slow
-def test_a_file_of_several_gib_has_the_cid_that_ipfs_add_gives(kubo: Kubo, tmp_path: Path) -> None:
+def test_cid_of_a_file_of_several_gib_equals_ipfs_add(kubo: Kubo, tmp_path: Path) -> None:
     size = 3 * 1024 * MIB + 3
     (tmp_path / "d").mkdir()
     write_sparse(tmp_path / "d" / "f", size)
@@ -53,22 +53,22 @@ def test_a_file_of_several_gib_has_the_cid_that_ipfs_add_gives(kubo: Kubo, tmp_p
 
 
 @pytest.mark.parametrize("name", DIRECTORIES)
-def test_directories_have_the_cid_that_ipfs_add_gives(kubo: Kubo, name: str, tmp_path: Path) -> None:
+def test_directory_cids_equal_ipfs_add(kubo: Kubo, name: str, tmp_path: Path) -> None:
     write_directory(tmp_path / "d", DIRECTORIES[name])
     expected = kubo.run("add", "--quieter", "--only-hash", "--recursive", "--hidden", str(tmp_path / "d"))
     assert str(directory_cid(tmp_path / "d")) == expected == vectors()["directories"][name]
 
 
-def test_the_adapter_talks_to_the_pinned_release(kubo: Kubo) -> None:
+def test_store_connects_to_the_pinned_release(kubo: Kubo) -> None:
     with KuboStore(kubo.rpc) as store:
         assert store.version() == KUBO.version()
         assert store.name == f"kubo at {kubo.rpc}"
 
 
-def test_no_call_and_no_option_is_deprecated_or_unknown(
+def test_no_request_uses_a_deprecated_or_unknown_option(
     kubo: Kubo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """By Kubo's own help for everything that goes over the wire while a store is put to all its uses."""
+    """Checks every request of a store's operations against Kubo's help text."""
     sent: dict[tuple[str, ...], set[str]] = {}
     send = requests.Session.send
 
@@ -103,19 +103,19 @@ def test_no_call_and_no_option_is_deprecated_or_unknown(
         known = options_of(kubo.run(*command, "--help")) | options_of(kubo.run("--help"))
         for option in options - {"arg"}:
             assert not is_deprecated(known[option]), (command, option)
-    assert is_deprecated(kubo.run("object", "patch", "--help"))  # so that one would be noticed
+    assert is_deprecated(kubo.run("object", "patch", "--help"))  # the check detects a deprecated command
     assert is_deprecated(options_of(kubo.run("--help"))["local"])
 
 
-def is_deprecated(told: str) -> bool:
-    return "DEPRECATED" in told
+def is_deprecated(help_text: str) -> bool:
+    return "DEPRECATED" in help_text
 
 
-def options_of(told: str) -> dict[str, str]:
-    """The options in a command's help, by name, with what is told of each."""
+def options_of(help_text: str) -> dict[str, str]:
+    """The options in a command's help text: description by name."""
     found: dict[str, str] = {}
     name = ""
-    for line in told.splitlines():
+    for line in help_text.splitlines():
         if option := re.match(r"  (?:-\w, )*--([\w-]+)(?:, --([\w-]+))? ", line):
             name = option[2] or option[1]
             found[name] = line
@@ -126,7 +126,7 @@ def options_of(told: str) -> dict[str, str]:
     return found
 
 
-def test_what_covey_adds_kubo_reads(kubo: Kubo) -> None:
+def test_kubo_reads_content_added_by_covey(kubo: Kubo) -> None:
     content = os.urandom(2 * MIB + 1)
     with open_store(kubo.rpc) as store:
         cid = store.add_directory({"f": content, "ü": b"2"}, name="task 7")
@@ -135,7 +135,7 @@ def test_what_covey_adds_kubo_reads(kubo: Kubo) -> None:
     assert f"{cid} recursive task 7" in kubo.run("pin", "ls", "--type=recursive", "--names")
 
 
-def test_what_kubo_adds_covey_reads(kubo: Kubo, tmp_path: Path) -> None:
+def test_covey_reads_content_added_by_kubo(kubo: Kubo, tmp_path: Path) -> None:
     files = {"f": os.urandom(2 * MIB + 1), "g": b""}
     write_directory(tmp_path / "d", files)
     cid = Cid.parse(kubo.run("add", "--quieter", "--recursive", str(tmp_path / "d")))
@@ -144,7 +144,7 @@ def test_what_kubo_adds_covey_reads(kubo: Kubo, tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in out.iterdir()} == files
 
 
-def test_cars_go_both_ways(kubo: Kubo, embedded: BlockStore, tmp_path: Path) -> None:
+def test_cars_are_exchanged_in_both_directions(kubo: Kubo, embedded: BlockStore, tmp_path: Path) -> None:
     cid = embedded.add_directory({"f": os.urandom(3 * MIB)})
     with open_store(kubo.rpc) as store:
         assert isinstance(store, KuboStore)
@@ -156,7 +156,7 @@ def test_cars_go_both_ways(kubo: Kubo, embedded: BlockStore, tmp_path: Path) -> 
     assert str(cid) in kubo.run("dag", "import", str(tmp_path / "car"))
 
 
-def test_a_kubo_gateway_is_a_source(kubo: Kubo, embedded: BlockStore, tmp_path: Path) -> None:
+def test_kubo_gateway_is_a_source(kubo: Kubo, embedded: BlockStore, tmp_path: Path) -> None:
     files = {"f": os.urandom(2 * MIB)}
     write_directory(tmp_path / "d", files)
     cid = Cid.parse(kubo.run("add", "--quieter", "--recursive", str(tmp_path / "d")))
@@ -166,7 +166,7 @@ def test_a_kubo_gateway_is_a_source(kubo: Kubo, embedded: BlockStore, tmp_path: 
     assert {path.name: path.read_bytes() for path in out.iterdir()} == files
 
 
-def test_our_gateway_answers_like_kubos(kubo: Kubo, embedded: BlockStore) -> None:
+def test_gateway_responses_equal_kubo(kubo: Kubo, embedded: BlockStore) -> None:
     files = {"f": os.urandom(2 * MIB), "g": b"1", "same": bytes(3 * MIB), "twin": bytes(3 * MIB)}
     cid = embedded.add_directory(files)
     with open_store(kubo.rpc) as store:
@@ -193,8 +193,8 @@ def test_our_gateway_answers_like_kubos(kubo: Kubo, embedded: BlockStore) -> Non
                 assert ours.headers[header] == kubos.headers[header], query
 
 
-def test_two_kubo_nodes_carry_an_adapter(kubo: Kubo, tmp_path: Path) -> None:
-    """Trainer and validator have a Kubo node each; the validator's finds the blocks over libp2p on loopback."""
+def test_adapter_is_fetched_between_two_kubo_nodes(kubo: Kubo, tmp_path: Path) -> None:
+    """Trainer and validator each have a Kubo node; the validator's finds the blocks over libp2p on loopback."""
     files = {"adapter_model.safetensors": os.urandom(3 * MIB + 11), "manifest.json": b"{}"}
     with new_kubo(tmp_path / "second") as second, open_store(kubo.rpc) as trainer, open_store(second.rpc) as validator:
         cid = trainer.add_directory(files)
@@ -210,22 +210,22 @@ def test_two_kubo_nodes_carry_an_adapter(kubo: Kubo, tmp_path: Path) -> None:
         assert [(pin.cid, pin.name) for pin in validator.pins() if pin.cid == cid] == [(cid, "entry")]
 
 
-def test_a_block_that_nobody_has_is_given_up(kubo: Kubo) -> None:
+def test_absent_block_times_out(kubo: Kubo) -> None:
     with open_store(kubo.rpc) as store, pytest.raises((SourceError, NotFound)):
         store.get_block(Cid.directory(secrets.token_bytes(32)), timeout=0.5)
 
 
-def test_kubo_is_not_trusted(kubo: Kubo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_wrong_block_from_kubo_is_detected(kubo: Kubo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with KuboStore(kubo.rpc) as store:
         cid = store.add_directory({"f": b"true"})
         genuine = store._client.block.get
 
-        def lie(text: str, **options: object) -> object:
+        def wrong_block(text: str, **options: object) -> object:
             return genuine(str(directory_cid({})) if text != str(cid) else text, **options)
 
-        monkeypatch.setattr(store._client.block, "get", lie)
+        monkeypatch.setattr(store._client.block, "get", wrong_block)
         store.add_directory({})
-        with pytest.raises(CorruptBlock, match="not its content"):
+        with pytest.raises(CorruptBlock, match="do not match it"):
             store.get_directory(cid, tmp_path / "out")
 
 
@@ -262,7 +262,7 @@ def test_a_bearer_token(tmp_path: Path) -> None:
         ("/dns4/kubo.example/tcp/5001/http", True),
     ],
 )
-def test_a_token_does_not_leave_the_machine_in_the_clear(address: str, clear: bool) -> None:
+def test_token_is_not_sent_in_the_clear_to_another_machine(address: str, clear: bool) -> None:
     assert in_the_clear(multiaddr_of(address)) == clear
     if address.startswith("/unix"):
         return
@@ -276,7 +276,7 @@ def test_a_token_does_not_leave_the_machine_in_the_clear(address: str, clear: bo
         open_store(address, token="secret").close()
 
 
-def test_a_daemon_that_is_gone_is_named(tmp_path: Path) -> None:
+def test_unreachable_daemon_is_reported(tmp_path: Path) -> None:
     with new_kubo(tmp_path / "repo") as node:
         rpc = node.rpc
     with open_store(rpc) as store:
@@ -301,7 +301,7 @@ def test_addresses() -> None:
         open_store("/ip4/127.0.0.1/udp/5001")
 
 
-def test_the_cache_before_kubo_stays_within_its_quota(kubo: Kubo, tmp_path: Path) -> None:
+def test_cache_of_a_kubo_store_stays_within_its_quota(kubo: Kubo, tmp_path: Path) -> None:
     with (
         open_store(kubo.rpc) as store,
         open_fetcher(store, cache=tmp_path / "cache", cache_quota_bytes=3 * MIB) as fetcher,

@@ -1,4 +1,4 @@
-"""One embedded store, several processes: what one has pinned, no other can lose, whatever they do at the same time."""
+"""Several processes share an embedded store: none loses what another has pinned."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ ROUNDS = 25
 ADDER = """
 import os, random, sys
 from covey.ipfs import BlockStore, NotFound
-store, me, rounds = BlockStore(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-random.seed(me)
-shared = [bytes([n]) * 40_000 for n in range(4)]  # each process adds these again and again
-mine = {}
+store, name, rounds = BlockStore(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+random.seed(name)
+shared = [bytes([n]) * 40_000 for n in range(4)]  # every process adds these repeatedly
+added = {}
 for number in range(rounds):
     files = {"own": os.urandom(1000), "shared": random.choice(shared), "both": random.choice(shared)}
     if number % 3 == 0:
         cid = store.add_directory(files, pin=False)
         try:
-            store.pin(cid, me)
-        except NotFound:  # it was garbage, and another process has collected it
-            store.add_directory(files, name=me)
+            store.pin(cid, name)
+        except NotFound:  # another process collected it as garbage
+            store.add_directory(files, name=name)
     else:
-        cid = store.add_directory(files, name=me)
-    mine[cid] = files
+        cid = store.add_directory(files, name=name)
+    added[cid] = files
     if number % 4 == 3:
-        gone = random.choice(list(mine))
-        store.unpin(gone)
-        del mine[gone]
+        removed = random.choice(list(added))
+        store.unpin(removed)
+        del added[removed]
     if number % 5 == 4:
         store.collect(wait_s=120)
-    for cid, files in mine.items():
-        for name, content in files.items():
-            assert store.read(cid, name) == content, f"{me} lost {cid}"
-print(" ".join(map(str, mine)))
+    for cid, files in added.items():
+        for file, content in files.items():
+            assert store.read(cid, file) == content, f"{name} lost {cid}"
+print(" ".join(map(str, added)))
 """
 
 COLLECTOR = """
@@ -69,7 +69,7 @@ def finish(process: subprocess.Popen[str]) -> str:
     return out
 
 
-def test_processes_add_pin_and_collect_at_once(tmp_path: Path) -> None:
+def test_concurrent_processes_add_pin_and_collect(tmp_path: Path) -> None:
     root = tmp_path / "store"
     collector = start(COLLECTOR, root)
     assert collector.stdout is not None
@@ -96,12 +96,12 @@ def test_processes_add_pin_and_collect_at_once(tmp_path: Path) -> None:
     assert store.usage() == 0
 
 
-def test_additions_without_a_pause_do_not_keep_a_collection_waiting(embedded: BlockStore) -> None:
-    """Three hold the lock in turns and always let the next one in before they leave; then somebody wants it alone."""
+def test_continuous_additions_do_not_starve_a_collection(embedded: BlockStore) -> None:
+    """Three threads hold the shared lock, overlapping without a gap; an exclusive request still succeeds."""
     stop = threading.Event()
     inside = [threading.Event() for _ in range(3)]
 
-    def add_for_ever(number: int) -> None:
+    def add_forever(number: int) -> None:
         others = BlockStore(embedded.root)
         while not stop.is_set():
             with others._lock.shared(wait_s=60):
@@ -110,7 +110,7 @@ def test_additions_without_a_pause_do_not_keep_a_collection_waiting(embedded: Bl
                 following.wait(1)
                 inside[number].clear()
 
-    threads = [threading.Thread(target=add_for_ever, args=(number,)) for number in range(3)]
+    threads = [threading.Thread(target=add_forever, args=(number,)) for number in range(3)]
     for thread in threads:
         thread.start()
     try:
@@ -122,7 +122,7 @@ def test_additions_without_a_pause_do_not_keep_a_collection_waiting(embedded: Bl
             thread.join()
 
 
-def test_a_collection_that_lasts_is_named(embedded: BlockStore) -> None:
+def test_long_collection_is_reported_as_busy(embedded: BlockStore) -> None:
     with BlockStore(embedded.root)._lock.exclusive():
         with pytest.raises(StoreBusy, match="in use by another process"), embedded._lock.shared(wait_s=0.05):
             pass

@@ -1,4 +1,4 @@
-"""A gateway that misbehaves on the wire is refused with a reason, and costs neither memory nor time without end."""
+"""Misbehaving gateways on the wire: each is refused with a reason, within bounded memory and time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.support.ipfs.samples import MIB
 
-from covey.ipfs import RAW, Cid, GatewaySource, IpfsError, LyingSource, NotFound, SourceError
+from covey.ipfs import RAW, Cid, GatewaySource, IpfsError, MismatchedBlock, NotFound, SourceError
 
 pytestmark = pytest.mark.daemon
 
@@ -21,11 +21,11 @@ Reply = Callable[[socket.socket], None]
 
 
 class RawServer:
-    """Answers each connection's first request with exactly the bytes that a test wants."""
+    """Replies to each connection's first request with the exact bytes of a test."""
 
     def __init__(self) -> None:
         self.reply: Reply = lambda _connection: None
-        self.asked = 0
+        self.requests = 0
         self.stop = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -41,7 +41,7 @@ class RawServer:
             with connection:
                 while b"\r\n\r\n" not in connection.recv(4096):
                     continue
-                self.asked += 1
+                self.requests += 1
                 try:
                     self.reply(connection)
                 except OSError:
@@ -61,8 +61,8 @@ def server() -> Iterator[RawServer]:
     running.close()
 
 
-def sends(answer: bytes) -> Reply:
-    return lambda connection: connection.sendall(answer)
+def sends(response: bytes) -> Reply:
+    return lambda connection: connection.sendall(response)
 
 
 def http(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
@@ -70,22 +70,22 @@ def http(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind", "reason"),
+    ("response", "kind", "reason"),
     [
-        (http(b"other"), LyingSource, "5 bytes .* not its content"),
-        (http(b""), LyingSource, "0 bytes"),
-        (http(bytes(2 * MIB + 1)), LyingSource, "more than 2097152 bytes"),
-        (http(BLOCK)[:-1], SourceError, "broke off"),
+        (http(b"other"), MismatchedBlock, "5 bytes .* do not match it"),
+        (http(b""), MismatchedBlock, "0 bytes"),
+        (http(bytes(2 * MIB + 1)), MismatchedBlock, "more than 2097152 bytes"),
+        (http(BLOCK)[:-1], SourceError, "interrupted"),
         (http(b"x", "404 Not Found"), NotFound, "does not have"),
         (http(b"x", "410 Gone"), NotFound, "does not have"),
         (http(b"x", "500 Oops"), SourceError, "answered 500"),
         (http(b"x", "429 Slow down"), SourceError, "answered 429"),
         (http(b"", "302 Found", "Location: http://127.0.0.1:1/secret\r\n"), SourceError, "answered 302"),
-        (b"", SourceError, "cannot be asked"),
-        (b"SSH-2.0-x\r\n", SourceError, "cannot be asked"),
+        (b"", SourceError, "cannot be reached"),
+        (b"SSH-2.0-x\r\n", SourceError, "cannot be reached"),
     ],
     ids=[
-        "other bytes",
+        "wrong bytes",
         "nothing",
         "too large",
         "cut short",
@@ -98,38 +98,38 @@ def http(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
         "not HTTP",
     ],
 )
-def test_bad_answers(server: RawServer, answer: bytes, kind: type[IpfsError], reason: str) -> None:
-    server.reply = sends(answer)
+def test_bad_response_is_refused(server: RawServer, response: bytes, kind: type[IpfsError], reason: str) -> None:
+    server.reply = sends(response)
     source = GatewaySource(server.url)
     with pytest.raises(kind, match=reason) as caught:
         source.get_block(CID, timeout=20)
     assert type(caught.value) is kind
-    assert server.asked == 1
+    assert server.requests == 1
 
 
-def test_a_good_answer(server: RawServer) -> None:
+def test_good_response_is_returned(server: RawServer) -> None:
     server.reply = sends(http(BLOCK))
     assert GatewaySource(server.url).get_block(CID) == BLOCK
 
 
-def test_compressed_answers_are_not_unpacked(server: RawServer) -> None:
-    """A zip bomb stays as small as it is on the wire."""
+def test_compressed_response_is_not_unpacked(server: RawServer) -> None:
+    """A zip bomb is never expanded."""
     server.reply = sends(http(BLOCK, headers="Content-Encoding: gzip\r\n"))
     assert GatewaySource(server.url).get_block(CID) == BLOCK
 
 
-def test_an_endless_answer_is_cut(server: RawServer) -> None:
+def test_endless_response_is_cut(server: RawServer) -> None:
     def endless(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
         while not server.stop.is_set():
             connection.sendall(bytes(MIB))
 
     server.reply = endless
-    with pytest.raises(LyingSource, match="more than"):
+    with pytest.raises(MismatchedBlock, match="more than"):
         GatewaySource(server.url).get_block(CID, timeout=60)
 
 
-def test_a_trickle_is_cut_at_the_deadline(server: RawServer) -> None:
+def test_trickle_is_cut_at_the_deadline(server: RawServer) -> None:
     def trickle(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
         while not server.stop.is_set():
@@ -143,11 +143,11 @@ def test_a_trickle_is_cut_at_the_deadline(server: RawServer) -> None:
 
 def test_silence_is_cut_at_the_deadline(server: RawServer) -> None:
     server.reply = lambda _connection: server.stop.wait(20) and None
-    with pytest.raises(SourceError, match="cannot be asked"):
+    with pytest.raises(SourceError, match="cannot be reached"):
         GatewaySource(server.url).get_block(CID, timeout=0.2)
 
 
-def test_a_gateway_that_fails_the_probe(server: RawServer) -> None:
+def test_failed_probe_is_reported(server: RawServer) -> None:
     server.reply = sends(http(b"<html>"))
     with pytest.raises(SourceError, match="not a trustless gateway"):
         GatewaySource(server.url).probe()

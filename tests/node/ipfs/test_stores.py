@@ -1,4 +1,4 @@
-"""What both stores must do alike."""
+"""Behaviour common to both stores."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def adapter() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", DIRECTORIES)
-def test_adding_gives_the_cid_that_hashing_gives_and_get_gives_it_back(store: Store, name: str, tmp_path: Path) -> None:
+def test_added_directory_has_the_hashed_cid_and_is_read_back(store: Store, name: str, tmp_path: Path) -> None:
     files = DIRECTORIES[name]
     cid = store.add_directory(files)
     assert cid == directory_cid(files)
@@ -27,7 +27,7 @@ def test_adding_gives_the_cid_that_hashing_gives_and_get_gives_it_back(store: St
     assert {path.name: path.read_bytes() for path in dest.iterdir()} == files
 
 
-def test_a_folder_on_disk_is_added_like_a_mapping(store: Store, tmp_path: Path) -> None:
+def test_folder_and_mapping_have_the_same_cid(store: Store, tmp_path: Path) -> None:
     files = adapter()
     source = tmp_path / "source"
     source.mkdir()
@@ -53,7 +53,7 @@ def test_list_stat_and_cat(store: Store) -> None:
     assert store.read(cid, "manifest.json") == files["manifest.json"]
 
 
-def test_a_bare_file_has_no_name(store: Store) -> None:
+def test_bare_file_has_no_name(store: Store) -> None:
     cid = store.add_directory({"f": b"bare"})
     (file,) = store.list_directory(cid)
     assert b"".join(store.cat(file.cid)) == b"bare"
@@ -79,7 +79,7 @@ def test_pins(store: Store) -> None:
         store.unpin(cid)
 
 
-def test_what_is_absent(store: Store, tmp_path: Path) -> None:
+def test_absent_content_is_not_found(store: Store, tmp_path: Path) -> None:
     assert not store.has(ABSENT)
     assert store.block_size(ABSENT) is None
     with pytest.raises(NotFound):
@@ -92,7 +92,7 @@ def test_what_is_absent(store: Store, tmp_path: Path) -> None:
         store.cat(store.add_directory({"a": b""}), "other")
 
 
-def test_limits_hold_before_bytes_are_read(store: Store, tmp_path: Path) -> None:
+def test_limits_are_checked_before_bytes_are_read(store: Store, tmp_path: Path) -> None:
     cid = store.add_directory(adapter())
     for limits in (Limits(max_bytes=3 * MIB), Limits(max_files=1), Limits(max_blocks=6), Limits(max_depth=0)):
         with pytest.raises(LimitExceeded):
@@ -103,7 +103,7 @@ def test_limits_hold_before_bytes_are_read(store: Store, tmp_path: Path) -> None
     store.get_directory(cid, tmp_path / "out", Limits(max_bytes=4 * MIB, max_files=2, max_blocks=8, max_depth=1))
 
 
-def test_an_existing_destination_is_left_alone(store: Store, tmp_path: Path) -> None:
+def test_existing_destination_is_not_changed(store: Store, tmp_path: Path) -> None:
     cid = store.add_directory({"a": b"new"})
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a").write_bytes(b"old")
@@ -112,7 +112,7 @@ def test_an_existing_destination_is_left_alone(store: Store, tmp_path: Path) -> 
     assert (tmp_path / "out" / "a").read_bytes() == b"old"
 
 
-def test_bad_content_is_refused_whole(store: Store, tmp_path: Path) -> None:
+def test_bad_content_is_refused_as_a_whole(store: Store, tmp_path: Path) -> None:
     (tmp_path / "nested" / "folder").mkdir(parents=True)
     before = store.pins()
     with pytest.raises(InvalidContent):

@@ -1,3 +1,5 @@
+"""UnixFS files and directories: the CIDs that Kubo recorded, constant memory, refused names and files."""
+
 from __future__ import annotations
 
 import io
@@ -26,20 +28,20 @@ from covey.ipfs.dag import plan, read_file
 from covey.ipfs.unixfs import build_file, check_name, content_bytes
 
 
-def nowhere(_cid: Cid, _block: bytes) -> None:
+def discard(_cid: Cid, _block: bytes) -> None:
     return
 
 
 @pytest.mark.parametrize("name", FILE_SIZES)
-def test_files_have_the_cids_that_kubo_recorded(name: str) -> None:
+def test_file_cids_equal_those_recorded_by_kubo(name: str) -> None:
     with ThreadPoolExecutor(2) as pool:
-        built = build_file(SampleFile(FILE_SIZES[name]), nowhere, pool)
+        built = build_file(SampleFile(FILE_SIZES[name]), discard, pool)
     assert str(built.cid) == vectors()["files"][name]
     assert built.size == FILE_SIZES[name]
 
 
 @pytest.mark.parametrize("size", DEEP_SIZES)
-def test_deep_trees_have_the_cids_that_kubo_recorded(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deep_tree_cids_equal_those_recorded_by_kubo(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unixfs, "CHUNK_BYTES", DEEP_CHUNK_BYTES)
     monkeypatch.setattr(unixfs, "MAX_LINKS", DEEP_LINKS)
     content = deep_content(size)
@@ -52,7 +54,7 @@ def test_deep_trees_have_the_cids_that_kubo_recorded(size: int, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("name", DIRECTORIES)
-def test_directories_have_the_cids_that_kubo_recorded(name: str, tmp_path: Path) -> None:
+def test_directory_cids_equal_those_recorded_by_kubo(name: str, tmp_path: Path) -> None:
     files = DIRECTORIES[name]
     expected = vectors()["directories"][name]
     assert str(directory_cid(files)) == expected
@@ -62,8 +64,8 @@ def test_directories_have_the_cids_that_kubo_recorded(name: str, tmp_path: Path)
     assert content_bytes(files) == content_bytes(tmp_path / "d") == sum(map(len, files.values()))
 
 
-def test_a_pool_changes_nothing_and_short_reads_neither() -> None:
-    class Dribble(io.RawIOBase):
+def test_pool_and_short_reads_do_not_change_the_cid() -> None:
+    class ShortReads(io.RawIOBase):
         def __init__(self, data: bytes) -> None:
             self._inner = io.BytesIO(data)
 
@@ -73,23 +75,23 @@ def test_a_pool_changes_nothing_and_short_reads_neither() -> None:
     data = os.urandom(3 * MIB + 17)
     blocks: dict[Cid, bytes] = {}
     whole = build_file(io.BytesIO(data), blocks.__setitem__)
-    assert build_file(Dribble(data), nowhere) == whole  # type: ignore[arg-type]
+    assert build_file(ShortReads(data), discard) == whole  # type: ignore[arg-type]
     with ThreadPoolExecutor(2) as pool:
-        assert build_file(io.BytesIO(data), nowhere, pool) == whole
+        assert build_file(io.BytesIO(data), discard, pool) == whole
     assert whole.total == sum(map(len, blocks.values()))
     assert all(cid.matches(block) for cid, block in blocks.items())
 
 
 @pytest.mark.parametrize("threads", [0, 2])
-def test_memory_does_not_grow_with_the_file(threads: int) -> None:
+def test_memory_is_independent_of_file_size(threads: int) -> None:
     def peak(chunks: int) -> int:
         tracemalloc.start()
         try:
             if threads:
                 with ThreadPoolExecutor(threads) as pool:
-                    build_file(SampleFile(chunks * MIB), nowhere, pool)
+                    build_file(SampleFile(chunks * MIB), discard, pool)
             else:
-                build_file(SampleFile(chunks * MIB), nowhere)
+                build_file(SampleFile(chunks * MIB), discard)
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -99,14 +101,14 @@ def test_memory_does_not_grow_with_the_file(threads: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "a\0b", "a\nb", "\x7f", "é" * 128, "\ud800"])
-def test_dangerous_names_are_refused(name: str) -> None:
+def test_unsafe_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidContent):
         check_name(name)
     with pytest.raises(InvalidContent):
         directory_cid({name: b""})
 
 
-def test_only_plain_files_are_added(tmp_path: Path) -> None:
+def test_anything_but_plain_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "link").symlink_to("file")
     (tmp_path / "folder").mkdir()
@@ -120,17 +122,17 @@ def test_only_plain_files_are_added(tmp_path: Path) -> None:
         directory_cid(tmp_path / "file")
 
 
-def test_a_file_that_changes_while_it_is_read_is_refused() -> None:
+def test_file_that_changes_during_reading_is_refused() -> None:
     with pytest.raises(InvalidContent, match="changed while it was read"):
-        directory_cid({"f": Path("/proc/self/status")})  # says that it is empty, and is not
+        directory_cid({"f": Path("/proc/self/status")})  # reports a size of 0 but has content
 
 
-def test_a_directory_that_kubo_would_shard_is_refused() -> None:
+def test_directory_too_large_for_one_block_is_refused() -> None:
     with pytest.raises(InvalidContent, match="too many"):
         directory_cid({f"{i:0100d}": b"" for i in range(2000)})
 
 
-def test_sample_files_on_disk_and_as_streams_are_the_same(tmp_path: Path) -> None:
+def test_sample_files_and_streams_are_equal(tmp_path: Path) -> None:
     size = 2 * MIB + 4
     write_sparse(tmp_path / "f", size)
     assert (tmp_path / "f").read_bytes() == SampleFile(size).read()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.support.chaos.gateway_proxy import FAULTS, LIES, VANISHED, GatewayProxy
 
-from covey.ipfs import RAW, BlockStore, Cid, Gateway, GatewaySource, LyingSource, NotFound, SourceError
+from covey.ipfs import RAW, BlockStore, Cid, Gateway, GatewaySource, MismatchedBlock, NotFound, SourceError
 
 pytestmark = pytest.mark.daemon
 
@@ -36,7 +36,7 @@ def ask(proxy: GatewayProxy, timeout: float = 60.0) -> bytes:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_while_it_lasts(proxy: GatewayProxy, fault: str) -> None:
     proxy.set(fault)
-    kind = LyingSource if fault in LIES else NotFound if fault == "404" else SourceError
+    kind = MismatchedBlock if fault in LIES else NotFound if fault == "404" else SourceError
     with pytest.raises(kind) as caught:
         ask(proxy, 2 if fault in ("stalls", "trickles") else 60)
     assert type(caught.value) is kind

@@ -39,7 +39,7 @@ def _pin(ctx: Context, duty: Duty, content: Content, label: str, digest: bytes) 
     def add() -> Cid:
         cid = ctx.store.add_directory(content, name=label)
         if cid.word == digest:
-            ctx.keeper.promise(cid, label)
+            ctx.keeper.retain(cid, label)
         return cid
 
     try:

@@ -51,7 +51,7 @@ def open_keeper(config: NodeConfig, store: Store, fetcher: Fetcher) -> Keeper:
     if config.pinning_service is not None and token is not None:
         services.append(PinningService(config.pinning_service, token))
     gateways = [GatewaySource(url) for url in config.retention_check_gateways]
-    path = config.data_dir / "promises.json"
+    path = config.data_dir / "retained.json"
     return Keeper(store, path, services=services, gateways=gateways, fetch=fetcher.get_block)
 
 
@@ -94,14 +94,14 @@ class RetentionService:
     @property
     def promised(self) -> int:
         """How many directories are promised now."""
-        return len(self._keeper.promises())
+        return len(self._keeper.retained())
 
     def tick(self, world: ChainState, now: int) -> None:
         """Give promises of ended tasks their end, and start a round where one is due; never waits for it.
 
         `world` is what is settled, `now` chain time. Raises OSError if promises cannot be written down.
         """
-        for promise in self._keeper.promises():
+        for promise in self._keeper.retained():
             task = task_of(promise.label)
             if promise.keep_until is None and task in world.tasks and world.tasks[task].outcome != Outcome.RUNNING:
                 with contextlib.suppress(NotFound):  # its pin failed meanwhile
@@ -113,7 +113,7 @@ class RetentionService:
             self._thread.start()
 
     def _promised_tasks(self) -> set[int]:
-        tasks = (task_of(promise.label) for promise in self._keeper.promises())
+        tasks = (task_of(promise.label) for promise in self._keeper.retained())
         return {task for task in tasks if task is not None}
 
     def round(self, now: int, in_use: InUse | None = None) -> None:
@@ -167,13 +167,13 @@ class RetentionService:
         return stored
 
     def _tell_new(self, lapses: tuple[MissingPin, ...]) -> None:
-        found = {(str(lapse.promise.cid), lapse.where, lapse.reason): lapse for lapse in lapses}
+        found = {(str(lapse.content.cid), lapse.where, lapse.reason): lapse for lapse in lapses}
         for key, lapse in found.items():
             if key not in self._told:
-                told = {"what": lapse.promise.label, "cid": key[0], "where": lapse.where, "reason": lapse.reason}
+                told = {"what": lapse.content.label, "cid": key[0], "where": lapse.where, "reason": lapse.reason}
                 log.warning("promised content lapsed", extra=told)
         self._told = frozenset(found)
 
 
 def _told(lapse: MissingPin) -> str:
-    return f"{lapse.promise.label} ({lapse.promise.cid}) at {lapse.where}: {lapse.reason}"
+    return f"{lapse.content.label} ({lapse.content.cid}) at {lapse.where}: {lapse.reason}"

@@ -49,7 +49,7 @@ def ctx(tmp_path: Path) -> Iterator[Context]:
         }
     )
     store = BlockStore(tmp_path / "blocks")
-    keeper = Keeper(store, tmp_path / "promises.json")
+    keeper = Keeper(store, tmp_path / "retained.json")
     background = Background(retry_seconds=0.05)
     none: Any = cast(Any, None)  # fetching needs neither the chain nor a worker
     with open_fetcher(store) as fetcher:
@@ -108,7 +108,7 @@ def test_entries_are_here_bad_or_missing(ctx: Context) -> None:
     assert sorted(path.name for path in found.folders[0].iterdir()) == sorted(ENTRY_FILES)
     assert set(found.bad) == {1}
     found = settled(look, lambda one: one.missing[2] != "being fetched")
-    assert "no source to ask" in found.missing[2]
+    assert "no source is configured" in found.missing[2]
     assert not found.complete(3)
     ctx.store.add_directory(dict.fromkeys(ENTRY_FILES, b""))
     drop_fetched(ctx, story.task.id)
@@ -139,7 +139,7 @@ def test_what_was_only_begun_is_not_missing(ctx: Context) -> None:
     settled(look, lambda one: one.missing)
     told = [one.coming[0] for one in looks if one.coming]
     assert "being fetched" in told
-    assert any("no source to ask" in reason for reason in told), "the first failure decided"
+    assert any("no source is configured" in reason for reason in told), "the first failure decided"
     assert not looks[-1].coming
     assert ctx.background.tried("fetched/nothing", 1, 0.0) is False
 

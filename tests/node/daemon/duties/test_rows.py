@@ -50,7 +50,7 @@ def ctx(tmp_path: Path) -> Iterator[Context]:
     with open_fetcher(store) as fetcher:
         yield Context(
             config, me(), none, none, journal, cast(Any, Executor()), store, fetcher,
-            Keeper(store, tmp_path / "promises.json"), background, Strategy(), BaseDigests(tmp_path / "bases.json"),
+            Keeper(store, tmp_path / "retained.json"), background, Strategy(), BaseDigests(tmp_path / "bases.json"),
         )  # fmt: skip
     background.close()
     journal.close()

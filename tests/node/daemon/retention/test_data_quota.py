@@ -132,8 +132,8 @@ class TestRoom:
         over = Scenario(task_id=2, world=story.world).end(Outcome.FAILED)
         with BlockStore(data / "blocks") as store:
             cid = store.add_directory({"adapter": b"weights"})
-            keeper = Keeper(store, data / "promises.json")
-            keeper.promise(cid, "task 9: entry")
+            keeper = Keeper(store, data / "retained.json")
+            keeper.retain(cid, "task 9: entry")
             digests = BaseDigests(data / "digests.json")
             digests._known = {"Org/Old": {"digest": "aa", "files": []}, "Org/New": {"digest": "bb", "files": []}}
             spec = cast(TaskSpec, type("Spec", (), {"base": type("Base", (), {"digest": "aa"})}))

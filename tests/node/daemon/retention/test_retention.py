@@ -133,19 +133,19 @@ def test_labels_name_their_task() -> None:
 def test_what_is_published_is_kept_until_its_task_has_ended_and_some_days_more(ctx: Context) -> None:
     story = Scenario()
     entry, sheet = publish_both(ctx, story)
-    assert {promise.cid: promise.label for promise in ctx.keeper.promises()} == {
+    assert {promise.cid: promise.label for promise in ctx.keeper.retained()} == {
         entry: "task 1: entry",
         sheet: "task 1: score sheet",
     }
     watch = watch_over(ctx)
     rounds(watch, story, now=NOW + 1_000 * DAY_S)
-    assert [promise.keep_until for promise in ctx.keeper.promises()] == [None, None], "its task still runs"
+    assert [promise.keep_until for promise in ctx.keeper.retained()] == [None, None], "its task still runs"
     story.end(Outcome.PAID)
     rounds(watch, story, now=NOW)
     keeper = open_keeper(ctx.config, ctx.store, ctx.fetcher)  # as after a restart
     watch = watch_over(ctx, keeper)
     rounds(watch, story, now=NOW + 2 * DAY_S - 1)
-    assert {promise.keep_until for promise in keeper.promises()} == {NOW + 2 * DAY_S}, "the first look's word stays"
+    assert {promise.keep_until for promise in keeper.retained()} == {NOW + 2 * DAY_S}, "the first look's word stays"
     assert {pin.cid for pin in ctx.store.pins()} == {entry, sheet}
     assert (watch.promised, watch.kept.lapses, watch.kept.problems) == (2, (), ())
     rounds(watch, story, now=NOW + 2 * DAY_S)
@@ -161,7 +161,7 @@ def test_files_that_changed_since_their_commitment_are_not_promised(ctx: Context
     ctx.journal.keep_secret(enter.secret_name(ctx, story.task), secret)
     duty = Duty(NOW, DutyKind.PUBLISH_ENTRY, story.task_id)
     assert finish(lambda: publish.entry(ctx, story.task, duty)).status == DutyStatus.GIVEN_UP
-    assert ctx.keeper.promises() == ()
+    assert ctx.keeper.retained() == ()
 
 
 def test_a_lapse_is_logged_once_and_shown_until_it_is_mended(ctx: Context, caplog: pytest.LogCaptureFixture) -> None:
@@ -250,7 +250,7 @@ def test_a_defect_in_a_round_is_told(ctx: Context, caplog: pytest.LogCaptureFixt
 @pytest.mark.daemon
 def test_a_silent_store_is_told(ctx: Context, tmp_path: Path) -> None:
     with open_store("http://127.0.0.1:1") as silent:
-        watch = watch_over(ctx, Keeper(silent, tmp_path / "promises.json"))
+        watch = watch_over(ctx, Keeper(silent, tmp_path / "retained.json"))
         watch.round(NOW)
     [problem] = watch.kept.problems
     assert problem.startswith("what is promised cannot be checked: kubo at /ip4/127.0.0.1/tcp/1/http cannot be reached")
@@ -316,6 +316,6 @@ def test_a_block_lost_here_is_fetched_again_from_a_peer(ctx: Context, tmp_path: 
 
 
 def test_a_damaged_file_of_promises_stops_the_start(ctx: Context) -> None:
-    (ctx.config.data_dir / "promises.json").write_text("{", encoding="utf-8")
+    (ctx.config.data_dir / "retained.json").write_text("{", encoding="utf-8")
     with pytest.raises(IpfsError, match="is damaged"):
         open_keeper(ctx.config, ctx.store, ctx.fetcher)

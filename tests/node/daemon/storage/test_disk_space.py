@@ -212,7 +212,7 @@ def ctx(tmp_path: Path) -> Iterator[Context]:
             executor,
             store,
             fetcher,
-            Keeper(store, tmp_path / "promises.json"),
+            Keeper(store, tmp_path / "retained.json"),
             background,
             Strategy(),
             BaseDigests(tmp_path / "bases.json"),
@@ -322,16 +322,16 @@ class TestStores:
 
     def test_a_promise_that_cannot_be_written_down_is_none(self, tmp_path: Path) -> None:
         store = BlockStore(tmp_path / "blocks")
-        keeper = Keeper(store, tmp_path / "promises.json")
+        keeper = Keeper(store, tmp_path / "retained.json")
         first = store.add_directory({"a": b"1"})
         second = store.add_directory({"a": b"2"})
-        keeper.promise(first, "task 1: entry")
+        keeper.retain(first, "task 1: entry")
         with files_end_at(10), pytest.raises(OSError, match="too large"):
-            keeper.promise(second, "task 2: entry")
+            keeper.retain(second, "task 2: entry")
         with files_end_at(10), pytest.raises(OSError, match="too large"):
             keeper.settle(first, 100, 1)
-        assert keeper.promises() == Keeper(store, tmp_path / "promises.json").promises()
-        assert [(one.cid, one.keep_until) for one in keeper.promises()] == [(first, None)]
+        assert keeper.retained() == Keeper(store, tmp_path / "retained.json").retained()
+        assert [(one.cid, one.keep_until) for one in keeper.retained()] == [(first, None)]
         keeper.settle(first, 100, 0)
         with files_end_at(1), pytest.raises(OSError, match="too large"):
             keeper.release(100)
