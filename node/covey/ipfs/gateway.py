@@ -198,7 +198,10 @@ def _scoped(contents: Plan, name: str, scope: str, part: str) -> Iterator[Cid]:
 
 
 def _blocks_of_part(file: FilePlan, part: str) -> Iterator[Cid]:
-    """A file's inner nodes and its leaves with bytes ``from:to``, both inclusive. A negative value counts from the end."""
+    """A file's inner nodes and leaves with bytes ``from:to``, both inclusive.
+
+    A negative value counts from the end.
+    """
     start, _, end = part.partition(":")
     first = int(start) + (file.size if start.startswith("-") else 0)
     last = file.size - 1 if end == "*" else int(end) + (file.size if end.startswith("-") else 0)

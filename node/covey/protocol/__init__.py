@@ -1,6 +1,6 @@
-"""The chain's rules in plain Python: packed scores, seats, settlement, task documents.
+"""The protocol's rules in plain Python: packed scores, seats, settlement, payouts, off-chain documents.
 
-Nothing here does I/O and nothing here imports another part of Covey, so that an auditor can read these modules alone
-and recompute what the contracts paid. Integers are exact; wherever a contract computes the same thing, the result is
-equal bit for bit.
+These modules do no I/O and import no other part of Covey, so an auditor can read them on their own and recompute all
+payouts of the contracts. Integers are exact; wherever a contract computes the same value, the results are equal bit for
+bit.
 """

@@ -1,4 +1,4 @@
-"""``abi.encode`` of static values: the preimages of every hash the contracts take.
+"""``abi.encode`` of static values: the preimage of every hash that the contracts compute.
 
 Solidity encodes each static value as one 32-byte big-endian word (ABI specification, "Formal Specification of the
 Encoding"), so a preimage is a concatenation of words and needs no general encoder.
@@ -23,11 +23,11 @@ def address_bytes(address: str) -> bytes:
             return bytes.fromhex(address[2:])
         except ValueError:
             pass
-    raise ValueError(f"not an address (0x and 40 hex digits wanted): {address!r}")
+    raise ValueError(f"not an address (0x and 40 hex digits): {address!r}")
 
 
 def address_int(address: str) -> int:
-    """The address as the number that ``uint256(uint160(address))`` gives."""
+    """The address as ``uint256(uint160(address))``."""
     return int.from_bytes(address_bytes(address), "big")
 
 
@@ -44,7 +44,7 @@ def word(value: int | str | bytes) -> bytes:
     if isinstance(value, str):
         return address_bytes(value).rjust(WORD_BYTES, b"\0")
     if len(value) != WORD_BYTES:
-        raise ValueError(f"bytes32 wanted, {len(value)} bytes given")
+        raise ValueError(f"bytes32 must have 32 bytes, not {len(value)}")
     return value
 
 

@@ -1,7 +1,7 @@
-"""Appeals of sealed tasks: contested median words, the committee that scores them again, bonds and pay.
+"""Appeals of sealed tasks: contested median words, the committee that rescores them, bonds and rewards.
 
-Equal to Appeals and AppealCommittee to the last wei. A contest is about one word (16 entries); all contests of a task
-share one round, whose rows have one word a contest, in order of contest.
+Equal to the contracts Appeals and AppealCommittee to the last wei. A contest covers one word (16 entries). All contests
+of a task share one round, whose rows have one word per contest, in order of contest.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from covey.protocol.windows import seed_in_time
 
 MAX_SEATS = 1_023
 MAX_H = 0x3FFF
-"""Largest distance that the lane-parallel comparison may leave free."""
+"""Largest tolerance that the lane-parallel comparison supports."""
 TOLERANCE_H = 8
-"""A row is paid, and a first row stands, when each of its scores is within this many h of what the appeal found."""
+"""A row is paid, and an original row stands, if each score is within this many h of the appeal's median."""
 
 
 def appeal_seats(target_seats: int) -> int:
-    """Seats of the appeal's committee: twice the task's and one more, at most 1,023."""
+    """Seats of the appeal's committee: twice the task's plus one, at most 1,023."""
     return min(2 * target_seats + 1, MAX_SEATS)
 
 
 def tolerance(h: int) -> int:
-    """How far from what was found a paid row may be, score units: 8h, as far as the comparison reaches."""
+    """Largest distance of a paid row from the appeal's medians, score units: 8h, at most MAX_H."""
     return min(TOLERANCE_H * h, MAX_H)
 
 
 def contest_bond(bounty: int, validator_bps: int, entries: int) -> int:
-    """What contesting one word costs, wei: 1 / (2 words) of what the bounty gives validators, rounded up."""
+    """Bond for contesting one word, wei: 1 / (2 words) of the validators' part of the bounty, rounded up."""
     words = word_count(entries)
     return -(-(bounty * validator_bps // BPS) // (2 * words)) if words else 0
 
@@ -45,13 +45,13 @@ def lanes(word: int) -> list[int]:
 
 
 def has_moved(previous: int, found: int, h: int, tau: int) -> bool:
-    """Whether a median of the word moved by more than max(tau, 2h): the appellant was right."""
+    """Whether a median of the word moved by more than max(tau, 2h), so that the appellant was right."""
     limit = max(tau, 2 * h)
     return any(abs(a - b) > limit for a, b in zip(lanes(previous), lanes(found), strict=True))
 
 
 def is_overturned(word: int, found: int, h: int) -> bool:
-    """Whether a row's word has a score more than 8h from what was found, neither of the two being 0."""
+    """Whether a row's word has a score more than 8h from the appeal's median, neither of the two being 0."""
     pairs = zip(lanes(word), lanes(found), strict=True)
     return any(a and b and abs(a - b) > TOLERANCE_H * h for a, b in pairs)
 
@@ -78,7 +78,7 @@ def _raw(word: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class AppealRound:
-    """A settled appeal round: what was found by contest, losses beyond the tolerance and paid seats by row."""
+    """A settled appeal round: median words by contest, losses beyond the tolerance and paid seats by row."""
 
     found: list[int]
     losses: list[int]
@@ -86,15 +86,15 @@ class AppealRound:
 
     @property
     def paid_seats(self) -> int:
-        """Seats among which the pool is shared."""
+        """Seats that share the pool."""
         return sum(self.paid)
 
 
 def settle_contests(rows: Sequence[RevealedRow], h: int, tau: int) -> AppealRound:
-    """Medians of the contested words and who is paid for them.
+    """Compute the medians of the contested words and the paid rows.
 
     Args:
-        rows: the revealed rows in order of reveal; scores over all contested words, sixteen a word.
+        rows: the revealed rows in order of reveal; scores over all contested words, sixteen per word.
 
     Raises:
         ValueError: no row, or rows of different lengths.
@@ -111,7 +111,7 @@ def settle_contests(rows: Sequence[RevealedRow], h: int, tau: int) -> AppealRoun
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What becomes of one contest. `cost` and `premium` are taken out of the task's escrow. Amounts in wei."""
+    """Outcome of one contest, in wei. `cost` and `premium` are taken from the task's escrow."""
 
     moved: bool
     to_appellant: int
@@ -124,9 +124,9 @@ def resolve(moved: bool | None, bond: int, pool_left: int, bond_left: int) -> Re
     """Decide a contest's bond.
 
     Args:
-        moved: None where the round found nothing: the bond returns as it came.
-        pool_left: what appeals have left of the bounty's part for validators.
-        bond_left: what is left of the creator's bond.
+        moved: whether the median moved; None if the round has no result, in which case the bond is returned.
+        pool_left: the validators' part of the bounty, less the cost of appeals so far.
+        bond_left: the creator's bond, less tips and premiums so far.
     """
     if moved is None:
         return Resolution(False, bond, 0)
@@ -137,12 +137,12 @@ def resolve(moved: bool | None, bond: int, pool_left: int, bond_left: int) -> Re
 
 
 def appeal_reward(pool: int, seats: int, paid_seats: int) -> int:
-    """A paid row's flat share of the round's pool, wei."""
+    """Flat share of the round's pool for a paid row, wei."""
     return pool * seats // paid_seats if paid_seats else 0
 
 
 class AppealPhase(StrEnum):
-    """What an appeal waits for."""
+    """The step that an appeal waits for."""
 
     CONTEST = "contests"
     ENROL = "enrolment"
@@ -152,19 +152,19 @@ class AppealPhase(StrEnum):
     SCORE_REVEAL = "score reveal"
     SETTLE = "settle"
     FAIL = "fail"
-    """The quorum was missed or the deadline has passed; anyone may say so."""
+    """The quorum was missed or the deadline has passed; anyone may fail the appeal."""
     WAIT = "deadline"
     """Too late for a committee, too early to fail."""
     RESOLVE = "resolve"
-    """What was contested is to be decided, word by word."""
+    """Contested words are to be resolved one by one."""
     REPORT = "reports"
-    """Overturned rows can be reported before any earmark is released."""
+    """Overturned rows can be reported; no earmark is released yet."""
     OVER = "over"
 
 
 @dataclass(frozen=True, slots=True)
 class AppealTimes:
-    """Where an appeal stands, as Appeals tells it; times in chain seconds."""
+    """State of an appeal, as in the contract Appeals; times in chain seconds."""
 
     state: AppealState
     contest_end: int
@@ -178,7 +178,7 @@ class AppealTimes:
 def appeal_phase(
     appeal: AppealTimes, round_: Round | None, windows: Windows, target_seats: int, now: int
 ) -> AppealPhase:
-    """The phase of an appeal at chain time ``now``; ``round_`` is None until its seed was requested.
+    """The phase of an appeal at chain time ``now``; ``round_`` is None until its seed is requested.
 
     Args:
         target_seats: K of the *task*.

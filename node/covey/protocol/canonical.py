@@ -1,8 +1,8 @@
-"""Canonical JSON: one document, one sequence of bytes, hence one CID.
+"""Canonical JSON: a document has exactly one sequence of bytes and hence one CID.
 
-UTF-8, keys sorted by code point, no spaces, no escapes beyond those JSON demands, integers only: a fraction is written
-as a decimal string or as an integer in a stated unit, because JSON numbers have more than one spelling. Reading refuses
-what writing would not have written.
+UTF-8, keys sorted by code point, no spaces, only the escapes that JSON requires, integers only. A fraction is a decimal
+string or an integer in a stated unit, because JSON numbers have several spellings. The reader refuses any bytes that
+the writer would not produce.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _MAX_SAFE_INTEGER = (1 << 53) - 1
 
 
 class DocumentError(ValueError):
-    """A document that is not what its format demands; the message says what is wrong in one line."""
+    """A document violates its format. The message is one line."""
 
 
 def dumps(document: dict[str, Any]) -> bytes:
     """Canonical bytes of a document of dicts, lists, strings, integers, booleans and nulls.
 
     Raises:
-        DocumentError: a float, an integer beyond 2^53 - 1, a key that is no string, or text that is not Unicode.
+        DocumentError: a float, an integer beyond 2^53 - 1, a key that is not a string, or text that is not Unicode.
     """
     _check(document, "document")
     try:
@@ -36,7 +36,7 @@ def loads(data: bytes, *, canonical: bool = True) -> dict[str, Any]:
     """Read one JSON object strictly.
 
     Args:
-        canonical: also refuse bytes that differ from what `dumps` writes; False for a file that a person wrote.
+        canonical: also refuse bytes that differ from the output of `dumps`; False for a hand-written file.
 
     Raises:
         DocumentError: too large, not UTF-8, not JSON, a duplicate key, a float, NaN, or not an object.
@@ -55,7 +55,7 @@ def loads(data: bytes, *, canonical: bool = True) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise DocumentError(f"not JSON: {error}") from None
     if not isinstance(document, dict):
-        raise DocumentError("a JSON object is wanted")
+        raise DocumentError("not a JSON object")
     if canonical and dumps(document) != data:
         raise DocumentError("not in canonical form: keys sorted, no spaces, UTF-8, plain integers")
     return document
@@ -65,8 +65,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DocumentError(f"key {twice!r} stands twice")
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise DocumentError(f"duplicate key {duplicate!r}")
     return document
 
 

@@ -1,7 +1,7 @@
-"""Commitments: hashes that bind a choice before it is shown.
+"""Commitments: hashes that bind a choice before it is revealed.
 
-Each preimage holds the chain, the contract, the task and the operator, so that nobody can replay or copy another's
-commitment, and a 32-byte salt, so that nobody can guess what it hides.
+Each preimage includes the chain, the contract, the task and the operator, which prevents replaying or copying another
+operator's commitment, and a 32-byte salt, which prevents guessing the committed value.
 """
 
 from __future__ import annotations
@@ -54,5 +54,5 @@ def words_hash(words: Sequence[int]) -> bytes:
 
 
 def stored_prefix(commitment: bytes) -> bytes:
-    """What the contracts keep of a commitment, and what their views give back: 28 bytes, then four zero bytes."""
+    """A commitment as the contracts store and return it: its first 28 bytes, then four zero bytes."""
     return commitment[:28] + bytes(4)

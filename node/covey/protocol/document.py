@@ -1,4 +1,4 @@
-"""What all off-chain documents share: a strict model, canonical bytes, one-line errors, common field types."""
+"""Base of all off-chain documents: a strict model, canonical bytes, one-line errors, common field types."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from covey.protocol import canonical
 from covey.protocol.canonical import DocumentError
 
 PER = 10_000
-"""Fractions are integers out of this."""
+"""Denominator of fractions."""
 
 
 class Strict(BaseModel):
-    """Frozen, no unknown fields, no conversion between types."""
+    """A frozen model without unknown fields and without conversion between types."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -27,7 +27,7 @@ class Document(Strict):
     title: ClassVar[str] = "document"
 
     def canonical_bytes(self) -> bytes:
-        """The one sequence of bytes that stands for this document; fields that are None are left out."""
+        """The canonical bytes of this document. Fields that are None are left out."""
         return canonical.dumps(self.model_dump(mode="json", exclude_none=True))
 
     @classmethod
@@ -39,15 +39,15 @@ class Document(Strict):
         """
         document = cls._validate(canonical.loads(data))
         if document.canonical_bytes() != data:
-            raise DocumentError(f"{cls.title}: not in canonical form: a null or a default is written differently")
+            raise DocumentError(f"{cls.title}: not in canonical form: a null or a default value has another spelling")
         return document
 
     @classmethod
     def parse(cls, text: bytes | dict[str, Any]) -> Self:
-        """Read a document that a person wrote: spaces and any order of keys allowed, the same fields and bounds.
+        """Read a hand-written document: any whitespace and order of keys, but the same fields and bounds.
 
         Raises:
-            DocumentError: as `from_bytes`, less the canonical form.
+            DocumentError: like `from_bytes`, except for the canonical form.
         """
         return cls._validate(canonical.loads(text, canonical=False) if isinstance(text, bytes) else text)
 
@@ -75,7 +75,7 @@ def _matches(pattern: str, what: str) -> AfterValidator:
 
     def check(value: str) -> str:
         if not compiled.fullmatch(value):
-            raise ValueError(f"{what} wanted, not {value[:80]!r}")
+            raise ValueError(f"must be {what}, not {value[:80]!r}")
         return value
 
     return AfterValidator(check)
@@ -85,14 +85,14 @@ def _decimal(value: str) -> str:
     try:
         number = Decimal(value)
     except InvalidOperation:
-        raise ValueError(f"a decimal number wanted, not {value[:80]!r}") from None
+        raise ValueError(f"must be a decimal number, not {value[:80]!r}") from None
     if not number.is_finite() or len(value) > 40 or decimal_text(number) != value:
-        raise ValueError(f"a plain decimal wanted (no exponent, no trailing zeros), not {value[:80]!r}")
+        raise ValueError(f"must be a plain decimal (no exponent, no trailing zeros), not {value[:80]!r}")
     return value
 
 
 def decimal_text(number: Decimal | float) -> str:
-    """A number as a plain decimal string: no exponent, no trailing zeros; a float as its shortest exact spelling."""
+    """Format a number as a plain decimal string without exponent or trailing zeros; floats in their shortest form."""
     value = Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
     text = format(value, "f")
     if "." in text:
@@ -106,11 +106,11 @@ AddressHex = Annotated[str, _matches(r"0x[0-9a-f]{40}", "a lower-case 0x address
 Name = Annotated[str, _matches(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}", "a name (letters, digits, _ . + -, at most 64)")]
 Line = Annotated[str, _matches(r"[^\x00-\x1f\x7f]{1,500}", "one line of at most 500 characters")]
 DecimalText = Annotated[str, AfterValidator(_decimal)]
-"""A decimal fraction as a string, in its one canonical spelling."""
+"""A decimal fraction as a string in its canonical spelling."""
 Count = Annotated[int, Field(ge=0, le=(1 << 53) - 1)]
 Positive = Annotated[int, Field(ge=1, le=(1 << 53) - 1)]
 Fraction = Annotated[int, Field(ge=0, le=PER)]
 """A fraction in 1/10000."""
 Score = Annotated[int, Field(ge=0, le=0x7FFF)]
 Version1 = Annotated[int, Field(ge=1, le=1)]
-"""The format's version; a Literal would take true for 1."""
+"""The format's version. A Literal would accept true for 1."""

@@ -1,9 +1,9 @@
-"""Emissions: a daily amount, split over tasks by stake-voted weight, equal to contracts/Emissions.sol bit for bit.
+"""Emissions: a daily amount, split between tasks by stake-voted weight, equal to contracts/Emissions.sol bit for bit.
 
-With D_0 the configured amount, d the decay (10^18: none), D_{n+1} = floor(D_n d / 10^18), and s seconds of day n gone,
-the stream has let out D_0 + ... + D_{n-1} + floor(D_n s / 86400). With W the stake behind all votes and Q the quorum, a
-step that lets out `a` raises the accumulator by floor(2^72 a / max(W, Q)) and allots ceil(a W / max(W, Q)); a task of
-weight w has what the accumulator has grown by since it was last counted, times w, over 2^72, rounded down.
+With D_0 the configured amount, d the decay (10^18: none), D_{n+1} = floor(D_n d / 10^18), and s elapsed seconds of day
+n, the stream has released D_0 + ... + D_{n-1} + floor(D_n s / 86400). With W the stake behind all votes and Q the
+quorum, a step that releases `a` raises the accumulator by floor(2^72 a / max(W, Q)) and allots ceil(a W / max(W, Q)). A
+task of weight w receives the growth of the accumulator since its last update, times w, over 2^72, rounded down.
 
 Amounts and weights are wei of CVY, times seconds.
 """
@@ -16,12 +16,12 @@ DAY = 86_400
 ONE = 10**18
 SCALE_BITS = 72
 MAX_STEPS = 400
-"""Days that one counting covers at most where the amount decays."""
+"""Maximum number of days that one update covers if the amount decays."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmissionsConfig:
-    """What governance sets: amount of the first day, decay a day over 10^18, caps, quorum."""
+    """Parameters set by governance: amount of the first day, daily decay over 10^18, caps, quorum."""
 
     per_day: int
     decay: int
@@ -32,7 +32,7 @@ class EmissionsConfig:
 
 @dataclass(slots=True)
 class Share:
-    """A task's part: weight of its votes, allotted and not minted, minted, times that its votes were dropped."""
+    """A task's share: weight of its votes, amount allotted but not minted, amount minted, number of dropped votes."""
 
     weight: int = 0
     pending: int = 0
@@ -41,8 +41,8 @@ class Share:
     seen: int = 0
 
 
-def let_out(per_day: int, decay: int, seconds: int) -> int:
-    """What the stream lets out in its first ``seconds``, wei."""
+def released(per_day: int, decay: int, seconds: int) -> int:
+    """Amount that the stream releases in its first ``seconds``, wei."""
     days, rest = divmod(seconds, DAY)
     if decay == ONE:
         return per_day * seconds // DAY
@@ -59,11 +59,11 @@ def let_out(per_day: int, decay: int, seconds: int) -> int:
 class Stream:
     """The stream, the votes and the shares, driven by the same calls as the contract.
 
-    Limits that the contract asks other contracts for (an operator's voting power, what a task can still take) are
+    Values that the contract reads from other contracts (an operator's voting power, a task's remaining capacity) are
     arguments here.
 
     Attributes:
-        now: up to when the stream has been counted.
+        now: time of the last update.
     """
 
     now: int
@@ -80,8 +80,8 @@ class Stream:
     voted: dict[str, int] = field(default_factory=dict)
 
     def accrue(self, now: int) -> int:
-        """Count up to ``now``, MAX_STEPS days at most; what was allotted, wei."""
-        amount = self._let_out(now)
+        """Update to ``now``, at most MAX_STEPS days; return the allotted amount, wei."""
+        amount = self._release(now)
         if self.total_weight == 0:
             return 0
         amount = min(amount, self.config.cap - self.allotted)
@@ -92,24 +92,24 @@ class Stream:
         return amount
 
     def configure(self, now: int, config: EmissionsConfig) -> None:
-        """Begin a new day with another configuration."""
+        """Start a new day with another configuration."""
         self.accrue(now)
         self.config, self.daily, self.day_start = config, config.per_day, now
 
     def vote(self, now: int, operator: str, task: int, weight: int) -> None:
-        """Put ``weight`` behind a task instead of what the operator had there."""
-        share = self._bring(now, task)
+        """Replace an operator's vote for a task by ``weight``."""
+        share = self._update(now, task)
         cast, generation = self.votes.get((operator, task), (0, 0))
         counted = cast if generation == share.generation else 0
         self._set(operator, task, share, counted, weight, self.voted.get(operator, 0) - cast + weight)
 
     def poke(self, now: int, operator: str, task: int, power: int, *, over: bool) -> None:
-        """Bring a vote down to the stake that is left, or free it where the task can take no more.
+        """Reduce a vote to the operator's remaining stake, or free it if the task has no capacity left.
 
         Raises:
             ValueError: there is nothing to do.
         """
-        share = self._bring(now, task)
+        share = self._update(now, task)
         cast, generation = self.votes.get((operator, task), (0, 0))
         if cast == 0:
             raise ValueError("nothing to poke")
@@ -125,16 +125,16 @@ class Stream:
         self._set(operator, task, share, cast, cast - excess, voted - excess)
 
     def push(self, now: int, task: int, room: int, supply_left: int) -> int:
-        """Mint what a task has pending, as far as it has room; a full task loses its votes. Returns what was minted.
+        """Mint a task's pending amount up to its capacity; a full task loses its votes. Return the minted amount.
 
         Args:
-            room: what the task's own limit leaves, wei; the cap of a task is seen to here.
-            supply_left: what the token can still mint, wei.
+            room: the task's remaining capacity, wei; the configured cap per task is applied here.
+            supply_left: amount that the token can still mint, wei.
 
         Raises:
             ValueError: there is nothing to push.
         """
-        share = self._bring(now, task)
+        share = self._update(now, task)
         room = min(room, max(self.config.task_cap - share.minted, 0))
         amount = min(share.pending, room, supply_left)
         if amount == 0:
@@ -147,12 +147,12 @@ class Stream:
         return amount
 
     def drop(self, now: int, task: int) -> None:
-        """Drop the votes of a task that can take no more, and what it was allotted and did not get."""
-        self._drop(self._bring(now, task))
+        """Drop the votes of a task without capacity, and its pending amount."""
+        self._drop(self._update(now, task))
 
     # ---------------------------------------------------------------- internals
 
-    def _let_out(self, now: int) -> int:
+    def _release(self, now: int) -> int:
         if self.daily == 0 or self.config.decay == ONE:
             amount = self._of_day(now - self.day_start) - self._of_day(self.now - self.day_start)
             self.now = now
@@ -171,11 +171,11 @@ class Stream:
     def _of_day(self, seconds: int) -> int:
         return self.daily * seconds // DAY
 
-    def _bring(self, now: int, task: int) -> Share:
-        """The task's share, counted up to ``now``."""
+    def _update(self, now: int, task: int) -> Share:
+        """The task's share, updated to ``now``."""
         self.accrue(now)
         if self.now != now:
-            raise ValueError("more days than one counting covers: accrue first")
+            raise ValueError("more days than one update covers: accrue first")
         share = self.shares.setdefault(task, Share())
         share.pending += share.weight * (self.per_weight - share.seen) >> SCALE_BITS
         share.seen = self.per_weight

@@ -1,7 +1,7 @@
-"""The manifest of an entry: what an adapter was trained for and how, signed by nothing but its CID.
+"""The manifest of an entry: the task an adapter was trained for, and how. Only its CID authenticates it.
 
-It stands in the entry's directory beside ``adapter_model.safetensors`` and ``adapter_config.json``. Trainers state
-what they did; validators check only what decides the score (task, operator, base), never the story.
+It is stored in the entry's directory with ``adapter_model.safetensors`` and ``adapter_config.json``. Validators check
+only the fields that affect the score (task, operator, base); the other fields are the trainer's unchecked statement.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ENTRY_FILES = (CONFIG_NAME, ADAPTER_NAME, MANIFEST_NAME)
 
 
 class TaskReference(Strict):
-    """Which task, on which chain."""
+    """A task on a chain."""
 
     chain_id: Positive
     registry: AddressHex
@@ -47,7 +47,7 @@ class TrainingSettings(Strict):
 
 
 class PrivacyAccount(Strict):
-    """What DP-SGD spent: (epsilon, delta) of this entry by the named accountant."""
+    """Privacy cost of DP-SGD: (epsilon, delta) of this entry by the named accountant."""
 
     epsilon: DecimalText
     delta: DecimalText

@@ -1,7 +1,7 @@
 """The positional Merkle tree over a page's median words.
 
 Depth 6, so 64 leaves; leaf i is keccak256(word_i), absent leaves are 32 zero bytes. The bits of the index, lowest
-first, say on which side the sibling stands: sorted pairs would let an entry claim another lane's median.
+first, determine the side of the sibling. Sorted pairs would let an entry claim another lane's median.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _EMPTY = bytes(32)
 
 def _levels(words: Sequence[int]) -> list[list[bytes]]:
     if not 1 <= len(words) <= LEAVES:
-        raise ValueError(f"a page has 1 to {LEAVES} words, {len(words)} given")
+        raise ValueError(f"a page has 1 to {LEAVES} words, not {len(words)}")
     level = [keccak(word(w)) for w in words] + [_EMPTY] * (LEAVES - len(words))
     levels = [level]
     while len(level) > 1:
@@ -44,13 +44,13 @@ def proof(words: Sequence[int], index: int) -> list[bytes]:
         ValueError: no such word.
     """
     if not 0 <= index < len(words):
-        raise ValueError(f"word {index} of {len(words)}")
+        raise ValueError(f"no word {index} in a page of {len(words)} words")
     levels = _levels(words)
     return [levels[depth][(index >> depth) ^ 1] for depth in range(DEPTH)]
 
 
 def verify(root: bytes, median_word: int, index: int, siblings: Sequence[bytes]) -> bool:
-    """True when ``median_word`` is word ``index`` of the page with that root."""
+    """Whether ``median_word`` is word ``index`` of the page with that root."""
     if len(siblings) != DEPTH or not 0 <= index < LEAVES:
         return False
     node = keccak(word(median_word))

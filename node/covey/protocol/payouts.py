@@ -1,6 +1,6 @@
-"""Who gets what when a task ends, in wei, equal to Rewards to the last wei.
+"""Payouts of an ended task in wei, equal to the contract Rewards to the last wei.
 
-Every share is rounded down; what rounding leaves stays in the escrow.
+Every share is rounded down; the remainder stays in the escrow.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ BPS = 10_000
 class Pools:
     """How an escrow splits at a task's end, wei.
 
-    ``flat`` is true when no validator gained anything: the validators' pool is then what is left of it after three
-    quarters went to the treasury, and it is shared by revealed seats.
+    ``flat`` is true if no validator has a gain. Three quarters of the validators' pool then go to the treasury, and
+    ``validators`` is the rest, which is shared by revealed seats.
     """
 
     trainers: int
@@ -29,12 +29,12 @@ class Pools:
 
 
 def entry_fee(first_fee: int, entries: int, max_entries: int) -> int:
-    """Fee of the entry that follows ``entries`` committed ones: first + floor(3 first entries / max_entries), wei."""
+    """Fee of the next entry after ``entries`` committed ones, wei: first + floor(3 first entries / max_entries)."""
     return first_fee + 3 * first_fee * entries // max_entries
 
 
 def bond_left(bond: int, tip: int, steps: int) -> int:
-    """What is left of the creator's bond after ``steps`` tips; a tip is cut to what is there."""
+    """The creator's bond after ``steps`` tips, not below 0, wei."""
     return max(0, bond - tip * steps)
 
 
@@ -52,22 +52,22 @@ def split(
     """Split a task's escrow.
 
     Args:
-        bond: what is left of the creator's bond after tips and appellants' premiums.
-        fees: all entry fees paid.
+        bond: the creator's bond after tips and appellants' premiums.
+        fees: sum of all entry fees.
         total_weights: sum of the trainers' weights over all entries.
         gain_seats: sum of seats times gain over all revealed rows.
-        extra: what others added to the bounty; of a task that is not paid it goes to the treasury.
-        appeal_cost: what appeals have cost the validators' part of the bounty.
+        extra: amount that others added to the bounty; it goes to the treasury unless the task is paid.
+        appeal_cost: cost of appeals, taken from the validators' part of the bounty.
 
     Raises:
-        ValueError: the task still runs.
+        ValueError: the task is still running.
     """
     if outcome == Outcome.REFUNDED:  # fees go back entry by entry
         return Pools(0, 0, bounty + bond, extra, False)
     if outcome == Outcome.FAILED:
         return Pools(0, 0, bounty // 2, bounty - bounty // 2 + bond + extra, False)
     if outcome != Outcome.PAID:
-        raise ValueError("the task still runs: its escrow is not split yet")
+        raise ValueError("the task is still running: its escrow is not split yet")
     from_bounty = (bounty + extra) * validator_bps // BPS
     validators = from_bounty - appeal_cost + fees
     trainers = bounty + extra - from_bounty
@@ -97,7 +97,7 @@ def scoring_reward(pools: Pools, seats: int, gain: int, gain_seats: int, reveale
 
 @dataclass(frozen=True, slots=True)
 class Payouts:
-    """All rewards of a paid task, wei: by entrant, by validator."""
+    """All rewards of a paid task by entrant and by validator, wei."""
 
     pools: Pools
     entries: dict[str, int]
@@ -110,10 +110,10 @@ def payouts(
     weights: Sequence[int],
     validators: Mapping[str, tuple[int, int]],
 ) -> Payouts:
-    """Rewards of every entrant (by lane) and every validator (operator: seats, gain).
+    """Compute the rewards of all entrants (by lane) and all validators (operator: seats, gain).
 
     Raises:
-        ValueError: another number of weights than entrants.
+        ValueError: the numbers of weights and entrants differ.
     """
     total_weights = sum(weights)
     gain_seats = sum(seats * gain for seats, gain in validators.values())

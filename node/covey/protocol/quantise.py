@@ -1,7 +1,7 @@
-"""From a relative improvement of loss to the 15-bit score of the chain, in exact integer arithmetic.
+"""Quantises a relative improvement of loss to the 15-bit score on chain, in exact integer arithmetic.
 
-A score is 0 for an invalid or unavailable file, 1 for a valid adapter that does not beat the base (or copies another),
-and otherwise ``1 + ⌊32766·clamp(r, 0, 1) + ½⌋`` for the relative improvement r of held-out loss.
+A score is 0 for an invalid or unavailable file, 1 for a valid adapter that is no better than the base or is a
+near-copy, and otherwise ``1 + ⌊32766·clamp(r, 0, 1) + ½⌋`` for the relative improvement r of held-out loss.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _SCALE = MAX_SCORE - NO_GAIN
 def weighted_improvement(
     base: Mapping[str, float], adapter: Mapping[str, float], weights: Mapping[str, float]
 ) -> float:
-    """r = Σ weight·(L_base − L_adapter)/L_base over the strata of the spec, weights normalised to sum 1.
+    """r = Σ weight·(L_base − L_adapter)/L_base over the strata, with weights normalised to sum 1.
 
-    ``base`` and ``adapter`` hold a loss (mean or summed NLL over the same tokens, the ratio is the same) a stratum.
-    Raises KeyError for a stratum without a loss, ValueError for a loss that is not finite and a base loss not above 0.
+    ``base`` and ``adapter`` are losses by stratum: mean or summed NLL over the same tokens (the ratio is the same).
+    Raises KeyError for a stratum without a loss, ValueError for a loss that is not finite or a base loss not above 0.
     """
     total = math.fsum(weights.values())
     if not total > 0 or any(weight < 0 for weight in weights.values()):
-        raise ValueError("the strata's weights must be positive")
+        raise ValueError("the weights of the strata must not be negative, and at least one must be positive")
     return math.fsum(
         weight / total * relative_improvement(base[stratum], adapter[stratum])
         for stratum, weight in sorted(weights.items())
@@ -34,9 +34,9 @@ def weighted_improvement(
 
 
 def relative_improvement(base: float, adapter: float) -> float:
-    """(L_base − L_adapter)/L_base; negative where the adapter is worse than the base."""
+    """(L_base − L_adapter)/L_base; negative if the adapter is worse than the base."""
     if not (math.isfinite(base) and math.isfinite(adapter) and base > 0):
-        raise ValueError(f"losses must be finite and the base's positive: base {base}, adapter {adapter}")
+        raise ValueError(f"losses must be finite and the base loss positive: base {base}, adapter {adapter}")
     return (base - adapter) / base
 
 

@@ -1,7 +1,7 @@
-"""Sortition: how many seats of a committee an operator's earmarked stake gets.
+"""Sortition: the number of committee seats for an operator's earmarked stake.
 
 Systematic rounding of the exact share: an operator with a fraction e/S of the stake expects exactly K e/S seats, and
-its number is one of the two integers beside that. Splitting stake over operators leaves the expected sum unchanged.
+gets one of the two nearest integers. Splitting stake between operators does not change the expected sum.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def seats(
     """Seats of ``operator``: floor((K e + floor((u >> 128) S / 2^128)) / S), u a hash of seed and operator.
 
     Args:
-        earmark: e, stake the operator earmarked for the task, wei.
-        total: S, stake that all operators earmarked for the task, wei.
-        target_seats: K, seats that the task asks for.
+        earmark: e, the operator's stake earmarked for the task, wei.
+        total: S, all stake earmarked for the task, wei.
+        target_seats: K, the task's target number of seats.
 
     Raises:
-        ValueError: nothing earmarked, or more earmarked than there is.
+        ValueError: no stake, or an earmark that is larger than the total.
     """
     if total <= 0 or not 0 <= earmark <= total:
         raise ValueError(f"earmark {earmark} of {total} is not a share of the stake")

@@ -1,8 +1,8 @@
-"""The score sheet: a validator's evidence for its row of scores. It never holds a record.
+"""The score sheet: a validator's evidence for its row of scores. It never contains a record.
 
-In a sealed task it carries, per entry and stratum, the token counts and the sums of negative log-likelihood, so that
-anyone can recompute the score. In a local task it carries counts and the rounded scores only: sums over private
-records would tell more about them than the score does.
+In a sealed task it has token counts and sums of negative log-likelihood per entry and stratum, so that anyone can
+recompute the scores. In a local task it has only counts and rounded scores: sums over private records would reveal more
+about them than the score does.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DType = Literal["float32", "bfloat16", "float16", "float64"]
 
 
 class Profile(Strict):
-    """What computed the scores."""
+    """Hardware and software that computed the scores."""
 
     device: Line
     dtype: DType
@@ -40,7 +40,7 @@ class Profile(Strict):
 
 
 class Sample(Strict):
-    """The part of a stratum that was scored, the same for all entries."""
+    """The scored part of a stratum, the same for all entries."""
 
     name: Name
     records: Positive
@@ -55,16 +55,16 @@ class LaneScore(Strict):
     lane: Annotated[int, Field(ge=0, le=0xFFFF)]
     score: Score
     verdict: Verdict
-    """Only `invalid` (the file is at fault) and `unavailable` (no source had it) score 0; a near-copy scores 1."""
+    """`invalid` (the file is at fault) and `unavailable` (no source had it) score 0, `near-copy` 1, `scored` ≥ 1."""
     reason: Line | None = None
     adapter_nll: Annotated[list[DecimalText], Field(max_length=64)] | None = None
-    """Sums under the adapter, nats, one a stratum in the order of `strata`; sealed tasks only."""
+    """Sums under the adapter, nats, one per stratum in the order of `strata`; sealed tasks only."""
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
         allowed = {"scored": self.score >= 1, "near-copy": self.score == 1}.get(self.verdict, self.score == 0)
         if not allowed:
-            raise ValueError(f"a score of {self.score} does not go with the verdict {self.verdict}")
+            raise ValueError(f"a score of {self.score} contradicts the verdict {self.verdict}")
         return self
 
 
@@ -88,20 +88,20 @@ class ScoreSheet(Document):
     profile: Profile
     strata: Annotated[list[Sample], Field(min_length=1, max_length=64)]
     entries: Annotated[list[EntryScore], Field(min_length=1, max_length=1 << 16)]
-    """By lane, all lanes of the task."""
+    """One per lane of the task, in order."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if [entry.lane for entry in self.entries] != list(range(len(self.entries))):
-            raise ValueError("entries must stand in order of lane, none left out")
+            raise ValueError("entries must be in order of lane, without gaps")
         sealed = self.source == "sealed"
         if any((sample.base_nll is not None) != sealed for sample in self.strata):
-            raise ValueError("base_nll belongs to every stratum of a sealed sheet and to none of a local one")
+            raise ValueError("base_nll is required for every stratum of a sealed sheet and not allowed in a local one")
         for entry in self.entries:
-            wanted = len(self.strata) if sealed and entry.verdict == "scored" else None
-            given = None if entry.adapter_nll is None else len(entry.adapter_nll)
-            if given != wanted and not (sealed and entry.verdict == "near-copy"):
-                raise ValueError(f"entry {entry.lane}: adapter_nll has {given} sums, {wanted} wanted")
+            expected = len(self.strata) if sealed and entry.verdict == "scored" else None
+            actual = None if entry.adapter_nll is None else len(entry.adapter_nll)
+            if actual != expected and not (sealed and entry.verdict == "near-copy"):
+                raise ValueError(f"entry {entry.lane}: adapter_nll has {actual} sums, expected {expected}")
         return self
 
     def scores(self) -> list[int]:

@@ -1,7 +1,7 @@
-"""The task spec, version 1: everything off chain that trainers and validators must agree on.
+"""The task spec, version 1: all off-chain parameters that trainers and validators must agree on.
 
-Its canonical bytes are stored under the CID whose digest the task carries on chain. Fractions are integers out of
-10,000, so that no number has two spellings.
+Its canonical bytes are stored under the CID whose digest the task has on chain. Fractions are integers out of 10,000,
+so that every number has one spelling.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from covey.protocol.document import (
 )
 
 MAX_H = 16_383
-"""2h fits a lane."""
+"""2h fits into a lane."""
 MAX_TAU = 4_095
-"""Sixteen clipped losses add up below 2^16 - 1."""
+"""The sum of sixteen clipped losses is below 2^16 - 1."""
 Small = Annotated[int, Field(ge=1, le=1 << 20)]
 
 
@@ -40,19 +40,19 @@ class Base(Strict):
     """sha2-256 over config, weights and tokenizer as stored bytes."""
     family: Literal["qwen2", "qwen3"]
     upcast: Literal["none", "float32"] = "float32"
-    """What stored bf16 weights are converted to before anything is computed."""
+    """Type to which stored bf16 weights are converted before any computation."""
 
 
 class Adapter(Strict):
-    """What an entry may be."""
+    """Limits on entries."""
 
     target_modules: Annotated[list[Name], Field(min_length=1, max_length=32)]
-    """Allowed module names, for instance q_proj, sorted."""
+    """Allowed module names, for example q_proj, sorted."""
     max_rank: Annotated[int, Field(ge=1, le=1024)]
     max_bytes: Annotated[int, Field(ge=1, le=1 << 34)]
     """Largest adapter_model.safetensors, bytes."""
     shared_a: Hex32 | None = None
-    """Digest of the frozen A matrices that every entry must carry, where the task fixes them."""
+    """Digest of the frozen A matrices that every entry must have, if the task fixes them."""
 
     @model_validator(mode="after")
     def _sorted(self) -> Self:
@@ -62,7 +62,7 @@ class Adapter(Strict):
 
 
 class Stratum(Strict):
-    """One part of the data domain, scored apart and weighted by the spec, never by a validator's own mix."""
+    """A part of the data domain, scored separately and weighted by the spec, not by a validator's own mix."""
 
     name: Name
     weight: Annotated[int, Field(ge=1, le=PER)]
@@ -76,10 +76,10 @@ class EvaluationSpec(Strict):
 
     source: Literal["local", "sealed"]
     sequence_length: Annotated[int, Field(ge=8, le=1 << 20)]
-    """Longest record, tokens; longer ones are cut."""
+    """Maximum length of a record, tokens; longer ones are cut."""
     min_records: Positive
     max_records: Positive
-    """A validator scores a fresh subsample between these two sizes."""
+    """A validator scores a fresh subsample of `min_records` to `max_records` records."""
     profile: Literal["cpu-float32", "cuda-bfloat16", "any"] = "any"
     """Numeric profile that validators must use."""
 
@@ -91,16 +91,16 @@ class EvaluationSpec(Strict):
 
 
 class NearCopy(Strict):
-    """Above both, an entry is a near-copy of an earlier one and scores 1."""
+    """Thresholds above which (both) an entry is a near-copy of an earlier one and scores 1."""
 
     cosine: Fraction = 8_000
     """Cosine of the adapters' weight changes, 1/10000; 9,000 is usual with a shared A."""
     correlation: Fraction = 9_000
-    """Correlation of the changes of loss, record by record, 1/10000."""
+    """Correlation of the changes of loss over records, 1/10000."""
 
 
 class Bootstrap(Strict):
-    """The resampling that h and tau come from."""
+    """The resampling from which h and tau were derived."""
 
     samples: Positive
     records: Positive
@@ -109,7 +109,7 @@ class Bootstrap(Strict):
 
 
 class ScoringSpec(Strict):
-    """The numbers the contract settles by; they must equal the task's on chain."""
+    """Parameters of settlement; they must equal the task's on chain."""
 
     h: Annotated[int, Field(ge=0, le=MAX_H)]
     tau: Annotated[int, Field(ge=1, le=MAX_TAU)]
@@ -118,7 +118,7 @@ class ScoringSpec(Strict):
 
 
 class TrainingHints(Strict):
-    """What the creator suggests; nobody checks it."""
+    """The creator's suggestions, which are not checked."""
 
     rank: Small | None = None
     alpha: Small | None = None
@@ -140,7 +140,7 @@ class AggregationSpec(Strict):
 
 
 class PrivacySpec(Strict):
-    """Least privacy that an entry's manifest must account for."""
+    """Minimum privacy that an entry's manifest must account for."""
 
     max_epsilon: DecimalText
     delta: DecimalText
@@ -148,7 +148,7 @@ class PrivacySpec(Strict):
 
 
 class TaskSpec(Document):
-    """The whole spec; see the field types for units."""
+    """A task spec, version 1."""
 
     title: ClassVar[str] = "task spec"
 

@@ -1,4 +1,4 @@
-"""The contracts' structs as Python values, field for field.
+"""The contracts' structs as Python types, field for field.
 
 Amounts are wei of CVY, times unix seconds of the chain, digests 32 bytes, addresses 0x-prefixed hex.
 """
@@ -10,21 +10,21 @@ from enum import IntEnum
 
 
 class Kind(IntEnum):
-    """What a task builds."""
+    """Kind of a task: the best adapters win, or rounds build one adapter."""
 
     ARENA = 0
     FEDERATED = 1
 
 
 class Evaluation(IntEnum):
-    """Whose records score the entries."""
+    """Records for scoring: each validator's own, or the creator's sealed set."""
 
     LOCAL = 0
     SEALED = 1
 
 
 class Outcome(IntEnum):
-    """How a task ended."""
+    """State of a task: running, or how it ended."""
 
     RUNNING = 0
     PAID = 1
@@ -33,7 +33,7 @@ class Outcome(IntEnum):
 
 
 class RowStatus(IntEnum):
-    """How far a seated validator's row has come."""
+    """State of a seated validator's row."""
 
     NONE = 0
     COMMITTED = 1
@@ -44,7 +44,7 @@ class RowStatus(IntEnum):
 
 
 class Fault(IntEnum):
-    """What a third party can prove of a validator."""
+    """A validator's fault that a third party can prove."""
 
     ABSENT = 0
     UNREVEALED = 1
@@ -52,7 +52,7 @@ class Fault(IntEnum):
 
 
 class AppealState(IntEnum):
-    """How far a task's appeal has come. A failed one leaves the medians as they were."""
+    """State of a task's appeal. A failed appeal does not change the medians."""
 
     NONE = 0
     OPEN = 1
@@ -76,7 +76,7 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class TaskParams:
-    """What a creator posts. ``validator_bps`` is in 1/10000; scores and their bounds in score units (1 = the base)."""
+    """A creator's parameters. ``validator_bps`` is in 1/10000; scores and bounds are in score units (1 = the base)."""
 
     spec_digest: bytes
     sealed_commitment: bytes
@@ -98,7 +98,7 @@ class TaskParams:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Absolute ends of the windows that the registry keeps."""
+    """Absolute ends of the windows, as stored by the registry."""
 
     created_at: int
     entry_commit_end: int
@@ -110,7 +110,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """Where a task stands in the registry. Lanes are 0..revealed-1."""
+    """State of a task in the registry. Lanes are 0..revealed-1."""
 
     creator: str
     outcome: Outcome
@@ -123,7 +123,7 @@ class TaskState:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Where a task stands in scoring; all zero until the seed is requested."""
+    """State of a task's round in scoring; all zero until the seed is requested."""
 
     number: int
     target: int
@@ -142,13 +142,13 @@ class Round:
 
     @property
     def seeded(self) -> bool:
-        """True once the seed is fixed."""
+        """Whether the seed is fixed."""
         return self.seed != bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One validator's row of scores. ``index`` is its order of reveal, meaningful once revealed."""
+    """A validator's row of scores. ``index`` is its position in order of reveal, valid once revealed."""
 
     status: RowStatus
     seats: int
@@ -158,7 +158,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over all settled pages: of max(0, m - floor)^p, of seats times gain, and G."""
+    """Sums over all settled pages: max(0, m - floor)^p, seats times gain, and G."""
 
     weights: int
     gain_seats: int

@@ -1,7 +1,7 @@
-"""In which window a task is, by chain time.
+"""The phase of a task at a chain time.
 
-A window runs from its start up to but not including its end, as in the contracts. Settling does not wait for the end
-of the reveals once every committed row is revealed.
+A window includes its start and excludes its end, as in the contracts. Settlement starts before the end of the reveal
+window once every committed row is revealed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from covey.protocol.types import Evaluation, Outcome, Round, Schedule, TaskParam
 
 
 class Phase(StrEnum):
-    """What a task waits for."""
+    """The step that a task waits for."""
 
     ENTRY_COMMIT = "entry commit"
     ENROL = "enrol"
@@ -26,23 +26,23 @@ class Phase(StrEnum):
     SCORE_REVEAL = "score reveal"
     SETTLE = "settle"
     APPEAL = "appeal"
-    """Words may be contested, or a contested one is not resolved yet."""
+    """Words can be contested, or a contested word is not resolved yet."""
     FINALISE = "finalise"
     CLOSE = "close"
-    """It cannot go on; anyone may close it: no entry, too little stake, or a sealed set that stayed shut."""
+    """Anyone may close it: no entry, too little stake, or a sealed set that was not opened."""
     FAIL = "fail"
-    """The quorum was missed; anyone may say so."""
+    """The quorum was missed; anyone may fail the round."""
     EXPIRE = "expire"
-    """Past its absolute deadline; anyone may force its end."""
+    """The absolute deadline has passed; anyone may force the end."""
     ENDED = "ended"
 
 
 def phase(
     params: TaskParams, schedule: Schedule, state: TaskState, round_: Round | None, now: int, contested: bool = False
 ) -> Phase:
-    """The phase at chain time ``now``; ``round_`` is None until the (second) committee's seed was requested.
+    """The phase at chain time ``now``. ``round_`` is None until the (second) committee's seed is requested.
 
-    ``contested``: whether a contested word is not resolved yet, which keeps a task from being finalised.
+    ``contested`` is whether a contested word is not resolved yet, which blocks finalisation.
     """
     if state.outcome != Outcome.RUNNING:
         return Phase.ENDED
@@ -69,9 +69,9 @@ def phase(
 
 
 def seed_in_time(now: int, windows: Windows, until: int, appeal: int) -> bool:
-    """Whether a seed requested or fixed at ``now`` leaves room for the score windows (and ``appeal``) before ``until``.
+    """Whether a seed requested or fixed at ``now`` leaves time for the score windows and ``appeal`` before ``until``.
 
-    The contracts refuse a seed that does not: validators shall not work on what would expire.
+    The contracts refuse a later seed, so that validators do not work on a round that would expire.
     """
     return now + windows.score_commit + windows.score_reveal + appeal <= until
 

@@ -1,4 +1,4 @@
-"""Appeals: bonds, what moves a median, who is overturned or paid, and what an appeal waits for. Faults beside them."""
+"""Appeals: bonds, moved medians, overturned and paid rows, phases. Also penalties of faults and flat gains."""
 
 from __future__ import annotations
 
@@ -35,37 +35,37 @@ score = st.integers(0, 0x7FFF)
 word = st.lists(score, min_size=LANES, max_size=LANES)
 
 
-def one(*scores: int) -> int:
+def pack_word(*scores: int) -> int:
     [packed] = pack([*scores, *[0] * (LANES - len(scores))])
     return packed
 
 
-def test_by_hand() -> None:
+def test_seats_bonds_and_weights_of_examples() -> None:
     assert [appeal_seats(k) for k in (1, 21, 511, 512, 1023)] == [3, 43, 1023, 1023, 1023]
     assert contest_bond(1_000, 2_000, 17) == 50, "two words: a quarter of 200"
     assert contest_bond(1_001, 2_000, 1) == 100, "of 200, rounded up"
     assert contest_bond(1_001, 3_333, 33) == 56, "333 over six, rounded up"
     assert contest_bond(1_000, 2_000, 0) == 0
     assert (tolerance(8), tolerance(8_000)) == (64, 0x3FFF)
-    assert word_weight(one(700, 100, 900), 655, 2) == 45**2 + 245**2
+    assert word_weight(pack_word(700, 100, 900), 655, 2) == 45**2 + 245**2
 
 
-def test_a_median_moves_beyond_tau_and_2h_whichever_is_more() -> None:
-    assert not has_moved(one(1_000, 5), one(1_500, 5), h=50, tau=500)
-    assert has_moved(one(1_000, 5), one(1_501, 5), h=50, tau=500)
-    assert not has_moved(one(1_000), one(1_600), h=300, tau=500)
-    assert has_moved(one(1_000), one(0), h=300, tau=500), "to nothing is a move too"
+def test_median_has_moved_beyond_the_larger_of_tau_and_2h() -> None:
+    assert not has_moved(pack_word(1_000, 5), pack_word(1_500, 5), h=50, tau=500)
+    assert has_moved(pack_word(1_000, 5), pack_word(1_501, 5), h=50, tau=500)
+    assert not has_moved(pack_word(1_000), pack_word(1_600), h=300, tau=500)
+    assert has_moved(pack_word(1_000), pack_word(0), h=300, tau=500), "a median that becomes 0 has moved"
 
 
-def test_a_row_is_overturned_beyond_8h_but_never_by_or_for_a_zero() -> None:
-    assert not is_overturned(one(1_000, 9), one(1_080, 9), h=10)
-    assert is_overturned(one(1_000, 9), one(1_081, 9), h=10)
-    assert not is_overturned(one(0), one(9_000), h=10)
-    assert not is_overturned(one(9_000), one(0), h=10)
+def test_row_is_overturned_beyond_8h_unless_a_score_is_zero() -> None:
+    assert not is_overturned(pack_word(1_000, 9), pack_word(1_080, 9), h=10)
+    assert is_overturned(pack_word(1_000, 9), pack_word(1_081, 9), h=10)
+    assert not is_overturned(pack_word(0), pack_word(9_000), h=10)
+    assert not is_overturned(pack_word(9_000), pack_word(0), h=10)
 
 
-def test_a_row_has_one_word_a_contest_and_nothing_past_the_last_entry() -> None:
-    full, last = one(*range(1, 17)), one(1, 2, 3)
+def test_row_has_one_word_per_contest_and_no_score_past_the_last_entry() -> None:
+    full, last = pack_word(*range(1, 17)), pack_word(1, 2, 3)
     assert is_row([full, last], [0, 1], 19)
     assert is_row([last, full], [1, 0], 19), "in order of contest"
     assert not is_row([full, last], [1, 0], 19)
@@ -74,14 +74,14 @@ def test_a_row_has_one_word_a_contest_and_nothing_past_the_last_entry() -> None:
 
 
 @given(word, st.integers(8, 300), st.integers(1, 4095))
-def test_who_says_what_the_others_say_is_paid(scores: list[int], h: int, tau: int) -> None:
+def test_identical_rows_are_paid(scores: list[int], h: int, tau: int) -> None:
     rows = [RevealedRow("a", 3, scores), RevealedRow("b", 2, scores)]
     found = settle_contests(rows, h, tau)
     assert (found.found, found.paid, found.paid_seats) == (pack(scores), [3, 2], 5)
     assert not has_moved(pack(scores)[0], found.found[0], h, tau)
 
 
-def test_pay_is_flat_and_for_those_within_8h() -> None:
+def test_rows_within_8h_share_the_pool_by_seats() -> None:
     rows = [RevealedRow("a", 5, [1_000] * 16), RevealedRow("b", 2, [1_080] * 16), RevealedRow("c", 2, [1_081] * 16)]
     found = settle_contests(rows, 10, 500)
     assert (found.paid, found.losses) == ([5, 2, 0], [0, 0, 16])
@@ -91,15 +91,15 @@ def test_pay_is_flat_and_for_those_within_8h() -> None:
         settle_contests([RevealedRow("a", 3, [1]), RevealedRow("b", 3, [1, 2])], 10, 500)
 
 
-def test_bonds() -> None:
-    assert resolve(None, 50, 10, 10) == Resolution(False, 50, 0), "nobody answered: it returns as it came"
-    assert resolve(False, 50, 10, 10) == Resolution(False, 0, 50), "wrong: it pays the round"
-    assert resolve(True, 50, 1_000, 1_000) == Resolution(True, 100, 50, 50, 50), "right: bond and premium"
-    assert resolve(True, 50, 20, 7) == Resolution(True, 57, 20, 20, 7), "never more than there is"
+def test_contest_bond_is_resolved() -> None:
+    assert resolve(None, 50, 10, 10) == Resolution(False, 50, 0), "no result: the bond is returned"
+    assert resolve(False, 50, 10, 10) == Resolution(False, 0, 50), "not moved: the bond pays the round"
+    assert resolve(True, 50, 1_000, 1_000) == Resolution(True, 100, 50, 50, 50), "moved: bond and premium"
+    assert resolve(True, 50, 20, 7) == Resolution(True, 57, 20, 20, 7), "limited by the available amounts"
 
 
 @given(st.booleans() | st.none(), *[st.integers(0, 1 << 60)] * 3)
-def test_no_bond_is_lost_or_made(moved: bool | None, bond: int, pool: int, left: int) -> None:
+def test_resolution_conserves_amounts(moved: bool | None, bond: int, pool: int, left: int) -> None:
     made = resolve(moved, bond, pool, left)
     assert made.to_appellant + made.to_pool == bond + made.cost + made.premium
     assert made.cost <= pool and made.premium <= left
@@ -111,7 +111,7 @@ ROUND = Round(0, 9, b"\1" * 32, 1_060, 1_160, 1_210, 2, 30, 2, 30, 64, 1, 0, 0)
 
 
 @pytest.mark.parametrize(
-    ("times", "round_", "now", "wanted"),
+    ("times", "round_", "now", "expected"),
     [
         (TIMES, None, 999, AppealPhase.CONTEST),
         (TIMES, None, 1_049, AppealPhase.ENROL),
@@ -130,16 +130,16 @@ ROUND = Round(0, 9, b"\1" * 32, 1_060, 1_160, 1_210, 2, 30, 2, 30, 64, 1, 0, 0)
         (replace(TIMES, state=AppealState.FAILED), None, 1_700, AppealPhase.RESOLVE),
     ],
 )
-def test_phases(times: AppealTimes, round_: Round | None, now: int, wanted: AppealPhase) -> None:
-    assert appeal_phase(times, round_, WINDOWS, 10, now) == wanted
+def test_appeal_phase(times: AppealTimes, round_: Round | None, now: int, expected: AppealPhase) -> None:
+    assert appeal_phase(times, round_, WINDOWS, 10, now) == expected
 
 
-def test_a_seed_must_leave_room() -> None:
+def test_seed_must_leave_time_for_the_windows() -> None:
     assert seed_in_time(90, WINDOWS, 300, 60)
     assert not seed_in_time(91, WINDOWS, 300, 60)
 
 
-def test_faults_take_their_share_and_keep_out_of_the_second_committee() -> None:
+def test_faults_cost_a_share_and_exclude_from_the_second_committee() -> None:
     assert [slash_of(fault, 1_000) for fault in Fault] == [10, 50, 100]
     assert stake_in_round(0, 7, abstained=True, unrevealed=True, reported=True) == 7
     assert stake_in_round(1, 7, abstained=False, unrevealed=False, reported=False) == 7
@@ -147,7 +147,7 @@ def test_faults_take_their_share_and_keep_out_of_the_second_committee() -> None:
         assert stake_in_round(1, 7, out == 0, out == 1, out == 2) == 0
 
 
-def test_a_second_committee_is_paid_flat() -> None:
+def test_second_committee_has_flat_gains() -> None:
     assert [gain_of(100, loss) for loss in (0, 30, 50, 80)] == [100, 40, 0, 0]
     assert [gain_of(100, loss, 1) for loss in (0, 30, 50, 80)] == [1, 1, 0, 0]
     rows = [RevealedRow("a", 3, [900, 4_000]), RevealedRow("b", 1, [4_000, 900])]
@@ -157,8 +157,9 @@ def test_a_second_committee_is_paid_flat() -> None:
     assert (first.medians, first.losses) == (second.medians, second.losses)
 
 
-def test_top_ups_and_appeals_in_the_split() -> None:
+def test_split_with_extra_bounty_and_appeal_cost() -> None:
     paid = split(Outcome.PAID, 1_000, 50, 30, 2_000, 7, 9, extra=500, appeal_cost=40)
     assert (paid.trainers, paid.validators, paid.to_creator, paid.to_treasury) == (1_200, 290, 50, 0)
-    assert split(Outcome.REFUNDED, 1_000, 50, 30, 2_000, extra=500).to_treasury == 500, "nobody cancels to get it"
+    refunded = split(Outcome.REFUNDED, 1_000, 50, 30, 2_000, extra=500)
+    assert refunded.to_treasury == 500, "a creator cannot gain the extra bounty by cancelling"
     assert split(Outcome.FAILED, 1_000, 50, 30, 2_000, extra=500).to_treasury == 1_050

@@ -1,4 +1,4 @@
-"""Off-chain documents: one spelling each, everything else refused in one line."""
+"""Off-chain documents: one spelling each; any other is refused with a one-line error."""
 
 from __future__ import annotations
 
@@ -67,17 +67,17 @@ SHEET: dict[str, Any] = {
 
 
 def changed(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """A copy with one value set (or, for ..., taken away)."""
-    whole = copy.deepcopy(document)
+    """A copy with one value set, or removed if the value is ..."""
+    result = copy.deepcopy(document)
     *parents, last = path.split(".")
-    place: Any = whole
+    parent: Any = result
     for name in parents:
-        place = place[int(name)] if isinstance(place, list) else place[name]
+        parent = parent[int(name)] if isinstance(parent, list) else parent[name]
     if value is ...:
-        del place[last]
+        del parent[last]
     else:
-        place[last] = value
-    return whole
+        parent[last] = value
+    return result
 
 
 @pytest.mark.parametrize(("kind", "fields"), [(TaskSpec, SPEC), (Manifest, MANIFEST), (ScoreSheet, SHEET)])
@@ -92,15 +92,15 @@ def test_bytes_round_trip_and_have_one_spelling(kind: type[TaskSpec], fields: di
         kind.from_bytes(spaced)
 
 
-def test_a_default_left_out_is_another_spelling() -> None:
+def test_document_without_a_default_value_is_not_canonical() -> None:
     fields = json.loads(TaskSpec.parse(SPEC).canonical_bytes())
     del fields["rounding_step"]
-    with pytest.raises(DocumentError, match="a null or a default is written differently"):
+    with pytest.raises(DocumentError, match="a null or a default value has another spelling"):
         TaskSpec.from_bytes(canonical.dumps(fields))
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "told"),
+    ("path", "value", "message"),
     [
         ("colour", "red", "colour: Extra inputs are not permitted"),
         ("base.path", "/tmp", "base.path: Extra inputs"),
@@ -129,50 +129,50 @@ def test_a_default_left_out_is_another_spelling() -> None:
         ("aggregation", {"rule": "vote"}, "aggregation.rule"),
     ],
 )
-def test_spec_refuses(path: str, value: Any, told: str) -> None:
+def test_bad_spec_is_refused(path: str, value: Any, message: str) -> None:
     with pytest.raises(DocumentError, match="task spec: ") as caught:
         TaskSpec.parse(changed(SPEC, path, value))
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "told"),
+    ("path", "value", "message"),
     [
         ("entries.1.lane", 2, "order of lane"),
-        ("entries.0.score", 0, "does not go with the verdict scored"),
-        ("entries.1.score", 1, "does not go with the verdict invalid"),
-        ("entries.0.adapter_nll", ["1", "2"], "2 sums, 1 wanted"),
+        ("entries.0.score", 0, "contradicts the verdict scored"),
+        ("entries.1.score", 1, "contradicts the verdict invalid"),
+        ("entries.0.adapter_nll", ["1", "2"], "2 sums, expected 1"),
         ("entries.0.adapter_nll", ["nan"], "plain decimal"),
-        ("entries.1.adapter_nll", ["1"], "1 sums, None wanted"),
-        ("strata.0.base_nll", ..., "base_nll belongs to every stratum"),
-        ("source", "local", "base_nll belongs to every stratum"),
+        ("entries.1.adapter_nll", ["1"], "1 sums, expected None"),
+        ("strata.0.base_nll", ..., "base_nll is required for every stratum"),
+        ("source", "local", "base_nll is required for every stratum"),
         ("operator", OPERATOR.upper(), "lower-case 0x address"),
         ("records", ["a record"], "Extra inputs"),
     ],
 )
-def test_sheet_refuses(path: str, value: Any, told: str) -> None:
+def test_bad_sheet_is_refused(path: str, value: Any, message: str) -> None:
     with pytest.raises(DocumentError) as caught:
         ScoreSheet.parse(changed(SHEET, path, value))
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_a_local_sheet_has_scores_and_counts_only() -> None:
+def test_local_sheet_has_only_scores_and_counts() -> None:
     local = changed(changed(changed(SHEET, "source", "local"), "strata.0.base_nll", ...), "entries.0.adapter_nll", ...)
     assert ScoreSheet.parse(local).scores() == [900, 0]
-    with pytest.raises(DocumentError, match="1 sums, None wanted"):
+    with pytest.raises(DocumentError, match="1 sums, expected None"):
         ScoreSheet.parse(changed(local, "entries.0.adapter_nll", ["1"]))
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
-        (b'{"a":1,"a":2}', "'a' stands twice"),
+        (b'{"a":1,"a":2}', "duplicate key 'a'"),
         (b'{"a":1.0}', "1.0 is not an integer"),
         (b'{"a":1e3}', "1e3 is not an integer"),
         (b'{"a":NaN}', "NaN is not an integer"),
         (b'{"a":-Infinity}', "-Infinity is not an integer"),
-        (b"[]", "object is wanted"),
+        (b"[]", "not a JSON object"),
         (b'{"a":"\xff"}', "not JSON"),
         (b'{"a":', "not JSON"),
         (b"[" * 100_000, "not JSON"),
@@ -184,19 +184,19 @@ def test_a_local_sheet_has_scores_and_counts_only() -> None:
         (b" " * (canonical.MAX_BYTES + 1), "at most"),
     ],
 )
-def test_reading_refuses_what_writing_would_not_have_written(data: bytes, told: str) -> None:
+def test_reader_refuses_bytes_that_the_writer_does_not_produce(data: bytes, message: str) -> None:
     with pytest.raises(DocumentError) as caught:
         canonical.loads(data)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("document", "told"), [({"a": 1.5}, "float"), ({1: 2}, "not a string"), ({"a": [b"x"]}, "a[0]: bytes")]
+    ("document", "message"), [({"a": 1.5}, "float"), ({1: 2}, "not a string"), ({"a": [b"x"]}, "a[0]: bytes")]
 )
-def test_writing_refuses_what_has_no_canonical_form(document: Any, told: str) -> None:
+def test_writer_refuses_values_without_a_canonical_form(document: Any, message: str) -> None:
     with pytest.raises(DocumentError) as caught:
         canonical.dumps(document)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 text = st.text('aZ09 "\\/\n\x7fäß€😀\u2028', max_size=5)
@@ -220,6 +220,6 @@ def test_decimal_text_is_exact_for_floats_and_has_no_exponent(number: float) -> 
 
 
 @pytest.mark.parametrize("text", ["0.0020", "2e-3", "+1", " 1", "1.", ".5", "-0", "nan", "inf", "0x1", "1_0", "٣"])
-def test_a_fraction_has_one_spelling(text: str) -> None:
+def test_other_spellings_of_a_fraction_are_refused(text: str) -> None:
     with pytest.raises(DocumentError, match="decimal"):
         Manifest.parse(changed(MANIFEST, "training.learning_rate", text))

@@ -1,4 +1,4 @@
-"""Preimages against eth_abi's general encoder."""
+"""Hash preimages against eth_abi's general encoder; seats."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ address = st.binary(min_size=20, max_size=20).map(lambda raw: "0x" + raw.hex())
 @given(small, address, small, address, digest, digest)
 def test_entry_commitment(chain: int, registry: str, task: int, operator: str, content: bytes, salt: bytes) -> None:
     types = ["uint256", "address", "uint256", "address", "bytes32", "bytes32"]
-    wanted = keccak(encode(types, [chain, registry, task, operator, content, salt]))
-    assert commitments.entry_commitment(chain, registry, task, operator, content, salt) == wanted
+    expected = keccak(encode(types, [chain, registry, task, operator, content, salt]))
+    assert commitments.entry_commitment(chain, registry, task, operator, content, salt) == expected
 
 
 @given(small, address, small, st.integers(0, 255), address, st.lists(uint, max_size=5), digest, digest)
@@ -31,15 +31,15 @@ def test_score_commitment(
 ) -> None:
     types = ["uint256", "address", "uint256", "uint256", "address", "bytes32", "bytes32", "bytes32"]
     packed = keccak(encode_packed(["uint256[]"], [words]))
-    wanted = keccak(encode(types, [chain, scoring, task, round_, operator, packed, evidence, salt]))
-    assert commitments.score_commitment(chain, scoring, task, round_, operator, words, evidence, salt) == wanted
+    expected = keccak(encode(types, [chain, scoring, task, round_, operator, packed, evidence, salt]))
+    assert commitments.score_commitment(chain, scoring, task, round_, operator, words, evidence, salt) == expected
 
 
 @given(small, address, address, digest, digest)
 def test_sealed_commitment(chain: int, registry: str, creator: str, content: bytes, salt: bytes) -> None:
     types = ["uint256", "address", "address", "bytes32", "bytes32"]
-    wanted = keccak(encode(types, [chain, registry, creator, content, salt]))
-    assert commitments.sealed_commitment(chain, registry, creator, content, salt) == wanted
+    expected = keccak(encode(types, [chain, registry, creator, content, salt]))
+    assert commitments.sealed_commitment(chain, registry, creator, content, salt) == expected
 
 
 @given(digest)
@@ -50,19 +50,19 @@ def test_stored_prefix_keeps_28_bytes(commitment: bytes) -> None:
 
 
 @pytest.mark.parametrize("bad", ["0x12", "ab" * 21, "0x" + "zz" * 20, ""])
-def test_an_address_is_an_address(bad: str) -> None:
+def test_malformed_address_is_refused(bad: str) -> None:
     with pytest.raises(ValueError, match="not an address"):
         abi.address_bytes(bad)
 
 
 @pytest.mark.parametrize("bad", [-1, 1 << 256, b"short"])
-def test_a_word_is_a_word(bad: int | bytes) -> None:
+def test_value_that_is_not_a_word_is_refused(bad: int | bytes) -> None:
     with pytest.raises(ValueError, match=r"uint256|bytes32"):
         abi.word(bad)
 
 
 @given(digest, address, st.integers(1, 10**24), st.integers(1, 10**24), st.integers(1, 1023))
-def test_seats_are_one_of_the_two_integers_beside_the_share(
+def test_seats_are_a_nearest_integer_of_the_share(
     seed: bytes, operator: str, earmark: int, others: int, target: int
 ) -> None:
     total = earmark + others
@@ -83,6 +83,6 @@ def test_seats_are_proportional_to_stake_on_average() -> None:
 
 
 @pytest.mark.parametrize(("earmark", "total"), [(1, 0), (5, 4), (-1, 4)])
-def test_seats_refuse_what_is_no_share(earmark: int, total: int) -> None:
+def test_seats_refuse_an_invalid_share(earmark: int, total: int) -> None:
     with pytest.raises(ValueError, match="not a share"):
         seats(1, "0x" + "11" * 20, 7, 0, bytes(32), "0x" + "22" * 20, earmark, total, 21)

@@ -13,7 +13,7 @@ words = st.lists(st.integers(0, (1 << 256) - 1), min_size=1, max_size=64)
 
 
 def node(leaves: list[int], depth: int, position: int) -> bytes:
-    """Top down: what stands at ``position`` of the level ``depth`` above the leaves."""
+    """The node at ``position`` of the level ``depth`` above the leaves, computed top down."""
     if depth == 0:
         return keccak(leaves[position].to_bytes(32, "big")) if position < len(leaves) else bytes(32)
     return keccak(node(leaves, depth - 1, 2 * position) + node(leaves, depth - 1, 2 * position + 1))
@@ -32,12 +32,12 @@ def test_root_and_proofs(leaves: list[int], data: st.DataObject) -> None:
     assert not merkle.verify(root, leaves[index] ^ 1, index, siblings)
 
 
-def test_refusals() -> None:
+def test_bad_pages_and_proofs_are_refused() -> None:
     with pytest.raises(ValueError, match="1 to 64"):
         merkle.page_root([])
     with pytest.raises(ValueError, match="1 to 64"):
         merkle.page_root([1] * 65)
-    with pytest.raises(ValueError, match="word 3 of 2"):
+    with pytest.raises(ValueError, match="no word 3 in a page of 2 words"):
         merkle.proof([1, 2], 3)
     assert not merkle.verify(merkle.page_root([1]), 1, 0, merkle.proof([1], 0)[:5])
     assert not merkle.verify(merkle.page_root([1]), 1, 64, merkle.proof([1], 0))

@@ -1,8 +1,8 @@
-"""The packed arithmetic of contracts/libraries/PackedScores.sol is the plain rule, for all words there are.
+"""Proves that the packed arithmetic of contracts/libraries/PackedScores.sol equals the plain rule for all words.
 
-Not samples: z3 shows that no sixteen lanes exist on which the assembly, read from the source, differs from the plain
-rule in one of them. What is shown here of one word, or of one row's word, docs/packed-scores.md carries on to any
-number of rows, words and pages by induction.
+z3 shows that no sixteen lanes exist for which the assembly, read from the source, differs from the plain rule in any
+lane. The proofs cover one word, or one row's word; docs/packed-scores.md extends them by induction to any number of
+rows, words and pages.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ def all_lanes(value: Word, below: int) -> z3.BoolRef:
     return z3.And(*(z3.ULT(lane(value, index), below) for index in LANES))
 
 
-def proven(claim: z3.BoolRef, *assumed: z3.BoolRef) -> None:
-    """No values exist that satisfy what is assumed and not the claim."""
+def proven(claim: z3.BoolRef, *assumptions: z3.BoolRef) -> None:
+    """Prove that no values satisfy the assumptions and violate the claim."""
     solver = z3.SolverFor("QF_BV")
     solver.set("timeout", 1_000_000)
-    solver.add(*assumed, z3.Not(claim))
-    answer = solver.check()
-    assert answer == z3.unsat, f"{answer}: {solver.model() if answer == z3.sat else solver.reason_unknown()}"
+    solver.add(*assumptions, z3.Not(claim))
+    result = solver.check()
+    assert result == z3.unsat, f"{result}: {solver.model() if result == z3.sat else solver.reason_unknown()}"
 
 
 def plain_over(distance: Word, free: Word) -> Word:
@@ -57,10 +57,10 @@ def plain_clipped(a: Word, b: Word, free: Word, tau: Word) -> Word:
 
 
 def spread_out(a: Word, b: Word) -> Word:
-    """a * b where one of them has nothing but the lowest bits of lanes and the other fits a lane.
+    """a * b where one operand has only the lowest bits of lanes set and the other fits into a lane.
 
-    The product is the sum of the factor * 2^(16 i) over the bits that are set, each within its own lane: no addition
-    carries. Multiplying 256 bits by 256 is what z3 takes longest for.
+    The product is the sum of factor * 2^(16 i) over the set bits, each within its own lane, so no addition carries. A
+    general multiplication of 256 by 256 bits is the slowest operation for z3.
     """
     fits = z3.is_bv_value(a) or z3.simplify(b).eq(z3.simplify(CONSTANTS["O"]))
     bits, factor = (b, a) if fits else (a, b)
@@ -75,9 +75,9 @@ def joined(lanes: list[Word]) -> Word:
 
 
 class Row:
-    """One row's word against one median word: the source's own statements, one after the other, for all values at once.
+    """One row's word against one median word: runs the source's statements in order, for all values at once.
 
-    After each statement z3 shows that every lane holds what the plain rule says, and the next one starts from that.
+    After each statement z3 proves that every lane has the value of the plain rule; the next statement starts from it.
     """
 
     def __init__(self) -> None:
@@ -86,12 +86,12 @@ class Row:
         self.le, self.ge = ([z3.BitVec(f"{name}{i}", 16) for i in LANES] for name in ("le", "ge"))
         self.h, self.tau, self.seats, self.before = z3.BitVecs("h tau seats before", 16)
         self.bounds = [z3.ULE(self.h, MAX_H), z3.UGE(self.tau, 1), z3.ULE(self.tau, MAX_TAU)]
-        # `before`: seats of the rows already counted. No lane has more, and there is room for this row's.
+        # `before`: seats of the rows counted so far. No lane exceeds it, and this row's seats still fit.
         self.room = [z3.ULE(self.before, MAX_SEATS), z3.ULE(self.seats, MAX_SEATS - self.before)]
         self.room += [z3.ULE(count, self.before) for count in (*self.le, *self.ge)]
-        # What |x - m| may be: any number of 15 bits. Once it is shown to be in a lane, only that is used of it.
+        # |x - m| as any number of 15 bits. Once it is proven to be in its lane, only this is used.
         self.distance = [z3.ZeroExt(1, z3.BitVec(f"d{i}", 15)) for i in LANES]
-        # max(d - h, 0) and max(d - h - tau, 0): any two numbers of which the second is not larger.
+        # max(d - h, 0) and max(d - h - tau, 0) as any two numbers of which the second is not larger.
         self.last = {name: [z3.BitVec(f"{name} at last {i}", 16) for i in LANES] for name in ("t", "u")}
         self.proofs: list[str] = []
 
@@ -99,7 +99,7 @@ class Row:
         return z3.ZeroExt(240, value)
 
     def plain(self) -> dict[str, list[list[Word]]]:
-        """What each assignment of the loop's body must give, lane by lane, in order."""
+        """Expected values of each assignment in the loop's body, lane by lane, in order."""
         x, m, h, clip = self.x, self.m, self.h, self.h + self.tau
         apart = [z3.If(z3.UGE(a, b), a - b, b - a) for a, b in zip(x, m, strict=True)]
         distance = self.distance
@@ -150,15 +150,15 @@ class Row:
         machine.run(ROW)
         assert not any(expected.values())
         assert next(memory, None) is None
-        # What is added to the row's loss is the remainder of what modulo() has looked at.
+        # The row's loss grows by the remainder that modulo() returned.
         proven(self.kept == loss + z3.BitVec("remainder", 256))
 
     def modulo(self, value: Word, modulus: Word) -> Word:
-        """What is divided has min(max(d - h, 0), tau) in each lane, d = |x - m|."""
+        """Prove that the dividend has min(max(d - h, 0), tau) in each lane, where d = |x - m|."""
         assert z3.simplify(modulus).as_long() == 0xFFFF
         pairs = list(zip(self.last["t"], self.last["u"], strict=True))
         proven(value == joined([t - u for t, u in pairs]), *(z3.ULE(u, t) for t, u in pairs))
-        # The two in one lane, whichever: their difference is the clipped distance.
+        # For both values in any one lane, the difference is the clipped distance.
         d, nothing = self.distance[0], z3.BitVecVal(0, 16)
         t, u = plain_over(d, self.h), plain_over(d, self.h + self.tau)
         proven(z3.And(z3.ULE(u, t), t - u == plain_clipped(d, nothing, self.h, self.tau)), *self.bounds)
@@ -171,11 +171,11 @@ class Row:
 
 
 def test_one_row_counts_in_every_lane_as_the_plain_rule_does() -> None:
-    """Seats with x >= m and x <= m without a carry, and the clipped distances, in all lanes of any word."""
+    """Seats with x >= m and x <= m are counted without a carry, and distances are clipped, in all lanes of any word."""
     row = Row()
     row.check()
     assert row.proofs == ["below", "t", "u", "one", "ge", "le", "d", "t", "one", "t", "u", "one", "u", "distances"]
-    # The counts stay within the seats of the rows counted, as the next row assumes.
+    # The counts do not exceed the seats of the counted rows, which the next row assumes.
     for count in (*row.plain()["ge"][0], *row.plain()["le"][0]):
         proven(z3.ULE(count, row.before + row.seats), *row.room)
 
@@ -196,7 +196,7 @@ def test_the_free_distance_and_the_clip_lie_in_every_lane() -> None:
 
 
 def test_the_remainder_is_the_sum_of_the_lanes() -> None:
-    """2^(16 i) = 1 mod 2^16 - 1: a word and the sum of its lanes leave the same, and the sum is below the divisor."""
+    """2^(16 i) = 1 mod 2^16 - 1, so a word and the sum of its lanes (below 2^16 - 1) have the same remainder."""
     assert all(pow(2, 16 * index, 0xFFFF) == 1 for index in LANES)
     assert 16 * MAX_TAU < 0xFFFF
 
@@ -266,7 +266,7 @@ def test_the_spread_counts_the_plain_distance() -> None:
 
 @pytest.mark.parametrize("power", [1, 2, 3])
 def test_the_weight_is_the_power_above_the_floor(power: int) -> None:
-    """In one step of the loop, for whatever the word; the next step sees the next lane, until nothing is left."""
+    """Proves one step of the loop for any word; the next step processes the next lane until the word is 0."""
     weigh = code_of(SOURCE, "weigh")
     lanes = body(weigh, "for {} word { word := shl(16, word) } {")
     value, weights, floor = z3.BitVecs("value weights floorScore", 256)
@@ -277,7 +277,7 @@ def test_the_weight_is_the_power_above_the_floor(power: int) -> None:
     proven(machine.variables["m"] == lane(value, 0))
     machine.run("word := shl(16, word)")
     proven(z3.And(*(lane(machine.variables["word"], i) == lane(value, i + 1) for i in range(15))))
-    # The weight of a median. Its products are those of integers: three numbers below 2^15 give less than 2^45.
+    # The weight of a median. Its products do not overflow: three numbers below 2^15 give less than 2^45.
     times = z3.Function("times", z3.BitVecSort(256), z3.BitVecSort(256), z3.BitVecSort(256))
     m = z3.BitVec("m", 256)
     machine.variables |= {"m": m}
@@ -292,7 +292,7 @@ def test_the_weight_is_the_power_above_the_floor(power: int) -> None:
     solver.add(z3.ULT(m, LIMIT), z3.ULT(floor, LIMIT), machine.variables["weights"] != counted)
     assert solver.check() == z3.unsat
     assert (LIMIT - 1) ** 3 < 1 << 45
-    # A median of 0 or 1 counts for nothing: the loop skips it, and it may end where only zeros are left.
+    # A median of 0 or 1 has no weight: the loop skips it, and may end when only zeros are left.
     skip = re.search(r"if (lt\(m, 2\)) \{ continue \}", lanes)
     assert skip is not None
     machine.variables["m"] = m

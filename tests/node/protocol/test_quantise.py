@@ -1,4 +1,4 @@
-"""From a relative improvement to a score."""
+"""Scores of relative improvements."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def test_known_scores(improvement: float, score: int) -> None:
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_it_is_the_designs_formula_exactly(improvement: float) -> None:
+def test_score_equals_the_formula_exactly(improvement: float) -> None:
     clamped = min(max(Fraction(improvement), Fraction(0)), Fraction(1))
     assert quantise.score(improvement) == 1 + math.floor(32766 * clamped + Fraction(1, 2))
 
 
 @given(st.integers(1, 32767), st.integers(1, 4096))
-def test_rounding_is_the_designs_formula(score: int, step: int) -> None:
+def test_rounding_equals_the_formula(score: int, step: int) -> None:
     expected = 1 + min(step * math.floor(Fraction(score - 1, step) + Fraction(1, 2)), 32766)
     rounded = quantise.round_score(score, step)
     assert rounded == expected
@@ -35,14 +35,14 @@ def test_rounding_is_the_designs_formula(score: int, step: int) -> None:
     assert rounded == 32767 or abs(rounded - score) <= step / 2
 
 
-def test_an_invalid_score_stays_invalid() -> None:
+def test_rounding_keeps_invalid_and_maximum_scores() -> None:
     assert quantise.round_score(0) == 0
     assert quantise.round_score(32767) == 32767
     assert quantise.round_score(33) == 65
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_no_score_for_what_is_no_number(value: float) -> None:
+def test_non_finite_values_are_refused(value: float) -> None:
     with pytest.raises(ValueError, match="finite"):
         quantise.score(value)
     with pytest.raises(ValueError, match="finite"):
@@ -50,12 +50,12 @@ def test_no_score_for_what_is_no_number(value: float) -> None:
 
 
 @pytest.mark.parametrize(("value", "step"), [(-1, 64), (32768, 64), (5, 0)])
-def test_rounding_refuses_what_is_no_score(value: int, step: int) -> None:
+def test_rounding_refuses_bad_scores_and_steps(value: int, step: int) -> None:
     with pytest.raises(ValueError, match="is"):
         quantise.round_score(value, step)
 
 
-def test_strata_count_by_the_specs_weights() -> None:
+def test_strata_are_weighted_by_the_spec() -> None:
     base, adapter = {"a": 100.0, "b": 1.0, "unused": 1.0}, {"a": 50.0, "b": 1.0, "unused": 9.0}
     assert quantise.weighted_improvement(base, adapter, {"a": 1, "b": 3}) == pytest.approx(0.125)
     with pytest.raises(KeyError):

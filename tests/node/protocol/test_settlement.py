@@ -1,4 +1,4 @@
-"""Settlement against definitions written down another way."""
+"""Settlement against independent definitions of the same values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RULES = Rules(h=150, tau=400, floor=655, power=2)
 
 @st.composite
 def tables(draw: st.DrawFn) -> tuple[Table, list[int], Rules, int]:
-    """Scores (validators x entries) with ties and extremes, seats, rules, words a page."""
+    """Scores (validators x entries) with ties and extremes, seats, rules, words per page."""
     validators = draw(st.integers(1, 9))
     entries = draw(st.integers(1, 40))
     value = st.one_of(st.integers(0, 3), st.integers(600, 1_400), st.integers(0, scores.MAX_SCORE))
@@ -38,7 +38,7 @@ def settled(table: Table, seats: list[int], rules: Rules, width: int) -> settlem
 
 @given(tables())
 @settings(max_examples=80)
-def test_medians_are_the_lower_median_of_votes_written_out(case: tuple[Table, list[int], Rules, int]) -> None:
+def test_medians_equal_the_lower_median_of_repeated_votes(case: tuple[Table, list[int], Rules, int]) -> None:
     table, seats, rules, width = case
     votes = np.sort(np.repeat(table, seats, axis=0), axis=0)
     assert settled(table, seats, rules, width).medians == votes[(len(votes) - 1) // 2].tolist()
@@ -46,7 +46,7 @@ def test_medians_are_the_lower_median_of_votes_written_out(case: tuple[Table, li
 
 @given(tables())
 @settings(max_examples=80)
-def test_losses_gains_and_weights_follow_the_rules(case: tuple[Table, list[int], Rules, int]) -> None:
+def test_losses_gains_and_weights_equal_their_definitions(case: tuple[Table, list[int], Rules, int]) -> None:
     table, seats, rules, width = case
     got = settled(table, seats, rules, width)
     medians = np.array(got.medians, dtype=np.int64)
@@ -59,7 +59,7 @@ def test_losses_gains_and_weights_follow_the_rules(case: tuple[Table, list[int],
         page = medians[start : start + lanes]
         for i in np.flatnonzero(page >= 2):
             step = 1
-            while page[(i + step) % len(page)] < 2:  # cyclic: at the latest it comes back to i itself
+            while page[(i + step) % len(page)] < 2:  # cyclic: ends at i itself at the latest
                 step += 1
             distance = abs(int(page[i]) - int(page[(i + step) % len(page)]))
             spread += min(max(distance - 2 * rules.h, 0), rules.tau)
@@ -74,29 +74,25 @@ def test_losses_gains_and_weights_follow_the_rules(case: tuple[Table, list[int],
 
 @given(tables(), st.integers(0, scores.MAX_SCORE))
 @settings(max_examples=80)
-def test_a_constant_row_gains_nothing(case: tuple[Table, list[int], Rules, int], constant: int) -> None:
+def test_constant_row_gains_nothing(case: tuple[Table, list[int], Rules, int], constant: int) -> None:
     table, seats, rules, width = case
     table = np.vstack([table, np.full(table.shape[1], constant)])
     assert settled(table, [*seats, 1], rules, width).gains[-1] == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 5)), min_size=1, max_size=12))
-def test_weighted_median_meets_both_conditions_and_nothing_else_does(pairs: list[tuple[int, int]]) -> None:
+def test_only_the_weighted_lower_median_passes_the_check(pairs: list[tuple[int, int]]) -> None:
     values, weights = [v for v, _ in pairs], [w for _, w in pairs]
     total = sum(weights)
     if total == 0:
         with pytest.raises(ValueError, match="not all zero"):
             settlement.weighted_lower_median(values, weights)
         return
-
-    def right(m: int) -> bool:
-        below = sum(w for v, w in pairs if v < m)
-        return 2 * below < total <= 2 * (below + sum(w for v, w in pairs if v == m))
-
-    assert [m for m in range(52) if right(m)] == [settlement.weighted_lower_median(values, weights)]
+    accepted = [m for m in range(52) if settlement.is_weighted_lower_median(m, values, weights)]
+    assert accepted == [settlement.weighted_lower_median(values, weights)]
 
 
-def test_honest_rows_gain_and_dishonest_ones_do_not() -> None:
+def test_honest_rows_gain_and_dishonest_rows_do_not() -> None:
     rng = np.random.default_rng(7)
     truth = rng.integers(1_000, 12_000, size=64)
     honest = np.clip(truth + rng.normal(0, 100, size=(9, 64)), 1, scores.MAX_SCORE).astype(np.int64)
@@ -106,26 +102,26 @@ def test_honest_rows_gain_and_dishonest_ones_do_not() -> None:
     assert got.gains[9:] == [0, 0]
 
 
-def test_one_useful_entry_makes_no_spread() -> None:
+def test_one_useful_entry_has_no_spread() -> None:
     table = np.array([[900, 1, 0], [900, 1, 0], [900, 1, 1]])
     assert settled(table, [1, 1, 1], RULES, 1).spread == 0
 
 
-def test_quorum_is_a_majority_of_the_committed_and_of_k() -> None:
+def test_quorum_is_a_majority_of_committed_and_of_target_seats() -> None:
     assert settlement.quorum(11, 21, 21)
     assert not settlement.quorum(10, 20, 21)
     assert not settlement.quorum(11, 22, 21)
     assert not settlement.quorum(0, 0, 21)
 
 
-def test_refusals() -> None:
-    with pytest.raises(ValueError, match="nothing revealed"):
+def test_rows_that_cannot_be_settled_are_refused() -> None:
+    with pytest.raises(ValueError, match="no revealed row"):
         settle([], RULES)
     with pytest.raises(ValueError, match="same entries"):
         settle([RevealedRow("0x1", 1, [1, 2]), RevealedRow("0x2", 1, [1])], RULES)
 
 
-def test_page_width_defaults_to_the_number_of_rows() -> None:
+def test_page_width_defaults_to_that_of_the_revealed_rows() -> None:
     rows = [RevealedRow(f"0x{i:040x}", 1, [5] * 33) for i in range(3)]
     assert len(settle(rows, RULES).pages) == 1
     assert len(settle(rows, RULES, 1).pages) == 3

@@ -1,4 +1,4 @@
-"""Phases of a task over its whole life, by hand."""
+"""Phases of a task over its whole life."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ STATE = TaskState("0x" + "11" * 20, Outcome.RUNNING, 3, 3, 60, bytes(32), False)
 ROUND = Round(0, 40, b"\1" * 32, 310, 410, 510, 5, 21, 5, 21, 64, 1, 0, 0)
 
 
-def test_a_local_task_from_commit_to_end() -> None:
+def test_phases_of_a_local_task() -> None:
     unseeded = replace(ROUND, seed=bytes(32), seed_at=0)
     revealing = replace(ROUND, revealed_rows=4, revealed_seats=20)
-    story: list[tuple[int, Round | None, Phase]] = [
+    cases: list[tuple[int, Round | None, Phase]] = [
         (0, None, Phase.ENTRY_COMMIT),
         (99, None, Phase.ENTRY_COMMIT),
         (100, None, Phase.ENROL),
@@ -35,17 +35,17 @@ def test_a_local_task_from_commit_to_end() -> None:
         (305, unseeded, Phase.SEED_FIX),
         (409, replace(ROUND, revealed_rows=0, revealed_seats=0), Phase.SCORE_COMMIT),
         (410, revealing, Phase.SCORE_REVEAL),
-        (410, ROUND, Phase.SETTLE),  # all revealed: no need to wait
+        (410, ROUND, Phase.SETTLE),  # all rows revealed: the window need not end
         (510, revealing, Phase.SETTLE),
         (520, replace(ROUND, settled_at=515), Phase.FINALISE),
         (5_000, replace(ROUND, settled_at=515), Phase.FINALISE),  # a settled task does not expire
         (900, revealing, Phase.EXPIRE),
     ]
-    for now, round_, wanted in story:
-        assert phase(PARAMS, SCHEDULE, STATE, round_, now) == wanted, now
+    for now, round_, expected in cases:
+        assert phase(PARAMS, SCHEDULE, STATE, round_, now) == expected, now
 
 
-def test_a_sealed_task_waits_for_its_set_and_its_appeals() -> None:
+def test_sealed_task_waits_for_its_set_and_appeals() -> None:
     assert phase(SEALED, SCHEDULE, STATE, None, 349) == Phase.OPEN
     assert phase(SEALED, SCHEDULE, STATE, None, 350) == Phase.CLOSE
     opened = replace(STATE, sealed_open=True)
@@ -63,7 +63,7 @@ def test_a_sealed_task_waits_for_its_set_and_its_appeals() -> None:
         (replace(STATE, revealed=0), 300),
     ],
 )
-def test_a_task_that_cannot_go_on_is_closed_as_soon_as_that_is_known(state: TaskState, now: int) -> None:
+def test_task_is_closed_as_soon_as_it_cannot_continue(state: TaskState, now: int) -> None:
     assert phase(PARAMS, SCHEDULE, state, None, now) == Phase.CLOSE
     assert phase(PARAMS, SCHEDULE, state, None, now - 1) != Phase.CLOSE
 
@@ -76,10 +76,10 @@ def test_a_task_that_cannot_go_on_is_closed_as_soon_as_that_is_known(state: Task
         replace(ROUND, committed_rows=0, committed_seats=0, revealed_rows=0, revealed_seats=0),
     ],
 )
-def test_a_missed_quorum_fails(round_: Round) -> None:
+def test_missed_quorum_fails(round_: Round) -> None:
     assert phase(PARAMS, SCHEDULE, STATE, round_, 510) == Phase.FAIL
 
 
 @pytest.mark.parametrize("outcome", [Outcome.PAID, Outcome.REFUNDED, Outcome.FAILED])
-def test_an_ended_task_stays_ended(outcome: Outcome) -> None:
+def test_ended_task_stays_ended(outcome: Outcome) -> None:
     assert phase(PARAMS, SCHEDULE, replace(STATE, outcome=outcome), None, 9_999) == Phase.ENDED

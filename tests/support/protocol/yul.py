@@ -1,7 +1,7 @@
-"""Reads the assembly of a Solidity file and runs it on z3 bit vectors of 256 bits.
+"""Interprets the assembly of a Solidity file on z3 bit vectors of 256 bits.
 
-As much of Yul as `PackedScores` uses in straight lines: declarations, assignments, `if`, calls of pure builtins and of
-functions of the same block. Loops are left to whoever proves something: `body` gives their text.
+Supports the straight-line part of Yul that `PackedScores` uses: declarations, assignments, `if`, and calls of pure
+builtins. Loops are not supported; a proof takes the text of a loop's body from `body`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import z3
 
@@ -50,13 +49,13 @@ def code_of(file: Path, function: str) -> str:
 
 
 def constants_of(file: Path) -> dict[str, Word]:
-    """The file's constants that are plain numbers."""
+    """The constants of a file that are number literals."""
     found = re.findall(r"constant (\w+) = (0x[0-9a-f]+|\d+);", file.read_text(encoding="utf-8"))
     return {name: word(int(value, 0)) for name, value in found}
 
 
 def body(text: str, opening: str) -> str:
-    """What lies between the brace that ends `opening` and the one that closes it."""
+    """The text between the brace at the end of `opening` and its closing brace."""
     start = text.index(opening) + len(opening)
     depth = 1
     for place in range(start, len(text)):
@@ -67,11 +66,12 @@ def body(text: str, opening: str) -> str:
 
 
 class Machine:
-    """Runs straight-line assembly; `variables` holds what every name stands for.
+    """Runs straight-line assembly; `variables` maps names to values.
 
     Args:
-        builtins: further functions, or other meanings of some: what memory or the call holds, say.
-        assigned: told each assignment's name and value; returns what to go on with, which must be equal.
+        builtins: additional or replaced functions, for example reads of memory or calldata.
+        assigned: called with the name and value of each assignment; returns the value to continue with, which must be
+            equal.
     """
 
     def __init__(
@@ -134,6 +134,5 @@ class Machine:
                 if self.tokens[self.at] == ",":
                     self._next()
             self._next(")")
-            answer: Any = self.builtins[token](*arguments)
-            return answer
+            return self.builtins[token](*arguments)
         return self.variables[token]
