@@ -144,7 +144,7 @@ def test_malformed_result_is_refused_in_one_line(text: str, message: str) -> Non
 
 def test_score_that_contradicts_its_verdict_is_refused() -> None:
     fields = EARLIER[1][0] | {"entries": [{"lane": 0, "score": 5, "verdict": "invalid"}]}
-    with pytest.raises(ResultError, match="a score of 5 does not go with the verdict invalid"):
+    with pytest.raises(ResultError, match="a score of 5 contradicts the verdict invalid"):
         parse_result(json.dumps(fields))
 
 
