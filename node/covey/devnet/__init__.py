@@ -1,1 +1,1 @@
-"""A local network in one command: anvil, the contracts, funded operators and their daemons."""
+"""Local networks: anvil with the contracts, funded operators and their daemons, and the demo that runs on one."""

@@ -1,4 +1,4 @@
-"""Find, install and run anvil, the local Ethereum chain under the devnet."""
+"""Finds, installs and runs anvil, the Ethereum chain of local networks."""
 
 from __future__ import annotations
 
@@ -28,22 +28,23 @@ START_TIMEOUT_S = 30.0
 
 
 def cache_dir() -> Path:
-    """Folder of this user's cache that `install_anvil` fills."""
+    """Folder in the user's cache into which `install_anvil` installs."""
     from platformdirs import user_cache_dir
 
     return Path(user_cache_dir("covey")) / f"anvil-{VERSION}"
 
 
 def find_anvil(*, install: bool = True) -> Path:
-    """Path of an anvil program: $COVEY_ANVIL, PATH, ./node_modules/.bin, the user's cache, else npm.
+    """Find an anvil executable: $COVEY_ANVIL, PATH, ./node_modules, the user's cache, or else install it with npm.
 
-    Raises DevnetError if $COVEY_ANVIL names no program, or nothing is found and nothing may be installed.
+    Raises:
+        DevnetError: $COVEY_ANVIL is not an executable, or none is found and `install` is False.
     """
     named = os.environ.get("COVEY_ANVIL")
     if named:
         path = Path(named).expanduser()
         if not os.access(path, os.X_OK) or path.is_dir():
-            raise DevnetError(f"COVEY_ANVIL names {path}, which is not a program: fix it or unset it")
+            raise DevnetError(f"COVEY_ANVIL names {path}, which is not an executable: correct or unset it")
         return path
     on_path = shutil.which("anvil")
     if on_path:
@@ -54,7 +55,7 @@ def find_anvil(*, install: bool = True) -> Path:
         if native is not None:
             return native
     if not install:
-        raise DevnetError("anvil is not installed: put it on PATH, or name it in COVEY_ANVIL")
+        raise DevnetError("anvil is not installed: put it on PATH, or set COVEY_ANVIL")
     return install_anvil()
 
 
@@ -62,7 +63,7 @@ def install_anvil() -> Path:
     """Install the pinned anvil with npm into the user's cache and return its path."""
     npm = shutil.which("npm")
     if npm is None:
-        raise DevnetError("anvil is missing and so is npm: install Node.js 20, or name an anvil in COVEY_ANVIL")
+        raise DevnetError("neither anvil nor npm is installed: install Node.js 20, or set COVEY_ANVIL")
     folder = cache_dir()
     folder.mkdir(parents=True, exist_ok=True)
     command = [npm, "install", "--prefix", str(folder), "--no-save", "--no-fund", "--no-audit", PACKAGE]
@@ -75,7 +76,7 @@ def install_anvil() -> Path:
 
 
 def _native(modules: Path) -> Path | None:
-    """The program itself in a node_modules folder, past its JavaScript launcher."""
+    """The native executable in a node_modules folder; the JavaScript launcher if there is none."""
     for path in sorted(modules.glob("@foundry-rs/anvil-*/bin/anvil*")):
         if os.access(path, os.X_OK):
             return path
@@ -83,30 +84,30 @@ def _native(modules: Path) -> Path | None:
     return launcher if launcher.exists() else None
 
 
-_given: set[int] = set()
+_returned_ports: set[int] = set()
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that is free now; never the same twice, though nobody listens on it yet.
+    """A free TCP port of the loopback interface; a process never gets the same port twice.
 
-    It is drawn from below the ports that systems give to outgoing connections (from 32768 or 49152 on), so that none of
-    those can take it before its server has started.
+    The port lies below the ephemeral range (which starts at 32768 or 49152), so that no outgoing connection takes it
+    before the server binds it.
     """
     for _ in range(10_000):
         port = 18_000 + secrets.randbelow(14_000)
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind(("127.0.0.1", port))
-            if port not in _given:
-                _given.add(port)
+            if port not in _returned_ports:
+                _returned_ports.add(port)
                 return port
     raise DevnetError("no free TCP port between 18000 and 32000 on the loopback interface")
 
 
 class Anvil:
-    """A running anvil on the loopback interface; use as a context manager.
+    """An anvil process on the loopback interface; a context manager.
 
-    Transactions are mined as they come, and a block every `block_time` seconds besides, so that duties that wait for
-    a later block see one.
+    Anvil mines each transaction at once, and a block every `block_time` seconds besides, so that duties waiting for a
+    later block proceed.
     """
 
     def __init__(self, log: Path, *, port: int | None = None, block_time: float = 1.0, program: Path | None = None):
@@ -114,7 +115,7 @@ class Anvil:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log_path = log
-        self._states = log.with_suffix(".states")  # of old blocks; by default hundreds of MB stay in the home
+        self._states = log.with_suffix(".states")  # anvil would leave hundreds of MB in the home
         self._block_time = block_time
         self._log: IO[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -139,8 +140,8 @@ class Anvil:
         self.stop()
 
     def start(self) -> None:
-        """Start and wait until the chain answers. Raises DevnetError."""
-        with socket.socket() as probe:  # whoever listens there would be taken for the chain that is about to start
+        """Start anvil and wait until its RPC responds. Raises DevnetError."""
+        with socket.socket() as probe:  # another listener would be mistaken for this anvil
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", self.port))
@@ -161,8 +162,8 @@ class Anvil:
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             if self._process.poll() is not None:
-                code, said = self._process.returncode, last_line(self._log_path)
-                raise DevnetError(f"anvil stopped at once (exit code {code}): {said}; see {self._log_path}")
+                code, reason = self._process.returncode, last_line(self._log_path)
+                raise DevnetError(f"anvil exited at start (exit code {code}): {reason}; see {self._log_path}")
             try:
                 self.rpc("eth_chainId")
                 return
@@ -170,12 +171,12 @@ class Anvil:
                 if time.monotonic() > deadline:
                     self.stop()
                     raise DevnetError(
-                        f"anvil gave no answer in {START_TIMEOUT_S:.0f} s: see {self._log_path}"
+                        f"anvil did not respond within {START_TIMEOUT_S:.0f} s: see {self._log_path}"
                     ) from None
                 time.sleep(0.05)
 
     def stop(self) -> None:
-        """End the process and whatever it started; safe to call twice."""
+        """Stop the process and its children. Idempotent."""
         process, self._process = self._process, None
         if process is not None:
             stop_group(process, grace_s=3.0)
@@ -187,26 +188,26 @@ class Anvil:
         shutil.rmtree(self._states, ignore_errors=True)
 
     def wait(self, seconds: float) -> None:
-        """Pause; raises DevnetError if the chain ends meanwhile."""
+        """Sleep. Raises DevnetError if anvil exits meanwhile."""
         if self._process is None:
             raise DevnetError("anvil is not running")
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = self._process.wait(seconds)
-            raise DevnetError(f"anvil stopped (exit code {code}): see {self._log_path}")
+            raise DevnetError(f"anvil exited (exit code {code}): see {self._log_path}")
 
     def rpc(self, method: str, *params: Any) -> Any:
-        """Call a method of the chain's development interface. Raises DevnetError with the chain's message."""
+        """Call a JSON-RPC method. Raises DevnetError with anvil's error message."""
         body = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(params)}
         reply = self._http.request(
             "POST", self.url, body=json.dumps(body), headers={"content-type": "application/json"}
         )
-        answer = json.loads(reply.data)
-        if "error" in answer:
-            raise DevnetError(f"{method}: {answer['error'].get('message', answer['error'])}")
-        return answer["result"]
+        response = json.loads(reply.data)
+        if "error" in response:
+            raise DevnetError(f"{method}: {response['error'].get('message', response['error'])}")
+        return response["result"]
 
     def time(self) -> int:
-        """Time of the newest block, unix seconds."""
+        """Chain time: timestamp of the newest block, unix seconds."""
         return int(self.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
 
     def mine(self, blocks: int = 1) -> None:
@@ -214,7 +215,7 @@ class Anvil:
         self.rpc("anvil_mine", hex(blocks))
 
     def jump_to(self, timestamp: int) -> int:
-        """Let chain time pass to `timestamp` in one block; returns the seconds skipped (0 if it is past already)."""
+        """Advance chain time to `timestamp` with one block. Returns the seconds skipped, 0 if it has passed already."""
         ahead = timestamp - self.time()
         if ahead <= 0:
             return 0
@@ -223,21 +224,21 @@ class Anvil:
         return ahead
 
     def set_balance(self, address: str, wei: int) -> None:
-        """Give an account ether to pay for gas."""
+        """Set an account's ether balance."""
         self.rpc("anvil_setBalance", address, hex(wei))
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log that says something."""
+    """The last non-empty line of a log, at most 300 characters."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     except OSError:
         lines = []
-    return lines[-1][:300] if lines else "it said nothing"
+    return lines[-1][:300] if lines else "no output"
 
 
 def stop_group(process: subprocess.Popen[Any], *, grace_s: float) -> None:
-    """Ask a process that leads its own group to end, then kill the group."""
+    """Terminate a process that leads its own group, then kill the group after `grace_s` seconds."""
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()

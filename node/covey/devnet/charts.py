@@ -18,7 +18,7 @@ SERIES = 8
 
 @dataclass(frozen=True)
 class Line:
-    """A named series of (x, y) points; `series` picks its colour, None is the muted one."""
+    """A named series of (x, y) points; `series` is the index of its colour, None the muted one."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -27,7 +27,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Dot:
-    """A named point with the span of what it summarises on the y axis."""
+    """A named point, with the range on the y axis that it summarises."""
 
     name: str
     x: float
@@ -38,7 +38,7 @@ class Dot:
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Round numbers (1, 2 or 5 times a power of ten apart) that cover [low, high]; at least two."""
+    """At least two round numbers, 1, 2 or 5 times a power of ten apart, that cover [low, high]."""
     span = high - low or abs(high) or 1.0
     step = 10.0 ** math.floor(math.log10(span / count))
     for factor in (1.0, 2.0, 5.0, 10.0):
@@ -105,17 +105,17 @@ class _Axes:
 
 
 def _spread(anchors: Sequence[tuple[float, float]], gap: float = 15.0, reach: float = 110.0) -> list[float]:
-    """y positions of labels that begin at (x, y): moved down where they would lie on a label above them."""
+    """y positions of labels at (x, y), moved down so that no label overlaps the one above it."""
     order = sorted(range(len(anchors)), key=lambda index: anchors[index][1])
     placed = [y for _, y in anchors]
     for position, index in enumerate(order):
-        near = [one for one in order[:position] if abs(anchors[one][0] - anchors[index][0]) < reach]
-        placed[index] = max([placed[index], *(placed[one] + gap for one in near)])
+        near = [other for other in order[:position] if abs(anchors[other][0] - anchors[index][0]) < reach]
+        placed[index] = max([placed[index], *(placed[other] + gap for other in near)])
     return placed
 
 
 def line_chart(lines: Sequence[Line], *, x_name: str, y_name: str, size: tuple[float, float] = (560, 300)) -> str:
-    """Lines, and their names on the right in the order of their ends."""
+    """A line chart; the names are on the right, in the order of the lines' ends."""
     points = [point for line in lines for point in line.points]
     if not points:
         return '<p class="none">No points were recorded.</p>'
@@ -141,10 +141,10 @@ def line_chart(lines: Sequence[Line], *, x_name: str, y_name: str, size: tuple[f
 
 
 def dot_chart(dots: Sequence[Dot], *, x_name: str, y_name: str, size: tuple[float, float] = (560, 300)) -> str:
-    """Named points with vertical spans and the line x = y."""
+    """A scatter plot of named points with vertical spans, and the line x = y."""
     values = [value for dot in dots for value in (dot.x, dot.y, dot.low, dot.high)] + [0.0]
     if min(values) > -max(values) / 50:
-        values = [max(0.0, value) for value in values]  # a hair below zero is no reason for a negative axis
+        values = [max(0.0, value) for value in values]  # a value slightly below zero must not add a negative tick
     axes = _Axes(values, values, size, right=128)
     body = axes.draw(x_name, y_name)
     low, high = max(axes.x_ticks[0], axes.y_ticks[0]), min(axes.x_ticks[-1], axes.y_ticks[-1])
@@ -177,7 +177,7 @@ def heat_map(
     outlined: Sequence[Sequence[bool]] | None = None,
     left: float = 150.0,
 ) -> str:
-    """A labelled grid; darker is larger, by rank within the grid's own range; `outlined` cells get a frame."""
+    """A labelled grid, values of shape (rows, columns); larger is darker, `outlined` cells have a frame."""
     width, cell_h, head = 560.0, 34.0, 46.0
     cell_w = (width - left) / max(1, len(columns))
     flat = [value for row in values for value in row] or [0.0]
@@ -209,7 +209,7 @@ def heat_map(
 
 
 def bar_chart(bars: Sequence[tuple[str, float, str, int | None]], *, left: float = 150.0) -> str:
-    """Horizontal bars: (name, value, printed value, series)."""
+    """Horizontal bars of (name, value, printed value, series)."""
     width, row_h = 560.0, 30.0
     top = max((value for _, value, _, _ in bars), default=0.0) or 1.0
     room = width - left - 100
@@ -229,7 +229,7 @@ def bar_chart(bars: Sequence[tuple[str, float, str, int | None]], *, left: float
 
 
 def _wrap(text: str, width: int) -> list[str]:
-    """At most three lines of whole words; what does not fit is cut with an ellipsis."""
+    """Wrap text to at most three lines of whole words; longer text ends with an ellipsis."""
     lines: list[str] = []
     for word in text.split():
         if lines and len(lines[-1]) + 1 + len(word) <= width:

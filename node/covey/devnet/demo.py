@@ -1,4 +1,4 @@
-"""The demonstration: one arena task on a local network, from posting to payout, and a check of what was paid."""
+"""Runs the demo: one arena task on a local network, from posting to payout, and an audit of the payments."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from covey.audit.evidence import check_content, check_seeds
 from covey.audit.replay import Audit, replay
 from covey.devnet import driver, icd10, scenario
 from covey.devnet.errors import BadInput, DevnetError
-from covey.devnet.local import LocalNetwork, claim_folder, ended_by_signals
+from covey.devnet.local import LocalNetwork, interrupt_on_signals, prepare_folder
 from covey.devnet.nodes import Nodes, last_warnings
-from covey.devnet.operators import Operator, enlist
+from covey.devnet.operators import Operator, set_up_operators
 from covey.devnet.progress import Progress
 from covey.devnet.report import render
 from covey.devnet.result import DemoResult, Phase
-from covey.devnet.results import tally
+from covey.devnet.results import build_result
 from covey.devnet.workers import Job, WorkerServer
 from covey.ipfs import BlockStore, Cid, Gateway, IpfsError, Limits, open_fetcher
 from covey.lora.bases.resolve import BaseFolder, resolve
@@ -33,31 +33,31 @@ FETCH_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What a run can choose; see `covey demo --help`."""
+    """Options of a run; see `covey demo --help`."""
 
     seed: int
     validators: int
     base: str
     out: Path
     began: float = field(default_factory=time.monotonic)
-    """When the run counts as begun, `time.monotonic` seconds."""
+    """Start of the run for its wall time, `time.monotonic` seconds."""
 
 
 class View(Protocol):
-    """Where a run tells how it goes."""
+    """Receives the progress of a run."""
 
     def phase(self, name: str) -> None:
-        """A part of the run begins; the one before is over."""
+        """A phase of the run begins; the previous one is over."""
 
     def progress(self, what: str, done: int, total: int, share: float) -> None:
-        """How far the part is: `done` of `total`, and the share of its work that is done, 0 to 1."""
+        """Progress of the phase: `done` of `total` in units of `what`, and the completed share of its work, 0 to 1."""
 
     def note(self, text: str) -> None:
-        """A line worth keeping."""
+        """An informational line."""
 
 
 @dataclass(slots=True)
-class _Clock:
+class _PhaseTimer:
     view: View
     began: float
     phases: list[Phase] = field(default_factory=list)
@@ -73,7 +73,7 @@ class _Clock:
 
 @dataclass(slots=True)
 class Demo:
-    """A finished run whose network is still up until the `with` block around `run_demo` ends."""
+    """A finished run. Its network is up until the `with` block around `run_demo` ends."""
 
     result: DemoResult
     report: Path
@@ -83,17 +83,18 @@ class Demo:
 
 @contextmanager
 def run_demo(options: DemoOptions, view: View) -> Iterator[Demo]:
-    """Run the demonstration; the network is ended when the block is left, whatever happens.
+    """Run the demo. The network stops when the block is left, also after an error.
 
     Raises:
-        BadInput: the base or a package cannot be had, or the folder is not ours; nothing was started.
-        DevnetError: it cannot run here, or came to a stop; the message says what to do.
+        BadInput: the base or a package is missing, or the output folder belongs to something else; nothing was
+            started.
+        DevnetError: the demo cannot run on this machine, or stalled; the message says what to do.
     """
     _check_extras()
     base = _base(options.base)
-    out = claim_folder(options.out, MARKER)
+    out = prepare_folder(options.out, MARKER)
     with ExitStack() as stack:
-        stack.enter_context(ended_by_signals())
+        stack.enter_context(interrupt_on_signals())
         yield _run(options, view, base, out, stack)
 
 
@@ -111,8 +112,8 @@ def _base(name: str) -> BaseFolder:
 
 
 def _run(options: DemoOptions, view: View, base: BaseFolder, out: Path, stack: ExitStack) -> Demo:
-    clock = _Clock(view, options.began)
-    with clock.phase("set up the network"):
+    timer = _PhaseTimer(view, options.began)
+    with timer.phase("set up the network"):
         source = base.name if base.name == "tiny" else str(base.folder.absolute())
         workers = stack.enter_context(WorkerServer(source, out / "logs" / "workers.log"))
         nodes = Nodes()
@@ -121,27 +122,27 @@ def _run(options: DemoOptions, view: View, base: BaseFolder, out: Path, stack: E
         network = stack.enter_context(LocalNetwork(out, long_windows=True))
         view.note(f"a chain at {network.anvil.url} with {len(network.deployment.contracts)} contracts")
         split = _split(out, options)
-        people = scenario.cast(options.validators, icd10.HOSPITAL_STRATA)
-        operators = enlist(network, people, split)
-        view.note(f"{len(operators)} operators with stake, each with a daemon, a block store and a gateway of its own")
+        participants = scenario.participants(options.validators, icd10.HOSPITAL_STRATA)
+        operators = set_up_operators(network, participants, split)
+        view.note(f"{len(operators)} operators with stake, each with its own daemon, block store and gateway")
         spec = scenario.task_spec(base, list(icd10.STRATA))
         task, creator_url = _post(network, spec, out, stack)
         peers = [creator_url, *(operator.gateway for operator in operators)]
         workers.wait()
         for operator in operators:
             operator.start(nodes, network, workers, source, peers, options.seed)
-    watch = driver.Watch(network.chain, network.anvil, task)
-    job = _drive(clock, watch, operators, nodes, workers, spec, source, split.common)
-    with clock.phase("check against the rules"):
+    watch = driver.TaskWatcher(network.chain, network.anvil, task)
+    job = _drive(timer, watch, operators, nodes, workers, spec, source, split.common)
+    with timer.phase("check against the rules"):
         truth = job.result()
         audit = _audit(watch, operators, out)
-    result = tally(watch, operators, spec, base, truth, audit, clock.phases, options.seed)
+    result = build_result(watch, operators, spec, base, truth, audit, timer.phases, options.seed)
     report = _write(out, result, audit)
     return Demo(result, report, network, operators)
 
 
-def _audit(watch: driver.Watch, operators: list[Operator], out: Path) -> Audit:
-    """Replay the task's events, and check the seed's block and what the nodes published, once they all have."""
+def _audit(watch: driver.TaskWatcher, operators: list[Operator], out: Path) -> Audit:
+    """Replay the task's events, and check the seed's block and the nodes' published content once it is available."""
     record, chain = watch.record(), watch.chain
     end = time.monotonic() + FETCH_S
     with (
@@ -165,7 +166,7 @@ def _split(out: Path, options: DemoOptions) -> icd10.Split:
 
 
 def _post(network: LocalNetwork, spec: TaskSpec, out: Path, stack: ExitStack) -> tuple[int, str]:
-    """Keep the spec where the nodes can fetch it, and post the task. Returns its id and the creator's gateway."""
+    """Publish the spec and post the task. Returns the task's id and the URL of the creator's gateway."""
     creator = network.account("creator")
     network.fund({creator.address: scenario.BOUNTY + scenario.BOND})
     store = stack.enter_context(BlockStore(out / "creator" / "blocks"))
@@ -180,8 +181,8 @@ def _post(network: LocalNetwork, spec: TaskSpec, out: Path, stack: ExitStack) ->
 
 
 def _drive(
-    clock: _Clock,
-    watch: driver.Watch,
+    timer: _PhaseTimer,
+    watch: driver.TaskWatcher,
     operators: list[Operator],
     nodes: Nodes,
     workers: WorkerServer,
@@ -189,51 +190,51 @@ def _drive(
     source: str,
     common: Path,
 ) -> Job:
-    """Take the task to its end. Returns the evaluation on the common set, which runs beside the validators'."""
-    entrants = sum(operator.who.trainer for operator in operators)
+    """Drive the task to its end. Returns the job that evaluates the entries on the common set; it may still run."""
+    entrants = sum(operator.participant.trainer for operator in operators)
     job: Job | None = None
 
-    def alive() -> None:
+    def check_alive() -> None:
         nodes.check()
         workers.check()
 
-    jobs = Progress({operator.who.slug: operator.health_port for operator in operators})
+    jobs = Progress({operator.participant.slug: operator.health_port for operator in operators})
 
-    def follow(step: driver.Step) -> None:
-        def tell(done: int, total: int) -> None:
-            clock.view.progress(step.unit, done, total, jobs.share() if step.slow else done / max(1, total))
+    def run(step: driver.Step) -> None:
+        def report(done: int, total: int) -> None:
+            timer.view.progress(step.unit, done, total, jobs.share() if step.slow else done / max(1, total))
 
         jobs.begin()
-        with clock.phase(step.name):
-            driver.follow(watch, step, alive, tell)
+        with timer.phase(step.name):
+            driver.run_step(watch, step, check_alive, report)
 
     try:
         for step in driver.steps(entrants, len(operators) - entrants, watch.chain.domain):
-            follow(step)
+            run(step)
             if step.name == driver.REVEALED:
-                job = workers.begin(_evaluation(watch, operators, spec, source, common))
-        follow(driver.claims(watch))
+                job = workers.submit(_evaluation(watch, operators, spec, source, common))
+        run(driver.claims(watch))
     except DevnetError as error:
-        told = last_warnings([operator.log for operator in operators])
-        raise DevnetError("; ".join([str(error), *told[:3]])) from None
-    clock.view.note(
-        f"{watch.skipped_s / 3600:.1f} h of chain time skipped at the ends of windows, once everybody had acted"
-    )
-    assert job is not None
+        warnings = last_warnings([operator.log for operator in operators])
+        raise DevnetError("; ".join([str(error), *warnings[:3]])) from None
+    hours = watch.skipped_s / 3600
+    timer.view.note(f"{hours:.1f} h of chain time skipped at the ends of windows, after all nodes had acted")
+    if job is None:
+        raise DevnetError("the task ended before its entries were revealed")
     return job
 
 
 def _evaluation(
-    watch: driver.Watch, operators: list[Operator], spec: TaskSpec, source: str, common: Path
+    watch: driver.TaskWatcher, operators: list[Operator], spec: TaskSpec, source: str, common: Path
 ) -> dict[str, Any]:
-    """The job that finds the entries' true improvement: fetch them as anybody could, and use all of the common set."""
+    """Fetch the entries from the gateways, and build the job that measures their true improvement on the common set."""
     out = common.parent.parent / "entries"
     gateways = [operator.gateway for operator in operators]
     limits = Limits(max_bytes=spec.adapter.max_bytes + (1 << 20), max_files=3)
     adapters = []
     with BlockStore(out / "blocks") as store, open_fetcher(store, gateways, deadline_s=FETCH_S) as fetcher:
         for entry in watch.record().revealed:
-            name = next(operator.who.slug for operator in operators if operator.address == entry["operator"])
+            name = next(operator.participant.slug for operator in operators if operator.address == entry["operator"])
             cid = Cid.directory(entry["digest"].removeprefix("0x"))
             end = time.monotonic() + FETCH_S
             while True:
@@ -260,5 +261,6 @@ def _write(out: Path, result: DemoResult, audit: Audit) -> Path:
     report = out / "report.html"
     report.write_text(render(result), encoding="utf-8")
     if audit.differences:
-        (out / "differences.txt").write_text("\n".join(str(one) for one in audit.differences) + "\n", encoding="utf-8")
+        lines = "".join(f"{difference}\n" for difference in audit.differences)
+        (out / "differences.txt").write_text(lines, encoding="utf-8")
     return report

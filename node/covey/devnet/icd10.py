@@ -1,9 +1,9 @@
-"""The demonstration's clinical text: ICD-10-CM (April 2026, public domain) split as hospitals would hold it.
+"""Clinical text for the demo: ICD-10-CM (April 2026, public domain), split between hospitals.
 
-Every code's title, with its category and inclusion terms, becomes one record. Chapters form five strata. Four hospitals
-each hold the records of one stratum that no other has, and a share of general medicine; validators and the common test
-set hold records of all strata that nobody trains on. Codes that differ in their seventh character alone are left out:
-they would make half of all records near-duplicates. Does not import torch.
+Every code gives one record: its title, with its category and inclusion terms. Chapters form five strata. Each of the
+four hospitals holds records of one stratum that no other has, and a share of general medicine. Validators and the
+common test set hold records of all strata; no trainer has them. Codes that differ only in the seventh character are
+left out: they would make half of all records near-duplicates. Does not import torch.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ STRATA: Mapping[str, tuple[int, ...]] = {
 }
 HOSPITAL_STRATA = tuple(stratum for stratum in STRATA if stratum != GENERAL)
 _PACKAGE = "simple-icd-10-cm"
-_FORMAT = 1  # of the records made from the tables
+_FORMAT = 1  # version of the cached records
 _RANGE = re.compile(r" \([A-Z]\w*(-[A-Z]\w*)?\)$")
 
 
 @dataclass(frozen=True)
 class SplitSizes:
-    """Records a stratum in each file. ``own`` and ``general`` are what a hospital trains on."""
+    """Records per stratum in each file. A hospital trains on ``own`` records of its stratum and ``general`` others."""
 
     own: tuple[int, ...] = (900, 540, 250, 150)
     general: int = 90
@@ -62,15 +62,14 @@ def write_split(
 ) -> Split:
     """Write four hospitals' training records, each validator's held-out records and the common test set.
 
-    All files are disjoint and depend on ``seed``, ``validators`` and ``sizes`` alone; ``cache`` is as in
-    :func:`all_records`. Raises DataError if the tables
-    do not hold enough records.
+    All files are disjoint and depend on ``seed``, ``validators`` and ``sizes`` only. ``cache`` is as in
+    :func:`all_records`. Raises DataError if the tables have too few records.
     """
     sizes = sizes or SplitSizes()
     if validators < 1:
         raise DataError("at least one validator is needed")
     if len(sizes.own) != len(HOSPITAL_STRATA):
-        raise DataError(f"sizes.own needs {len(HOSPITAL_STRATA)} numbers, one a hospital")
+        raise DataError(f"sizes.own needs {len(HOSPITAL_STRATA)} numbers, one per hospital")
     rng = random.Random(f"covey icd-10-cm {seed}")
     pools: dict[str, list[Record]] = {stratum: [] for stratum in STRATA}
     for record in all_records(cache):
@@ -97,32 +96,32 @@ def write_split(
     for path, stratum, own in zip(split.hospitals, HOSPITAL_STRATA, sizes.own, strict=True):
         files[path] = take(stratum, own) + take(GENERAL, sizes.general)
         rng.shuffle(files[path])
-    for path, records in files.items():  # only once all of them are known to be there
+    for path, records in files.items():  # only after all of them are complete
         write_records(path, records)
     return split
 
 
 def all_records(cache: Path | None = None) -> list[Record]:
-    """All records in the tables' order, without duplicates.
+    """All records in the order of the tables, without duplicates.
 
-    Reading the tables takes about 2 s, reading what was kept in the folder ``cache`` (default: the user's cache folder)
-    0.2 s. A release of the tables has a file of its own; a file that cannot be read or written is done without.
+    Parsing the tables takes about 2 s, reading the cached records 0.2 s. ``cache`` is their folder, by default the
+    user's cache folder; each release of the tables has its own file. Errors of the cache are ignored.
     """
     try:
         release = version(_PACKAGE)
     except PackageNotFoundError as error:
         raise DataError(f"the clinical tables are not installed: `pip install {_PACKAGE}`") from error
     folder = cache or Path(platformdirs.user_cache_dir("covey"))
-    kept = folder / f"icd-10-cm-{release}-{_FORMAT}.jsonl"
+    cached = folder / f"icd-10-cm-{release}-{_FORMAT}.jsonl"
     with contextlib.suppress(DataError, OSError):
-        return read_records(kept)
+        return read_records(cached)
     records = _parse()
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=folder)
         os.close(descriptor)
         write_records(Path(name), records)
-        os.replace(name, kept)  # all of it or nothing, whoever else does the same
+        os.replace(name, cached)  # atomic, also between concurrent runs
     return records
 
 

@@ -1,4 +1,4 @@
-"""A local network: anvil, the contracts, operators with stake, and their settings."""
+"""A local network: anvil with the contracts, funded accounts and operators."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from covey.chain.contracts import Call
     from covey.chain.deployment import Deployment
 
-GAS_MONEY = 100 * 10**18
+GAS_FUNDS = 100 * 10**18
 SUPPLY_SHARE = 100_000 * 10**18
 KEYSTORE_COST = 1 << 10
-"""scrypt's n for keys that are worth nothing: opening one takes milliseconds."""
+"""scrypt's n for worthless keys: decryption takes milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,12 @@ class Account:
 
     @property
     def address(self) -> str:
-        """Its address."""
+        """The account's address."""
         return self.signer.address
 
 
 class LocalNetwork:
-    """Anvil with Covey's contracts on it. `out` receives logs, keys and deployment records."""
+    """Anvil with the contracts deployed; a context manager. `out` receives logs, keys and deployment records."""
 
     def __init__(
         self, out: Path, *, port: int | None = None, block_time: float = 1.0, long_windows: bool = False
@@ -75,7 +75,7 @@ class LocalNetwork:
         config = DeployConfig.devnet()
         if self._long_windows:
             config = replace(config, staking=replace(config.staking, max_task_life=2 * DAY, unbonding_period=4 * DAY))
-        self.anvil.set_balance(self.deployer.address, 10 * GAS_MONEY)
+        self.anvil.set_balance(self.deployer.address, 10 * GAS_FUNDS)
         try:
             self.deployment: Deployment = deploy(self.rpc, self.deployer, config)
         except ChainError as error:
@@ -85,25 +85,25 @@ class LocalNetwork:
         write_private(self.password_file, self._password + "\n")
 
     def account(self, name: str) -> Account:
-        """A new key with its keystore and gas money; it holds no tokens yet."""
+        """Create a key and its keystore, and fund it with ether; it holds no tokens yet."""
         path = self.out / "keys" / f"{name}.json"
         signer = create_keystore(path, self._password, iterations=KEYSTORE_COST)
-        self.anvil.set_balance(signer.address, GAS_MONEY)
+        self.anvil.set_balance(signer.address, GAS_FUNDS)
         return Account(name, signer, path)
 
     def send(self, signer: LocalSigner, calls: list[Call]) -> None:
-        """Send calls in order and wait for all. Raises DevnetError."""
+        """Send calls in order and wait until all are mined. Raises DevnetError."""
         try:
             send_all(self.rpc, signer, calls)
         except ChainError as error:
             raise DevnetError(str(error)) from None
 
     def fund(self, amounts: dict[str, int]) -> None:
-        """Give tokens of the deployer, wei by address."""
+        """Transfer tokens from the deployer; `amounts` is wei by address."""
         self.send(self.deployer, [self.chain.contracts.token.transfer(to, amount) for to, amount in amounts.items()])
 
     def register(self, owner: Account, signer: Account, stake: int, commission_bps: int = 500) -> None:
-        """Open the owner's pool with its own bond; the owner must hold `stake`, wei."""
+        """Open the owner's pool with a self-bond of `stake` wei, which the owner must hold."""
         contracts = self.chain.contracts
         self.send(
             owner.signer,
@@ -116,7 +116,7 @@ class LocalNetwork:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read."""
+    """Write a file with mode 0600."""
     import os
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,11 +125,14 @@ def write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-def claim_folder(out: Path, marker: str) -> Path:
-    """An empty folder for a run: new, empty, or left by an earlier run of the same kind, which is removed.
+def prepare_folder(out: Path, marker: str) -> Path:
+    """Make `out` an empty folder for a run. Content is removed only if an earlier run of the same kind left it.
+
+    Args:
+        marker: name of the file that identifies folders of this kind of run.
 
     Raises:
-        BadInput: it holds something else.
+        BadInput: the folder holds something else, or cannot be written.
     """
     import shutil
 
@@ -139,19 +142,19 @@ def claim_folder(out: Path, marker: str) -> Path:
         raise BadInput(f"{out} is a file: choose another folder")
     if out.is_dir() and any(out.iterdir()):
         if not stamp.is_file():
-            raise BadInput(f"{out} is not empty and no earlier run made it: choose another folder with --out")
+            raise BadInput(f"{out} is not empty and not from an earlier run: choose another folder with --out")
         shutil.rmtree(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        stamp.write_text("Made by covey; a later run replaces this folder.\n", encoding="utf-8")
+        stamp.write_text("Created by covey. A later run replaces this folder.\n", encoding="utf-8")
     except OSError as error:
         raise BadInput(f"cannot write {out}: {error.strerror}") from None
     return out
 
 
 @contextlib.contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into KeyboardInterrupt, so that everything that was started is ended in order."""
+def interrupt_on_signals() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into KeyboardInterrupt, so that started processes are stopped in order."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -167,19 +170,27 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def run_devnet(out: Path, port: int, block_time: float, accounts: int, tell: Callable[[dict[str, Any]], None]) -> None:
-    """Run a network with funded accounts until Ctrl-C. `tell` gets where everything is, once it runs."""
-    folder = claim_folder(out, ".covey-devnet")
-    with ended_by_signals(), LocalNetwork(folder, port=port, block_time=block_time) as network:
-        made = [network.account(f"account-{index}") for index in range(1, accounts + 1)]
-        network.fund({account.address: SUPPLY_SHARE for account in made})
-        tell(
+def run_devnet(
+    out: Path, port: int, block_time: float, accounts: int, on_ready: Callable[[dict[str, Any]], None]
+) -> None:
+    """Run a network with funded accounts until Ctrl-C.
+
+    Args:
+        block_time: seconds between blocks.
+        accounts: number of funded accounts.
+        on_ready: called once with rpc_url, chain_id, deployment, password_file and accounts (address, keystore).
+    """
+    folder = prepare_folder(out, ".covey-devnet")
+    with interrupt_on_signals(), LocalNetwork(folder, port=port, block_time=block_time) as network:
+        funded = [network.account(f"account-{index}") for index in range(1, accounts + 1)]
+        network.fund({account.address: SUPPLY_SHARE for account in funded})
+        on_ready(
             {
                 "rpc_url": network.anvil.url,
                 "chain_id": CHAIN_ID,
                 "deployment": str(network.deployment_folder),
                 "password_file": str(network.password_file),
-                "accounts": [{"address": one.address, "keystore": str(one.keystore)} for one in made],
+                "accounts": [{"address": account.address, "keystore": str(account.keystore)} for account in funded],
             }
         )
         with contextlib.suppress(KeyboardInterrupt):

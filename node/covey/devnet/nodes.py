@@ -1,4 +1,4 @@
-"""Daemons of a local network: one process each, forked from a server that imported the daemon's modules once."""
+"""Runs the daemons of a local network: one process each, forked from a server that has imported their modules."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 STOP_S = 5.0
 _PRELOAD = ["covey.devnet.strategies", "covey.daemon.run", "web3", "eth_account"]
-"""Modules that every daemon needs; none of them starts a thread."""
+"""Modules that every daemon imports; none of them starts a thread."""
 
 
 class Nodes:
-    """The daemons of one network. `stop` ends them all."""
+    """The daemons of one network. `stop` stops them all."""
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
@@ -34,7 +34,7 @@ class Nodes:
         self._processes: dict[str, tuple[BaseProcess, Path]] = {}
 
     def warm_up(self) -> None:
-        """Begin the imports, so that they run beside other work."""
+        """Start the fork server, so that its imports run in the background."""
         from multiprocessing.forkserver import ensure_running
 
         ensure_running()
@@ -44,26 +44,27 @@ class Nodes:
         log.parent.mkdir(parents=True, exist_ok=True)
         arguments = (settings, behaviour.value, seed, str(log))
         process = self._context.Process(target=_serve, args=arguments, name=name, daemon=True)
-        with _uninterrupted():  # a process that runs but is not yet noted here could not be ended
+        with _signals_deferred():  # an unrecorded process could not be stopped
             process.start()
             self._processes[name] = (process, log)
-        assert process.pid is not None
+        if process.pid is None:
+            raise DevnetError(f"the node of {name} did not start")
         return process.pid
 
     def check(self) -> None:
-        """Raise DevnetError if a daemon has ended, with the last line of its log."""
+        """Raise DevnetError with the last line of its log if a daemon has exited."""
         for name, (process, log) in self._processes.items():
             if not process.is_alive():
                 raise DevnetError(
-                    f"the node of {name} ended (exit code {process.exitcode}): {last_line(log)}; see {log}"
+                    f"the node of {name} exited (exit code {process.exitcode}): {last_line(log)}; see {log}"
                 )
 
     def pids(self) -> dict[str, int]:
-        """Process ids of the daemons that run, by name."""
+        """Process ids of the daemons, by name."""
         return {name: process.pid for name, (process, _) in self._processes.items() if process.pid is not None}
 
     def stop(self) -> None:
-        """End all daemons: politely first, by force after a while. Safe to call twice."""
+        """Terminate all daemons, and kill those that still run after `STOP_S` seconds. Idempotent."""
         processes = [process for process, _ in self._processes.values()]
         self._processes.clear()
         for process in processes:
@@ -78,45 +79,45 @@ class Nodes:
 
 
 @contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let interruptions wait until the block is left. Handlers run in the main thread, so only there is this needed."""
+def _signals_deferred() -> Iterator[None]:
+    """Defer signals until the block is left. Handlers run in the main thread, so other threads need nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    caught: list[int] = []
+    received: list[int] = []
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, lambda number, frame: caught.append(number)) for number in numbers}
+    before = {number: signal.signal(number, lambda number, frame: received.append(number)) for number in numbers}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if caught:
+    if received:
         raise KeyboardInterrupt
 
 
 def last_warnings(logs: Sequence[Path]) -> list[str]:
-    """The last line of each log that warns or fails, for a message about a network that stands still."""
+    """The last warning or error of each log, for the error message of a stalled network."""
     found = []
     for log in logs:
         with contextlib.suppress(OSError):
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-            bad = [
+            problems = [
                 line
                 for line in lines
                 if any(word in line.lower() for word in ("warning", "error", "declined", "given up"))
             ]
-            found += [f"{log.parent.name}: {bad[-1][:200]}"] if bad else []
+            found += [f"{log.parent.name}: {problems[-1][:200]}"] if problems else []
     return found
 
 
 def _serve(settings: dict[str, Any], behaviour: str, seed: int, log: str) -> None:
-    """A daemon's process: its output goes to `log`, and it ends with the process that started it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent stops us in order
+    """Entry point of a daemon's process: writes its output to `log`, and exits with its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent stops the daemons
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     from covey.config.node import NodeConfig
     from covey.daemon.run import run
     from covey.devnet.strategies import strategy_of
@@ -127,8 +128,8 @@ def _serve(settings: dict[str, Any], behaviour: str, seed: int, log: str) -> Non
     os._exit(code)
 
 
-def _end_with_parent() -> None:
-    """End this process when the one that asked for it is gone, even if that was killed."""
+def _exit_with_parent() -> None:
+    """Exit when the parent process is gone, even if it was killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

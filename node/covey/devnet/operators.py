@@ -1,4 +1,4 @@
-"""Operators of the demonstration: their keys, stake, ports, folders and settings."""
+"""Operators of the demo: their keys, stake, ports, folders and node settings."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from covey.devnet.workers import WorkerServer
 
 DELEGATED = 3_000 * scenario.CVY
-SIGNER_MONEY = 200 * scenario.CVY
+SIGNER_CVY = 200 * scenario.CVY
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A participant with its accounts on the chain and its node on this machine."""
+    """A participant, its accounts on chain and its node on this machine."""
 
-    who: Participant
+    participant: Participant
     owner: Account
     signer: Account
     folder: Path
@@ -37,42 +37,43 @@ class Operator:
 
     @property
     def address(self) -> str:
-        """The operator's address: its owner's."""
+        """The operator's address, that of its owner."""
         return self.owner.address
 
     @property
     def gateway(self) -> str:
-        """Where its node serves blocks."""
+        """URL of its node's gateway."""
         return f"http://127.0.0.1:{self.gateway_port}"
 
     @property
     def log(self) -> Path:
-        """The node's log."""
+        """Log of its node."""
         return self.folder / "node.log"
 
     def start(
         self, nodes: Nodes, network: LocalNetwork, workers: WorkerServer, base: str, peers: Sequence[str], seed: int
     ) -> int:
-        """Start the node; returns its process id. Its settings are kept beside its log."""
+        """Write the node's settings beside its log, start the node, and return its process id."""
         settings = self._settings(network, workers, base, peers)
         text = json.dumps(settings, indent=2, default=str) + "\n"
         (self.folder / "settings.json").write_text(text, encoding="utf-8")
-        number = seed * 100 + self.who.index + (50 if self.who.behaviour == Behaviour.RANDOM_WEIGHTS else 0)
-        return nodes.start(self.who.slug, settings, self.who.behaviour, number, self.log)
+        who = self.participant
+        node_seed = seed * 100 + who.index + (50 if who.behaviour == Behaviour.RANDOM_WEIGHTS else 0)
+        return nodes.start(who.slug, settings, who.behaviour, node_seed, self.log)
 
     def _settings(
         self, network: LocalNetwork, workers: WorkerServer, base: str, peers: Sequence[str]
     ) -> dict[str, Any]:
-        earmark = scenario.EARMARK if self.who.honest else scenario.LAZY_EARMARK
+        earmark = scenario.EARMARK if self.participant.honest else scenario.LAZY_EARMARK
         return {
-            "roles": ["trainer" if self.who.trainer else "validator"],
+            "roles": ["trainer" if self.participant.trainer else "validator"],
             "operator": self.address,
             "keystore": str(self.signer.keystore),
             "password_file": str(network.password_file),
             "rpc_urls": [network.anvil.url],
             "deployment": str(network.deployment_folder),
             "data_dir": str(self.folder),
-            "training_records" if self.who.trainer else "heldout_records": str(self.records),
+            "training_records" if self.participant.trainer else "heldout_records": str(self.records),
             "bases": [base],
             "gateway_listen": f"127.0.0.1:{self.gateway_port}",
             "peers": [url for url in peers if url != self.gateway],
@@ -86,7 +87,7 @@ class Operator:
         }
 
     def training(self) -> tuple[list[float], int]:
-        """Losses a step and tokens seen of its training, out of its node's journal; nothing for a validator."""
+        """Loss per training step and tokens seen, from the node's journal; empty for a validator."""
         path = self.folder / "journal.sqlite"
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10) as journal:
             rows = journal.execute("SELECT result FROM jobs WHERE result IS NOT NULL").fetchall()
@@ -97,19 +98,22 @@ class Operator:
         return [], 0
 
 
-def enlist(network: LocalNetwork, people: Sequence[Participant], split: Split) -> list[Operator]:
-    """Give everybody keys, tokens, a pool with its own bond and a delegation; validators that are lazy hold no records
-    of their own, so they are lent the first validator's."""
+def set_up_operators(network: LocalNetwork, participants: Sequence[Participant], split: Split) -> list[Operator]:
+    """Create each participant's keys, tokens, pool, self-bond and a delegation.
+
+    A lazy validator uses the records of the first validator, which it never reads.
+    """
     operators = []
-    for who in people:
-        files = split.hospitals if who.trainer else split.validators
-        folder = network.out / "nodes" / who.slug
+    for participant in participants:
+        files = split.hospitals if participant.trainer else split.validators
+        folder = network.out / "nodes" / participant.slug
         folder.mkdir(parents=True, exist_ok=True)
-        owner, signer = network.account(f"{who.slug}-owner"), network.account(f"{who.slug}-signer")
-        operators.append(Operator(who, owner, signer, folder, files[who.index], free_port(), free_port()))
+        owner, signer = network.account(f"{participant.slug}-owner"), network.account(f"{participant.slug}-signer")
+        records = files[participant.index]
+        operators.append(Operator(participant, owner, signer, folder, records, free_port(), free_port()))
     delegator = network.account("delegator")
     amounts = {operator.address: scenario.STAKE for operator in operators}
-    amounts |= {operator.signer.address: SIGNER_MONEY for operator in operators if operator.who.trainer}
+    amounts |= {operator.signer.address: SIGNER_CVY for operator in operators if operator.participant.trainer}
     network.fund(amounts | {delegator.address: DELEGATED * len(operators)})
     for operator in operators:
         network.register(operator.owner, operator.signer, scenario.STAKE)

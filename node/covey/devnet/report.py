@@ -1,4 +1,4 @@
-"""The self-contained HTML report of a demo run: no network, no scripts beyond the theme button."""
+"""Renders the HTML report of a demo run: one file without network access; its only script switches the theme."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _THEME_BUTTON = (
 
 
 def render(result: DemoResult) -> str:
-    """The whole report as one HTML document."""
+    """Render the report as one HTML document."""
     css = resources.files("covey.devnet").joinpath("report.css").read_text(encoding="utf-8")
     body = [_header(result), _tiles(result), '<div class="grid2">']
     body += [_section(title, text, content, wide) for title, text, content, wide in _sections(result)]
@@ -35,10 +35,11 @@ def _header(result: DemoResult) -> str:
     labs = sum(row.honest for row in result.validators)
     return (
         "<header><div><h1>One adapter task, from posting to payout</h1>"
-        f"<p>{hospitals} hospitals entered LoRA adapters for <b>{escape(result.base.name)}</b> "
+        f"<p>{hospitals} hospitals submitted LoRA adapters for <b>{escape(result.base.name)}</b> "
         f"({result.base.parameters / 1e6:.1f} M parameters), each trained on ICD-10-CM chapters that the others do not "
-        f"hold; one trainer entered random weights. {labs} validators scored the entries on records of their own; one "
-        "gave everybody the same score. Contracts on a local chain settled the medians and paid.</p></div>"
+        f"have; one trainer submitted random weights. {labs} validators scored the entries on their own records; one "
+        "validator gave every entry the same score. Contracts on a local chain settled the medians and paid the "
+        "rewards.</p></div>"
         f"{_THEME_BUTTON}</header>"
     )
 
@@ -48,12 +49,12 @@ def _tiles(result: DemoResult) -> str:
     paid += sum(int(row.reward_wei) for row in result.validators)
     wrong = len(result.check.differences)
     tiles = [
-        ("", f"{result.spearman:.2f}", "Spearman ρ, medians against true improvement"),
+        ("", f"{result.spearman:.2f}", "Spearman's ρ between medians and true improvement"),
         ("", cvy(paid, 0), "CVY paid to trainers and validators"),
         (
             "good" if not wrong else "bad",
             "equal" if not wrong else f"{wrong} differ",
-            f"rewards paid and the rules, {result.check.checked} figures replayed",
+            f"payments and rules, {result.check.checked} figures compared",
         ),
         ("", f"{result.total_s:.0f} s", "from start to rewards claimed"),
         ("", f"{result.chain.last_block - result.chain.first_block + 1}", "blocks of the local chain"),
@@ -73,50 +74,50 @@ def _sections(result: DemoResult) -> list[tuple[str, str, str, bool]]:
     rules = result.rules
     return [
         (
-            "Who earned what as a trainer",
-            "True improvement: relative fall of held-out loss against the base on a common set no validator holds "
-            f"({result.held_out_records:,} records). The trainers' pool of {cvy(rules.trainers_pool_wei)} CVY splits "
-            f"by (median − {rules.floor_score})<sup>{rules.power}</sup>.",
+            "Trainers",
+            "True improvement: relative reduction of held-out loss against the base, on a common set that no validator "
+            f"has ({result.held_out_records:,} records). The trainers' pool of {cvy(rules.trainers_pool_wei)} CVY is "
+            f"split by (median − {rules.floor_score})<sup>{rules.power}</sup>.",
             _entry_table(result),
             True,
         ),
         (
-            "Do the medians tell the truth?",
-            "Median on chain against true improvement, both in percent of the base's loss; bars span the validators' "
-            "scores, the dashed line is equality.",
+            "Medians against true improvement",
+            "Median on chain and true improvement, both in percent of the base's loss. Bars span the validators' "
+            "scores; the dashed line is equality.",
             _truth(result),
             False,
         ),
         (
-            "Who is good at what",
-            "Held-out improvement in percent, by chapter group. Framed: the chapters a hospital trained on.",
+            "Improvement by stratum",
+            "Held-out improvement in percent, by group of chapters. Framed: the chapters that a hospital trained on.",
             _matrix(result),
             False,
         ),
         (
             "Training loss",
-            "Nats a token on each trainer's own records, which never left its machine.",
+            "Nats per token on each trainer's own records, which never leave its machine.",
             _losses(result),
             False,
         ),
         (
             "Scores",
-            "What each validator revealed, in the chain's 15-bit units (1: no better than the base), and the "
-            "seat-weighted median that was settled.",
+            "Scores that each validator revealed, in the chain's 15-bit units (1: no better than the base), and the "
+            "settled seat-weighted median.",
             _scores(result),
             False,
         ),
         (
-            "Who earned what as a validator",
-            f"Gain: agreement beyond what a constant row would earn, with h = {rules.h} and τ = {rules.tau}. "
-            f"{cvy(rules.validators_pool_wei)} CVY ({cvy(rules.fees_wei)} of it entry fees) split by seats · gain.",
+            "Validators",
+            f"Gain: agreement with the medians beyond that of a constant row, with h = {rules.h} and τ = {rules.tau}. "
+            f"{cvy(rules.validators_pool_wei)} CVY ({cvy(rules.fees_wei)} of it entry fees) are split by seats · gain.",
             _validator_table(result),
             False,
         ),
         ("Payouts", "CVY paid into each operator's staking pool.", _payouts(result), False),
         (
-            "Where and when",
-            "Everything that decided pay is on this chain or addressed by a CID on it.",
+            "Run",
+            "Everything that determines rewards is on this chain, or addressed by a CID on it.",
             _facts(result),
             True,
         ),
@@ -124,24 +125,24 @@ def _sections(result: DemoResult) -> list[tuple[str, str, str, bool]]:
 
 
 def _series(result: DemoResult) -> Callable[[EntryResult], int | None]:
-    """Colours by entry: honest ones in order of name, the others muted."""
+    """Colour of an entry: honest ones by order of name, None (muted) for the others."""
     honest = sorted(entry.name for entry in result.entries if entry.honest)
     return lambda entry: honest.index(entry.name) if entry.honest else None
 
 
 def percent(share: float, places: int) -> str:
-    """A share in percent, without a negative zero."""
+    """A share as percent, without a negative zero."""
     value = round(100 * share, places)
     return f"{value + 0.0 if value else 0.0:.{places}f}%"
 
 
 def _address(address: str) -> str:
-    """An address cut short, whole when pointed at."""
+    """A shortened address with the full one as its tooltip."""
     return f'<code title="{escape(address)}">{escape(address[:10])}…{escape(address[-6:])}</code>'
 
 
 def _table(head: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]]) -> str:
-    """Rows hold safe HTML; the flag in `head` says that a column holds numbers."""
+    """An HTML table. `rows` contain safe HTML; the flag in `head` marks numeric columns."""
     top = "".join(f"<th{' class=n' if numeric else ''}>{escape(name)}</th>" for name, numeric in head)
     body = "".join(
         "<tr>"
@@ -241,7 +242,7 @@ def _facts(result: DemoResult) -> str:
         ["chain", f"{chain.chain_id}, task {chain.task_id}, blocks {chain.first_block} to {chain.last_block}"],
         [
             "chain time",
-            f"the driver let {chain.skipped_s / 3600:.1f} h pass at the ends of windows once everybody had acted",
+            f"{chain.skipped_s / 3600:.1f} h skipped at the ends of windows, after all operators had acted",
         ],
         ["base", f"{escape(result.base.name)}, digest <code>{escape(result.base.digest)}</code>"],
         ["strata", ", ".join(f"{escape(name)} {weight:.0%}" for name, weight in result.strata.items())],
@@ -255,6 +256,6 @@ def _footer(result: DemoResult) -> str:
     wrong = "".join(f"<li>{escape(line)}</li>" for line in result.check.differences)
     return (
         f"{'<section><h2>Differences</h2><ul>' + wrong + '</ul></section>' if wrong else ''}"
-        "<footer>Made by <code>covey demo</code>. ICD-10-CM descriptions are in the public domain. Adapters and scores "
-        "are public by design; records are not. This page's data is in <code>result.json</code> beside it.</footer>"
+        "<footer>Created by <code>covey demo</code>. ICD-10-CM descriptions are in the public domain. Adapters and "
+        "scores are public by design; records are not. The data of this page is in <code>result.json</code>.</footer>"
     )

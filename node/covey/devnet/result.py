@@ -1,7 +1,7 @@
-"""What a demo run leaves: one JSON document that the tables and the HTML report are made from.
+"""The result of a demo run, `result.json`: the source of the tables and the HTML report.
 
-Amounts are decimal strings of wei (they do not fit a JSON number), scores and medians are the chain's 15-bit units,
-improvements are fractions of the base's held-out loss.
+Amounts are decimal strings of wei, which a JSON number cannot hold. Scores and medians are the chain's 15-bit units.
+Improvements are fractions of the base's held-out loss.
 """
 
 from __future__ import annotations
@@ -10,20 +10,22 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from covey.chain.units import format_cvy
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class LossPoint(_Part):
-    """Training loss (nats a token) after `step` optimiser steps."""
+    """Training loss after `step` optimiser steps, nats per token."""
 
     step: int
     loss: float
 
 
 class EntryResult(_Part):
-    """One trainer's entry, from training to pay."""
+    """One trainer's entry, from training to reward."""
 
     name: str
     operator: str
@@ -31,7 +33,9 @@ class EntryResult(_Part):
     lane: int
     digest: str
     tokens_seen: int
-    true_improvement: float = Field(description="relative improvement of held-out loss on the common set, by strata")
+    true_improvement: float = Field(
+        description="relative improvement of held-out loss on the common set, weighted by stratum"
+    )
     median: int
     weight: str
     reward_wei: str
@@ -39,7 +43,7 @@ class EntryResult(_Part):
 
 
 class ValidatorResult(_Part):
-    """One validator's row, from seats to pay."""
+    """One validator's row, from seats to reward."""
 
     name: str
     operator: str
@@ -52,7 +56,7 @@ class ValidatorResult(_Part):
 
 
 class Matrix(_Part):
-    """Held-out improvement of each entry on each stratum; `own` names the strata that the entry was trained on."""
+    """Held-out improvement per entry (rows) and stratum (columns); `own` lists the strata each entry was trained on."""
 
     rows: list[str]
     columns: list[str]
@@ -61,7 +65,7 @@ class Matrix(_Part):
 
 
 class Rules(_Part):
-    """The task's parameters that decide pay."""
+    """The parameters and pools that determine rewards."""
 
     target_seats: int
     floor_score: int
@@ -75,13 +79,13 @@ class Rules(_Part):
 
 
 class Chain(_Part):
-    """Where it happened."""
+    """The local chain and the task on it."""
 
     chain_id: int
     task_id: int
     first_block: int
     last_block: int
-    skipped_s: int = Field(description="chain time that the driver let pass at the end of windows")
+    skipped_s: int = Field(description="chain time that the driver skipped at the ends of windows, seconds")
     contracts: dict[str, str]
 
 
@@ -94,7 +98,7 @@ class Base(_Part):
 
 
 class Check(_Part):
-    """The replay of the chain's events under the rules."""
+    """Result of the audit: the events replayed by the rules."""
 
     checked: int
     differences: list[str]
@@ -102,14 +106,14 @@ class Check(_Part):
 
 
 class Phase(_Part):
-    """Wall time of one part of the run."""
+    """Wall time of one phase of the run."""
 
     name: str
     seconds: float
 
 
 class DemoResult(_Part):
-    """Everything a demo run found."""
+    """The result of a demo run."""
 
     version: Literal[1] = 1
     seed: int
@@ -132,8 +136,5 @@ class DemoResult(_Part):
 
 
 def cvy(wei: str | int, places: int = 2) -> str:
-    """Tokens with a fixed number of decimals, rounded down, thousands separated."""
-    whole, rest = divmod(int(wei), 10**18)
-    if not places:
-        return f"{whole:,}"
-    return f"{whole:,}.{rest // 10 ** (18 - places):0{places}d}"
+    """Amount of CVY with a fixed number of decimals, rounded down, thousands separated."""
+    return format_cvy(int(wei), places)

@@ -1,4 +1,4 @@
-"""From a finished run to its result: names to addresses, figures to entries and rows."""
+"""Builds the result of a finished run: joins participants with entries, rows and payments."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from covey.devnet.errors import DevnetError
 
 if TYPE_CHECKING:
     from covey.audit.replay import Audit
-    from covey.devnet.driver import Watch
+    from covey.devnet.driver import TaskWatcher
     from covey.devnet.operators import Operator
     from covey.lora.bases.resolve import BaseFolder
     from covey.protocol.spec import TaskSpec
 
 
-def tally(
-    watch: Watch,
+def build_result(
+    watch: TaskWatcher,
     operators: Sequence[Operator],
     spec: TaskSpec,
     base: BaseFolder,
@@ -29,13 +29,19 @@ def tally(
     phases: list[parts.Phase],
     seed: int,
 ) -> parts.DemoResult:
-    """The result. Rewards are what the contracts paid; medians, seats, losses and gains are what they settled."""
+    """Build the result.
+
+    Rewards are the payments of the contracts; medians, seats, losses and gains are those of the audited settlement.
+
+    Args:
+        truth: result of the evaluation job on the common set.
+    """
     ruling = audit.rulings[watch.task]
     entries = _entries(watch, operators, truth, ruling)
     chain = watch.chain
     return parts.DemoResult(
         seed=seed,
-        base=parts.Base(name=spec.base.name, digest=base.digest, parameters=parameters(base.config)),
+        base=parts.Base(name=spec.base.name, digest=base.digest, parameters=count_parameters(base.config)),
         chain=parts.Chain(
             chain_id=chain.deployment.chain_id,
             task_id=watch.task,
@@ -53,7 +59,7 @@ def tally(
         spearman=spearman([entry.true_improvement for entry in entries], [float(entry.median) for entry in entries]),
         check=parts.Check(
             checked=audit.checked,
-            differences=[str(one) for one in audit.differences],
+            differences=[str(difference) for difference in audit.differences],
             unavailable=audit.unavailable,
         ),
         phases=phases,
@@ -61,24 +67,24 @@ def tally(
 
 
 def _entries(
-    watch: Watch, operators: Sequence[Operator], truth: dict[str, Any], ruling: Ruling
+    watch: TaskWatcher, operators: Sequence[Operator], truth: dict[str, Any], ruling: Ruling
 ) -> list[parts.EntryResult]:
     record = watch.record()
     paid = {int(args["lane"]): int(args["amount"]) for args, _ in record.entry_claims}
     entries = []
     for entry in ruling.entries:
-        operator = next(one for one in operators if one.address == entry.operator)
+        operator = next(operator for operator in operators if operator.address == entry.operator)
         losses, tokens = operator.training()
         digest = str(record.revealed[entry.lane]["digest"]).removeprefix("0x")
         entries.append(
             parts.EntryResult(
-                name=operator.who.name,
+                name=operator.participant.name,
                 operator=entry.operator,
-                honest=operator.who.honest,
+                honest=operator.participant.honest,
                 lane=entry.lane,
                 digest=digest,
                 tokens_seen=tokens,
-                true_improvement=float(truth["improvement"].get(operator.who.slug, 0.0)),
+                true_improvement=float(truth["improvement"].get(operator.participant.slug, 0.0)),
                 median=entry.median,
                 weight=str(entry.weight),
                 reward_wei=str(paid.get(entry.lane, 0)),
@@ -88,21 +94,21 @@ def _entries(
     return entries
 
 
-def _validators(watch: Watch, operators: Sequence[Operator], ruling: Ruling) -> list[parts.ValidatorResult]:
+def _validators(watch: TaskWatcher, operators: Sequence[Operator], ruling: Ruling) -> list[parts.ValidatorResult]:
     paid = {str(args["operator"]): int(args["amount"]) for args, _ in watch.record().scoring_claims}
     rows = {row.operator: row for row in ruling.rows}
-    found = []
+    results = []
     for operator in operators:
-        if operator.who.trainer:
+        if operator.participant.trainer:
             continue
         row = rows.get(operator.address)
         if row is None:
-            raise DevnetError(f"{operator.who.name} revealed no scores: see {operator.log}")
-        found.append(
+            raise DevnetError(f"{operator.participant.name} revealed no scores: see {operator.log}")
+        results.append(
             parts.ValidatorResult(
-                name=operator.who.name,
+                name=operator.participant.name,
                 operator=row.operator,
-                honest=operator.who.honest,
+                honest=operator.participant.honest,
                 seats=row.seats,
                 loss=row.loss,
                 gain=row.gain,
@@ -110,10 +116,10 @@ def _validators(watch: Watch, operators: Sequence[Operator], ruling: Ruling) -> 
                 scores=row.scores,
             )
         )
-    return found
+    return results
 
 
-def _rules(watch: Watch, ruling: Ruling) -> parts.Rules:
+def _rules(watch: TaskWatcher, ruling: Ruling) -> parts.Rules:
     record = watch.record()
     params = record.params
     return parts.Rules(
@@ -123,28 +129,28 @@ def _rules(watch: Watch, ruling: Ruling) -> parts.Rules:
         tau=int(params["tau"]),
         power=int(params["power"]),
         bounty_wei=str(params["bounty"]),
-        fees_wei=str(sum(int(one["fee"]) for one in record.committed)),
+        fees_wei=str(sum(int(entry["fee"]) for entry in record.committed)),
         trainers_pool_wei=str(ruling.pools.trainers),
         validators_pool_wei=str(ruling.pools.validators),
     )
 
 
 def _matrix(operators: Sequence[Operator], spec: TaskSpec, truth: dict[str, Any]) -> parts.Matrix:
-    trainers = [operator for operator in operators if operator.who.trainer]
+    trainers = [operator for operator in operators if operator.participant.trainer]
     columns = [stratum.name for stratum in spec.strata]
     return parts.Matrix(
-        rows=[operator.who.name for operator in trainers],
+        rows=[operator.participant.name for operator in trainers],
         columns=columns,
         values=[
-            [float(truth["strata"].get(operator.who.slug, {}).get(column, 0.0)) for column in columns]
+            [float(truth["strata"].get(operator.participant.slug, {}).get(column, 0.0)) for column in columns]
             for operator in trainers
         ],
-        own=[list(operator.who.strata) for operator in trainers],
+        own=[list(operator.participant.strata) for operator in trainers],
     )
 
 
 def smooth(losses: Sequence[float], window: int = 5) -> list[parts.LossPoint]:
-    """Losses a step as means over a trailing window; `step` counts from 1."""
+    """Loss per step, averaged over a trailing window; `step` starts at 1."""
     return [
         parts.LossPoint(step=step, loss=round(math.fsum(losses[max(0, step - window) : step]) / min(step, window), 4))
         for step in range(1, len(losses) + 1)
@@ -152,7 +158,7 @@ def smooth(losses: Sequence[float], window: int = 5) -> list[parts.LossPoint]:
 
 
 def spearman(xs: Sequence[float], ys: Sequence[float]) -> float:
-    """Spearman's rank correlation, ties averaged; 0 where one side does not vary."""
+    """Spearman's rank correlation, ties averaged; 0 if one side is constant."""
     from scipy.stats import spearmanr
 
     if len(set(xs)) < 2 or len(set(ys)) < 2:
@@ -160,8 +166,8 @@ def spearman(xs: Sequence[float], ys: Sequence[float]) -> float:
     return round(float(spearmanr(xs, ys).statistic), 4)
 
 
-def parameters(config: dict[str, Any]) -> int:
-    """Number of weights of a Qwen2 or Qwen3 model, from its configuration (a tied head counts once)."""
+def count_parameters(config: dict[str, Any]) -> int:
+    """Number of weights of a Qwen2 or Qwen3 model, from its configuration; a tied head counts once."""
     hidden, layers = int(config["hidden_size"]), int(config["num_hidden_layers"])
     heads, groups = int(config["num_attention_heads"]), int(config["num_key_value_heads"])
     size = int(config.get("head_dim") or hidden // heads)
@@ -176,5 +182,5 @@ def parameters(config: dict[str, Any]) -> int:
 
 
 def as_json(result: parts.DemoResult) -> str:
-    """The result for scripts, with its totals."""
+    """The result as JSON, with its total wall time."""
     return json.dumps({**result.model_dump(mode="json"), "total_s": round(result.total_s, 2)}, indent=2)

@@ -1,4 +1,4 @@
-"""The demonstration's task and who takes part: four hospitals, one dishonest trainer, honest validators, a lazy one."""
+"""The demo's task and participants: four hospitals, a dishonest trainer, honest validators and a lazy one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CVY = 10**18
 HOSPITALS = ("Harbour Heart", "Mind & Nerve", "Ortho North", "Rosewood")
-"""Trainers, in the order of `covey.devnet.icd10.HOSPITAL_STRATA`: what each is named after is what it trains on."""
+"""Trainers, in the order of `covey.devnet.icd10.HOSPITAL_STRATA`; each is named after its stratum."""
 DISHONEST = "Shortcut Clinic"
 VALIDATORS = (
     "Anchor Lab",
@@ -41,7 +41,7 @@ VALIDATORS = (
 )
 LAZY = "Idle Lab"
 LAZY_SCORE = 9089
-"""What the lazy validator gives everybody: about the usual improvement, on the grid of rounded scores."""
+"""The lazy validator's score for every entry: a typical improvement, on the grid of rounded scores."""
 
 STAKE = 20_000 * CVY
 EARMARK = 12_000 * CVY
@@ -57,16 +57,16 @@ MAX_ENTRIES = 16
 SEQUENCE_LENGTH = 64
 MIN_RECORDS = 600
 PASSES = "1"
-"""How often a trainer goes over its own records: who holds more trains longer."""
+"""Training epochs over a trainer's own records, so that a trainer with more records trains longer."""
 SPREAD = 150
-"""Standard deviation of an entry's score between samples of MIN_RECORDS records, by bootstrap, score units."""
+"""Standard deviation of an entry's score between bootstrap samples of MIN_RECORDS records, score units."""
 HOUR = 3_600
-# Longer than any machine needs: the driver lets a window end as soon as everybody has acted.
+# Longer than any machine needs; the driver ends a window as soon as all operators have acted.
 WINDOWS = Windows(6 * HOUR, HOUR, HOUR, 0, 6 * HOUR, HOUR, 6 * HOUR, 0)
 
 
 class Behaviour(StrEnum):
-    """How a participant acts."""
+    """Behaviour of a participant."""
 
     HONEST = "honest"
     RANDOM_WEIGHTS = "random-weights"
@@ -75,7 +75,7 @@ class Behaviour(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """One operator. `index` is its place among the data files of its role; `strata` what a trainer holds alone."""
+    """One operator. `index` is its data file among those of its role, `strata` the strata that only it holds."""
 
     name: str
     trainer: bool
@@ -85,42 +85,43 @@ class Participant:
 
     @property
     def honest(self) -> bool:
-        """True for those who do the work."""
+        """True if it trains or scores as the protocol expects."""
         return self.behaviour == Behaviour.HONEST
 
     @property
     def slug(self) -> str:
-        """Its name as a folder."""
+        """The name as a folder name."""
         return "-".join(self.name.lower().replace("&", "and").split())
 
 
-def cast(validators: int, hospital_strata: Sequence[str]) -> list[Participant]:
+def participants(validators: int, hospital_strata: Sequence[str]) -> list[Participant]:
     """All participants: trainers first, the dishonest and the lazy one last of their role.
 
     Raises:
-        ValueError: fewer than three honest validators (their majority must not hang on one), or more than there are.
+        ValueError: fewer than three honest validators, whose majority would depend on one, or more than there are
+            names.
     """
     if not 3 <= validators <= len(VALIDATORS):
         raise ValueError(f"validators must be 3 to {len(VALIDATORS)}, not {validators}")
-    everybody = [
+    everyone = [
         Participant(name, True, index, strata=(stratum,))
         for index, (name, stratum) in enumerate(zip(HOSPITALS, hospital_strata, strict=True))
     ]
-    everybody.append(Participant(DISHONEST, True, 0, Behaviour.RANDOM_WEIGHTS))
-    everybody += [Participant(name, False, index) for index, name in enumerate(VALIDATORS[:validators])]
-    everybody.append(Participant(LAZY, False, 0, Behaviour.CONSTANT_SCORES))
-    return everybody
+    everyone.append(Participant(DISHONEST, True, 0, Behaviour.RANDOM_WEIGHTS))
+    everyone += [Participant(name, False, index) for index, name in enumerate(VALIDATORS[:validators])]
+    everyone.append(Participant(LAZY, False, 0, Behaviour.CONSTANT_SCORES))
+    return everyone
 
 
 def public_name(name: str) -> str:
-    """A base's name as a spec may carry it: a hub name as it is, a folder's last part, without odd characters."""
+    """A base's name for the spec: a hub name, or a folder's last component, with disallowed characters replaced."""
     if name.startswith(("/", ".", "~")) or name.count("/") > 1:
         name = Path(name).expanduser().resolve().name
     return re.sub(r"[^A-Za-z0-9_./+-]", "-", name).lstrip("_./+-")[:128] or "base"
 
 
 def task_spec(base: BaseFolder, strata: Sequence[str], spread: int = SPREAD) -> TaskSpec:
-    """The spec: all strata weigh the same. `spread` is the bootstrap's, score units."""
+    """The task spec, with equal weights for all strata. `spread` is the bootstrap's standard deviation, score units."""
     weight, rest = divmod(10_000, len(strata))
     each = MIN_RECORDS // len(strata)
     return TaskSpec(
@@ -158,7 +159,7 @@ def task_spec(base: BaseFolder, strata: Sequence[str], spread: int = SPREAD) -> 
 
 
 def task_params(spec: TaskSpec, digest: bytes, min_stake: int) -> TaskParams:
-    """The task on chain. `digest` is the spec's CID word, `min_stake` the registry's multiple of the bounty, wei."""
+    """The task's parameters on chain. `digest` is the spec's 32-byte CID word, `min_stake` in wei."""
     return TaskParams(
         spec_digest=digest,
         sealed_commitment=bytes(32),

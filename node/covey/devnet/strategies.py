@@ -1,4 +1,4 @@
-"""How the demonstration's cheats cheat. Everything else about their nodes is the real daemon."""
+"""Strategies of the demo's dishonest participants. The rest of their nodes is the real daemon."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from covey.devnet.scenario import LAZY_SCORE, PASSES, Behaviour
 
 
 class Seeded(Strategy):
-    """Honest, with a training seed and length of the demonstration's choice, so that runs can be compared."""
+    """Honest, with a fixed training seed and number of epochs, so that runs are comparable."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -20,7 +20,7 @@ class Seeded(Strategy):
 
 
 class RandomWeights(Seeded):
-    """Does not train: submits small random weights."""
+    """Submits small random weights instead of training."""
 
     def training_job(self, job: dict[str, Any]) -> dict[str, Any]:
         """See `Strategy.training_job`."""
@@ -28,7 +28,7 @@ class RandomWeights(Seeded):
 
 
 class ConstantScores(Strategy):
-    """Does not score: gives every entry the same."""
+    """Gives every entry the same score, without running the model."""
 
     def scoring_result(self, job: dict[str, Any]) -> dict[str, Any] | None:
         """See `Strategy.scoring_result`."""
@@ -36,7 +36,7 @@ class ConstantScores(Strategy):
 
 
 def strategy_of(behaviour: Behaviour, seed: int) -> Strategy:
-    """The strategy of a participant; `seed` is for its training."""
+    """The strategy for a behaviour; `seed` is the training seed."""
     if behaviour == Behaviour.RANDOM_WEIGHTS:
         return RandomWeights(seed)
     if behaviour == Behaviour.CONSTANT_SCORES:
@@ -45,10 +45,13 @@ def strategy_of(behaviour: Behaviour, seed: int) -> Strategy:
 
 
 def constant_result(job: dict[str, Any], score: int) -> dict[str, Any]:
-    """What a scoring job would answer if every entry had `score`, without running a model."""
+    """The result of a scoring job in which every entry has `score`, without running a model."""
     strata = job["spec"]["strata"]
     return {
         "entries": [{"lane": adapter["lane"], "score": score, "verdict": "scored"} for adapter in job["adapters"]],
-        "strata": [{"name": one["name"], "records": one["min_records"], "tokens": one["min_tokens"]} for one in strata],
+        "strata": [
+            {"name": stratum["name"], "records": stratum["min_records"], "tokens": stratum["min_tokens"]}
+            for stratum in strata
+        ],
         "profile": {"device": "none", "dtype": "float32", "threads": 1, "software": {}},
     }

@@ -1,4 +1,4 @@
-"""The process that imported torch once: every worker of a local network is a fork of it."""
+"""The worker server of a local network: it imports torch once, and every worker is a fork of it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ _KEY = "job"
 
 
 class WorkerServer:
-    """Starts `covey.lora.jobs.worker --listen` and runs jobs of the driver's own through it."""
+    """Runs `covey.lora.jobs.worker --listen`, for the nodes and for the driver's own jobs."""
 
     def __init__(self, base: str, log: Path) -> None:
-        self._folder = Path(
-            tempfile.mkdtemp(prefix="covey-")
-        )  # a socket's path must be short, wherever the run's folder is
+        # The path of a socket must be short, which that of the run's folder may not be.
+        self._folder = Path(tempfile.mkdtemp(prefix="covey-"))
         self.socket = self._folder / "workers"
         self._log = log
         self._base = base
@@ -55,14 +54,14 @@ class WorkerServer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def check(self) -> None:
-        """Raise DevnetError if the process has ended."""
+        """Raise DevnetError if the process has exited."""
         if self._process is not None and self._process.poll() is not None:
             raise DevnetError(
-                f"the worker process ended (exit code {self._process.returncode}): {last_line(self._log)}"
+                f"the worker server exited (exit code {self._process.returncode}): {last_line(self._log)}"
             )
 
     def wait(self) -> None:
-        """Wait until workers can be had."""
+        """Wait until the server accepts connections. Raises DevnetError if it does not in time."""
         end = time.monotonic() + START_S
         while time.monotonic() < end:
             self.check()
@@ -70,15 +69,15 @@ class WorkerServer:
                 probe.connect(str(self.socket))
                 return
             time.sleep(0.05)
-        raise DevnetError(f"the worker process was not ready within {START_S:.0f} s: see {self._log}")
+        raise DevnetError(f"the worker server was not ready within {START_S:.0f} s: see {self._log}")
 
-    def begin(self, job: dict[str, Any]) -> Job:
-        """Start a job of the driver's own."""
+    def submit(self, job: dict[str, Any]) -> Job:
+        """Start a job."""
         return Job(self, job)
 
 
 class Job:
-    """One job of the driver's own, running in a worker."""
+    """A job running in a worker."""
 
     def __init__(self, server: WorkerServer, job: dict[str, Any]) -> None:
         self._server = server
@@ -86,14 +85,15 @@ class Job:
         self._executor.submit(_KEY, job, 0)
 
     def result(self) -> dict[str, Any]:
-        """Wait for the result. Raises DevnetError if there is none."""
+        """Wait for the result. Raises DevnetError if the job fails."""
         try:
             while not (finished := self._executor.poll()):
                 self._server.check()
                 time.sleep(0.05)
         finally:
             self._executor.close()
-        if finished[0].result is None:
-            assert finished[0].failure is not None
-            raise DevnetError(f"the evaluation failed: {finished[0].failure.message}")
-        return finished[0].result
+        job = finished[0]
+        if job.result is None:
+            reason = job.failure.message if job.failure is not None else "no result"
+            raise DevnetError(f"the evaluation failed: {reason}")
+        return job.result

@@ -118,7 +118,7 @@ def test_demo_leaves_a_foreign_folder_alone(capsys: pytest.CaptureFixture[str], 
     mine.mkdir()
     (mine / "thesis.txt").write_text("years of work")
     assert main(["demo", "--out", str(mine)]) == 2
-    assert "is not empty and no earlier run made it" in capsys.readouterr().err
+    assert "is not empty and not from an earlier run" in capsys.readouterr().err
     assert [path.name for path in mine.iterdir()] == ["thesis.txt"]
 
 

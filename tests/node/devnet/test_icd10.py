@@ -1,4 +1,4 @@
-"""The demonstration's split of ICD-10-CM."""
+"""The demo's split of ICD-10-CM."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def test_all_files_are_disjoint_and_hospitals_specialise(split: icd10.Split) -> 
         assert {found.count(stratum) for stratum in icd10.STRATA} == {30}
 
 
-def test_a_seed_gives_one_split(tmp_path: Path, cache: Path) -> None:
+def test_split_depends_on_the_seed_only(tmp_path: Path, cache: Path) -> None:
     sizes = icd10.SplitSizes(own=(5, 5, 5, 5), general=5, validator=5, common=5)
     again = [icd10.write_split(tmp_path / name, seed, 1, sizes, cache) for name, seed in (("a", 1), ("b", 1), ("c", 2))]
     first, second, other = (part.hospitals[0].read_bytes() for part in again)
     assert first == second != other
 
 
-def test_default_sizes_give_each_validator_at_least_600(tmp_path: Path, cache: Path) -> None:
+def test_default_sizes_give_each_validator_at_least_600_records(tmp_path: Path, cache: Path) -> None:
     split = icd10.write_split(tmp_path, 1, 3, cache=cache)
     assert [len(read_records(path)) >= 600 for path in split.validators] == [True] * 3
 
@@ -45,13 +45,13 @@ def test_too_many_validators_are_refused(tmp_path: Path, cache: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_cache_gives_the_same_records_and_may_be_broken(tmp_path: Path) -> None:
+def test_cache_returns_the_same_records_and_may_be_broken(tmp_path: Path) -> None:
     fresh = icd10.all_records(tmp_path / "cache")
     assert len(fresh) > 40_000
-    (kept,) = (tmp_path / "cache").iterdir()
+    (cached,) = (tmp_path / "cache").iterdir()
     assert icd10.all_records(tmp_path / "cache") == fresh
-    kept.write_text("{")
+    cached.write_text("{")
     assert icd10.all_records(tmp_path / "cache") == fresh
-    assert kept.stat().st_size > 1_000_000
+    assert cached.stat().st_size > 1_000_000
     (tmp_path / "file").write_text("not a folder")
     assert icd10.all_records(tmp_path / "file") == fresh

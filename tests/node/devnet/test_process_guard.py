@@ -1,4 +1,4 @@
-"""A guard ends a process and its group with the one that holds it, and nothing once it is released."""
+"""A guard kills a process group when its holder dies, and does nothing after its release."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ time.sleep(600)
 
 
 def group(pid: int) -> set[int]:
-    """Processes of a group that run; one that has ended and that nobody has asked about does not."""
+    """Running processes of a group, without zombies."""
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -35,26 +35,27 @@ def group(pid: int) -> set[int]:
     return found
 
 
-def comes_to(pid: int, count: int) -> bool:
+def reaches_size(pid: int, count: int) -> bool:
+    """Wait until the group has `count` running processes."""
     end = time.monotonic() + 60
     while len(group(pid)) != count and time.monotonic() < end:
         time.sleep(0.02)
     return len(group(pid)) == count
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-def test_a_killed_holder_takes_the_group_along() -> None:
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_group_is_killed_with_its_holder() -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
     leader = int(holder.stdout.readline())
-    assert comes_to(leader, 2)
+    assert reaches_size(leader, 2)
     holder.kill()
     holder.wait()
-    assert comes_to(leader, 0)
+    assert reaches_size(leader, 0)
     holder.stdout.close()
 
 
-def test_a_released_process_lives_on() -> None:
+def test_released_process_is_not_killed() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
     guard = ProcessGuard(child)
     guard.release()

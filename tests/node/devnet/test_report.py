@@ -1,4 +1,4 @@
-"""The report is one well-formed page that says what the result says and asks nothing of the network."""
+"""The report is one well-formed page that shows the result and makes no network requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VOID = {"meta", "br", "line", "circle", "rect", "polyline", "path"}
 
 
 class Page(HTMLParser):
-    """Checks that elements nest, and keeps texts and attributes."""
+    """Checks that elements nest, and collects texts and attributes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Page(HTMLParser):
         self.attributes += [(name, value or "") for name, value in attrs]
 
     def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> has no opening tag"
 
     def handle_data(self, data: str) -> None:
         self.texts.append(data.strip())
@@ -48,7 +48,7 @@ def page(result: DemoResult) -> Page:
     return parsed
 
 
-def test_report_says_what_the_result_says() -> None:
+def test_report_shows_the_result() -> None:
     result = sample()
     shown = page(result)
     for entry in result.entries:
@@ -79,26 +79,26 @@ def test_differences_are_shown_and_escaped() -> None:
     assert "&lt;5&gt;" in render(wrong)
 
 
-def test_names_cannot_break_out() -> None:
+def test_names_are_escaped() -> None:
     result = sample()
-    evil = result.entries[0].model_copy(update={"name": '<script>alert("x")</script>'})
-    html = render(result.model_copy(update={"entries": [evil, *result.entries[1:]]}))
+    hostile = result.entries[0].model_copy(update={"name": '<script>alert("x")</script>'})
+    html = render(result.model_copy(update={"entries": [hostile, *result.entries[1:]]}))
     assert "<script" not in html
 
 
-def test_framed_cells_are_the_own_chapters() -> None:
+def test_own_chapters_are_framed() -> None:
     drawn = heat_map(
         ["a", "b"], ["x", "y"], [[1, 0], [0, 1]], text=[["1", "0"]] * 2, outlined=[[True, False], [False, True]]
     )
     assert drawn.count("cell own") == 2
 
 
-def test_no_curves_is_said() -> None:
+def test_chart_without_points_says_so() -> None:
     assert "No points" in line_chart([Line("a", [], 0)], x_name="x", y_name="y")
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (3.9, 6.6), (0, 32767), (-0.02, 0.4), (5, 5), (0, 0)])
-def test_ticks_cover_the_range_in_equal_round_steps(low: float, high: float) -> None:
+def test_ticks_cover_the_range_in_equal_steps(low: float, high: float) -> None:
     found = ticks(low, high)
     steps = {round(after - before, 9) for before, after in itertools.pairwise(found)}
     assert found[0] <= low

@@ -1,4 +1,4 @@
-"""A small made-up result, for what only shows results."""
+"""A small artificial result, for tests of its presentation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ NAMES = ("Harbour Heart", "Mind & Nerve", "Shortcut Clinic")
 
 
 def sample() -> parts.DemoResult:
-    """Three entries, three validators, everything in order."""
+    """A result with three entries and three validators, and no differences."""
     gains, honest = (0.171, 0.1512, -0.0002), (True, True, False)
     entries = [
         parts.EntryResult(
