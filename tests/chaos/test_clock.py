@@ -68,8 +68,8 @@ def _check_warning(node: Node, ahead: int) -> None:
         return
     [warning] = report["warnings"]
     assert ("ahead of" if ahead > 0 else "behind") in warning
-    assert "this machine's clock is" in warning and "set it" in warning
-    assert "this machine's clock is" in node.log.read_text(encoding="utf-8")
+    assert "the local clock is" in warning and "set it" in warning
+    assert "the local clock is" in node.log.read_text(encoding="utf-8")
 
 
 def _check_log_time(node: Node, ahead: int) -> None:

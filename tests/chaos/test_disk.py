@@ -85,7 +85,7 @@ def test_the_disk_is_full_at_every_durable_step(
     outcome_counts.add(outcomes.counts)
     for node in net.nodes:
         assert node.process is not None and node.process.poll() is None, net.logs()
-        assert "disk full: make room in" in recorder.problems[node.name], recorder.problems
+        assert "disk full: free up space in" in recorder.problems[node.name], recorder.problems
         _stop(node)
     steps = {name: path.read_text().splitlines() for name, path in steps_files.items()}
     for node in scenario.trainers:
@@ -243,7 +243,7 @@ def random_filler(net: Network, disks: NodeDisks, seed: int) -> Iterator[list[tu
 
 
 def _reports_full_disk(node: Node) -> bool:
-    return any("disk full" in problem and "make room" in problem for problem in node.report().get("problems", []))
+    return any("disk full" in problem and "free up space" in problem for problem in node.report().get("problems", []))
 
 
 def _log_lines(node: Node, text: str) -> str:

@@ -21,9 +21,10 @@ from covey.audit.replay import Audit, replay
 from covey.audit.rules import HashDomain
 from covey.chain.events.decoder import EventReader, followed
 from covey.config.node import Role
-from covey.daemon.duties.settle import arguments
+from covey.daemon.duties.settle import settlement_arguments
 from covey.daemon.planning.faults import owes, seats_in
 from covey.daemon.planning.plan import Identity
+from covey.daemon.state.folds import apply_event
 from covey.daemon.state.world import ChainState, Committee
 from covey.daemon.state.world import Task as Projected
 from covey.protocol import merkle
@@ -64,7 +65,7 @@ class Mirror:
     def projected(self) -> Projected:
         world = ChainState()
         for event in self.events():
-            world.apply(event)
+            apply_event(world, event)
         return world.tasks[self.task.id]
 
     def compare_committee(self, number: int, validators: Sequence[Any]) -> Committee:
@@ -328,7 +329,7 @@ def _appeal_round(
     if not revealed or contract.isQuorumMissed(task.id):
         system.appeals.failAppeal(task.id, sender=people.keeper)
         return False
-    heads, found, words = arguments(revealed, LANES, appeal.words_a_page, 0)
+    heads, found, words = settlement_arguments(revealed, LANES, appeal.words_per_page, 0)
     contract.settleContests(task.id, 0, heads, found, words, sender=people.keeper)
     mirrored = settle_contests(
         [RevealedRow(row.operator, row.seats, unpack(row.words, LANES)) for row in revealed],

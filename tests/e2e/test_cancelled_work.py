@@ -83,7 +83,7 @@ def test_a_worker_ends_with_its_task_or_its_window_and_the_next_one_starts(net: 
     report = node.report()
     assert report["missed"] == [] and report["running"] == [] and report["queued_jobs"] == 0
     log = node.log.read_text(encoding="utf-8")
-    assert log.count("job cancelled: its duty is over") == 2
+    assert log.count("job cancelled: its duty is no longer due") == 2
     assert "job failed" not in log and "Traceback" not in log
     assert node.stop() == 0
     found = {task: (job["status"], job["starts"], job["failures"]) for task, job in jobs(node).items()}

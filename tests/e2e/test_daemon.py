@@ -195,13 +195,13 @@ def _declined(node: Node, task_id: int, reason: str) -> bool:
 def _stop_all(net: Network) -> None:
     """Stop all nodes, none of which has missed a duty or lost content."""
     for node in net.nodes:
-        assert (node.report()["missed"], node.report()["lapses"]) == ([], [])
+        assert (node.report()["missed"], node.report()["missing_pins"]) == ([], [])
         assert node.stop() == 0
         assert "Traceback" not in node.log.read_text(encoding="utf-8")
 
 
 def _misses_one(node: Node) -> bool:
-    return any("1 entries not here yet" in duty["waits_for"] for duty in node.report().get("due", []))
+    return any("1 entries are missing" in duty["waits_for"] for duty in node.report().get("due", []))
 
 
 def _check_claims(net: Network, task_id: int, validators: list[Node], vanished: Node) -> None:
@@ -241,21 +241,21 @@ def _check_alarm(net: Network, task: Task, node: Node) -> None:
         node.kill()
         store.delete_block(sheet)
         node.start()
-        net.wait("the alarm", lambda: any(str(sheet) in lapse for lapse in node.report().get("lapses", [])))
+        net.wait("the alarm", lambda: any(str(sheet) in pin for pin in node.report().get("missing_pins", [])))
         report = node.report()
         assert report["status"] == "red"
-        assert f"lapsed: {report['lapses'][0]}" in report["problems"]
-        assert "promised content lapsed" in node.log.read_text(encoding="utf-8")
+        assert f"missing pin: {report['missing_pins'][0]}" in report["problems"]
+        assert "pin missing" in node.log.read_text(encoding="utf-8")
         node.kill()
         store.put_block(sheet, block)
         node.start()
     net.wait("the next check", lambda: node.report().get("stored_bytes") is not None)
     net.wait("the alarm's end", lambda: node.report().get("status") == "ok")
-    assert (node.report()["promised"], node.report()["lapses"]) == (1, [])
+    assert (node.report()["retained"], node.report()["missing_pins"]) == (1, [])
 
 
 def _retains_one(node: Node) -> bool:
-    return node.report().get("promised") == 1
+    return node.report().get("retained") == 1
 
 
 def _served(node: Node, evidence: bytes) -> bool:

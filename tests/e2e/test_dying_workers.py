@@ -98,7 +98,7 @@ def test_a_dying_worker_costs_a_retry_and_no_entry_its_score(net: Network, serve
         assert len(lines(node, "job failed")) == 2, how
         assert lines(node, "abstaining"), how
         assert not lines(node, "scores ready"), how
-    assert any("not a word for 20 s" in line for line in lines(dying["hang"], "job failed"))
+    assert any("no output for 20 s" in line for line in lines(dying["hang"], "job failed"))
     for node in net.nodes:
         assert node.report()["missed"] == []
         assert "Traceback" not in node.log.read_text(encoding="utf-8")

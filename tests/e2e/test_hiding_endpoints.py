@@ -70,4 +70,4 @@ def _is_healthy(node: Node) -> bool:
 def _rereads(node: Node) -> int:
     with urllib.request.urlopen(f"{node.health}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
-    return int(float(next(line for line in lines if line.startswith("covey_rereads_total ")).split()[1]))
+    return int(float(next(line for line in lines if line.startswith("covey_resyncs_total ")).split()[1]))

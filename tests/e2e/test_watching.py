@@ -204,7 +204,7 @@ def test_a_dry_run_does_not_disturb_the_daemon(net: Network) -> None:
     [action] = plan["actions"]
     assert (action["duty"], action["would"]) == (f"enter/{task}/0/0", "decline")
     assert "is not one of policy.domains" in action["why"]
-    assert any("a daemon is at work" in note for note in plan["notes"])
+    assert any("a daemon is running" in note for note in plan["notes"])
     net.jump(net.task(task).schedule.entry_commit_end)
     text = covey("run", "--dry-run", "--config", str(node.settings))
     assert "Nothing was sent and nothing was written." in text

@@ -24,6 +24,7 @@ from tests.support.prepared_chain import PreparedChain, PreparedNetwork
 
 from covey.chain.errors import TransientError
 from covey.chain.events.decoder import Event, EventReader
+from covey.daemon.state.folds import apply_event
 from covey.daemon.state.world import ChainState, Task
 from covey.devnet.anvil import free_port
 from covey.devnet.local import Account, LocalNetwork
@@ -270,7 +271,7 @@ class Network:
         """The task's state, projected from the chain's events."""
         state = ChainState()
         for event in self.events():
-            state.apply(event)
+            apply_event(state, event)
         return state.tasks[task_id]
 
     def events(self) -> list[Event]:

@@ -47,7 +47,7 @@ def journal_store(data_dir: Path) -> Iterator[SqliteTxStore]:
 @contextmanager
 def node_lock(data_dir: Path) -> Iterator[bool]:
     """Hold the node's lock, so that the node does not start meanwhile. Yields False if the node is running."""
-    from covey.daemon.assemble import lock_data_dir
+    from covey.daemon.storage.data_dir import lock_data_dir
 
     try:
         descriptor = lock_data_dir(data_dir)

@@ -1,12 +1,13 @@
-"""From settings to a node that is ready to look at the chain: key, endpoints, contracts, journal, store, workers."""
+"""Assembles a node from its settings: endpoints, contracts, journal, store, workers, and the main loop's parts.
+
+The same wiring serves a live node and a dry run. `Adapters` supplies the parts in which they differ.
+"""
 
 from __future__ import annotations
 
-import fcntl
-import os
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Protocol
 
 from covey.chain.contracts import Contracts
 from covey.chain.deployment import Deployment
@@ -14,61 +15,100 @@ from covey.chain.errors import FatalError
 from covey.chain.events.follower import Follower
 from covey.chain.rpc.client import Rpc
 from covey.chain.rpc.finality import Finality
-from covey.chain.signing.keystore import LocalSigner, Signer
-from covey.chain.tx.fees import FeePolicy
 from covey.chain.tx.sender import Sender
 from covey.chain.tx.store import SqliteTxStore
-from covey.config.credentials import token_of
-from covey.config.node import ConfigError, NodeConfig
-from covey.daemon.context import Context
-from covey.daemon.planning.plan import Identity
-from covey.daemon.retention.data_quota import BASES
-from covey.daemon.retention.retention import open_keeper
+from covey.config.node import NodeConfig
+from covey.daemon.context import Context, network_name
+from covey.daemon.integrity.resync import EventResync
+from covey.daemon.monitoring.health import HealthState
+from covey.daemon.monitoring.notifications import Notifications, Outbox
+from covey.daemon.monitoring.snapshot import SnapshotReporter
+from covey.daemon.planning.duty import Identity
+from covey.daemon.retention.data_quota import DataQuota
+from covey.daemon.retention.retention import RetentionService
 from covey.daemon.state.ledger import Ledger
 from covey.daemon.state.projection import ChainLog, HeadProjection
 from covey.daemon.storage.journal import Journal
-from covey.daemon.storage.secrets import SecretError, SecretFile, derive_key, key_from_file
 from covey.daemon.strategy import Strategy
 from covey.daemon.workers.background import Background
+from covey.daemon.workers.backoff import Backoff
 from covey.daemon.workers.base_digests import BaseDigests
-from covey.daemon.workers.executor import Limits, ProcessExecutor
-from covey.ipfs import Gateway, open_fetcher, open_store
+from covey.daemon.workers.executor import Executor
+from covey.ipfs import Fetcher, Store
+from covey.ipfs.keeper import Keeper
 
 ZERO_ADDRESS = "0x" + "00" * 20
 
 
 @dataclass(frozen=True, slots=True)
+class ContentParts:
+    """The node's store, its fetcher, and the keeper of retained content."""
+
+    store: Store
+    fetcher: Fetcher
+    keeper: Keeper
+
+
+class Adapters(Protocol):
+    """The parts in which a live node and a dry run differ.
+
+    Each `open_*` method registers the release of what it opens on `stack`.
+    """
+
+    @property
+    def signer_address(self) -> str:
+        """The account that signs the node's transactions."""
+        ...
+
+    @property
+    def strategy(self) -> Strategy: ...
+
+    @property
+    def health(self) -> HealthState:
+        """Receives a snapshot after each cycle."""
+        ...
+
+    def prepare(self, stack: ExitStack) -> None:
+        """Reserve what must be exclusive before anything is opened. Raises ConfigError."""
+
+    def monitor(self, rpc: Rpc) -> None:
+        """Start health checks of the endpoints, if wanted."""
+
+    def open_journal(self, stack: ExitStack) -> Journal: ...
+    def open_content(self, stack: ExitStack) -> ContentParts: ...
+    def open_executor(self, stack: ExitStack) -> Executor: ...
+    def open_outbox(self, stack: ExitStack) -> Outbox | None:
+        """Where notifications go; None sends none."""
+
+    def create_sender(self, rpc: Rpc, transactions: SqliteTxStore) -> Sender: ...
+    def create_bases(self) -> BaseDigests: ...
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
-    """An assembled node. `close` undoes it, in reverse order."""
+    """An assembled node. `close` releases its resources in reverse order."""
 
     context: Context
-    log: ChainLog
-    ledger: Ledger
+    chain_log: ChainLog
     follower: Follower
     head: HeadProjection
-    closing: ExitStack
+    resync: EventResync
+    retention: RetentionService
+    reporter: SnapshotReporter
+    health: HealthState
+    notifications: Notifications | None
+    resources: ExitStack
 
     def close(self) -> None:
-        self.closing.close()
-
-
-def lock_data_dir(folder: Path) -> int:
-    """Keep a second daemon out. Raises ConfigError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ConfigError(f"data_dir {folder}: {error.strerror}") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise ConfigError(f"data_dir {folder} is in use by another daemon") from None
-    return descriptor
+        self.resources.close()
 
 
 def identify(config: NodeConfig, contracts: Contracts, signer: str) -> Identity:
-    """Who the key acts for. Raises Fatal where it acts for nobody, or not for the operator of the settings."""
+    """The operator that the signer acts for.
+
+    Raises:
+        FatalError: no operator has this signer, or another one than the settings name.
+    """
     staking = contracts.staking
     operator = staking.operator_of(signer)
     if operator == ZERO_ADDRESS:
@@ -76,7 +116,7 @@ def identify(config: NodeConfig, contracts: Contracts, signer: str) -> Identity:
             f"no operator has named {signer} its signer: register, or rotate the signer, with the cold key"
         )
     if config.operator is not None and config.operator != operator:
-        raise FatalError(f"{signer} signs for operator {operator}, not for {config.operator} of the settings")
+        raise FatalError(f"{signer} signs for operator {operator}, the settings name {config.operator}")
     return Identity(
         operator=operator,
         signer=signer,
@@ -90,95 +130,116 @@ def identify(config: NodeConfig, contracts: Contracts, signer: str) -> Identity:
     )
 
 
-def assemble(config: NodeConfig, strategy: Strategy, signer: Signer) -> Parts:
-    """Open everything. Raises ConfigError, Fatal, IpfsError, JournalError for what the operator must mend, and
-    Recoverable while no endpoint answers."""
+def assemble(config: NodeConfig, adapters: Adapters) -> Parts:
+    """Open all parts of a node.
+
+    Raises:
+        ConfigError, FatalError, IpfsError, JournalError: the operator must fix something.
+        TransientError: no endpoint answers.
+    """
     with ExitStack() as stack:
-        descriptor = lock_data_dir(config.data_dir)
-        stack.callback(os.close, descriptor)
+        adapters.prepare(stack)
         deployment = Deployment.load(config.deployment)
         rpc = Rpc(list(config.rpc_urls), deployment.chain_id, config.rpc_timeout_seconds, quorum=config.rpc_quorum)
+        stack.callback(rpc.close)
         rpc.check()
         deployment.verify(rpc)
-        rpc.watch(config.rpc_health_interval_seconds)
-        stack.callback(rpc.close)
+        adapters.monitor(rpc)
         contracts = Contracts(rpc, deployment)
-        me = identify(config, contracts, signer.address)
-        journal = _open_journal(config, signer, me, contracts)
-        stack.callback(journal.close)
-        context = _context(config, strategy, signer, me, contracts, journal, stack)
-        ledger = Ledger(me.operator, (me.signer, *me.accounts))
-        log = ChainLog(journal, me.operator, ledger)
-        follower = Follower(rpc, deployment, log, Finality(config.confirmations))
-        return Parts(context, log, ledger, follower, HeadProjection(rpc, deployment), stack.pop_all())
+        identity = identify(config, contracts, adapters.signer_address)
+        journal = adapters.open_journal(stack)
+        facts = {"chain": identity.chain_id, "registry": contracts.registry.address, "operator": identity.operator}
+        journal.bind({name: str(value) for name, value in facts.items()})
+        journal.reconsider()
+        transactions = SqliteTxStore(journal.db)
+        context = _open_context(config, adapters, identity, contracts, journal, transactions, stack)
+        ledger = Ledger(identity.operator, identity.all_accounts)
+        chain_log = ChainLog(journal, identity.operator, ledger)
+        head = HeadProjection(rpc, deployment)
+        adapters.health.set_limits(config.min_balance, config.disk_quota)
+        return Parts(
+            context=context,
+            chain_log=chain_log,
+            follower=Follower(rpc, deployment, chain_log, Finality(config.confirmations)),
+            head=head,
+            resync=EventResync(
+                contracts=contracts,
+                identity=identity,
+                journal=journal,
+                transactions=transactions,
+                chain_log=chain_log,
+                head=head,
+                backoff=context.backoff,
+                on_resync=adapters.health.resyncs.inc,
+            ),
+            retention=_create_retention(config, context, adapters.health),
+            reporter=SnapshotReporter(
+                config=config,
+                identity=identity,
+                rpc=rpc,
+                sender=context.sender,
+                transactions=transactions,
+                journal=journal,
+                executor=context.executor,
+                chain_log=chain_log,
+                ledger=ledger,
+            ),
+            health=adapters.health,
+            notifications=_create_notifications(config, adapters.open_outbox(stack), journal, identity),
+            resources=stack.pop_all(),
+        )
 
 
-def _open_journal(config: NodeConfig, signer: Signer, me: Identity, contracts: Contracts) -> Journal:
-    path = config.data_dir / f"secrets-{signer.address.lower()}.log"
-    journal = Journal(config.journal_path, SecretFile(path, _secrets_key(config, signer, path)))
-    journal.bind({"chain": str(me.chain_id), "registry": contracts.registry.address, "operator": me.operator})
-    journal.reconsider()
-    return journal
-
-
-def _secrets_key(config: NodeConfig, signer: Signer, secrets: Path) -> bytes:
-    """The key of the second copy of salts. A remote signer's key cannot be had, so it gets one of its own."""
-    if config.secrets_key_file is None and isinstance(signer, LocalSigner):
-        return derive_key(signer.key)
-    try:
-        return key_from_file(config.secrets_key_file or config.data_dir / "secrets.key", secrets)
-    except SecretError as error:
-        raise ConfigError(str(error)) from None
-
-
-def _context(
+def _open_context(
     config: NodeConfig,
-    strategy: Strategy,
-    signer: Signer,
-    me: Identity,
+    adapters: Adapters,
+    identity: Identity,
     contracts: Contracts,
     journal: Journal,
+    transactions: SqliteTxStore,
     stack: ExitStack,
 ) -> Context:
-    token = token_of("store_token_file", config.store_token_file)
-    store = open_store(
-        config.store_location,
-        quota_bytes=config.store_quota,
-        token=token,
-        token_in_clear=config.store_token_in_clear,
-    )
-    stack.callback(store.close)
-    fetcher = open_fetcher(
-        store,
-        config.peers,
-        cache=config.data_dir / "fetch-cache",
-        cache_quota_bytes=config.cache_quota,
-        timeout_s=config.fetch_timeout_seconds,
-    )
-    stack.callback(fetcher.close)
-    keeper = open_keeper(config, store, fetcher)
-    if config.gateway_listen is not None:
-        host, _, port = config.gateway_listen.rpartition(":")
-        stack.callback(Gateway(store, host, int(port)).close)
+    content = adapters.open_content(stack)
     background = Background()
     stack.callback(background.close)
-    # Downloaded bases count towards the node's own quota, unless the machine has a place for them already.
-    if not os.environ.get("HF_HOME"):
-        os.environ.setdefault("HF_HUB_CACHE", str((config.data_dir / BASES).resolve()))
-    memory, seconds, silent = (
-        config.worker_memory_mib << 20,
-        config.worker_timeout_seconds,
-        config.worker_heartbeat_timeout_seconds,
+    open_requests = transactions.open_requests(identity.signer)
+    return Context(
+        config=config,
+        identity=identity,
+        contracts=contracts,
+        sender=adapters.create_sender(contracts.rpc, transactions),
+        journal=journal,
+        executor=adapters.open_executor(stack),
+        store=content.store,
+        fetcher=content.fetcher,
+        keeper=content.keeper,
+        background=background,
+        strategy=adapters.strategy,
+        bases=adapters.create_bases(),
+        backoff=Backoff(),
+        open_transactions={request.key for request in open_requests},
     )
-    limits = Limits(memory, seconds, config.worker_threads, silent)
-    executor = ProcessExecutor(config.executor, limits, config.data_dir / "work" / "logs")
-    stack.callback(executor.close)
-    transactions = SqliteTxStore(journal.db)
-    fees = FeePolicy(cap=config.max_gas_price, max_priority=config.max_priority_fee, patience=config.bump_blocks)
-    sender = Sender(contracts.rpc, signer, transactions, fees=fees, finality=Finality(config.confirmations))
-    bases = BaseDigests(config.data_dir / "base-digests.json")
-    context = Context(
-        config, me, contracts, sender, journal, executor, store, fetcher, keeper, background, strategy, bases
+
+
+def _create_retention(config: NodeConfig, context: Context, health: HealthState) -> RetentionService:
+    quota = DataQuota(
+        config.data_dir, config.disk_quota, network_name(context.identity), config.bases, context.bases, context.specs
     )
-    context.open_transactions.update(request.key for request in transactions.open_requests(signer.address))
-    return context
+    return RetentionService(
+        context.keeper,
+        context.fetcher.cache,
+        days=config.retention_days,
+        every_s=config.retention_check_interval_seconds,
+        data=quota,
+        evicted=health.evicted.inc,
+    )
+
+
+def _create_notifications(
+    config: NodeConfig, outbox: Outbox | None, journal: Journal, identity: Identity
+) -> Notifications | None:
+    if outbox is None:
+        return None
+    return Notifications(
+        outbox, journal, identity.operator, identity.chain_id, debounce_s=config.webhook_debounce_seconds
+    )

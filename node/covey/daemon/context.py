@@ -1,4 +1,4 @@
-"""What every duty works with."""
+"""The parts of the node that duties work with."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 from covey.chain.contracts import Contracts
 from covey.chain.tx.sender import Sender
 from covey.config.node import NodeConfig
-from covey.daemon.planning.plan import Identity
-from covey.daemon.state.world import ChainState, Task
-from covey.daemon.storage.journal import DutyStatus, Journal
+from covey.daemon.planning.duty import Identity
+from covey.daemon.state.task import Task
+from covey.daemon.state.world import ChainState
+from covey.daemon.storage.journal import Journal
 from covey.daemon.strategy import Strategy
 from covey.daemon.workers.background import Background
 from covey.daemon.workers.backoff import Backoff
@@ -25,43 +26,12 @@ from covey.protocol.spec import TaskSpec
 log = logging.getLogger("covey.daemon")
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Not done yet; look again. `reason` is for people."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """Nothing more to do here, and the chain will not say so: the journal keeps it."""
-
-    status: DutyStatus
-    note: str
-
-
-Step = Waiting | Ended
-"""What a look at a duty came to. A duty that the chain shows as done is no longer planned, so it needs no third."""
-
-
-def declined(note: str) -> Ended:
-    return Ended(DutyStatus.DECLINED, note)
-
-
-def given_up(note: str) -> Ended:
-    return Ended(DutyStatus.GIVEN_UP, note)
-
-
-def done(note: str) -> Ended:
-    return Ended(DutyStatus.DONE, note)
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Context:
-    """Parts of the node, and chain time `now` of the current look."""
+    """The node's parts, and the chain's time and settled state in the current cycle."""
 
     config: NodeConfig
-    me: Identity
+    identity: Identity
     contracts: Contracts
     sender: Sender
     journal: Journal
@@ -72,31 +42,39 @@ class Context:
     background: Background
     strategy: Strategy
     bases: BaseDigests
-    now: int = 0
-    world: ChainState = field(default_factory=ChainState)
     backoff: Backoff = field(default_factory=Backoff)
+    now: int = 0
+    """Chain time of the current cycle."""
+    state: ChainState = field(default_factory=ChainState)
+    """The settled state."""
     open_transactions: set[str] = field(default_factory=set)
-    """Keys of transactions whose end has not been logged yet."""
+    """Keys of transactions whose outcome has not been logged yet."""
     specs: dict[int, TaskSpec] = field(default_factory=dict)
+    """Verified specs by task."""
     unrecorded: list[Finished] = field(default_factory=list)
-    """What workers have finished and the journal does not know yet."""
+    """Job outcomes that are not in the journal yet."""
 
     @property
     def network(self) -> str:
-        """Names this deployment among all: a task's number alone says nothing on a network that was set up anew."""
-        return f"{self.me.chain_id}-{self.me.scoring.lower()}"
+        """A name for the deployment. A task number alone is ambiguous once a network has been deployed again."""
+        return network_name(self.identity)
 
     def folder(self, *parts: str) -> Path:
-        """A path under the data folder; its parent exists."""
+        """A path under the data folder. Its parent is created."""
         path = self.config.data_dir.joinpath(*parts)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def reference(self, task: Task) -> TaskReference:
-        """The task as manifests and score sheets name it."""
+        """The task's reference in manifests and score sheets."""
         return TaskReference(
-            chain_id=self.me.chain_id,
+            chain_id=self.identity.chain_id,
             registry=self.contracts.registry.address.lower(),
             task_id=task.id,
             spec=task.params.spec_digest.hex(),
         )
+
+
+def network_name(identity: Identity) -> str:
+    """A name for the deployment: chain id and address of Scoring."""
+    return f"{identity.chain_id}-{identity.scoring.lower()}"

@@ -1,27 +1,27 @@
-"""What a node does with a task's work. The honest way is the only one that a node can be configured to.
+"""How a node does its training and scoring. The settings always select the honest strategy.
 
-Tests and the local network replace it from outside, in code, to show what the protocol does to those who cheat.
+Tests and the local network pass other strategies in code, to demonstrate how the protocol treats cheaters.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
+from covey.lora.jobs.job import ScoreJob, TrainJob
+from covey.lora.jobs.result import ScoreResult
 from covey.protocol.spec import TaskSpec
 from covey.protocol.types import TaskParams
 
 
 class Strategy:
-    """Honest: train as asked, score by running the model."""
+    """The honest strategy: train as specified, and score by running the model."""
 
     def decline(self, spec: TaskSpec, params: TaskParams) -> str | None:
-        """Why not to enter or validate a task that the settings under `policy` accept; None takes part."""
+        """Why not to enter or validate a task that the `policy` settings accept; None takes part."""
         return None
 
-    def training_job(self, job: dict[str, Any]) -> dict[str, Any]:
-        """The training job to run, given the honest one (see `covey.lora.jobs.job.TrainJob`)."""
+    def training_job(self, job: TrainJob) -> TrainJob:
+        """The training job to run in place of the honest `job`."""
         return job
 
-    def scoring_result(self, job: dict[str, Any]) -> dict[str, Any] | None:
-        """A result to use instead of running the scoring job, or None to run it (`covey.lora.jobs.run_score`)."""
+    def scoring_result(self, job: ScoreJob) -> ScoreResult | None:
+        """A result to use instead of running the scoring job; None runs it."""
         return None

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from covey.audit.evidence import check_content, check_seeds
 from covey.audit.replay import Audit, replay
@@ -25,6 +25,7 @@ from covey.devnet.workers import Job, WorkerServer
 from covey.ipfs import BlockStore, Cid, Gateway, IpfsError, Limits, open_fetcher
 from covey.lora.bases.resolve import BaseFolder, resolve
 from covey.lora.errors import LoraError
+from covey.lora.jobs.job import EvaluateJob, NamedAdapter
 from covey.protocol.spec import TaskSpec
 
 MARKER = ".covey-demo"
@@ -226,7 +227,7 @@ def _drive(
 
 def _evaluation(
     watch: driver.TaskWatcher, operators: list[Operator], spec: TaskSpec, source: str, common: Path
-) -> dict[str, Any]:
+) -> EvaluateJob:
     """Fetch the entries from the gateways, and build the job that measures their true improvement on the common set."""
     out = common.parent.parent / "entries"
     gateways = [operator.gateway for operator in operators]
@@ -245,15 +246,8 @@ def _evaluation(
                     if time.monotonic() > end:
                         raise DevnetError(f"the entry of {name} cannot be fetched: {error}") from None
                     time.sleep(0.2)
-            adapters.append({"name": name, "folder": str(folder)})
-    return {
-        "kind": "evaluate",
-        "base": source,
-        "spec": spec.model_dump(mode="json", exclude_none=True),
-        "records": str(common),
-        "adapters": adapters,
-        "threads": 1,
-    }
+            adapters.append(NamedAdapter(name=name, folder=str(folder)))
+    return EvaluateJob(base=source, spec=spec, records=str(common), adapters=adapters, threads=1)
 
 
 def _write(out: Path, result: DemoResult, audit: Audit) -> Path:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from covey.devnet.driver import TaskWatcher
     from covey.devnet.operators import Operator
     from covey.lora.bases.resolve import BaseFolder
+    from covey.lora.jobs.result import EvaluateResult
     from covey.protocol.spec import TaskSpec
 
 
@@ -24,7 +25,7 @@ def build_result(
     operators: Sequence[Operator],
     spec: TaskSpec,
     base: BaseFolder,
-    truth: dict[str, Any],
+    truth: EvaluateResult,
     audit: Audit,
     phases: list[parts.Phase],
     seed: int,
@@ -52,7 +53,7 @@ def build_result(
         ),
         rules=_rules(watch, ruling),
         strata={stratum.name: stratum.weight / 10_000 for stratum in spec.strata},
-        held_out_records=int(truth["records"]),
+        held_out_records=truth.records,
         entries=entries,
         validators=_validators(watch, operators, ruling),
         matrix=_matrix(operators, spec, truth),
@@ -67,7 +68,7 @@ def build_result(
 
 
 def _entries(
-    watch: TaskWatcher, operators: Sequence[Operator], truth: dict[str, Any], ruling: Ruling
+    watch: TaskWatcher, operators: Sequence[Operator], truth: EvaluateResult, ruling: Ruling
 ) -> list[parts.EntryResult]:
     record = watch.record()
     paid = {int(args["lane"]): int(args["amount"]) for args, _ in record.entry_claims}
@@ -84,7 +85,7 @@ def _entries(
                 lane=entry.lane,
                 digest=digest,
                 tokens_seen=tokens,
-                true_improvement=float(truth["improvement"].get(operator.participant.slug, 0.0)),
+                true_improvement=truth.improvement.get(operator.participant.slug, 0.0),
                 median=entry.median,
                 weight=str(entry.weight),
                 reward_wei=str(paid.get(entry.lane, 0)),
@@ -135,14 +136,14 @@ def _rules(watch: TaskWatcher, ruling: Ruling) -> parts.Rules:
     )
 
 
-def _matrix(operators: Sequence[Operator], spec: TaskSpec, truth: dict[str, Any]) -> parts.Matrix:
+def _matrix(operators: Sequence[Operator], spec: TaskSpec, truth: EvaluateResult) -> parts.Matrix:
     trainers = [operator for operator in operators if operator.participant.trainer]
     columns = [stratum.name for stratum in spec.strata]
     return parts.Matrix(
         rows=[operator.participant.name for operator in trainers],
         columns=columns,
         values=[
-            [float(truth["strata"].get(operator.participant.slug, {}).get(column, 0.0)) for column in columns]
+            [truth.strata.get(operator.participant.slug, {}).get(column, 0.0) for column in columns]
             for operator in trainers
         ],
         own=[list(operator.participant.strata) for operator in trainers],

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from covey.daemon.strategy import Strategy
 from covey.devnet.scenario import LAZY_SCORE, PASSES, Behaviour
+from covey.lora.jobs.job import ScoreJob, TrainingOptions, TrainJob
+from covey.lora.jobs.result import ScoreResult
+from covey.protocol.sheet import LaneScore, Profile, Sample
 
 
 class Seeded(Strategy):
@@ -14,23 +15,23 @@ class Seeded(Strategy):
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
-    def training_job(self, job: dict[str, Any]) -> dict[str, Any]:
+    def training_job(self, job: TrainJob) -> TrainJob:
         """See `Strategy.training_job`."""
-        return {**job, "seed": self._seed, "training": {"epochs": PASSES}}
+        return job.model_copy(update={"seed": self._seed, "training": TrainingOptions(epochs=PASSES)})
 
 
 class RandomWeights(Seeded):
     """Submits small random weights instead of training."""
 
-    def training_job(self, job: dict[str, Any]) -> dict[str, Any]:
+    def training_job(self, job: TrainJob) -> TrainJob:
         """See `Strategy.training_job`."""
-        return {**super().training_job(job), "attack": "random_small"}
+        return super().training_job(job).model_copy(update={"attack": "random_small"})
 
 
 class ConstantScores(Strategy):
     """Gives every entry the same score, without running the model."""
 
-    def scoring_result(self, job: dict[str, Any]) -> dict[str, Any] | None:
+    def scoring_result(self, job: ScoreJob) -> ScoreResult | None:
         """See `Strategy.scoring_result`."""
         return constant_result(job, LAZY_SCORE)
 
@@ -44,14 +45,14 @@ def strategy_of(behaviour: Behaviour, seed: int) -> Strategy:
     return Seeded(seed)
 
 
-def constant_result(job: dict[str, Any], score: int) -> dict[str, Any]:
+def constant_result(job: ScoreJob, score: int) -> ScoreResult:
     """The result of a scoring job in which every entry has `score`, without running a model."""
-    strata = job["spec"]["strata"]
-    return {
-        "entries": [{"lane": adapter["lane"], "score": score, "verdict": "scored"} for adapter in job["adapters"]],
-        "strata": [
-            {"name": stratum["name"], "records": stratum["min_records"], "tokens": stratum["min_tokens"]}
-            for stratum in strata
+    lanes = sorted(adapter.lane for adapter in job.adapters)
+    return ScoreResult(
+        entries=[LaneScore(lane=lane, score=score, verdict="scored") for lane in lanes],
+        strata=[
+            Sample(name=stratum.name, records=stratum.min_records, tokens=stratum.min_tokens)
+            for stratum in job.spec.strata
         ],
-        "profile": {"device": "none", "dtype": "float32", "threads": 1, "software": {}},
-    }
+        profile=Profile(device="none", dtype="float32"),
+    )

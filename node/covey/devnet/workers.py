@@ -11,12 +11,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from covey.daemon.workers.executor import Limits, ProcessExecutor
 from covey.devnet.anvil import last_line, stop_group
 from covey.devnet.errors import DevnetError
 from covey.devnet.process_guard import ProcessGuard
+from covey.lora.jobs.job import EvaluateJob
+from covey.lora.jobs.result import EvaluateResult
 
 START_S = 180.0
 _KEY = "job"
@@ -71,7 +72,7 @@ class WorkerServer:
             time.sleep(0.05)
         raise DevnetError(f"the worker server was not ready within {START_S:.0f} s: see {self._log}")
 
-    def submit(self, job: dict[str, Any]) -> Job:
+    def submit(self, job: EvaluateJob) -> Job:
         """Start a job."""
         return Job(self, job)
 
@@ -79,12 +80,12 @@ class WorkerServer:
 class Job:
     """A job running in a worker."""
 
-    def __init__(self, server: WorkerServer, job: dict[str, Any]) -> None:
+    def __init__(self, server: WorkerServer, job: EvaluateJob) -> None:
         self._server = server
         self._executor = ProcessExecutor(f"unix:{server.socket}", Limits(16 << 30, 3_600.0, 1), server.socket.parent)
         self._executor.submit(_KEY, job, 0)
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> EvaluateResult:
         """Wait for the result. Raises DevnetError if the job fails."""
         try:
             while not (finished := self._executor.poll()):
@@ -93,7 +94,7 @@ class Job:
         finally:
             self._executor.close()
         job = finished[0]
-        if job.result is None:
+        if not isinstance(job.result, EvaluateResult):
             reason = job.failure.message if job.failure is not None else "no result"
             raise DevnetError(f"the evaluation failed: {reason}")
         return job.result

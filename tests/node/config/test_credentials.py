@@ -90,10 +90,10 @@ def test_the_key_of_the_second_copy_is_made_once_and_missed_when_it_is_gone(tmp_
     secrets.append("a", {"salt": "1"})
     secrets.close()
     key.unlink()
-    with pytest.raises(SecretError, match=r"secrets\.log was written under a key in .*, which is gone: put it back"):
+    with pytest.raises(SecretError, match=r"is encrypted under the key in .*, which is missing: restore it"):
         key_from_file(key, log)
     key.write_text("short", encoding="ascii")
-    with pytest.raises(SecretError, match="must hold 64 hexadecimal digits"):
+    with pytest.raises(SecretError, match="64 hexadecimal digits expected"):
         key_from_file(key, log)
 
 
@@ -101,7 +101,7 @@ def test_a_new_signer_gets_the_secrets_of_the_old_one(tmp_path: Path) -> None:
     """After a rotation, a lost database must cost no more than before it."""
     old, new = (derive_key(bytes([number]) * 32) for number in (1, 2))
     before = Journal(tmp_path / "journal.sqlite", SecretFile(tmp_path / "secrets-old.log", old))
-    before.keep_secret("salt", {"salt": "0x01"})
+    before.save_secret("salt", {"salt": "0x01"})
     before.close()
     for _ in range(2):
         Journal(tmp_path / "journal.sqlite", SecretFile(tmp_path / "secrets-new.log", new)).close()

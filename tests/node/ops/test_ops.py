@@ -64,10 +64,10 @@ FULL = Snapshot(
 def exported() -> dict[str, dict[str, set[str]]]:
     """Series that a node exports: name to label to values."""
     metrics = Metrics()
-    metrics.limits(10**16, 1 << 30)
+    metrics.set_limits(10**16, 1 << 30)
     metrics.measure(FULL)
     for outcome in ("delivered", "failed", "dropped"):
-        metrics.notices.labels(outcome).inc()
+        metrics.notifications.labels(outcome).inc()
     found: dict[str, dict[str, set[str]]] = {}
     for family in text_string_to_metric_families(generate_latest(metrics.registry).decode()):
         for sample in family.samples:

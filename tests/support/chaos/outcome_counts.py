@@ -16,6 +16,7 @@ from typing import Any
 from tests.support.chaos.scenario import Scenario
 
 from covey.chain.events.decoder import Event
+from covey.daemon.state.folds import apply_event
 from covey.daemon.state.world import ChainState, Task
 from covey.protocol.types import Outcome
 
@@ -67,7 +68,7 @@ def count_outcomes(scenario: Scenario) -> Outcomes:
     events = scenario.net.events()
     state = ChainState()
     for event in events:
-        state.apply(event)
+        apply_event(state, event)
     done = Counter(key for event in events if (key := _key(event)) is not None)
     due = [key for number in scenario.tasks for key in _due(scenario, state.tasks[number])]
     lost = [key for key in due if done[key] == 0]

@@ -17,6 +17,7 @@ from tests.support.network import Network, Node
 from covey.audit.replay import replay
 from covey.chain.signing.keystore import LocalSigner
 from covey.daemon.planning.plan import plan_task
+from covey.daemon.state.folds import apply_event
 from covey.daemon.state.world import ChainState, Task
 from covey.daemon.storage.journal import DutyStatus, Journal
 from covey.devnet.errors import DevnetError
@@ -215,7 +216,7 @@ def check_journal(net: Network, node: Node, scenario: Scenario) -> int:
             assert on_chain, f"{node.name}: block {checkpoint.block} is not on the chain"
         state, identity, now = ChainState(), scenario.identity(node), net.local.anvil.time()
         for event in net.events():
-            state.apply(event)
+            apply_event(state, event)
         for number in scenario.tasks:
             ended = journal.ended_duties(number)
             assert set(ended.values()) <= {DutyStatus.DONE}, (node.name, ended)

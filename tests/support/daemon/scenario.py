@@ -1,4 +1,4 @@
-"""Tasks told by their events, for tests of the projection and the plan."""
+"""Builds tasks event by event, for tests of the projection and the plan."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from covey.config.node import Role
-from covey.daemon.planning.plan import Identity
-from covey.daemon.state.world import ChainState, Task
+from covey.daemon.planning.duty import Identity
+from covey.daemon.state.folds import apply_event
+from covey.daemon.state.task import Task
+from covey.daemon.state.world import ChainState
 from covey.protocol.scores import pack
 from covey.protocol.seats import seats
 from covey.protocol.settlement import RevealedRow, Rules, settle
@@ -16,7 +18,7 @@ from covey.protocol.types import Fault, Outcome
 CHAIN = 31337
 SCORING = "0x00000000000000000000000000000000000005C0"
 COMMITTEE = "0x00000000000000000000000000000000000Ac0C0"
-ME = "0x00000000000000000000000000000000000000Aa"
+OPERATOR = "0x00000000000000000000000000000000000000Aa"
 SIGNER = "0x00000000000000000000000000000000000000bb"
 CREATOR = "0x00000000000000000000000000000000000000Cc"
 SEED = bytes(range(32))
@@ -37,18 +39,29 @@ EXPIRES = REVEAL_END + 100 + 50 + 500
 
 
 def address(number: int) -> str:
-    """An address in checksum form: digits only have no case."""
+    """An address in checksum form. It consists of digits only, which have no case."""
     return f"0x{number:040d}"
 
 
-def me(*roles: Role, auto_claim: bool = True, withdraw_min: int = 1) -> Identity:
+def identity(*roles: Role, auto_claim: bool = True, withdraw_min: int = 1) -> Identity:
+    """The identity of OPERATOR; with both roles unless given."""
     return Identity(
-        ME, SIGNER, roles or (Role.TRAINER, Role.VALIDATOR), CHAIN, SCORING, auto_claim, withdraw_min, (), COMMITTEE
+        OPERATOR,
+        SIGNER,
+        roles or (Role.TRAINER, Role.VALIDATOR),
+        CHAIN,
+        SCORING,
+        auto_claim,
+        withdraw_min,
+        (),
+        COMMITTEE,
     )
 
 
 @dataclass(frozen=True)
-class Told:
+class FakeEvent:
+    """An event without a block."""
+
     contract: str
     name: str
     args: dict[str, Any]
@@ -56,14 +69,14 @@ class Told:
 
 @dataclass
 class Scenario:
-    """A task's life; each method is one event, folded at once."""
+    """The life of one task. Each method emits its events and applies them to `state`."""
 
     task_id: int = 1
     max_entries: int = 64
     min_stake: int = 1
     fee: int = 5
-    world: ChainState = field(default_factory=ChainState)
-    events: list[Told] = field(default_factory=list)
+    state: ChainState = field(default_factory=ChainState)
+    events: list[FakeEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         schedule = {
@@ -93,65 +106,65 @@ class Scenario:
             "windows": WINDOWS,
         }
         created = {"creator": CREATOR, "specDigest": ZERO, "params": params, "schedule": schedule}
-        self.tell("TaskRegistry", "TaskCreated", **created)
+        self.emit("TaskRegistry", "TaskCreated", **created)
 
     @property
     def task(self) -> Task:
-        return self.world.tasks[self.task_id]
+        return self.state.tasks[self.task_id]
 
-    def tell(self, contract: str, name: str, **args: Any) -> Scenario:
-        event = Told(contract, name, {"taskId": self.task_id, **args})
+    def emit(self, contract: str, name: str, **args: Any) -> Scenario:
+        """Emit any event of the task."""
+        event = FakeEvent(contract, name, {"taskId": self.task_id, **args})
         self.events.append(event)
-        self.world.apply(event)
+        apply_event(self.state, event)
         return self
 
     def enter(self, operator: str) -> Scenario:
         number = len(self.task.entries)
-        return self.tell(
+        return self.emit(
             "TaskRegistry", "EntryCommitted", operator=operator, sequence=number, commitment="0x" + "cc" * 32,
             fee=self.fee, payer=operator,
         )  # fmt: skip
 
     def enrol(self, operator: str, amount: int = 10) -> Scenario:
         total = self.task.total_earmarked + amount
-        return self.tell("TaskRegistry", "ValidatorEnrolled", operator=operator, amount=amount, totalEarmarked=total)
+        return self.emit("TaskRegistry", "ValidatorEnrolled", operator=operator, amount=amount, totalEarmarked=total)
 
-    def reveal_entry(self, operator: str) -> Scenario:
+    def reveal_entry(self, operator: str, digest: str = "0x" + "dd" * 32) -> Scenario:
         lane, entry = len(self.task.lanes), self.task.entries[operator]
-        return self.tell(
-            "TaskRegistry",
-            "EntryRevealed",
-            operator=operator,
-            lane=lane,
-            sequence=entry.sequence,
-            digest="0x" + "dd" * 32,
-        )
+        args = {"operator": operator, "lane": lane, "sequence": entry.sequence}
+        return self.emit("TaskRegistry", "EntryRevealed", **args, digest=digest)
+
+    def enter_and_reveal(self, operator: str, digest: str) -> Scenario:
+        """Enter, and reveal an entry with this digest."""
+        return self.enter(operator).reveal_entry(operator, digest)
 
     def request_seed(self) -> Scenario:
-        return self.tell(
-            "Scoring", "SeedRequested", round=self.task.round_number, target=7, totalEarmarked=self.drawn_from()
+        return self.emit(
+            "Scoring", "SeedRequested", round=self.task.round_number, target=7, totalEarmarked=self.drawable_stake()
         )
 
-    def drawn_from(self) -> int:
-        """S: all stake, less what abstained in or was reported of a first committee."""
+    def drawable_stake(self) -> int:
+        """S: all stake, less the stake of operators that abstained in the first committee or were reported for it."""
         first = self.task.earlier
         gone = set() if first is None else {*first.abstained, *first.faults}
         return self.task.total_earmarked - sum(self.task.enrolled[operator] for operator in gone)
 
     def reseat(self, expires: int) -> Scenario:
-        """The quorum was missed."""
-        self.tell("Scoring", "Reseated", round=1)
-        return self.tell("TaskRegistry", "TaskExtended", expiresAt=expires)
+        """The first committee misses its quorum."""
+        self.emit("Scoring", "Reseated", round=1)
+        return self.emit("TaskRegistry", "TaskExtended", expiresAt=expires)
 
     def fault(self, operator: str, fault: Fault, round_number: int = 0) -> Scenario:
         args = {"operator": operator, "fault": int(fault), "reporter": CREATOR, "taken": 1}
-        return self.tell("Scoring", "FaultReported", round=round_number, **args)
+        return self.emit("Scoring", "FaultReported", round=round_number, **args)
 
     def fix_seed(self, now: int) -> Scenario:
         ends = {"scoreCommitEnd": now + 100, "scoreRevealEnd": now + 150}
-        return self.tell("Scoring", "SeedFixed", round=self.task.round_number, seed="0x" + SEED.hex(), **ends)
+        return self.emit("Scoring", "SeedFixed", round=self.task.round_number, seed="0x" + SEED.hex(), **ends)
 
     def seats(self, operator: str) -> int:
+        """Seats of an operator in the current round."""
         task = self.task
         assert task.committee is not None
         earmark = task.stake_of(operator, task.round_number)
@@ -159,7 +172,7 @@ class Scenario:
         return seats(CHAIN, SCORING, task.id, task.round_number, SEED, operator, earmark, total, wanted)
 
     def commit_scores(self, operator: str) -> Scenario:
-        return self.tell(
+        return self.emit(
             "Scoring",
             "ScoresCommitted",
             round=self.task.round_number,
@@ -169,24 +182,24 @@ class Scenario:
         )
 
     def abstain(self, operator: str) -> Scenario:
-        return self.tell(
+        return self.emit(
             "Scoring", "Abstained", round=self.task.round_number, operator=operator, seats=self.seats(operator)
         )
 
     def reveal_scores(self, operator: str, scores: list[int]) -> Scenario:
         committee = self.task.committee
         assert committee is not None
-        return self.tell(
+        return self.emit(
             "Scoring", "ScoresRevealed", round=self.task.round_number, operator=operator, seats=self.seats(operator),
             index=len(committee.revealed), evidenceDigest="0x" + "ee" * 32, words=pack(scores),
         )  # fmt: skip
 
     def settle(self, scores: dict[str, list[int]], now: int) -> Scenario:
-        """All pages and the round, with what the rules give."""
+        """Settle all pages and the round by the protocol's rules."""
         rows = [RevealedRow(operator, self.seats(operator), row) for operator, row in scores.items()]
-        result = settle(rows, Rules(50, 500, 100, 1), self.task.words_a_page, self.task.round_number)
+        result = settle(rows, Rules(50, 500, 100, 1), self.task.words_per_page, self.task.round_number)
         for number, page in enumerate(result.pages):
-            self.tell(
+            self.emit(
                 "Scoring", "PageSettled", round=self.task.round_number, page=number, root="0x" + page.root.hex(),
                 weights=page.weights, spread=page.spread, medians=page.words,
             )  # fmt: skip
@@ -194,13 +207,13 @@ class Scenario:
         for index, loss in enumerate(result.losses):
             losses[index // 8] |= loss << (32 * (index % 8))
         totals = {"weights": result.total_weights, "gainSeats": result.gain_seats, "spread": result.spread}
-        return self.tell(
+        return self.emit(
             "Scoring", "RoundSettled", round=self.task.round_number, totals=totals, losses=losses, payableAt=now
         )
 
     def end(self, outcome: Outcome, trainers: int = 700, validators: int = 300) -> Scenario:
         if outcome == Outcome.PAID:
-            self.tell("Rewards", "EscrowClosed", outcome=1, trainersPool=trainers, validatorsPool=validators)
-        return self.tell(
+            self.emit("Rewards", "EscrowClosed", outcome=1, trainersPool=trainers, validatorsPool=validators)
+        return self.emit(
             "TaskRegistry", "TaskEnded", outcome=int(outcome), reason="0x" + b"done".ljust(32, b"\0").hex()
         )

@@ -52,7 +52,7 @@ def contest(
     word = lane // LANES
     if appeals.contest_at(task, word):
         raise InputError(f"the word of lane {lane} is contested already")
-    page, index = divmod(word, state.words_a_page)
+    page, index = divmod(word, state.words_per_page)
     medians, bond = committee.pages[page].medians, appeals.bond_of(task)
     wallet = owner_wallet(network, settings)
     balance = network.contracts.token.balance_of(wallet.address)
@@ -120,11 +120,12 @@ def list_contests(task: TaskArgument, *, settings: Settings, json: JsonOption = 
 def _read_task(network: Network, task_id: int) -> Task:
     """A task's state from its events. Raises InputError for an unknown id."""
     from covey.cli.errors import InputError
+    from covey.daemon.state.folds import apply_event
     from covey.daemon.state.world import ChainState
 
     state = ChainState()
     for event in network.events():
-        state.apply(event)
+        apply_event(state, event)
     if task_id not in state.tasks:
         raise InputError(f"there is no task {task_id}")
     return state.tasks[task_id]

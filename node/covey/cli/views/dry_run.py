@@ -16,13 +16,13 @@ def look_ahead(config: NodeConfig, *, as_json: bool) -> None:
     """Print what a node would do now. Raises InputError or CliError if the node could not start."""
     from covey.chain.errors import ChainError
     from covey.config import logs
-    from covey.daemon.dry_run import outlook
+    from covey.daemon.dry_run import dry_run
     from covey.daemon.storage.journal import JournalError
     from covey.ipfs import IpfsError
 
     logs.configure("error", config.log_json)
     try:
-        found = outlook(config)
+        found = dry_run(config)
     except (ConfigError, JournalError, IpfsError) as error:
         raise InputError(str(error)) from None
     except ChainError as error:

@@ -1,19 +1,20 @@
-"""One module a duty. Each has `advance`: take the duty one step further, never blocking, and say what it waits for.
+"""One module per kind of duty. Each has `advance`, which takes the duty one step further without blocking.
 
-Whatever `advance` has begun (a job, a fetch, a transaction) is kept under the duty's key, so calling it again after a
-crash, or a thousand times over, goes on where it was and does nothing twice.
+A job, fetch or transaction that `advance` starts is stored under the duty's key. So repeated calls, also after a crash,
+continue it and start nothing twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from covey.daemon.context import Context, Step
+from covey.daemon.context import Context
 from covey.daemon.duties import (
     appeals,
     claims,
     enrol,
     enter,
+    permissionless,
     publish,
     reports,
     reveal_entry,
@@ -21,9 +22,9 @@ from covey.daemon.duties import (
     score,
     settle,
 )
-from covey.daemon.duties import permissionless as open_steps
-from covey.daemon.planning.plan import Duty, DutyKind
-from covey.daemon.state.world import Task
+from covey.daemon.duties.outcomes import Step
+from covey.daemon.planning.duty import Duty, DutyKind
+from covey.daemon.state.task import Task
 
 Advance = Callable[[Context, Task, Duty], Step]
 
@@ -35,13 +36,13 @@ ADVANCE: dict[DutyKind, Advance] = {
     DutyKind.SCORE: score.advance,
     DutyKind.REVEAL_SCORES: reveal_scores.advance,
     DutyKind.PUBLISH_SHEET: publish.sheet,
-    DutyKind.CLOSE_TASK: open_steps.close_task,
-    DutyKind.REQUEST_SEED: open_steps.request_seed,
-    DutyKind.FIX_SEED: open_steps.fix_seed,
+    DutyKind.CLOSE_TASK: permissionless.close_task,
+    DutyKind.REQUEST_SEED: permissionless.request_seed,
+    DutyKind.FIX_SEED: permissionless.fix_seed,
     DutyKind.SETTLE_PAGE: settle.advance,
-    DutyKind.FAIL_ROUND: open_steps.fail_round,
-    DutyKind.FINALISE: open_steps.finalise,
-    DutyKind.EXPIRE: open_steps.expire,
+    DutyKind.FAIL_ROUND: permissionless.fail_round,
+    DutyKind.FINALISE: permissionless.finalise,
+    DutyKind.EXPIRE: permissionless.expire,
     DutyKind.REPORT_ABSENT: reports.absent,
     DutyKind.REPORT_UNREVEALED: reports.unrevealed,
     DutyKind.APPEAL_ABSTAIN: appeals.abstain,
@@ -60,11 +61,11 @@ ADVANCE: dict[DutyKind, Advance] = {
     DutyKind.CLAIM_APPEAL: appeals.claim,
     DutyKind.RELEASE_APPEAL: appeals.release,
 }
-"""What every duty of a task is done by."""
+"""How to advance each duty of a task."""
 
 WITHDRAWALS: dict[DutyKind, Callable[[Context, Duty], Step]] = {
     DutyKind.WITHDRAW: claims.withdraw,
     DutyKind.WITHDRAW_BONDS: appeals.withdraw,
     DutyKind.PAY_OWED: claims.pay_owed,
 }
-"""What has no task: paying out what an account is owed."""
+"""How to advance the duties that belong to an account and not to a task."""

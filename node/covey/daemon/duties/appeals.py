@@ -1,16 +1,19 @@
-"""The appeal of a sealed task: steps that anyone may take, to abstain where this node is seated, and what it earned.
+"""Duties in the appeal of a sealed task: permissionless steps, abstaining if seated, claims and releases.
 
-The node scores no sealed set yet, so in an appeal's committee it never has scores: it says so before commits close.
+The node scores no sealed set yet. Seated in an appeal's committee, it abstains before the commit window closes.
 """
 
 from __future__ import annotations
 
-from covey.daemon.context import Context, Step, Waiting
+from covey.daemon.context import Context
+from covey.daemon.duties.outcomes import Step, Waiting
 from covey.daemon.duties.permissionless import fix_seed_of
-from covey.daemon.duties.settle import arguments
-from covey.daemon.duties.transactions import send, send_again
-from covey.daemon.planning.plan import Duty
-from covey.daemon.state.world import Appeal, Task
+from covey.daemon.duties.settle import settlement_arguments
+from covey.daemon.duties.transactions import send, send_repeatable
+from covey.daemon.planning.duty import Duty
+from covey.daemon.state.appeal import Appeal
+from covey.daemon.state.events import MissingState
+from covey.daemon.state.task import Task
 from covey.protocol import merkle
 from covey.protocol.scores import LANES
 from covey.protocol.types import AppealState, RowStatus
@@ -26,17 +29,17 @@ def fix_seed(ctx: Context, task: Task, duty: Duty) -> Step:
 
 
 def abstain(ctx: Context, task: Task, duty: Duty) -> Step:
-    committee, operator = ctx.contracts.appeal_committee, ctx.me.operator
+    committee, operator = ctx.contracts.appeal_committee, ctx.identity.operator
     call = committee.abstain(task.id, operator)
     return send(ctx, duty, call, lambda: committee.row_of(task.id, operator).status != RowStatus.NONE)
 
 
 def settle(ctx: Context, task: Task, duty: Duty) -> Step:
     committee, appeal = ctx.contracts.appeal_committee, _appeal(task)
-    assert appeal.committee is not None, "only a round that was drawn is settled"
     entries = LANES * len(appeal.contests)
-    heads, found, words = arguments(appeal.committee.revealed, entries, appeal.words_a_page, duty.page)
-    call = committee.settle_contests(task.id, duty.page, heads, found, words)
+    revealed = appeal.drawn_committee.revealed
+    heads, medians, words = settlement_arguments(revealed, entries, appeal.words_per_page, duty.page)
+    call = committee.settle_contests(task.id, duty.page, heads, medians, words)
     return send(ctx, duty, call, lambda: committee.round_of(task.id).settled_pages > duty.page)
 
 
@@ -46,41 +49,41 @@ def fail(ctx: Context, task: Task, duty: Duty) -> Step:
 
 
 def resolve(ctx: Context, task: Task, duty: Duty) -> Step:
-    """Decide one contest. The proof is of the page as it is at the head: each replaced word changes its proofs."""
+    """Resolve one contest. The proof is against the page at the head: each replaced word changes the page's root."""
     appeals, contest = ctx.contracts.appeals, _appeal(task).contests[duty.page]
-    assert task.committee is not None
-    page, place = divmod(contest.word, task.words_a_page)
-    settled = task.committee.pages[page]
+    page, place = divmod(contest.word, task.words_per_page)
+    settled = task.drawn_committee.pages[page]
     siblings = merkle.proof(settled.medians, place)
 
-    def over() -> bool:
+    def is_done_at_head() -> bool:
         return appeals.contest_of(task.id, duty.page).resolved
 
-    if ctx.contracts.scoring.page_root_of(task.id, page) != settled.root and not over():
-        return Waiting("another word of its page was replaced; its event is not settled yet")
-    return send(ctx, duty, appeals.resolve(task.id, duty.page, siblings), over)
+    if ctx.contracts.scoring.page_root_of(task.id, page) != settled.root and not is_done_at_head():
+        return Waiting("another word of the page was replaced; its event is not settled yet")
+    return send(ctx, duty, appeals.resolve(task.id, duty.page, siblings), is_done_at_head)
 
 
 def report_overturned(ctx: Context, task: Task, duty: Duty) -> Step:
     appeals = ctx.contracts.appeals
-    assert task.committee is not None
-    row = next(row for row in task.committee.revealed if row.operator == duty.account)
+    row = task.drawn_committee.row_of(duty.account)
+    if row is None:
+        raise MissingState(f"{duty.account} has revealed no row in task {task.id}")
 
-    def over() -> bool:
-        gone = ctx.contracts.registry.held_of(task.id, duty.account) == 0
-        return gone or appeals.overturned(task.id, duty.account)
+    def is_done_at_head() -> bool:
+        released = ctx.contracts.registry.held_of(task.id, duty.account) == 0
+        return released or appeals.overturned(task.id, duty.account)
 
     call = appeals.report_overturned(task.id, duty.account, duty.page, row.words)
-    return send(ctx, duty, call, over)
+    return send(ctx, duty, call, is_done_at_head)
 
 
 def claim(ctx: Context, task: Task, duty: Duty) -> Step:
-    appeals, operator = ctx.contracts.appeals, ctx.me.operator
+    appeals, operator = ctx.contracts.appeals, ctx.identity.operator
     return send(ctx, duty, appeals.claim_appeal(task.id, operator), lambda: appeals.claimed(task.id, operator))
 
 
 def release(ctx: Context, task: Task, duty: Duty) -> Step:
-    committee, operator = ctx.contracts.appeal_committee, ctx.me.operator
+    committee, operator = ctx.contracts.appeal_committee, ctx.identity.operator
     if committee.owes_fault(task.id, operator):
         return Waiting("a fault of this operator is not reported yet")
     call = committee.release(task.id, operator)
@@ -88,11 +91,12 @@ def release(ctx: Context, task: Task, duty: Duty) -> Step:
 
 
 def withdraw(ctx: Context, duty: Duty) -> Step:
-    """Pay out an account's bonds and premiums."""
+    """Withdraw an account's bonds and premiums."""
     appeals, account = ctx.contracts.appeals, duty.account
-    return send_again(ctx, duty, appeals.withdraw(account), lambda: appeals.owed_to(account) == 0, "paid")
+    return send_repeatable(ctx, duty, appeals.withdraw(account), lambda: appeals.owed_to(account) == 0, "paid")
 
 
 def _appeal(task: Task) -> Appeal:
-    assert task.appeal is not None, "only contested tasks are planned for"
+    if task.appeal is None:
+        raise MissingState(f"task {task.id} has no appeal")
     return task.appeal

@@ -1,59 +1,61 @@
-"""After the end: free the stake, claim what was earned, take fees back, withdraw credits."""
+"""Duties after a task's end: release the stake, claim rewards and fees, withdraw credits."""
 
 from __future__ import annotations
 
-from covey.daemon.context import Context, Step, Waiting
-from covey.daemon.duties.transactions import send, send_again
-from covey.daemon.planning.plan import Duty
-from covey.daemon.state.world import Task
+from covey.daemon.context import Context
+from covey.daemon.duties.outcomes import Step, Waiting
+from covey.daemon.duties.transactions import send, send_repeatable
+from covey.daemon.planning.duty import Duty
+from covey.daemon.state.events import MissingState
+from covey.daemon.state.task import Task
 from covey.protocol import merkle
 from covey.protocol.scores import LANES
 
 
 def release_earmark(ctx: Context, task: Task, duty: Duty) -> Step:
-    """Free what faults have left of the earmark; the registry refuses while one can still be reported."""
-    registry, operator = ctx.contracts.registry, ctx.me.operator
+    """Release what slashes left of the earmark. The registry refuses while a fault can still be reported."""
+    registry, operator = ctx.contracts.registry, ctx.identity.operator
     if ctx.contracts.scoring.owes_fault(task.id, operator):
         return Waiting("a fault of this operator is not reported yet")
     if ctx.contracts.appeals.holds(task.id, operator):
-        return Waiting("an appeal of the task holds it")
+        return Waiting("an appeal of the task holds the earmark")
     call = registry.release_earmark(task.id, operator)
     return send(ctx, duty, call, lambda: registry.held_of(task.id, operator) == 0)
 
 
 def claim_entry(ctx: Context, task: Task, duty: Duty) -> Step:
-    rewards, lane = ctx.contracts.rewards, task.entries[ctx.me.operator].lane
-    assert lane is not None, "only revealed entries are planned for"
+    rewards, lane = ctx.contracts.rewards, task.entries[ctx.identity.operator].lane
+    if lane is None:
+        raise MissingState(f"the entry in task {task.id} is not revealed")
     word, siblings = median_proof(task, lane)
     call = rewards.claim_entry(task.id, lane, word, siblings)
     return send(ctx, duty, call, lambda: rewards.entry_claimed(task.id, lane))
 
 
 def median_proof(task: Task, lane: int) -> tuple[int, list[bytes]]:
-    """The median word that holds a lane, and its proof against its page's root."""
-    assert task.committee is not None
-    page, index = divmod(lane // LANES, task.words_a_page)
-    medians = task.committee.pages[page].medians
+    """The median word that contains a lane, and its Merkle proof against its page's root."""
+    page, index = divmod(lane // LANES, task.words_per_page)
+    medians = task.drawn_committee.pages[page].medians
     return medians[index], merkle.proof(medians, index)
 
 
 def claim_scoring(ctx: Context, task: Task, duty: Duty) -> Step:
-    rewards, operator = ctx.contracts.rewards, ctx.me.operator
+    rewards, operator = ctx.contracts.rewards, ctx.identity.operator
     return send(ctx, duty, rewards.claim_scoring(task.id, operator), lambda: rewards.scoring_claimed(task.id, operator))
 
 
 def claim_fee(ctx: Context, task: Task, duty: Duty) -> Step:
-    rewards, operator = ctx.contracts.rewards, ctx.me.operator
+    rewards, operator = ctx.contracts.rewards, ctx.identity.operator
     return send(ctx, duty, rewards.claim_fee(task.id, operator), lambda: rewards.fee_claimed(task.id, operator))
 
 
 def withdraw(ctx: Context, duty: Duty) -> Step:
-    """Pay out an account's credits."""
+    """Withdraw an account's credits."""
     rewards, account = ctx.contracts.rewards, duty.account
-    return send_again(ctx, duty, rewards.withdraw(account), lambda: rewards.owed_to(account) == 0, "paid")
+    return send_repeatable(ctx, duty, rewards.withdraw(account), lambda: rewards.owed_to(account) == 0, "paid")
 
 
 def pay_owed(ctx: Context, duty: Duty) -> Step:
-    """Pay out an account's shares of slashes."""
+    """Withdraw an account's shares of slashes."""
     staking, account = ctx.contracts.staking, duty.account
-    return send_again(ctx, duty, staking.pay_owed(account), lambda: staking.owed_to(account) == 0, "paid")
+    return send_repeatable(ctx, duty, staking.pay_owed(account), lambda: staking.owed_to(account) == 0, "paid")

@@ -1,4 +1,4 @@
-"""Entering a task: decide, train, commit. Nothing is published: the entry's CID is computed here and kept secret."""
+"""Enters a task: decide, train, commit. Nothing is published: the entry's CID is computed locally and kept secret."""
 
 from __future__ import annotations
 
@@ -6,39 +6,48 @@ import os
 import shutil
 from pathlib import Path
 
-from covey.daemon.context import Context, Ended, Step, Waiting, declined, log
+from covey.config.node import ConfigError, NodeConfig
+from covey.daemon.context import Context, log
 from covey.daemon.duties import jobs
-from covey.daemon.duties.specs import absolute, base_of, spec_of
-from covey.daemon.duties.transactions import reverted_as, send, send_again, under_way
-from covey.daemon.planning.plan import Duty
-from covey.daemon.planning.policy import unenterable
-from covey.daemon.state.world import Task
+from covey.daemon.duties.outcomes import Ended, Step, Waiting, declined
+from covey.daemon.duties.specs import base_of, spec_of
+from covey.daemon.duties.transactions import revert_reason, send, send_repeatable, transaction_progress
+from covey.daemon.planning.duty import Duty
+from covey.daemon.planning.policy import reason_not_to_enter
+from covey.daemon.state.task import Task
+from covey.daemon.storage.commitments import CommittedEntry
 from covey.daemon.workers.background import Pending
 from covey.ipfs import Cid, directory_cid
 from covey.ipfs.disk import sync_file_system
+from covey.lora.jobs.job import TrainJob
 from covey.protocol.commitments import entry_commitment
 from covey.protocol.spec import TaskSpec
 
-_NO_USE = ("RegistryFull", "RegistryFeeAboveMax", "RegistryNotEligible", "RegistryNotSigner")
-"""Refusals of an entry that another attempt would meet again; a window that is not open is none, see `enrol`."""
+_PERMANENT = ("RegistryFull", "RegistryFeeAboveMax", "RegistryNotEligible", "RegistryNotSigner")
+"""Reverts that a retry would meet again. A closed window is not among them; see `enrol`."""
 
 
 def secret_name(ctx: Context, task: Task) -> str:
-    """Under which the entry's digest and salt are kept."""
-    return f"{ctx.network}/entry/{task.id}/{ctx.me.operator.lower()}"
+    """The name of the entry among the secrets."""
+    return f"{ctx.network}/entry/{task.id}/{ctx.identity.operator.lower()}"
+
+
+def committed_entry(ctx: Context, task: Task) -> CommittedEntry | None:
+    """The stored entry of a task."""
+    payload = ctx.journal.secret(secret_name(ctx, task))
+    return None if payload is None else CommittedEntry.from_payload(payload)
 
 
 def advance(ctx: Context, task: Task, duty: Duty) -> Step:
-    secret = ctx.journal.secret(secret_name(ctx, task))
-    if secret is None:
-        prepared = _prepare(ctx, task, duty)
-        if isinstance(prepared, Waiting | Ended):
-            return prepared
-        salt = os.urandom(32)
-        secret = {"digest": prepared.hex(), "salt": salt.hex(), "folder": str(_folder(ctx, task))}
-        ctx.journal.keep_secret(secret_name(ctx, task), secret)
+    entry = committed_entry(ctx, task)
+    if entry is None:
+        digest = _prepare(ctx, task, duty)
+        if isinstance(digest, Waiting | Ended):
+            return digest
+        entry = CommittedEntry(digest, os.urandom(32), _folder(ctx, task))
+        ctx.journal.save_secret(secret_name(ctx, task), entry.to_payload())
         log.info("entry ready", extra={"task": task.id, "duty": duty.key})
-    return _commit(ctx, task, duty, bytes.fromhex(secret["digest"]), bytes.fromhex(secret["salt"]))
+    return _commit(ctx, task, duty, entry)
 
 
 def _folder(ctx: Context, task: Task) -> Path:
@@ -52,72 +61,81 @@ def _prepare(ctx: Context, task: Task, duty: Duty) -> bytes | Waiting | Ended:
         return spec
     folder = _folder(ctx, task)
     if not folder.is_dir():
-        trained = _train(ctx, task, duty, spec)
-        if trained is not None:
-            return trained
-        scratch = _scratch(ctx, task)
-        if not scratch.is_dir():
-            return declined("its trained entry is gone from the data folder")
-        scratch.rename(folder)
+        unfinished = _train(ctx, task, duty, spec)
+        if unfinished is not None:
+            return unfinished
+        output = _output_folder(ctx, task)
+        if not output.is_dir():
+            return declined("its trained entry is missing from the data folder")
+        output.rename(folder)
     try:
-        return ctx.background.get(f"cid/{duty.key}", lambda: _durable(folder)).word
+        return ctx.background.get(f"cid/{duty.key}", lambda: _durable_cid(folder)).word
     except Pending:
         return Waiting("computing the entry's CID")
 
 
-def _durable(folder: Path) -> Cid:
-    """The CID of a folder whose files reach the disk before anybody hears of it. Raises OSError."""
+def _durable_cid(folder: Path) -> Cid:
+    """The CID of a folder, once its files are on disk. Raises OSError."""
     cid = directory_cid(folder)
     sync_file_system(folder)
     return cid
 
 
-def _scratch(ctx: Context, task: Task) -> Path:
+def _output_folder(ctx: Context, task: Task) -> Path:
+    """Where the training job writes."""
     return ctx.folder("work", ctx.network, f"entry-{task.id}")
 
 
 def _train(ctx: Context, task: Task, duty: Duty, spec: TaskSpec) -> Waiting | Ended | None:
-    """None once the entry's files are written."""
+    """Run the training job; None once the entry's files are written."""
     fee = ctx.contracts.registry.entry_fee_at(task.id, len(task.entries))
-    if (reason := unenterable(spec, task.params, ctx.config.policy, fee)) is not None:
+    if (reason := reason_not_to_enter(spec, task.params, ctx.config.policy, fee)) is not None:
         return declined(reason)
     if (reason := ctx.strategy.decline(spec, task.params)) is not None:
         return declined(reason)
     base = base_of(ctx, spec)
     if isinstance(base, Waiting | Ended):
         return base
-    scratch = _scratch(ctx, task)
+    output = _output_folder(ctx, task)
     if ctx.journal.job(duty.key) is None:
-        shutil.rmtree(scratch, ignore_errors=True)
-    job = {
-        "kind": "train",
-        "base": base,
-        "spec": spec.model_dump(mode="json", exclude_none=True),
-        "records": absolute(ctx.config.training_records),
-        "output": str(scratch.resolve()),
-        "task": ctx.reference(task).model_dump(mode="json"),
-        "operator": ctx.me.operator.lower(),
-        "seed": int.from_bytes(os.urandom(6), "big"),
-        "threads": ctx.config.worker_threads,
-        "memory_mb": ctx.config.worker_memory_mib,
-    }
-    result = jobs.result_of(ctx, duty, ctx.strategy.training_job(job))
+        shutil.rmtree(output, ignore_errors=True)
+    job = TrainJob(
+        base=base,
+        spec=spec,
+        records=str(_training_records(ctx.config).resolve()),
+        output=str(output.resolve()),
+        task=ctx.reference(task),
+        operator=ctx.identity.operator.lower(),
+        seed=int.from_bytes(os.urandom(6), "big"),
+        threads=ctx.config.worker_threads,
+        memory_mb=ctx.config.worker_memory_mib,
+    )
+    result = jobs.train(ctx, duty, ctx.strategy.training_job(job))
     return result if isinstance(result, Waiting | Ended) else None
 
 
-def _commit(ctx: Context, task: Task, duty: Duty, digest: bytes, salt: bytes) -> Step:
+def _training_records(config: NodeConfig) -> Path:
+    """The file of training records. Raises ConfigError if the settings have none, which only a validator's may."""
+    if config.training_records is None:
+        raise ConfigError("a trainer needs training_records")
+    return config.training_records
+
+
+def _commit(ctx: Context, task: Task, duty: Duty, entry: CommittedEntry) -> Step:
     registry, token, rewards = ctx.contracts.registry, ctx.contracts.token, ctx.contracts.rewards
-    if (sent := under_way(ctx, duty)) is not None:
-        return sent
-    if (reason := reverted_as(ctx, duty, *_NO_USE)) is not None:
+    if (in_progress := transaction_progress(ctx, duty)) is not None:
+        return in_progress
+    if (reason := revert_reason(ctx, duty, *_PERMANENT)) is not None:
         return declined(reason)
-    max_fee = ctx.config.policy.max_fee
+    identity, max_fee = ctx.identity, ctx.config.policy.max_fee
     fee = registry.entry_fee_at(task.id, registry.state_of(task.id).committed)
     if fee > max_fee:
-        return declined(f"an entry costs {fee} wei by now, more than policy.max_fee {max_fee}")
-    if token.allowance(ctx.me.signer, rewards.address) < fee:
+        return declined(f"an entry now costs {fee} wei, more than policy.max_fee {max_fee}")
+    if token.allowance(identity.signer, rewards.address) < fee:
         call = token.approve(rewards.address, max_fee)
-        return send_again(ctx, duty, call, lambda: False, "approve")
-    commitment = entry_commitment(ctx.me.chain_id, registry.address, task.id, ctx.me.operator, digest, salt)
-    call = registry.commit_entry(task.id, ctx.me.operator, commitment, max_fee)
-    return send(ctx, duty, call, lambda: registry.entry_of(task.id, ctx.me.operator).committed)
+        return send_repeatable(ctx, duty, call, lambda: False, "approve")
+    commitment = entry_commitment(
+        identity.chain_id, registry.address, task.id, identity.operator, entry.digest, entry.salt
+    )
+    call = registry.commit_entry(task.id, identity.operator, commitment, max_fee)
+    return send(ctx, duty, call, lambda: registry.entry_of(task.id, identity.operator).committed)

@@ -1,31 +1,50 @@
-"""Running a worker job to its end: started once, tried again after a worker's death, its result kept."""
+"""Runs a worker job to its end: started once, retried after a worker's death, its result stored in the journal."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from covey.daemon.context import Context, Ended, Waiting, given_up, log
-from covey.daemon.planning.plan import Duty
+from covey.daemon.context import Context, log
+from covey.daemon.duties.outcomes import Ended, Waiting, given_up
+from covey.daemon.planning.duty import Duty
 from covey.daemon.storage.disk_space import shortages
+from covey.daemon.storage.journal import JobStatus
+from covey.lora.errors import ResultError
+from covey.lora.jobs.job import ScoreJob, TrainJob
+from covey.lora.jobs.result import Result, ScoreResult, TrainResult
 
 MAX_STARTS = 20
-"""Starts of one job over all restarts of the daemon: a job that takes the machine down must not do so for ever."""
+"""Maximum starts of one job over all restarts of the daemon, in case the job itself takes the machine down."""
 
-_FIRST_PAUSE = 3.0  # seconds before a failed job's second attempt; a fork server may be starting again
+_FIRST_DELAY = 3.0  # seconds before a failed job's second attempt; a fork server may be restarting
 
 
-def result_of(ctx: Context, duty: Duty, job: dict[str, Any]) -> dict[str, Any] | Waiting | Ended:
-    """The job's result once there is one; given up when the job itself is bad or no attempt is left."""
+def train(ctx: Context, duty: Duty, job: TrainJob) -> TrainResult | Waiting | Ended:
+    """The training job's result; given up if the job is invalid or no attempt is left."""
+    outcome = _run(ctx, duty, job)
+    if isinstance(outcome, TrainResult | Waiting | Ended):
+        return outcome
+    raise ResultError(f"the result of {duty.key} is not of a training job but of kind {outcome.kind}")
+
+
+def score(ctx: Context, duty: Duty, job: ScoreJob) -> ScoreResult | Waiting | Ended:
+    """The scoring job's result; given up if the job is invalid or no attempt is left."""
+    outcome = _run(ctx, duty, job)
+    if isinstance(outcome, ScoreResult | Waiting | Ended):
+        return outcome
+    raise ResultError(f"the result of {duty.key} is not of a scoring job but of kind {outcome.kind}")
+
+
+def _run(ctx: Context, duty: Duty, job: TrainJob | ScoreJob) -> Result | Waiting | Ended:
     known = ctx.journal.job(duty.key)
-    if known is not None and known.status == "done":
-        assert known.result is not None
+    if known is not None and known.result is not None and known.status == JobStatus.DONE:
         return known.result
     if ctx.executor.active(duty.key):
-        step = ctx.executor.progress().get(duty.key)
-        return Waiting("queued for a worker" if step is None else f"{step.stage} {step.done}/{step.total}")
+        progress = ctx.executor.progress().get(duty.key)
+        if progress is None:
+            return Waiting("queued for a worker")
+        return Waiting(f"{progress.stage} {progress.done}/{progress.total}")
     if known is not None:
-        if known.status == "refused":
-            return given_up(f"the job cannot be done here: {known.error}")
+        if known.status == JobStatus.REFUSED:
+            return given_up(f"the job is invalid here: {known.error}")
         if known.failures >= ctx.config.max_job_attempts or known.starts >= MAX_STARTS:
             return given_up(f"no result after {known.starts} attempts: {known.error}")
         if not ctx.backoff.ready(f"job {duty.key}"):
@@ -35,13 +54,13 @@ def result_of(ctx: Context, duty: Duty, job: dict[str, Any]) -> dict[str, Any] |
     ctx.journal.start_job(duty.key, duty.task)
     ctx.executor.submit(duty.key, job, duty.deadline)
     log.info("job started", extra={"duty": duty.key, "attempt": 1 if known is None else known.starts + 1})
-    return Waiting("given to a worker")
+    return Waiting("submitted to a worker")
 
 
 def collect(ctx: Context) -> int:
-    """Write what workers have finished into the journal; how many of them failed.
+    """Store the outcomes of finished jobs in the journal. Returns the number of failures.
 
-    What the journal does not take, because the disk is full, is written at the next call: no result is lost.
+    Outcomes that the journal cannot store because the disk is full stay in memory for the next call.
     """
     failed = 0
     ctx.unrecorded += ctx.executor.poll()
@@ -56,7 +75,7 @@ def collect(ctx: Context) -> int:
                 ctx.journal.postpone_job(finished.key, finished.failure.message)
             else:
                 ctx.journal.fail_job(finished.key, finished.failure.message, final=not finished.failure.retry)
-            ctx.backoff.failed(f"job {finished.key}", _FIRST_PAUSE)
+            ctx.backoff.failed(f"job {finished.key}", _FIRST_DELAY)
             log.warning("job failed", extra={"duty": finished.key, "reason": finished.failure.message})
         del ctx.unrecorded[0]
     return failed

@@ -1,38 +1,35 @@
-"""Publishing what was revealed: pinned in the store, and so served by the gateway to whoever must score or audit it.
+"""Publishes revealed content: pins it in the store, from where the gateway serves it to scorers and auditors.
 
-From then on it is promised, see `covey.daemon.retention.retention`.
+From then on it is retained, see `covey.daemon.retention.retention`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from covey.daemon.context import Context, Step, Waiting, done, given_up
+from covey.daemon.context import Context
 from covey.daemon.duties import enter, rows
-from covey.daemon.planning.plan import Duty
+from covey.daemon.duties.outcomes import Step, Waiting, done, given_up
+from covey.daemon.planning.duty import Duty
 from covey.daemon.retention.retention import label_of
-from covey.daemon.state.world import Task
+from covey.daemon.state.task import Task
 from covey.daemon.workers.background import Pending
 from covey.ipfs import Cid, Content, IpfsError
 from covey.protocol.sheet import SHEET_NAME
 
 
 def entry(ctx: Context, task: Task, duty: Duty) -> Step:
-    secret = ctx.journal.secret(enter.secret_name(ctx, task))
-    if secret is None:
-        return given_up("it is not known here which files were entered")
-    folder = Path(secret["folder"])
-    if not folder.is_dir():
-        return given_up(f"the entry's files are gone from {folder}")
-    return _pin(ctx, duty, folder, label_of(task.id, "entry"), bytes.fromhex(secret["digest"]))
+    committed = enter.committed_entry(ctx, task)
+    if committed is None:
+        return given_up("the files of the entry are unknown: its secret is in neither the journal nor the secrets file")
+    if not committed.folder.is_dir():
+        return given_up(f"the entry's files are missing from {committed.folder}")
+    return _pin(ctx, duty, committed.folder, label_of(task.id, "entry"), committed.digest)
 
 
 def sheet(ctx: Context, task: Task, duty: Duty) -> Step:
     row = rows.revealed(ctx, task, duty)
     if row is None:
-        return given_up("the score sheet is not known here")
-    content = {SHEET_NAME: row["sheet"].encode()}
-    return _pin(ctx, duty, content, label_of(task.id, "score sheet"), bytes.fromhex(row["evidence"]))
+        return given_up("the score sheet is in neither the journal nor the secrets file")
+    return _pin(ctx, duty, {SHEET_NAME: row.sheet}, label_of(task.id, "score sheet"), row.evidence)
 
 
 def _pin(ctx: Context, duty: Duty, content: Content, label: str, digest: bytes) -> Step:
@@ -49,5 +46,5 @@ def _pin(ctx: Context, duty: Duty, content: Content, label: str, digest: bytes) 
     except IpfsError as error:
         return Waiting(f"not pinned yet: {error}")
     if cid.word != digest:
-        return given_up(f"the files changed since they were committed: {cid} is not what was revealed")
+        return given_up(f"the files changed after they were committed: {cid} is not the revealed CID")
     return done(f"pinned {cid}")

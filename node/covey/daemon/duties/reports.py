@@ -1,7 +1,7 @@
-"""Reporting faults: what the chain shows undone is said by whoever comes first, who is paid a share of the slash.
+"""Reports faults. The first reporter is paid a share of the slash.
 
-A report costs its operator money, so one endpoint is not believed: as many as agree on what costs money must show,
-at the head, the seat that our own draw gives and a duty still undone.
+A wrong report costs its sender money, so one endpoint is not enough: a quorum must show, at the head, the seats of the
+local draw and a duty that is still undone.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 from covey.chain.contracts import Call, Committee
 from covey.chain.rpc.client import Rpc
 from covey.chain.rpc.quorum import quorum_read
-from covey.daemon.context import Context, Step, Waiting
-from covey.daemon.duties.transactions import send, under_way
+from covey.daemon.context import Context
+from covey.daemon.duties.outcomes import Step, Waiting
+from covey.daemon.duties.transactions import send, transaction_progress
+from covey.daemon.planning.duty import Duty
 from covey.daemon.planning.faults import seats_in
-from covey.daemon.planning.plan import Duty
-from covey.daemon.state.world import Task
+from covey.daemon.state.events import MissingState
+from covey.daemon.state.task import Task
 from covey.protocol.types import RowStatus
 
 
@@ -42,8 +44,8 @@ def appeal_unrevealed(ctx: Context, task: Task, duty: Duty) -> Step:
 
 
 def _report(ctx: Context, task: Task, duty: Duty, committee: Committee, call: Call, undone: RowStatus) -> Step:
-    if (sent := under_way(ctx, duty)) is not None:
-        return sent
+    if (in_progress := transaction_progress(ctx, duty)) is not None:
+        return in_progress
 
     def read(rpc: Rpc) -> tuple[RowStatus, int, bool]:
         view = type(committee)(rpc, committee.address)
@@ -51,24 +53,24 @@ def _report(ctx: Context, task: Task, duty: Duty, committee: Committee, call: Ca
         seats = view.seats_at(task.id, duty.round, duty.account)
         return row.status, row.seats or seats, view.owes_fault(task.id, duty.account)
 
-    status, seats, owes = quorum_read(ctx.contracts.rpc, read)
+    status, seats, has_fault = quorum_read(ctx.contracts.rpc, read)
     if status == undone:
-        ours = _our_draw(ctx, task, duty, committee)
-        if seats != ours or not owes:
-            return Waiting(
-                f"not reported: the chain shows {seats} seats and {'a' if owes else 'no'} fault, our draw {ours}"
-            )
+        drawn = _drawn_seats(ctx, task, duty, committee)
+        if seats != drawn or not has_fault:
+            fault = "a fault" if has_fault else "no fault"
+            return Waiting(f"not reported: the chain shows {seats} seats and {fault}, the local draw {drawn} seats")
     return send(ctx, duty, call, lambda: status != undone)
 
 
-def _our_draw(ctx: Context, task: Task, duty: Duty, committee: Committee) -> int:
-    """Seats that the reported operator had by our own draw; a row's own where it committed one."""
+def _drawn_seats(ctx: Context, task: Task, duty: Duty, committee: Committee) -> int:
+    """The reported operator's seats in the local draw; those of its row if it committed one."""
     appeal = task.appeal if committee is ctx.contracts.appeal_committee else None
     if appeal is not None:
-        c = appeal.committee
+        drawn = appeal.committee
     else:
-        c = next((one for one in task.committees if one.number == duty.round), None)
-    assert c is not None, "only rounds that were drawn are planned for"
-    if duty.account in c.committed:
-        return c.committed[duty.account][0]
-    return seats_in(task, c, ctx.me, duty.account, appeal)
+        drawn = next((candidate for candidate in task.committees if candidate.number == duty.round), None)
+    if drawn is None:
+        raise MissingState(f"round {duty.round} of task {task.id} has no committee")
+    if duty.account in drawn.committed:
+        return drawn.committed[duty.account][0]
+    return seats_in(task, drawn, ctx.identity, duty.account, appeal)

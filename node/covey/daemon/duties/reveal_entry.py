@@ -1,19 +1,19 @@
-"""Revealing the committed entry: it gets its lane, and from then on it may be published."""
+"""Reveals the committed entry. It gets a lane, and may be published from then on."""
 
 from __future__ import annotations
 
-from covey.daemon.context import Context, Step, given_up
-from covey.daemon.duties.enter import secret_name
+from covey.daemon.context import Context
+from covey.daemon.duties.enter import committed_entry
+from covey.daemon.duties.outcomes import Step, given_up
 from covey.daemon.duties.transactions import send
-from covey.daemon.planning.plan import Duty
-from covey.daemon.state.world import Task
+from covey.daemon.planning.duty import Duty
+from covey.daemon.state.task import Task
 
 
 def advance(ctx: Context, task: Task, duty: Duty) -> Step:
-    secret = ctx.journal.secret(secret_name(ctx, task))
-    if secret is None:
+    entry = committed_entry(ctx, task)
+    if entry is None:
         return given_up("the entry's salt is in neither the journal nor the secrets file")
-    registry, operator = ctx.contracts.registry, ctx.me.operator
-    digest, salt = bytes.fromhex(secret["digest"]), bytes.fromhex(secret["salt"])
-    call = registry.reveal_entry(task.id, operator, digest, salt)
+    registry, operator = ctx.contracts.registry, ctx.identity.operator
+    call = registry.reveal_entry(task.id, operator, entry.digest, entry.salt)
     return send(ctx, duty, call, lambda: registry.entry_of(task.id, operator).revealed)

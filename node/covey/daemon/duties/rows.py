@@ -1,8 +1,7 @@
-"""The rows of scores that this node has made, each with its sheet and salt, and which of them is meant.
+"""The node's rows of scores, each with its sheet and salt, and the choice among several of one round.
 
-As a rule there is one a round. Where a reorganisation gave the entries other lanes, or took some away, the row that was
-made for them before says nothing about those of now: another is made and kept beside it. The one that a commitment on
-chain is of is the one that is revealed, whichever that is.
+Usually a round has one row. If a reorganisation reassigns lanes or removes entries, that row no longer fits, and
+another is made and stored beside it. The row to reveal is the one whose commitment is on the chain.
 """
 
 from __future__ import annotations
@@ -10,87 +9,86 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from itertools import count
-from typing import Any
 
 from covey.daemon.context import Context, log
-from covey.daemon.planning.plan import Duty
-from covey.daemon.state.world import Task
+from covey.daemon.planning.duty import Duty
+from covey.daemon.state.task import Task
+from covey.daemon.storage.commitments import CommittedRow
 from covey.protocol.commitments import score_commitment, stored_prefix
 from covey.protocol.sheet import ScoreSheet
 
-Row = dict[str, Any]
-"""`words` (hex numbers), `evidence` and `salt` (hex), `sheet` (canonical text)."""
-
 
 def secret_name(ctx: Context, duty: Duty) -> str:
-    """Under which the first row of a round is kept; later ones have a number after it."""
-    return f"{ctx.network}/scores/{duty.task}/{duty.round}/{ctx.me.operator.lower()}"
+    """The name of a round's first row among the secrets. Later rows append a number."""
+    return f"{ctx.network}/scores/{duty.task}/{duty.round}/{ctx.identity.operator.lower()}"
 
 
-def keep(ctx: Context, duty: Duty, row: Row) -> None:
-    """Durable in both places when this returns."""
-    ctx.journal.keep_secret(next(name for name in _names(ctx, duty) if ctx.journal.secret(name) is None), row)
+def save(ctx: Context, duty: Duty, row: CommittedRow) -> None:
+    """Store a row durably, in the journal and in the secrets file."""
+    name = next(name for name in _names(ctx, duty) if ctx.journal.secret(name) is None)
+    ctx.journal.save_secret(name, row.to_payload())
 
 
-def of_entries(ctx: Context, task: Task, duty: Duty) -> Row | None:
-    """The row for the task's entries as they are now."""
-    wanted = [None if entry.digest is None else entry.digest.hex() for entry in task.lanes]
+def for_entries(ctx: Context, task: Task, duty: Duty) -> CommittedRow | None:
+    """The row for the task's current entries in their lanes."""
+    digests = [None if entry.digest is None else entry.digest.hex() for entry in task.lanes]
     for row in _rows(ctx, duty):
-        sheet = ScoreSheet.from_bytes(row["sheet"].encode())
-        if [line.digest for line in sheet.entries] == wanted:
+        sheet = ScoreSheet.from_bytes(row.sheet)
+        if [line.digest for line in sheet.entries] == digests:
             return row
     return None
 
 
-def committed(ctx: Context, task: Task, duty: Duty) -> Row | None:
-    """The row that the round's commitment is of; where its event is missing, the contract knows the commitment."""
-    committees = (c.committed for c in task.committees if c.number == duty.round and ctx.me.operator in c.committed)
-    told = next((committed[ctx.me.operator][1] for committed in committees), None)
-    if told is None:
-        told = ctx.contracts.scoring.row_at(task.id, duty.round, ctx.me.operator).commitment
-    stored = stored_prefix(told)
+def committed(ctx: Context, task: Task, duty: Duty) -> CommittedRow | None:
+    """The row of the round's commitment, which is read from the contract if its event is missing."""
+    operator = ctx.identity.operator
+    rounds = (c.committed for c in task.committees if c.number == duty.round and operator in c.committed)
+    commitment = next((rows[operator][1] for rows in rounds), None)
+    if commitment is None:
+        commitment = ctx.contracts.scoring.row_at(task.id, duty.round, operator).commitment
+    stored = stored_prefix(commitment)
     return next((row for row in _rows(ctx, duty) if stored_prefix(commitment_of(ctx, duty, row)) == stored), None)
 
 
-def revealed(ctx: Context, task: Task, duty: Duty) -> Row | None:
-    """The row that the round's reveal showed."""
-    shown = {
+def revealed(ctx: Context, task: Task, duty: Duty) -> CommittedRow | None:
+    """The row that was revealed in the round."""
+    evidence = {
         row.evidence
-        for c in task.committees
-        if c.number == duty.round
-        for row in c.revealed
-        if row.operator == ctx.me.operator
+        for committee in task.committees
+        if committee.number == duty.round
+        for row in committee.revealed
+        if row.operator == ctx.identity.operator
     }
-    return next((row for row in _rows(ctx, duty) if bytes.fromhex(row["evidence"]) in shown), None)
+    return next((row for row in _rows(ctx, duty) if row.evidence in evidence), None)
 
 
-def commitment_of(ctx: Context, duty: Duty, row: Row) -> bytes:
-    """What is committed for a row."""
+def commitment_of(ctx: Context, duty: Duty, row: CommittedRow) -> bytes:
+    """The commitment to a row."""
     return score_commitment(
-        ctx.me.chain_id,
-        ctx.me.scoring,
+        ctx.identity.chain_id,
+        ctx.identity.scoring,
         duty.task,
         duty.round,
-        ctx.me.operator,
-        [int(word, 16) for word in row["words"]],
-        bytes.fromhex(row["evidence"]),
-        bytes.fromhex(row["salt"]),
+        ctx.identity.operator,
+        list(row.words),
+        row.evidence,
+        row.salt,
     )
 
 
-def drop_job_of_others(ctx: Context, task: Task, duty: Duty) -> None:
-    """Forget a job, or its result, that is about other entries than those of now."""
+def drop_outdated_job(ctx: Context, task: Task, duty: Duty) -> None:
+    """Delete the scoring job, or its result, if it is for other entries than the current ones."""
     digests = b"".join(entry.digest or b"" for entry in task.lanes)
-    now, note = hashlib.sha256(digests).hexdigest(), f"entries of {duty.key}"
-    noted = ctx.journal.noted(note)
-    if noted == now:
+    current, name = hashlib.sha256(digests).hexdigest(), f"entries of {duty.key}"
+    stored = ctx.journal.value(name)
+    if stored == current:
         return
-    if noted is not None and ctx.journal.job(duty.key) is not None:
-        log.warning("scoring anew: the entries are not those of before", extra={"duty": duty.key})
+    if stored is not None and ctx.journal.job(duty.key) is not None:
+        log.warning("entries changed; scoring again", extra={"duty": duty.key})
         ctx.executor.cancel(duty.key)
         ctx.unrecorded = [finished for finished in ctx.unrecorded if finished.key != duty.key]
-        ctx.journal.forget_job(duty.key)
-    ctx.journal.note(note, now)
+        ctx.journal.delete_job(duty.key)
+    ctx.journal.set_value(name, current)
 
 
 def _names(ctx: Context, duty: Duty) -> Iterator[str]:
@@ -99,9 +97,9 @@ def _names(ctx: Context, duty: Duty) -> Iterator[str]:
     yield from (f"{first}/{number}" for number in count(2))
 
 
-def _rows(ctx: Context, duty: Duty) -> Iterator[Row]:
+def _rows(ctx: Context, duty: Duty) -> Iterator[CommittedRow]:
     for name in _names(ctx, duty):
-        row = ctx.journal.secret(name)
-        if row is None:
+        payload = ctx.journal.secret(name)
+        if payload is None:
             return
-        yield row
+        yield CommittedRow.from_payload(payload)

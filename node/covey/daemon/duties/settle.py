@@ -1,27 +1,32 @@
-"""Settling a page: the rows as their reveals gave them, and the medians that the rules of the protocol give."""
+"""Settles a page: submits the revealed rows and the medians that follow from them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from covey.daemon.context import Context, Step
+from covey.daemon.context import Context
+from covey.daemon.duties.outcomes import Step
 from covey.daemon.duties.transactions import send
-from covey.daemon.planning.plan import Duty
-from covey.daemon.state.world import RevealedScores, Task
+from covey.daemon.planning.duty import Duty
+from covey.daemon.state.committee import RevealedScores
+from covey.daemon.state.task import Task
 from covey.protocol.scores import pack, pages_of, row_head, unpack
 from covey.protocol.settlement import weighted_lower_median
 
 
 def page_arguments(task: Task, page: int) -> tuple[list[int], list[int], list[int]]:
-    """(row heads, median words, all rows' words row after row) of a page, rows in order of reveal."""
-    assert task.committee is not None
-    return arguments(task.committee.revealed, len(task.lanes), task.words_a_page, page)
+    """`settlement_arguments` of a page of the task's current round."""
+    return settlement_arguments(task.drawn_committee.revealed, len(task.lanes), task.words_per_page, page)
 
 
-def arguments(
+def settlement_arguments(
     revealed: Sequence[RevealedScores], entries: int, per_page: int, page: int
 ) -> tuple[list[int], list[int], list[int]]:
-    """The same of any committee's rows over `entries` scores, `per_page` words a page."""
+    """Arguments that settle a page of `per_page` words, for rows of `entries` scores.
+
+    Returns:
+        Row heads in order of reveal, the page's median words, and the page's words of all rows, row after row.
+    """
     rows = sorted(revealed, key=lambda row: row.index)
     seats = [row.seats for row in rows]
     columns = zip(*(unpack(row.words, entries) for row in rows), strict=True)

@@ -1,13 +1,13 @@
-"""A task's spec and the base model it names, found in the background and kept."""
+"""Fetches a task's spec and finds the base model that it names, in the background."""
 
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
-from covey.daemon.context import Context, Ended, Waiting, declined
-from covey.daemon.planning.policy import contradiction
-from covey.daemon.state.world import Task
+from covey.daemon.context import Context
+from covey.daemon.duties.outcomes import Ended, Waiting, declined
+from covey.daemon.planning.policy import spec_mismatch
+from covey.daemon.state.task import Task
 from covey.daemon.workers.background import Pending
 from covey.ipfs import Cid, InvalidContent, IpfsError, StoreFull
 from covey.lora.errors import LoraError
@@ -15,11 +15,11 @@ from covey.protocol.canonical import DocumentError
 from covey.protocol.spec import TaskSpec
 
 SPEC_NAME = "spec.json"
-"""The one file of a spec's directory."""
+"""The only file in a spec's directory."""
 
 
 def spec_of(ctx: Context, task: Task) -> TaskSpec | Waiting | Ended:
-    """The spec, checked against the task on chain; declined where it is bad for good."""
+    """The spec, checked against the task on chain; declined if it is invalid."""
     if (known := ctx.specs.get(task.id)) is not None:
         return known
     cid = Cid.directory(task.params.spec_digest)
@@ -33,17 +33,17 @@ def spec_of(ctx: Context, task: Task) -> TaskSpec | Waiting | Ended:
     except DocumentError as error:
         return declined(str(error))
     except (StoreFull, OSError) as error:
-        return Waiting(f"the spec cannot be kept here: {error}")
+        return Waiting(f"the spec cannot be stored here: {error}")
     except IpfsError as error:
         return Waiting(f"no source has the spec: {error}")
-    if (reason := contradiction(spec, task.params)) is not None:
+    if (reason := spec_mismatch(spec, task.params)) is not None:
         return declined(reason)
     ctx.specs[task.id] = spec
     return spec
 
 
 def base_of(ctx: Context, spec: TaskSpec) -> str | Waiting | Ended:
-    """What this machine calls the spec's base (`tiny`, a folder, a hub name), by digest; declined where it has none."""
+    """The local name (`tiny`, a folder or a hub name) of the base with the spec's digest; declined without one."""
     problems = []
     for name in ctx.config.bases:
         try:
@@ -55,11 +55,5 @@ def base_of(ctx: Context, spec: TaskSpec) -> str | Waiting | Ended:
             continue
         if digest == spec.base.digest:
             return name
-    told = f" ({'; '.join(problems)})" if problems else ""
-    return declined(f"its base {spec.base.name} {spec.base.digest[:16]}… is not one of `bases`{told}")
-
-
-def absolute(path: Path | None) -> str:
-    """A path of the settings for a worker, which has a working folder of its own."""
-    assert path is not None, "the settings demand records for the role"
-    return str(path.resolve())
+    details = f" ({'; '.join(problems)})" if problems else ""
+    return declined(f"its base {spec.base.name} {spec.base.digest[:16]}… is not one of `bases`{details}")

@@ -1,16 +1,26 @@
-"""After blocks were undone that counted as settled: what was concluded from them is concluded anew."""
+"""Resets what was concluded from blocks that a reorganisation removed after they counted as settled."""
 
 from __future__ import annotations
 
-from covey.daemon.context import Context, log
+import logging
+from collections.abc import MutableMapping
+
+from covey.daemon.storage.journal import Journal
+from covey.daemon.workers.background import Background
+from covey.protocol.spec import TaskSpec
+
+log = logging.getLogger("covey.daemon")
 
 
-def on_reorg(ctx: Context, block: int) -> None:
-    """Forget what was declined, given up or learnt of tasks; `block`: the newest one that is still on the chain.
+def on_reorg(journal: Journal, specs: MutableMapping[int, TaskSpec], background: Background, block: int) -> None:
+    """Forget declined and given-up duties, and everything cached by task number.
 
-    What is done stays done, secrets are kept, and a job that this machine cannot do is not begun again.
+    Finished duties stay finished, secrets stay stored, and refused jobs stay refused.
+
+    Args:
+        block: the newest block that is still on the chain.
     """
     log.warning("the chain was reorganised", extra={"since_block": block})
-    ctx.journal.reopen()
-    ctx.specs.clear()  # another task may have a number now
-    ctx.background.forget("spec/")
+    journal.reopen()
+    specs.clear()  # a number may belong to another task now
+    background.forget("spec/")

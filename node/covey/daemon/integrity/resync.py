@@ -1,151 +1,176 @@
-"""When events are compared with the contracts, and what follows where they do not tell the whole truth.
+"""Cross-checks projected events against contract state, and resyncs when an endpoint omits or forges logs.
 
-Nothing is asked while this operator has no part in a running task. Where it has, its tasks are compared in every phase
-and each sixth of the shortest window in which something is due, so that what was left out is found before a window's
-last third. Without asking anybody, each look sees gaps in the numbers of tasks, events that cannot follow those before
-them, and settled transactions of our own that left no event.
+Each cycle checks without extra requests for gaps in task numbers, events that cannot follow those before them, and own
+settled transactions without their events. While the operator has a part in running tasks, these tasks are also
+compared with the contracts: in every phase, and at every sixth of the task's shortest window. So an omission is found
+before the last third of a window. An operator without a part in any task makes no extra request.
 
-Events found wrong are forgotten back to before the task they are about, durably, and read again from other endpoints.
-While no endpoint gives them all, what the contracts say is owed is done without them.
+On a discrepancy, events are deleted durably back to the task's creation and read again from other endpoints. Until some
+endpoint delivers them all, `owed_duties` gives the duties that follow from contract state alone.
 """
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 
+from covey.chain.contracts import Contracts
 from covey.chain.errors import ChainError, Disagreement
 from covey.chain.events.decoder import EventReader
 from covey.chain.events.follower import Checkpoint, Progress
 from covey.chain.rpc.client import Rpc
 from covey.chain.rpc.quorum import quorum_read
 from covey.chain.rpc.responses import Block
-from covey.chain.tx.store import SqliteTxStore, TxRequest, TxStatus
-from covey.daemon.assemble import Parts
-from covey.daemon.context import log
+from covey.chain.tx.store import SqliteTxStore, TxStatus
 from covey.daemon.integrity.crosscheck import (
     OnChainTaskState,
-    differences,
-    differences_in_all,
-    gap,
-    owed,
-    share,
-    standing,
+    first_missing_task,
+    owed_duties,
+    read_task_state,
+    read_totals,
+    task_discrepancies,
+    total_discrepancies,
 )
-from covey.daemon.monitoring.health import HealthState
-from covey.daemon.planning.duty import Duty
+from covey.daemon.planning.duty import Duty, Identity, task_of_key
+from covey.daemon.state.events import EventMissing
+from covey.daemon.state.projection import ChainLog, HeadProjection
 from covey.daemon.state.pruning import has_part
-from covey.daemon.state.world import ChainState, EventMissing, Task
+from covey.daemon.state.task import Task
+from covey.daemon.state.world import ChainState
+from covey.daemon.storage.journal import Journal
+from covey.daemon.workers.backoff import Backoff
 from covey.protocol.types import Outcome
 from covey.protocol.windows import Phase
 
-STATE_KEPT = 100
-"""Blocks below the head whose state any node has: full nodes keep 128."""
-_SHARE = 6  # comparisons in the shortest of a task's windows
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 15.0, 600.0
-"""Between two times that events are read again; doubled each time, from the start after four times the last pause."""
-_OF_ALL = "events"
+log = logging.getLogger("covey.daemon")
+
+STATE_DEPTH = 100
+"""Blocks below the head whose state every node serves: full nodes keep 128."""
+_CHECKS_PER_WINDOW = 6  # comparisons within the shortest of a task's windows
+_FIRST_DELAY_S, _LONGEST_DELAY_S = 15.0, 600.0
+"""Delay between two resyncs: doubled each time, and reset after four times the last delay without one."""
+_ALL_TASKS = "events"
 
 
 class EventResync:
-    """Compares, and has events read again. Used by one thread."""
+    """Checks events for omissions and forgeries, and resyncs. Used by one thread.
 
-    def __init__(self, parts: Parts, health_state: HealthState) -> None:
-        self._parts = parts
-        self._vitals = health_state
-        self._start = parts.context.contracts.deployment.start_block
-        self._transactions = SqliteTxStore(parts.context.journal.db)
-        self._reader = EventReader.of(parts.context.contracts.deployment)
-        self._compared: dict[int, tuple[Phase, int]] = {}  # task -> phase, chain time
-        self._standings: dict[int, OnChainTaskState] = {}  # of tasks in doubt
-        self._compared_all = False
-        self._seen: set[int] = set()  # requests whose events were seen
-        self._missing: set[int] = set()  # and those whose were not
+    Args:
+        on_resync: called after each resync.
+    """
+
+    def __init__(
+        self,
+        *,
+        contracts: Contracts,
+        identity: Identity,
+        journal: Journal,
+        transactions: SqliteTxStore,
+        chain_log: ChainLog,
+        head: HeadProjection,
+        backoff: Backoff,
+        on_resync: Callable[[], object],
+    ) -> None:
+        self._rpc = contracts.rpc
+        self._deployment = contracts.deployment
+        self._identity = identity
+        self._journal = journal
+        self._transactions = transactions
+        self._chain_log = chain_log
+        self._head = head
+        self._backoff = backoff
+        self._on_resync = on_resync
+        self._start = contracts.deployment.start_block
+        self._reader = EventReader.of(contracts.deployment)
+        self._compared: dict[int, tuple[Phase, int]] = {}  # task -> phase and chain time of the last comparison
+        self._on_chain: dict[int, OnChainTaskState] = {}  # of tasks with a discrepancy
+        self._totals_compared = False
+        self._verified: set[int] = set()  # own requests whose events are stored
+        self._missing: set[int] = set()  # own requests whose events are not stored
         self._problems: dict[str, str] = {}
-        self._pause, self._next = 0.0, 0.0
-        self._broken_ahead = False
+        self._delay, self._next = 0.0, 0.0
+        self._head_failed = False
 
     @property
     def problems(self) -> Mapping[str, str]:
-        """What health tells: by what it is about, why events are not believed, or cannot be compared."""
+        """Problems for the health report by subject: a discrepancy, or a comparison that endpoints disagree about."""
         return self._problems
 
-    def check(self, head: Block, progress: Progress, ahead: ChainState) -> bool:
-        """Compare what is to be compared now. True where events were forgotten: look again before acting on any.
+    def check(self, now: int, head: Block, progress: Progress, head_state: ChainState) -> bool:
+        """Run the checks that are due. Returns True after a resync; the caller then must not act on old events.
 
         Args:
+            now: chain time.
             head: the chain's newest block.
-            progress: of the follower; it must have caught up.
-            ahead: all events up to the head.
+            progress: of the follower, which must have caught up.
+            head_state: the state with all events up to the head.
         """
-        self._broken_ahead = False
-        settled, checkpoint = self._parts.log.world, progress.checkpoint
-        if (missing := gap(settled)) is not None:
-            return self._doubt(_OF_ALL, f"nothing was told of task {missing}", missing)
-        if self._unseen(settled, checkpoint):
+        self._head_failed = False
+        settled, checkpoint = self._chain_log.state, progress.checkpoint
+        if (missing := first_missing_task(settled)) is not None:
+            return self._resync(_ALL_TASKS, f"task {missing} has no events", missing)
+        if self._check_own_transactions(settled, checkpoint):
             return True
-        if self._compared_all and not self._missing:
-            self._problems.pop(_OF_ALL, None)
-        at, world = checkpoint, settled
-        if head.number - checkpoint.block > STATE_KEPT:  # finality is late, and old state may be gone
-            at, world = Checkpoint(head.number, head.hash), ahead
-            if self._parts.head.block != head.number:
+        if self._totals_compared and not self._missing:
+            self._problems.pop(_ALL_TASKS, None)
+        at, state = checkpoint, settled
+        if head.number - checkpoint.block > STATE_DEPTH:  # finality lags, and old state may be pruned
+            at, state = Checkpoint(head.number, head.hash), head_state
+            if self._head.block != head.number:
                 return False
-        return self._compare(world, at)
+        return self._compare(state, at, now)
 
-    def owed(self, world: ChainState, now: int) -> list[Duty]:
-        """What the contracts say is due of this operator in tasks whose events are in doubt."""
-        standings = ((world.tasks[task], told) for task, told in self._standings.items() if task in world.tasks)
-        return [duty for task, told in standings for duty in owed(task, told, now)]
+    def owed_duties(self, state: ChainState, now: int) -> list[Duty]:
+        """Duties according to the contracts, in tasks whose events have a discrepancy."""
+        known = ((state.tasks[task], on_chain) for task, on_chain in self._on_chain.items() if task in state.tasks)
+        return [duty for task, on_chain in known for duty in owed_duties(task, on_chain, now)]
 
-    def missing(self, error: EventMissing, *, ahead: bool = False) -> None:
-        """An event did not follow from those before it. Above the settled blocks (`ahead`) a reorganisation may be
-        the reason, so there it must happen twice in a row."""
-        if ahead and not self._broken_ahead:
-            self._broken_ahead = True
+    def on_missing_event(self, error: EventMissing, *, at_head: bool = False) -> None:
+        """Resync after an event that does not follow from those before it.
+
+        Above the settled blocks (`at_head`) a reorganisation may be the cause, so there it must happen twice in a row.
+        """
+        if at_head and not self._head_failed:
+            self._head_failed = True
             return
-        self._doubt(_OF_ALL, str(error), error.task)
+        self._resync(_ALL_TASKS, str(error), error.task)
 
     # ------------------------------------------------------------------ own transactions
 
-    def _unseen(self, world: ChainState, checkpoint: Checkpoint) -> bool:
-        """Whether events were forgotten because some of a transaction of ours are missing."""
-        ctx = self._parts.context
-        for request in self._done(checkpoint.block):
-            tx_hash, task, pause = request.tx_hash, int(request.key.split("/")[1]), f"receipt {request.id}"
-            if not _may_run(world, task):
-                self._seen.add(request.id)
-            if tx_hash is None or request.id in self._seen or not ctx.backoff.ready(pause):
+    def _check_own_transactions(self, state: ChainState, checkpoint: Checkpoint) -> bool:
+        """Compare the events of own settled transactions with their receipts. Returns True after a resync."""
+        signer = self._identity.signer
+        if self._transactions.count_by_status(signer).get(TxStatus.DONE, 0) == len(self._verified):
+            return False
+        for request in self._transactions.done_requests(signer, checkpoint.block):
+            task, delay = task_of_key(request.key), f"receipt {request.id}"
+            if not _may_run(state, task):
+                self._verified.add(request.id)
+            if request.id in self._verified or request.tx_hash is None or not self._backoff.ready(delay):
                 continue
-            ctx.backoff.failed(pause)
+            self._backoff.failed(delay)
             try:
-                told = quorum_read(ctx.contracts.rpc, partial(self._told, tx_hash))
+                receipt = quorum_read(self._rpc, partial(self._read_receipt, request.tx_hash))
             except ChainError as error:
-                log.warning("a receipt cannot be read", extra={"hash": tx_hash, "reason": str(error)})
+                log.warning("receipt not readable", extra={"hash": request.tx_hash, "reason": str(error)})
                 continue
-            if told is None or told[0] > checkpoint.block:
-                continue  # undone, and perhaps mined again later
-            if ctx.journal.log_indexes(told[0], tx_hash) != told[1]:
+            if receipt is None or receipt[0] > checkpoint.block:
+                continue  # reorganised, and perhaps mined again later
+            block, log_indexes = receipt
+            if self._journal.log_indexes(block, request.tx_hash) != log_indexes:
                 self._missing.add(request.id)
-                return self._doubt(
-                    _OF_ALL, f"those of our own {request.key} in block {request.block} are not all there", task
-                )
+                reason = f"events of the own transaction {request.key} in block {request.block} are missing"
+                return self._resync(_ALL_TASKS, reason, task)
             self._missing.discard(request.id)
-            self._seen.add(request.id)
-            ctx.backoff.reset(pause)
+            self._verified.add(request.id)
+            self._backoff.reset(delay)
         return False
 
-    def _done(self, block: int) -> list[TxRequest]:
-        """Settled successful requests up to a block whose events were not seen yet."""
-        signer = self._parts.context.me.signer
-        if self._transactions.count_by_status(signer)[TxStatus.DONE] == len(self._seen):
-            return []
-        return [request for request in self._transactions.done_requests(signer, block) if request.id not in self._seen]
-
-    def _told(self, tx_hash: str, rpc: Rpc) -> tuple[int, set[int]] | None:
-        """Block of a transaction, and the places in it of the events that it left; None where there is none such."""
+    def _read_receipt(self, tx_hash: str, rpc: Rpc) -> tuple[int, set[int]] | None:
+        """Block of a transaction and the log indexes of its contract events; None if it is in no block."""
         receipt = rpc.receipt(tx_hash)
         if receipt is None:
             return None
@@ -153,117 +178,115 @@ class EventResync:
 
     # ------------------------------------------------------------------ contracts
 
-    def _compare(self, world: ChainState, at: Checkpoint) -> bool:
-        if not self._compared_all and self._compare_all(world, at):
+    def _compare(self, state: ChainState, at: Checkpoint, now: int) -> bool:
+        if not self._totals_compared and self._compare_totals(state, at):
             return True
-        for task in self._due(world):
+        for task in self._tasks_to_compare(state, now):
             name = f"task {task.id}"
-            if told := self._ask(name, at, task):
-                return self._doubt(name, told, task.id)
+            if discrepancies := self._compare_task(name, at, task, now):
+                return self._resync(name, discrepancies, task.id)
         return False
 
-    def _due(self, world: ChainState) -> Iterator[Task]:
-        """Tasks to compare now."""
-        ctx = self._parts.context
-        for task in list(world.tasks.values()):
-            if task.outcome != Outcome.RUNNING or not has_part(task, ctx.me.operator):
+    def _tasks_to_compare(self, state: ChainState, now: int) -> Iterator[Task]:
+        for task in list(state.tasks.values()):
+            if task.outcome != Outcome.RUNNING or not has_part(task, self._identity.operator):
                 self._forget(task.id)
-            elif ctx.now >= task.schedule.enrol_end and ctx.backoff.ready(f"compare task {task.id}"):
+            elif now >= task.schedule.enrol_end and self._backoff.ready(f"compare task {task.id}"):
                 windows = task.params.windows
-                period = min(windows.entry_reveal, windows.score_commit, windows.score_reveal) // _SHARE
+                period = min(windows.entry_reveal, windows.score_commit, windows.score_reveal) // _CHECKS_PER_WINDOW
                 phase, last = self._compared.get(task.id, (None, 0))
-                if phase != task.phase(ctx.now) or ctx.now - last >= period:
+                if phase != task.phase(now) or now - last >= period:
                     yield task
 
     def _forget(self, task: int) -> None:
         self._compared.pop(task, None)
-        self._standings.pop(task, None)
+        self._on_chain.pop(task, None)
         self._problems.pop(f"task {task}", None)
 
-    def _ask(self, name: str, at: Checkpoint, task: Task) -> str:
-        """How a task's events differ from the contracts; empty where they agree, or where it cannot be told now."""
-        ctx = self._parts.context
-        deployment, operator = ctx.contracts.deployment, ctx.me.operator
+    def _compare_task(self, name: str, at: Checkpoint, task: Task, now: int) -> str:
+        """Discrepancies of a task; empty if there are none or if it cannot be compared now."""
+        deployment, operator = self._deployment, self._identity.operator
         try:
-            told = quorum_read(
-                ctx.contracts.rpc, lambda one: standing(one, deployment, task.id, operator), at=(at.block, at.hash)
+            on_chain = quorum_read(
+                self._rpc, lambda rpc: read_task_state(rpc, deployment, task.id, operator), at=(at.block, at.hash)
             )
         except ChainError as error:
-            self._unsure(name, error)
+            self._on_comparison_failed(name, error)
             return ""
-        found = "; ".join(differences(task, ctx.me, told))
-        if found:
-            self._standings[task.id] = told
+        discrepancies = "; ".join(task_discrepancies(task, self._identity, on_chain))
+        if discrepancies:
+            self._on_chain[task.id] = on_chain
         else:
-            self._standings.pop(task.id, None)
-            ctx.backoff.reset(f"compare {name}")
+            self._on_chain.pop(task.id, None)
+            self._backoff.reset(f"compare {name}")
             self._problems.pop(name, None)
-            self._compared[task.id] = (task.phase(ctx.now), ctx.now)
-        return found
+            self._compared[task.id] = (task.phase(now), now)
+        return discrepancies
 
-    def _compare_all(self, world: ChainState, at: Checkpoint) -> bool:
-        """Once after a start, and after all was read again."""
-        ctx = self._parts.context
-        if not ctx.backoff.ready(f"compare {_OF_ALL}"):
+    def _compare_totals(self, state: ChainState, at: Checkpoint) -> bool:
+        """Compare the totals, once after a start and after each resync. Returns True after a resync."""
+        if not self._backoff.ready(f"compare {_ALL_TASKS}"):
             return False
-        deployment, operator = ctx.contracts.deployment, ctx.me.operator
+        deployment, operator = self._deployment, self._identity.operator
         try:
-            told = quorum_read(ctx.contracts.rpc, lambda one: share(one, deployment, operator), at=(at.block, at.hash))
+            on_chain = quorum_read(
+                self._rpc, lambda rpc: read_totals(rpc, deployment, operator), at=(at.block, at.hash)
+            )
         except ChainError as error:
-            self._unsure(_OF_ALL, error)
+            self._on_comparison_failed(_ALL_TASKS, error)
             return False
-        if found := "; ".join(differences_in_all(world, ctx.me, told)):
-            return self._doubt(_OF_ALL, found, 0)
-        ctx.backoff.reset(f"compare {_OF_ALL}")
-        self._problems.pop(_OF_ALL, None)
-        self._compared_all = True
+        if discrepancies := "; ".join(total_discrepancies(state, self._identity, on_chain)):
+            return self._resync(_ALL_TASKS, discrepancies, 0)
+        self._backoff.reset(f"compare {_ALL_TASKS}")
+        self._problems.pop(_ALL_TASKS, None)
+        self._totals_compared = True
         return False
 
-    def _unsure(self, name: str, error: ChainError) -> None:
-        """It could not be compared; it is tried again soon."""
-        self._parts.context.backoff.failed(f"compare {name}")
-        log.warning("events cannot be compared with the contracts", extra={"about": name, "reason": str(error)})
+    def _on_comparison_failed(self, name: str, error: ChainError) -> None:
+        """Retry the comparison later; report it if endpoints disagree."""
+        self._backoff.failed(f"compare {name}")
+        log.warning("events not comparable with the contracts", extra={"about": name, "reason": str(error)})
         if isinstance(error, Disagreement):
             self._problems[name] = f"cannot be compared with the contracts: {error}"
 
-    # ------------------------------------------------------------------ reading again
+    # ------------------------------------------------------------------ resync
 
-    def _doubt(self, name: str, told: str, task: int) -> bool:
-        """Forget events from before the task on, all of them where it is 0. True where that was done."""
-        self._problems[name] = f"an RPC endpoint left events out, or invented some: {told}"
+    def _resync(self, name: str, reason: str, task: int) -> bool:
+        """Delete the events from the creation of `task` on (0: all events). Returns False during the delay."""
+        self._problems[name] = f"an RPC endpoint omitted or forged events: {reason}"
         now = time.monotonic()
         if now < self._next:
-            self._parts.context.backoff.failed(f"compare {name}")
+            self._backoff.failed(f"compare {name}")
             return False
-        fresh = now > self._next + 4 * self._pause
-        pause = _FIRST_PAUSE_S if fresh else min(_LONGEST_PAUSE_S, 2 * self._pause)
-        created = None if task == 0 else self._parts.context.journal.created(task)
+        is_first = now > self._next + 4 * self._delay
+        delay = _FIRST_DELAY_S if is_first else min(_LONGEST_DELAY_S, 2 * self._delay)
+        created = None if task == 0 else self._journal.creation_block(task)
         before = self._start - 1 if created is None else max(created, self._start) - 1
-        self._forget_above(before)
-        self._pause, self._next = pause, now + pause
-        doubted = self._parts.context.contracts.rpc.penalise_log_sources()
-        self._vitals.rereads.inc()
+        self._delete_events_above(before)
+        self._delay, self._next = delay, now + delay
+        distrusted = self._rpc.penalise_log_sources()
+        self._on_resync()
         self._compared.clear()
-        self._seen.clear()
+        self._verified.clear()
         self._missing.clear()
-        self._compared_all = False
-        self._parts.context.backoff.reset(f"compare {name}")
+        self._totals_compared = False
+        self._backoff.reset(f"compare {name}")
         log.warning(
-            "events were left out or invented; they are read again",
-            extra={"about": name, "reason": told, "from_block": before + 1, "given_by": doubted},
+            "events omitted or forged; resyncing",
+            extra={"about": name, "reason": reason, "from_block": before + 1, "endpoint": distrusted},
         )
         return True
 
-    def _forget_above(self, block: int) -> None:
-        with suppress(EventMissing):  # the gap is deeper yet: the next look finds it
+    def _delete_events_above(self, block: int) -> None:
+        with suppress(EventMissing):  # the gap is deeper; the next cycle finds it
             if block < self._start:
-                self._parts.log.rewind(block)
+                self._chain_log.rewind(block)
                 return
-            known = quorum_read(self._parts.context.contracts.rpc, lambda one: one.block(block).hash)
-            self._parts.log.reread(Checkpoint(block, known))
+            known = quorum_read(self._rpc, lambda rpc: rpc.block(block).hash)
+            self._chain_log.reread(Checkpoint(block, known))
 
 
-def _may_run(world: ChainState, task: int) -> bool:
-    """Whether a task runs, or nothing is known of it although it has a number."""
-    known = world.tasks.get(task)
-    return task > 0 and task not in world.past and (known is None or known.outcome == Outcome.RUNNING)
+def _may_run(state: ChainState, task: int) -> bool:
+    """Whether a task runs, or has no events although it has a number."""
+    known = state.tasks.get(task)
+    return task > 0 and task not in state.past and (known is None or known.outcome == Outcome.RUNNING)

@@ -1,8 +1,8 @@
-"""Whether the node still earns: `/health` for a supervisor, `/metrics` for Prometheus, both on a local port.
+"""Serves `/health` for a supervisor and `/metrics` for Prometheus on a local port.
 
-Red means that money may be lost: a duty missed, or due for long without an accepted transaction, a stale head, a low
-balance, transactions that do not move, promised content that cannot be had, a loop that is stuck. A process that merely
-runs is not healthy.
+Health is red when money may be lost: a duty is missed, or due for long without an accepted transaction, the head is
+stale, the balance is low, transactions are stuck, retained content is missing, or the main loop hangs. A running
+process alone is not healthy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, cast
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from covey.daemon.monitoring.metrics import DueDuty, Metrics, Snapshot, plain
+from covey.daemon.monitoring.metrics import DueDuty, Metrics, Snapshot, json_safe
 
 __all__ = ["DueDuty", "HealthError", "HealthServer", "HealthState", "Lateness", "Snapshot"]
 
@@ -32,10 +32,10 @@ class HealthError(Exception):
 
 
 class HealthState(Metrics):
-    """The newest snapshot beside the metrics. A snapshot that nobody replaces turns red by itself.
+    """The metrics and the newest snapshot. A snapshot that is not replaced in time turns red by itself.
 
     Args:
-        patience_s: seconds on this machine's clock that a look at the chain may take before the node counts as stuck.
+        patience_s: local seconds that a cycle may take before the node counts as stuck.
     """
 
     def __init__(self, patience_s: float = 300.0) -> None:
@@ -44,22 +44,22 @@ class HealthState(Metrics):
         self._snapshot = Snapshot()
         self._shown_at = time.monotonic()
         self.healthy.set_function(lambda: float(self.snapshot.healthy))
-        self.look_age.set_function(self.age)
+        self.cycle_age.set_function(self.age)
 
     @property
     def snapshot(self) -> Snapshot:
-        """What is served: the newest snapshot, with one more problem where it is too old."""
+        """The newest snapshot, with one more problem if it is too old."""
         newest, age = self._snapshot, self.age()
         if age <= self._patience_s:
             return newest
-        return replace(newest, problems=(f"stuck: no look at the chain has ended for {age:.0f} s", *newest.problems))
+        return replace(newest, problems=(f"stuck: no cycle has ended for {age:.0f} s", *newest.problems))
 
     def age(self) -> float:
-        """Seconds on this machine's clock since a look at the chain ended, or failed."""
+        """Local seconds since a cycle ended or failed."""
         return time.monotonic() - self._shown_at
 
     def show(self, snapshot: Snapshot) -> None:
-        """Make a snapshot the one that is served."""
+        """Replace the served snapshot, log a change of problems, and update the metrics."""
         before, self._snapshot, self._shown_at = self._snapshot, snapshot, time.monotonic()
         if before.problems != snapshot.problems:
             level = logging.INFO if snapshot.healthy else logging.WARNING
@@ -68,7 +68,7 @@ class HealthState(Metrics):
 
 
 class Lateness:
-    """Which due duties have used up two thirds of their time, and when a new block was last seen."""
+    """Detects duties that have used two thirds of their time, and measures the age of the head."""
 
     def __init__(self) -> None:
         self._due_since: dict[str, int] = {}
@@ -76,19 +76,19 @@ class Lateness:
         self._head_seen = time.monotonic()
 
     def late(self, due: Sequence[tuple[str, int]], now: int) -> list[str]:
-        """Keys of the duties (key, deadline) that are late at chain time `now`."""
+        """Keys of the due duties (key, deadline) that are late at chain time `now`."""
         keys = {key for key, _ in due}
-        for gone in self._due_since.keys() - keys:
-            del self._due_since[gone]
-        found = []
+        for done in self._due_since.keys() - keys:
+            del self._due_since[done]
+        late = []
         for key, deadline in due:
             since = self._due_since.setdefault(key, now)
             if now - since > 2 * (deadline - since) / 3:
-                found.append(key)
-        return found
+                late.append(key)
+        return late
 
     def head_age(self, block: int) -> float:
-        """Seconds on this machine's clock since the head last moved."""
+        """Local seconds since the head last moved."""
         if block != self._head:
             self._head, self._head_seen = block, time.monotonic()
         return time.monotonic() - self._head_seen
@@ -104,15 +104,15 @@ class _Handler(BaseHTTPRequestHandler):
         health_state = cast(_Server, self.server).health_state
         if self.path == "/health":
             snapshot = health_state.snapshot
-            body = plain({"status": "ok" if snapshot.healthy else "red", **asdict(snapshot)})
+            body = json_safe({"status": "ok" if snapshot.healthy else "red", **asdict(snapshot)})
             status = HTTPStatus.OK if snapshot.healthy else HTTPStatus.SERVICE_UNAVAILABLE
-            self._answer(status, "application/json", json.dumps(body).encode() + b"\n")
+            self._respond(status, "application/json", json.dumps(body).encode() + b"\n")
         elif self.path == "/metrics":
-            self._answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(health_state.registry))
+            self._respond(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(health_state.registry))
         else:
-            self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"only /health and /metrics are served\n")
+            self._respond(HTTPStatus.NOT_FOUND, "text/plain", b"only /health and /metrics are served\n")
 
-    def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
+    def _respond(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
@@ -132,7 +132,11 @@ class _Server(ThreadingHTTPServer):
 
 
 class HealthServer:
-    """Serves `/health` and `/metrics` at `host:port` (port 0: any free one) from a background thread."""
+    """Serves `/health` and `/metrics` at `host:port` (port 0: any free one) from a background thread.
+
+    Raises:
+        HealthError: the address cannot be bound.
+    """
 
     def __init__(self, listen: str, health_state: HealthState) -> None:
         host, _, port = listen.rpartition(":")

@@ -1,4 +1,4 @@
-"""From a look at the chain to the snapshot that `/health`, `/metrics` and `covey status` show."""
+"""Builds the snapshot of a cycle that `/health`, `/metrics` and `covey status` show."""
 
 from __future__ import annotations
 
@@ -7,107 +7,140 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from covey.chain.events.follower import Progress
+from covey.chain.rpc.client import Rpc
 from covey.chain.rpc.responses import Block
+from covey.chain.tx.sender import Sender
 from covey.chain.tx.store import SqliteTxStore, TxStatus
-from covey.daemon.assemble import Parts
-from covey.daemon.context import Context
-from covey.daemon.duties.transactions import tx_key
-from covey.daemon.monitoring.clock import ClockWatch
+from covey.config.node import NodeConfig
+from covey.daemon.monitoring.clock import ClockMonitor
 from covey.daemon.monitoring.health import Lateness
 from covey.daemon.monitoring.metrics import AcceptedTransaction, DueDuty, RunningJob, Snapshot
-from covey.daemon.planning.plan import NO_DEADLINE, PERMISSIONLESS, Duty, missed, my_seats
-from covey.daemon.retention.retention import Kept
-from covey.daemon.state.world import ChainState, Task
+from covey.daemon.planning.duty import NO_DEADLINE, PERMISSIONLESS, Duty, Identity
+from covey.daemon.planning.plan import missed_duties, own_seats
+from covey.daemon.retention.retention import RetentionReport
+from covey.daemon.state.ledger import Ledger
+from covey.daemon.state.projection import ChainLog
+from covey.daemon.state.task import Task
+from covey.daemon.state.world import ChainState
 from covey.daemon.storage.disk_space import shortages
+from covey.daemon.storage.journal import Journal
+from covey.daemon.workers.executor import Executor
 from covey.protocol.types import Outcome
 
 MISSED_FOR = 86_400
-"""Seconds of chain time for which a missed duty is told, so that nobody sleeps through it."""
-_BALANCE_EVERY = 60.0  # seconds between two looks at the signer's balance
+"""Seconds of chain time after a task's end for which a missed duty is reported."""
+_BALANCE_EVERY = 60.0  # seconds between two requests for the signer's balance
 _ACCEPTED = (TxStatus.MINED, TxStatus.DONE)
-_RECENT = 64  # newest transactions among which the newest accepted one is looked for
+_RECENT = 64  # number of newest transactions searched for the newest accepted one
 
 
-class Reporter:
-    """Makes the snapshots of one node."""
+class SnapshotReporter:
+    """Builds the snapshots of one node. Used from the main loop's thread."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._store = SqliteTxStore(parts.context.journal.db)
+    def __init__(
+        self,
+        *,
+        config: NodeConfig,
+        identity: Identity,
+        rpc: Rpc,
+        sender: Sender,
+        transactions: SqliteTxStore,
+        journal: Journal,
+        executor: Executor,
+        chain_log: ChainLog,
+        ledger: Ledger,
+    ) -> None:
+        self._config = config
+        self._identity = identity
+        self._rpc = rpc
+        self._sender = sender
+        self._transactions = transactions
+        self._journal = journal
+        self._executor = executor
+        self._chain_log = chain_log
+        self._ledger = ledger
         self._lateness = Lateness()
-        self._clock = ClockWatch()
+        self._clock = ClockMonitor()
         self._balance: int | None = None
         self._balance_at = -_BALANCE_EVERY
         self._behind_since: float | None = None
 
     def snapshot(
         self,
+        *,
+        now: int,
         head: Block,
         progress: Progress,
         due: Sequence[Duty],
         waits: Sequence[DueDuty],
         errors: Mapping[str, str],
-        kept: Kept,
-        promised: int,
+        retention: RetentionReport,
+        retained: int,
     ) -> Snapshot:
-        """What is so now. `errors`: why duties could not be advanced, by key."""
-        ctx, world = self._parts.context, self._parts.log.world
-        status, balance = ctx.sender.status, self._signer_balance(ctx)
-        running = world.running()
-        gone = tuple(recently_missed(world, ctx, ctx.now))
+        """Build the snapshot of a cycle.
+
+        Args:
+            now: chain time.
+            errors: why duties could not be advanced or events not be verified, by duty key or subject.
+            retention: findings of the last retention check.
+            retained: number of retained directories.
+        """
+        config, identity, state = self._config, self._identity, self._chain_log.state
+        status, balance = self._sender.status, self._signer_balance()
+        running = state.running()
+        missed = tuple(recently_missed(state, identity, now))
         problems = [
-            *self._chain_problems(ctx, head, progress),
-            *(f"late: {key} is due and no transaction for it was accepted" for key in self._late(ctx, due)),
+            *self._chain_problems(head, progress),
+            *(f"late: {key} is due and no transaction for it was accepted" for key in self._late(due, now)),
             *(f"{key}: {error}" for key, error in errors.items()),
             *(text for text in (status.blocked, status.external) if text),
-            *_money_problems(ctx, balance),
-            *shortages(ctx.config),
-            *(f"missed: {key}" for key in gone),
-            *(f"lapsed: {lapse}" for lapse in kept.lapses),
-            *kept.problems,
+            *self._balance_problems(balance),
+            *shortages(config),
+            *(f"missed: {key}" for key in missed),
+            *(f"missing pin: {pin}" for pin in retention.missing_pins),
+            *retention.problems,
         ]
         self._clock.tick(head.number, head.timestamp)
-        warning = self._clock.warning()
-        steps = ctx.executor.progress()
-        accepted = self._last_accepted(ctx.me.signer)
+        clock_warning = self._clock.warning()
+        accepted = self._last_accepted()
         return Snapshot(
-            operator=ctx.me.operator,
-            signer=ctx.me.signer,
-            roles=tuple(role.value for role in ctx.me.roles),
+            operator=identity.operator,
+            signer=identity.signer,
+            roles=tuple(role.value for role in identity.roles),
             head_block=head.number,
             head_time=head.timestamp,
             settled_block=progress.checkpoint.block,
             running_tasks=len(running),
             balance=balance,
-            seats={task.id: seats for task in running if (seats := my_seats(task, ctx.me))},
+            seats={task.id: seats for task in running if (seats := own_seats(task, identity))},
             due=tuple(waits),
-            running=tuple(self._running(ctx)),
-            queued_jobs=ctx.executor.queued(),
-            jobs={key: f"{step.stage} {step.done}/{step.total}" for key, step in steps.items()},
-            transactions=self._transactions(ctx),
+            running=tuple(self._running_jobs()),
+            queued_jobs=self._executor.queued(),
+            jobs={key: f"{job.stage} {job.done}/{job.total}" for key, job in self._executor.progress().items()},
+            transactions=self._transaction_counts(),
             last_accepted_block=status.accepted_block if accepted is None else accepted.block,
             last_accepted=accepted,
-            missed=gone,
-            earnings=dict(self._parts.ledger.sums),
+            missed=missed,
+            earnings=dict(self._ledger.sums),
             credits=sum(
-                owed.get(one, 0)
-                for one in {ctx.me.operator, ctx.me.signer, *ctx.me.accounts}
-                for owed in (world.owed, world.slash_shares, world.appeal_bonds)
+                owed.get(account, 0)
+                for account in identity.all_accounts
+                for owed in (state.owed, state.slash_shares, state.appeal_bonds)
             ),
-            promised=promised,
-            lapses=kept.lapses,
-            stored_bytes=kept.stored_bytes,
-            store_quota_bytes=kept.quota_bytes,
-            data_bytes=kept.data_bytes,
-            disk_quota_bytes=int(ctx.config.disk_quota),
-            endpoints=tuple(ctx.contracts.rpc.report()),
+            retained=retained,
+            missing_pins=retention.missing_pins,
+            stored_bytes=retention.stored_bytes,
+            store_quota_bytes=retention.quota_bytes,
+            data_bytes=retention.data_bytes,
+            disk_quota_bytes=int(config.disk_quota),
+            endpoints=tuple(self._rpc.report()),
             clock_ahead=self._clock.ahead,
-            warnings=() if warning is None else (warning,),
+            warnings=() if clock_warning is None else (clock_warning,),
             problems=tuple(problems),
         )
 
-    def _chain_problems(self, ctx: Context, head: Block, progress: Progress) -> Iterator[str]:
-        patience = ctx.config.max_head_age_seconds
+    def _chain_problems(self, head: Block, progress: Progress) -> Iterator[str]:
+        patience = self._config.max_head_age_seconds
         if (age := self._lateness.head_age(head.number)) > patience:
             yield f"no new block for {age:.0f} s"
         if progress.caught_up:
@@ -118,72 +151,72 @@ class Reporter:
         if now - self._behind_since > patience:
             yield f"events were read up to block {progress.checkpoint.block} only, of {progress.target.number}"
 
-    def _late(self, ctx: Context, due: Sequence[Duty]) -> list[str]:
+    def _late(self, due: Sequence[Duty], now: int) -> list[str]:
+        """Keys of the operator's own duties that are late."""
         own = [
             (duty.key, duty.deadline)
             for duty in due
-            if duty.deadline < NO_DEADLINE and duty.kind not in PERMISSIONLESS and not _accepted(ctx, duty)
+            if duty.deadline < NO_DEADLINE and duty.kind not in PERMISSIONLESS and not self._is_accepted(duty)
         ]
-        return self._lateness.late(own, ctx.now)
+        return self._lateness.late(own, now)
 
-    def _running(self, ctx: Context) -> Iterator[RunningJob]:
+    def _is_accepted(self, duty: Duty) -> bool:
+        """Whether a block holds a successful transaction of the duty. It stays due until that block is settled."""
+        requests = (self._sender.request(duty.tx_key(tag)) for tag in ("", "abstain"))
+        return any(request is not None and request.status in _ACCEPTED for request in requests)
+
+    def _running_jobs(self) -> Iterator[RunningJob]:
         now = time.monotonic()
-        for key, step in ctx.executor.progress().items():
-            job = ctx.journal.job(key)
-            attempt = 1 if job is None else job.starts
-            yield RunningJob(key, step.stage, step.done, step.total, round(now - step.started, 1), attempt)
+        for key, progress in self._executor.progress().items():
+            record = self._journal.job(key)
+            attempt = 1 if record is None else record.starts
+            seconds = round(now - progress.started, 1)
+            yield RunningJob(key, progress.stage, progress.done, progress.total, seconds, attempt)
 
-    def _transactions(self, ctx: Context) -> dict[str, int]:
-        return {status.value: count for status, count in self._store.count_by_status(ctx.me.signer).items()}
+    def _transaction_counts(self) -> dict[str, int]:
+        counts = self._transactions.count_by_status(self._identity.signer)
+        return {status.value: count for status, count in counts.items()}
 
-    def _last_accepted(self, signer: str) -> AcceptedTransaction | None:
+    def _last_accepted(self) -> AcceptedTransaction | None:
         newest = None
-        for one in self._store.recent(_RECENT):
-            if one.sender != signer or one.status not in _ACCEPTED or one.block is None:
+        for request in self._transactions.recent(_RECENT):
+            if request.sender != self._identity.signer or request.status not in _ACCEPTED or request.block is None:
                 continue
-            if newest is None or (newest.block or 0) < one.block:
-                newest = one
+            if newest is None or (newest.block or 0) < request.block:
+                newest = request
         if newest is None or newest.block is None:
             return None
         final = newest.status == TxStatus.DONE
         return AcceptedTransaction(newest.key, newest.call.describe, newest.tx_hash or "", newest.block, final)
 
-    def _signer_balance(self, ctx: Context) -> int | None:
-        if time.monotonic() - self._balance_at >= _BALANCE_EVERY or self._short(ctx):
-            self._balance = ctx.contracts.rpc.balance(ctx.me.signer)
+    def _signer_balance(self) -> int | None:
+        """The signer's balance, wei. Read once a minute; in every cycle while it is low, to clear the alarm at once."""
+        is_low = self._balance is not None and self._balance < self._config.min_balance
+        if is_low or time.monotonic() - self._balance_at >= _BALANCE_EVERY:
+            self._balance = self._rpc.balance(self._identity.signer)
             self._balance_at = time.monotonic()
         return self._balance
 
-    def _short(self, ctx: Context) -> bool:
-        """Short of funds, it looks each time: the alarm ends when they come."""
-        return self._balance is not None and self._balance < ctx.config.min_balance
+    def _balance_problems(self, balance: int | None) -> Iterator[str]:
+        minimum = self._config.min_balance
+        if balance is not None and balance < minimum:
+            yield f"{self._identity.signer} holds {balance} wei, less than min_balance {minimum}: send it some coin"
 
 
-def recently_missed(world: ChainState, ctx: Context, now: int) -> Iterator[str]:
-    """Keys of duties whose time ran out: of running tasks, and of ended ones for a day of chain time."""
-    for task in world.tasks.values():
+def recently_missed(state: ChainState, identity: Identity, now: int) -> Iterator[str]:
+    """Keys of missed duties: of running tasks, and of ended ones for a day of chain time."""
+    for task in state.tasks.values():
         if task.outcome == Outcome.RUNNING or (
             task.outcome != Outcome.REFUNDED and now - last_deadline(task) < MISSED_FOR
         ):
-            yield from missed(task, ctx.me, now)
+            yield from missed_duties(task, identity, now)
 
 
 def last_deadline(task: Task) -> int:
-    """When the last duty that can be missed was due, chain time."""
-    return max([task.schedule.entry_reveal_end, *(c.reveal_end for c in task.committees)])
+    """The latest deadline of a duty that can be missed, chain time."""
+    return max([task.schedule.entry_reveal_end, *(committee.reveal_end for committee in task.committees)])
 
 
-def failing(before: Snapshot, failures: int, error: Exception) -> Snapshot:
-    """The snapshot of a node whose looks at the chain fail: what was known, and why it may be wrong by now."""
-    return replace(before, problems=(f"the last {failures} looks at the chain failed: {error}",))
-
-
-def _accepted(ctx: Context, duty: Duty) -> bool:
-    """Whether a block holds a successful transaction of this duty; it is due until that block is settled."""
-    requests = (ctx.sender.request(tx_key(duty, tag)) for tag in ("", "abstain"))
-    return any(request is not None and request.status in _ACCEPTED for request in requests)
-
-
-def _money_problems(ctx: Context, balance: int | None) -> Iterator[str]:
-    if balance is not None and balance < ctx.config.min_balance:
-        yield f"{ctx.me.signer} holds {balance} wei, less than min_balance {ctx.config.min_balance}: send it some coin"
+def failing_snapshot(before: Snapshot, failures: int, error: Exception) -> Snapshot:
+    """The last snapshot, with repeated failures of the main loop as its only problem."""
+    return replace(before, problems=(f"the last {failures} cycles failed: {error}",))

@@ -1,7 +1,7 @@
-"""Notices to a webhook: each a JSON object by POST, from a thread of its own, tried again until it is taken.
+"""Delivers notifications to a webhook: one JSON object per POST, from its own thread, retried until accepted.
 
-The address may hold a secret (chat services put one into its path), so it comes from a file and is never logged, and
-neither is the bearer token.
+The URL may contain a secret (chat services put one into its path). It comes from a file and is never logged; neither is
+the bearer token.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ from typing import Any, Protocol
 
 log = logging.getLogger("covey.daemon")
 
-_MOST = 1_000  # notices that may wait; the oldest make room
+_QUEUE_LIMIT = 1_000  # queued notifications; above it the oldest is dropped
 _TIMEOUT_S = 10.0
-_LONGEST_PAUSE_S = 300.0
+_LONGEST_DELAY_S = 300.0
 
 
-class CounterOf(Protocol):
-    """What counts notices by outcome; see `Metrics.notices`."""
+class OutcomeCounter(Protocol):
+    """Counts notifications by outcome; see `Metrics.notifications`."""
 
     def labels(self, *values: str) -> Any: ...
 
 
 class Webhook:
-    """Delivers notices to `url`, oldest first. `post` never blocks and never raises.
+    """Delivers notifications to `url`, oldest first. `post` never blocks and never raises.
 
-    A notice that the other side refuses for good (4xx but 408, 425 and 429) is dropped; anything else is tried again
-    after `first_pause_s`, twice as long each time up to five minutes, for at most `give_up_s` seconds.
+    A permanent rejection (3xx or 4xx except 408, 425 and 429) drops the notification. Anything else is retried after
+    `first_delay_s`, doubled each time up to five minutes, for at most `give_up_s` seconds.
     """
 
     def __init__(
         self,
         url: str,
         token: str | None = None,
-        counter: CounterOf | None = None,
+        counter: OutcomeCounter | None = None,
         *,
-        first_pause_s: float = 1.0,
+        first_delay_s: float = 1.0,
         give_up_s: float = 86_400.0,
     ) -> None:
         self._url = url
         self._token = token
         self._counter = counter
-        self._first_pause_s = first_pause_s
+        self._first_delay_s = first_delay_s
         self._give_up_s = give_up_s
-        self._waiting: deque[tuple[float, dict[str, Any]]] = deque()
+        self._queue: deque[tuple[float, dict[str, Any]]] = deque()
         self._changed = threading.Condition()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._deliver_all, name="webhook", daemon=True)
@@ -55,22 +55,22 @@ class Webhook:
 
     @property
     def idle(self) -> bool:
-        """Whether everything posted was delivered or given up."""
+        """Whether every posted notification was delivered or dropped."""
         with self._changed:
-            return not self._waiting
+            return not self._queue
 
-    def post(self, notice: dict[str, Any]) -> None:
-        """Queue a notice."""
+    def post(self, notification: dict[str, Any]) -> None:
+        """Queue a notification."""
         with self._changed:
-            self._waiting.append((time.monotonic(), notice))
-            if len(self._waiting) > _MOST:
-                self._waiting.popleft()
+            self._queue.append((time.monotonic(), notification))
+            if len(self._queue) > _QUEUE_LIMIT:
+                self._queue.popleft()
                 self._count("dropped")
-                log.warning("notice dropped", extra={"reason": f"{_MOST} are waiting for the webhook"})
+                log.warning("notification dropped", extra={"reason": f"{_QUEUE_LIMIT} are queued for the webhook"})
             self._changed.notify()
 
     def close(self, wait_s: float = 2.0) -> None:
-        """End the thread; what waits gets one more moment."""
+        """End the thread, after up to `wait_s` seconds for queued notifications."""
         end = time.monotonic() + wait_s
         while not self.idle and time.monotonic() < end and self._thread.is_alive():
             time.sleep(0.05)
@@ -81,51 +81,51 @@ class Webhook:
     def _deliver_all(self) -> None:
         while not self._closed.is_set():
             with self._changed:
-                while not self._waiting and not self._closed.is_set():
+                while not self._queue and not self._closed.is_set():
                     self._changed.wait()
                 if self._closed.is_set():
                     return
-                since, notice = head = self._waiting[0]
-            self._deliver(notice, since)
+                since, notification = head = self._queue[0]
+            self._deliver(notification, since)
             with self._changed:
-                if self._waiting and self._waiting[0] is head:
-                    self._waiting.popleft()
+                if self._queue and self._queue[0] is head:
+                    self._queue.popleft()
 
-    def _deliver(self, notice: dict[str, Any], since: float) -> None:
-        pause = self._first_pause_s
+    def _deliver(self, notification: dict[str, Any], since: float) -> None:
+        delay = self._first_delay_s
         while not self._closed.is_set():
-            trouble, lasting = self._try(notice)
-            if trouble is None:
+            problem, permanent = self._try(notification)
+            if problem is None:
                 self._count("delivered")
                 return
-            over = time.monotonic() - since > self._give_up_s
-            told = {"notice": notice.get("kind"), "reason": trouble}
-            if lasting or over:
+            expired = time.monotonic() - since > self._give_up_s
+            fields = {"kind": notification.get("kind"), "reason": problem}
+            if permanent or expired:
                 self._count("dropped")
-                log.warning("notice dropped", extra=told)
+                log.warning("notification dropped", extra=fields)
                 return
             self._count("failed")
-            log.info("notice not delivered yet", extra=told)
-            self._closed.wait(pause)
-            pause = min(_LONGEST_PAUSE_S, 2 * pause)
+            log.info("notification not delivered yet", extra=fields)
+            self._closed.wait(delay)
+            delay = min(_LONGEST_DELAY_S, 2 * delay)
 
-    def _try(self, notice: dict[str, Any]) -> tuple[str | None, bool]:
-        """(None, _) once taken, else what went wrong, without the address, and whether it will again."""
-        import urllib3  # here, so that a node without a webhook does without
+    def _try(self, notification: dict[str, Any]) -> tuple[str | None, bool]:
+        """Post once. Returns (None, False) on success, else the problem without the URL and whether it is permanent."""
+        import urllib3  # only a node with a webhook loads it
 
         headers = {"Content-Type": "application/json", "User-Agent": "covey"}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
-        body = json.dumps(notice).encode()
+        body = json.dumps(notification).encode()
         try:
             with urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(_TIMEOUT_S)) as pool:
-                answer = pool.request("POST", self._url, body=body, headers=headers, redirect=False)
-        except Exception as error:  # its text names the address
+                response = pool.request("POST", self._url, body=body, headers=headers, redirect=False)
+        except Exception as error:  # the error's text contains the URL
             return type(error).__name__, False
-        if 200 <= answer.status < 300:
+        if 200 <= response.status < 300:
             return None, False
-        lasting = 300 <= answer.status < 500 and answer.status not in (408, 425, 429)
-        return f"the webhook answered {answer.status}", lasting
+        permanent = 300 <= response.status < 500 and response.status not in (408, 425, 429)
+        return f"the webhook returned status {response.status}", permanent
 
     def _count(self, outcome: str) -> None:
         if self._counter is not None:

@@ -1,1 +1,1 @@
-"""Pure functions from chain state to the duties that are due."""
+"""Pure functions from chain state to due duties."""

@@ -1,4 +1,4 @@
-"""What can be due, by what name the journal knows it, and whose turn it is."""
+"""Duties: their kinds, journal keys and order, and the operator's place in the queue for permissionless steps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from eth_hash.auto import keccak
 from covey.config.node import Role
 
 NO_DEADLINE = 2**48
-"""Deadline of what has none, in the place of a unix time."""
+"""Stands for a missing deadline; later than any unix time."""
 
 
 class DutyKind(StrEnum):
@@ -71,13 +71,15 @@ PERMISSIONLESS = frozenset(
         DutyKind.APPEAL_REPORT_UNREVEALED,
     }
 )
-"""Steps that any node could take: nodes stagger them and the first one wins."""
+"""Steps that any node may take. Nodes stagger their attempts, and the first one is paid the tip."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Duty:
-    """One thing to do. `deadline` in chain time; `round`, `page` (a contest's number too) and `account` where the kind
-    has them."""
+    """One thing to do by `deadline` (chain time). Sorts by urgency.
+
+    `round`, `page` (also the number of a contest) and `account` are set where the kind has them.
+    """
 
     deadline: int
     kind: DutyKind
@@ -88,16 +90,26 @@ class Duty:
 
     @property
     def key(self) -> str:
-        """Its name in the journal: the same duty always has the same."""
-        if not self.task:  # of an account
+        """The duty's stable name in the journal: `kind/task/round/page[/account]`."""
+        if not self.task:  # a duty of an account, not of a task
             return f"{self.kind.value}/0/{self.account}"
-        about = f"/{self.account}" if self.account else ""
-        return f"{self.kind.value}/{self.task}/{self.round}/{self.page}{about}"
+        account = f"/{self.account}" if self.account else ""
+        return f"{self.kind.value}/{self.task}/{self.round}/{self.page}{account}"
+
+    def tx_key(self, tag: str = "") -> str:
+        """The sender's idempotency key of the duty's transaction. A tag distinguishes several of one duty."""
+        return f"{self.key}/{tag}" if tag else self.key
+
+
+def task_of_key(key: str) -> int:
+    """The task number in the key of a duty or of its transaction; 0 for a duty of an account."""
+    number = key.split("/")[1]
+    return int(number) if number.isdecimal() else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who plans, on which network. Addresses in checksum form, as events carry them."""
+    """The planning operator and its network. Addresses are in checksum form, as in events."""
 
     operator: str
     signer: str
@@ -107,11 +119,16 @@ class Identity:
     auto_claim: bool = True
     withdraw_min: int = 0
     accounts: tuple[str, ...] = ()
-    """Whose credits to withdraw beside the operator's and the signer's: the reward address."""
+    """Further accounts whose credits to withdraw: the reward address."""
     appeal_committee: str = ""
+
+    @property
+    def all_accounts(self) -> tuple[str, ...]:
+        """The signer, the operator and the further accounts, without duplicates."""
+        return tuple(dict.fromkeys((self.signer, self.operator, *self.accounts)))
 
 
 def stagger_fraction(operator: str, duty: Duty) -> float:
-    """Where in the queue for an open step this operator stands, 0 ≤ turn < 1: by hash, another order for each step."""
+    """The operator's place in the queue for a permissionless step, 0 ≤ fraction < 1, by hash of operator and step."""
     digest = keccak(f"{operator.lower()}/{duty.key}".encode())
     return int.from_bytes(digest[:6], "big") / 2**48

@@ -1,8 +1,8 @@
-"""What is due: a pure function of the tasks, chain time and who I am.
+"""Plans due duties: a pure function of tasks, chain time and the operator's identity.
 
-Nothing here reads the chain, the disk or a clock. A duty that the chain shows as done is not planned; a duty that ended
-here without a trace on the chain (declined by policy, given up, published) is told by `ended`. Whether it was already
-done at the head, blocks after what `ChainState` knows, is checked by the duty itself just before it sends.
+Nothing here reads the chain, the disk or a clock. A duty that the chain shows as done is not planned. Duties that ended
+locally without a trace on the chain (declined, given up, published) are passed in as `ended`. Each duty itself checks,
+just before it sends, whether it is already done in blocks newer than `ChainState`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Container, Iterator, Mapping
 from covey.config.node import Role
 from covey.daemon.planning.appeals import appeal_claims, appeal_steps
 from covey.daemon.planning.duty import NO_DEADLINE, PERMISSIONLESS, Duty, DutyKind, Identity
-from covey.daemon.planning.faults import owes, reports, seats_in
-from covey.daemon.state.world import ChainState, Committee, Entry, Task
+from covey.daemon.planning.faults import fault_reports, owes, seats_in
+from covey.daemon.state.task import Entry, Task
+from covey.daemon.state.world import ChainState
 from covey.protocol.settlement import gain_of, weight_of
 from covey.protocol.types import Outcome
 from covey.protocol.windows import Phase, seed_in_time
@@ -24,60 +25,60 @@ __all__ = [
     "Duty",
     "DutyKind",
     "Identity",
-    "missed",
-    "my_seats",
+    "is_urgent",
+    "missed_duties",
+    "own_seats",
     "plan",
     "plan_task",
-    "urgent",
 ]
 
 
-def plan(world: ChainState, me: Identity, now: int, ended: Mapping[int, Container[str]]) -> list[Duty]:
-    """All that is due at chain time `now`, most urgent first. `ended`: by task, keys of duties that ended here."""
+def plan(state: ChainState, identity: Identity, now: int, ended: Mapping[int, Container[str]]) -> list[Duty]:
+    """All duties due at chain time `now`, most urgent first. `ended`: keys of locally ended duties by task."""
     due: list[Duty] = []
-    for task in world.tasks.values():
-        closed = ended.get(task.id, ())
-        due.extend(duty for duty in plan_task(task, me, now) if duty.key not in closed)
-    if me.auto_claim:
-        due.extend(_withdrawals(world, me))
+    for task in state.tasks.values():
+        ended_keys = ended.get(task.id, ())
+        due.extend(duty for duty in plan_task(task, identity, now) if duty.key not in ended_keys)
+    if identity.auto_claim:
+        due.extend(_withdrawals(state, identity))
     return sorted(due)
 
 
-def plan_task(task: Task, me: Identity, now: int) -> list[Duty]:
-    """What is due in one task."""
+def plan_task(task: Task, identity: Identity, now: int) -> list[Duty]:
+    """Duties due in one task at chain time `now`."""
     phase = task.phase(now)
+    shared = [*fault_reports(task, identity, now), *appeal_steps(task, identity, now)]
     if phase == Phase.ENDED:
-        after = _after_end(task, me, now) if me.auto_claim else []
-        return [*reports(task, me, now), *appeal_steps(task, me, now), *after]
-    due = [*_publications(task, me), *reports(task, me, now), *appeal_steps(task, me, now)]
-    schedule, number = task.schedule, task.round_number
+        return [*shared, *(_after_end(task, identity, now) if identity.auto_claim else [])]
+    due = [*_publications(task, identity), *shared]
+    schedule, number, operator = task.schedule, task.round_number, identity.operator
+    has_no_part = operator not in task.entries and operator not in task.enrolled
     match phase:
         case Phase.ENTRY_COMMIT:
-            if Role.TRAINER in me.roles and me.operator not in task.entries and me.operator not in task.enrolled:
+            if Role.TRAINER in identity.roles and has_no_part:
                 due.append(Duty(schedule.entry_commit_end, DutyKind.ENTER, task.id))
         case Phase.ENROL:
-            if Role.VALIDATOR in me.roles and me.operator not in task.entries and me.operator not in task.enrolled:
+            if Role.VALIDATOR in identity.roles and has_no_part:
                 due.append(Duty(schedule.enrol_end, DutyKind.ENROL, task.id))
         case Phase.ENTRY_REVEAL:
-            entry = task.entries.get(me.operator)
+            entry = task.entries.get(operator)
             if entry is not None and entry.lane is None:
                 due.append(Duty(schedule.entry_reveal_end, DutyKind.REVEAL_ENTRY, task.id))
         case Phase.SCORE_COMMIT:
-            due.extend(_score(task, me))
+            due.extend(_score(task, identity))
         case Phase.SCORE_REVEAL:
-            due.extend(_reveal_scores(task, me))
+            due.extend(_reveal_scores(task, identity))
         case Phase.SETTLE:
-            assert task.committee is not None
-            next_page = len(task.committee.pages)  # pages settle in order
+            next_page = len(task.drawn_committee.pages)  # pages settle in order
             due.append(Duty(schedule.expires_at, DutyKind.SETTLE_PAGE, task.id, number, next_page))
-        case Phase.SEED_REQUEST | Phase.SEED_FIX if not _seed_is_wanted(task, due, now):
+        case Phase.SEED_REQUEST | Phase.SEED_FIX if not _is_seed_useful(task, due, now):
             pass
-        case _ if (step := _OPEN_STEPS.get(phase)) is not None:
+        case _ if (step := _PERMISSIONLESS_STEPS.get(phase)) is not None:
             due.append(Duty(NO_DEADLINE if step == DutyKind.EXPIRE else schedule.expires_at, step, task.id, number))
     return due
 
 
-_OPEN_STEPS = {
+_PERMISSIONLESS_STEPS = {
     Phase.CLOSE: DutyKind.CLOSE_TASK,
     Phase.SEED_REQUEST: DutyKind.REQUEST_SEED,
     Phase.SEED_FIX: DutyKind.FIX_SEED,
@@ -87,24 +88,25 @@ _OPEN_STEPS = {
 }
 
 
-def _seed_is_wanted(task: Task, due: list[Duty], now: int) -> bool:
-    """Whether a seed can still be of use, and whether all is told of the first committee that a second one waits for.
+def _is_seed_useful(task: Task, due: list[Duty], now: int) -> bool:
+    """Whether the round can still finish in time, and all faults of the first committee are reported.
 
-    Those that are found to have failed are not drawn again, so they are reported first, for a quarter of the slack.
+    Operators reported for a fault are not drawn again. So a second committee waits for the reports, for at most a
+    quarter of the settle window.
     """
     windows = task.params.windows
     if not seed_in_time(now, windows, task.schedule.expires_at, windows.appeal):
-        return False  # refused: the task will expire
+        return False  # the contract refuses the seed; the task will expire
     first = task.earlier
     if first is None or now >= first.reveal_end + windows.settle // 4:
         return True
     return not any(duty.kind in (DutyKind.REPORT_ABSENT, DutyKind.REPORT_UNREVEALED) for duty in due)
 
 
-def urgent(task: Task, duty: Duty, now: int) -> bool:
-    """Whether a duty is in the last third of its time, so that waiting for finality could cost it.
+def is_urgent(task: Task, duty: Duty, now: int) -> bool:
+    """Whether a duty is in the last third of its window, where waiting for finality could miss it.
 
-    Steps that anyone may take have the slack that the task's windows leave for them all.
+    Permissionless steps share the settle window as slack.
     """
     windows = task.params.windows
     if duty.kind in PERMISSIONLESS:
@@ -120,126 +122,124 @@ def urgent(task: Task, duty: Duty, now: int) -> bool:
     return 3 * (duty.deadline - now) <= window
 
 
-def my_seats(task: Task, me: Identity) -> int:
-    """Seats of this operator in the current round; 0 before the seed and for those who did not enrol."""
-    return 0 if task.committee is None else seats_in(task, task.committee, me, me.operator)
+def own_seats(task: Task, identity: Identity) -> int:
+    """This operator's seats in the current round; 0 before the seed and without an enrolment."""
+    return 0 if task.committee is None else seats_in(task, task.committee, identity, identity.operator)
 
 
-def missed(task: Task, me: Identity, now: int) -> list[str]:
-    """Duties of this operator whose time ran out: keys, for the health report."""
-    gone: list[str] = []
-    entry = task.entries.get(me.operator)
+def missed_duties(task: Task, identity: Identity, now: int) -> list[str]:
+    """Keys of this operator's duties whose window has closed undone, for the health report."""
+    missed: list[str] = []
+    operator = identity.operator
+    entry = task.entries.get(operator)
     if entry is not None and entry.lane is None and now >= task.schedule.entry_reveal_end:
-        gone.append(Duty(0, DutyKind.REVEAL_ENTRY, task.id).key)
-    for c in task.committees:
-        if not c.seeded:
+        missed.append(Duty(0, DutyKind.REVEAL_ENTRY, task.id).key)
+    for committee in task.committees:
+        if not committee.seeded:
             continue
-        if c.owes_row(me.operator):
-            if now >= c.reveal_end:
-                gone.append(Duty(0, DutyKind.REVEAL_SCORES, task.id, c.number).key)
-        elif me.operator in c.committed or me.operator in c.abstained or now < c.commit_end:
+        if committee.owes_row(operator):
+            if now >= committee.reveal_end:
+                missed.append(Duty(0, DutyKind.REVEAL_SCORES, task.id, committee.number).key)
+        elif operator in committee.committed or operator in committee.abstained or now < committee.commit_end:
             continue
-        elif me.operator in c.faults or seats_in(task, c, me, me.operator) > 0:
-            gone.append(Duty(0, DutyKind.SCORE, task.id, c.number).key)
-    return gone
+        elif operator in committee.faults or seats_in(task, committee, identity, operator) > 0:
+            missed.append(Duty(0, DutyKind.SCORE, task.id, committee.number).key)
+    return missed
 
 
-def _score(task: Task, me: Identity) -> list[Duty]:
-    c = _seeded(task)
-    if me.operator in c.committed or me.operator in c.abstained or my_seats(task, me) == 0:
+def _score(task: Task, identity: Identity) -> list[Duty]:
+    committee, operator = task.drawn_committee, identity.operator
+    if operator in committee.committed or operator in committee.abstained or own_seats(task, identity) == 0:
         return []
-    return [Duty(c.commit_end, DutyKind.SCORE, task.id, c.number)]
+    return [Duty(committee.commit_end, DutyKind.SCORE, task.id, committee.number)]
 
 
-def _reveal_scores(task: Task, me: Identity) -> list[Duty]:
-    c = _seeded(task)
-    if me.operator not in c.committed or c.has_revealed(me.operator):
+def _reveal_scores(task: Task, identity: Identity) -> list[Duty]:
+    committee = task.drawn_committee
+    if not committee.owes_row(identity.operator):
         return []
-    return [Duty(c.reveal_end, DutyKind.REVEAL_SCORES, task.id, c.number)]
+    return [Duty(committee.reveal_end, DutyKind.REVEAL_SCORES, task.id, committee.number)]
 
 
-def _publications(task: Task, me: Identity) -> list[Duty]:
-    """What was revealed must be there to fetch. The chain has no trace of it: the journal remembers."""
+def _publications(task: Task, identity: Identity) -> list[Duty]:
+    """Content that was revealed must be fetchable. The chain has no record of it; the journal has."""
     due: list[Duty] = []
-    entry = task.entries.get(me.operator)
+    entry = task.entries.get(identity.operator)
     if entry is not None and entry.lane is not None:
         due.append(Duty(task.schedule.expires_at, DutyKind.PUBLISH_ENTRY, task.id))
-    shown = (c for c in task.committees if c.has_revealed(me.operator))
-    due.extend(Duty(task.schedule.expires_at, DutyKind.PUBLISH_SHEET, task.id, c.number) for c in shown)
+    for committee in task.committees:
+        if committee.has_revealed(identity.operator):
+            due.append(Duty(task.schedule.expires_at, DutyKind.PUBLISH_SHEET, task.id, committee.number))
     return due
 
 
-def _after_end(task: Task, me: Identity, now: int) -> list[Duty]:
-    due = appeal_claims(task, me, now)
-    entry, c = task.entries.get(me.operator), task.committee
-    if me.operator in task.enrolled and me.operator not in task.freed and not _held(task, me, now):
+def _after_end(task: Task, identity: Identity, now: int) -> list[Duty]:
+    """Release the earmark, publish, and claim rewards or fees."""
+    due, operator = appeal_claims(task, identity), identity.operator
+    entry, committee = task.entries.get(operator), task.committee
+    if operator in task.enrolled and operator not in task.freed and not _is_earmark_held(task, identity, now):
         due.append(Duty(NO_DEADLINE, DutyKind.RELEASE_EARMARK, task.id))
     if task.outcome == Outcome.PAID:
-        due.extend(_publications(task, me))
-        if entry is not None and earned_entry(task, entry):
+        due.extend(_publications(task, identity))
+        if entry is not None and has_entry_reward(task, entry):
             due.append(Duty(NO_DEADLINE, DutyKind.CLAIM_ENTRY, task.id))
-        if c is not None and me.operator not in task.claimed_scoring and earned_scoring(task, me.operator):
-            due.append(Duty(NO_DEADLINE, DutyKind.CLAIM_SCORING, task.id, c.number))
-    elif entry is not None and entry.fee > 0 and me.operator not in task.claimed_fees:
+        if committee is not None and operator not in task.claimed_scoring and has_scoring_reward(task, operator):
+            due.append(Duty(NO_DEADLINE, DutyKind.CLAIM_SCORING, task.id, committee.number))
+    elif entry is not None and entry.fee > 0 and operator not in task.claimed_fees:
         due.append(Duty(NO_DEADLINE, DutyKind.CLAIM_FEE, task.id))
     return due
 
 
-def _held(task: Task, me: Identity, now: int) -> bool:
-    """Whether the earmark must stay: a fault of this operator is not reported yet, or an appeal may still find one."""
-    if any(owes(task, c, me, me.operator) for c in task.committees):
+def _is_earmark_held(task: Task, identity: Identity, now: int) -> bool:
+    """Whether the earmark must stay: a fault of this operator is unreported, or an appeal may still find one."""
+    if any(owes(task, committee, identity, identity.operator) for committee in task.committees):
         return True
     appeal = task.appeal
     if appeal is None:
         return False
     committee = appeal.committee
-    late = committee is not None and owes(task, committee, me, me.operator, appeal)
-    return late or appeal.is_open or now < appeal.report_end
+    owes_appeal = committee is not None and owes(task, committee, identity, identity.operator, appeal)
+    return owes_appeal or appeal.is_open or now < appeal.report_end
 
 
-def earned_scoring(task: Task, operator: str) -> bool:
-    """Whether a revealed row has anything to claim."""
-    c = task.committee
-    if c is None or c.totals is None or task.pools[1] == 0:
+def has_scoring_reward(task: Task, operator: str) -> bool:
+    """Whether the operator's revealed row earned a reward."""
+    committee = task.committee
+    if committee is None or committee.totals is None or task.pools[1] == 0:
         return False
-    row = next((row for row in c.revealed if row.operator == operator), None)
+    row = committee.row_of(operator)
     if row is None or row.seats == 0:
         return False
-    return c.totals.gain_seats == 0 or gain_of(c.totals.spread, c.loss_of(row), c.number) > 0
+    totals = committee.totals
+    return totals.gain_seats == 0 or gain_of(totals.spread, committee.loss_of(row), committee.number) > 0
 
 
-def earned_entry(task: Task, entry: Entry) -> bool:
-    """Whether a revealed entry has anything to claim."""
+def has_entry_reward(task: Task, entry: Entry) -> bool:
+    """Whether a revealed entry earned a reward that is not claimed yet."""
     if entry.lane is None or entry.lane in task.claimed_lanes or task.pools[0] == 0:
         return False
     return _weight(task, entry.lane) > 0
 
 
 def _weight(task: Task, lane: int) -> int:
-    """An entry's weight by the settled medians; 0 for a lane of no settled page."""
-    assert task.committee is not None
-    word, per_page = lane // 16, task.words_a_page
-    page = task.committee.pages.get(word // per_page)
+    """An entry's weight by the settled medians; 0 if its page is not settled."""
+    word, per_page = lane // 16, task.words_per_page
+    page = task.drawn_committee.pages.get(word // per_page)
     if page is None:
         return 0
     median = (page.medians[word % per_page] >> (16 * (15 - lane % 16))) & 0x7FFF
     return weight_of(median, task.params.floor_score, task.params.power)
 
 
-def _withdrawals(world: ChainState, me: Identity) -> Iterator[Duty]:
-    """Credits of the operator and of its signer, whenever there is enough of them to be worth the gas."""
+def _withdrawals(state: ChainState, identity: Identity) -> Iterator[Duty]:
+    """Withdrawals of credits that reach `withdraw_min`, by account and contract."""
     sources = (
-        (DutyKind.WITHDRAW, world.owed),
-        (DutyKind.WITHDRAW_BONDS, world.appeal_bonds),
-        (DutyKind.PAY_OWED, world.slash_shares),
+        (DutyKind.WITHDRAW, state.owed),
+        (DutyKind.WITHDRAW_BONDS, state.appeal_bonds),
+        (DutyKind.PAY_OWED, state.slash_shares),
     )
-    least = max(1, me.withdraw_min)
-    for account in dict.fromkeys((me.signer, me.operator, *me.accounts)):
+    minimum = max(1, identity.withdraw_min)
+    for account in identity.all_accounts:
         for kind, owed in sources:
-            if owed.get(account, 0) >= least:
+            if owed.get(account, 0) >= minimum:
                 yield Duty(NO_DEADLINE, kind, 0, account=account)
-
-
-def _seeded(task: Task) -> Committee:
-    assert task.committee is not None
-    return task.committee

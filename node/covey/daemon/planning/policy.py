@@ -1,4 +1,4 @@
-"""Whether to take part in a task: pure answers, each the reason for a no, or None for a yes."""
+"""Decides which tasks to join. Each function returns the reason to decline, or None to accept."""
 
 from __future__ import annotations
 
@@ -12,27 +12,25 @@ from covey.protocol.canonical import DocumentError
 from covey.protocol.spec import TaskSpec
 from covey.protocol.types import Evaluation, Kind, TaskParams
 
-SEALED = (
-    "sealed evaluation is not supported yet: this node scores no sealed set, and takes only the steps that anyone may"
-)
+SEALED = "sealed evaluation is not supported yet: this node takes only the permissionless steps of a sealed task"
 
 
-def contradiction(spec: TaskSpec, params: TaskParams) -> str | None:
-    """Where a spec and the task on chain that carries it say different things."""
-    pairs = (
+def spec_mismatch(spec: TaskSpec, params: TaskParams) -> str | None:
+    """The first field in which a spec differs from the task's parameters on chain."""
+    fields = (
         ("h", spec.scoring.h, params.h),
         ("tau", spec.scoring.tau, params.tau),
         ("floor", spec.scoring.floor, params.floor_score),
         ("evaluation", spec.evaluation.source, params.evaluation.name.lower()),
     )
-    for name, said, fixed in pairs:
-        if said != fixed:
-            return f"its spec says {name} {said}, the chain {fixed}"
+    for name, in_spec, on_chain in fields:
+        if in_spec != on_chain:
+            return f"its spec has {name} {in_spec}, the chain {on_chain}"
     return None
 
 
-def unwanted(spec: TaskSpec, params: TaskParams, policy: Policy) -> str | None:
-    """What the operator has ruled out, whatever its role."""
+def reason_to_decline(spec: TaskSpec, params: TaskParams, policy: Policy) -> str | None:
+    """Why the operator's policy rules the task out, for any role."""
     if params.kind != Kind.ARENA:
         return "federated rounds are not supported yet"
     if policy.domains and spec.domain not in policy.domains:
@@ -42,15 +40,15 @@ def unwanted(spec: TaskSpec, params: TaskParams, policy: Policy) -> str | None:
     return None
 
 
-def unenterable(spec: TaskSpec, params: TaskParams, policy: Policy, fee: int) -> str | None:
+def reason_not_to_enter(spec: TaskSpec, params: TaskParams, policy: Policy, fee: int) -> str | None:
     """Why not to train for a task whose next entry costs `fee` wei."""
     if fee > policy.max_fee:
         return f"an entry costs {fee} wei, more than policy.max_fee {policy.max_fee}"
-    return unwanted(spec, params, policy)
+    return reason_to_decline(spec, params, policy)
 
 
-def unscorable(spec: TaskSpec, params: TaskParams, policy: Policy, held: Mapping[str, int]) -> str | None:
-    """Why not to validate a task. `held`: held-out records a stratum."""
+def reason_not_to_score(spec: TaskSpec, params: TaskParams, policy: Policy, held_out: Mapping[str, int]) -> str | None:
+    """Why not to validate a task. `held_out`: number of held-out records by stratum."""
     if params.evaluation != Evaluation.LOCAL:
         return SEALED
     for name, window in (("commit", params.windows.score_commit), ("reveal", params.windows.score_reveal)):
@@ -59,21 +57,25 @@ def unscorable(spec: TaskSpec, params: TaskParams, policy: Policy, held: Mapping
     if params.max_entries > policy.max_entries:
         return f"it allows {params.max_entries} entries, more than policy.max_entries {policy.max_entries}"
     for stratum in spec.strata:
-        if (count := held.get(stratum.name, 0)) < stratum.min_records:
+        if (count := held_out.get(stratum.name, 0)) < stratum.min_records:
             return f"stratum {stratum.name!r} needs {stratum.min_records} held-out records, there are {count}"
-    if sum(held.get(stratum.name, 0) for stratum in spec.strata) < spec.evaluation.min_records:
+    if sum(held_out.get(stratum.name, 0) for stratum in spec.strata) < spec.evaluation.min_records:
         return f"it needs {spec.evaluation.min_records} held-out records in all"
-    return unwanted(spec, params, policy)
+    return reason_to_decline(spec, params, policy)
 
 
 def earmark_of(policy: Policy, free: int) -> int:
-    """Stake to put behind one task out of `free` wei."""
+    """Stake to earmark for one task out of `free` wei."""
     wanted = policy.earmark if policy.earmark is not None else free * policy.earmark_share_bps // 10_000
     return min(wanted, free)
 
 
 def count_strata(path: Path) -> dict[str, int]:
-    """Records a stratum in a file of records, without holding them in memory. Raises DocumentError for a bad line."""
+    """Count the records of a file by stratum, line by line.
+
+    Raises:
+        DocumentError: the file cannot be read, or a line is not a record.
+    """
     counts: Counter[str] = Counter()
     try:
         with path.open(encoding="utf-8") as lines:

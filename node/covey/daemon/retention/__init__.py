@@ -1,1 +1,1 @@
-"""Which content stays pinned, and what is evicted when the data quota is reached."""
+"""Keeps published content pinned, and evicts old files when the data quota is exceeded."""

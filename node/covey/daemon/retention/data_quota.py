@@ -1,12 +1,12 @@
-"""Room in the data folder: the oldest of what can be had again goes when a quota is reached.
+"""Keeps the data folder within its quota by evicting the oldest files that can be produced or downloaded again.
 
-    entries/<network>/<task>      adapters trained here; once published, the store keeps them too
-    fetched/<network>/<task>      strangers' entries while their task runs
-    work/…                        half-done training runs and workers' logs
+    entries/<network>/<task>      adapters trained here; once published, the store has them too
+    fetched/<network>/<task>      other operators' entries, while their task runs
+    work/…                        unfinished training runs and worker logs
     bases/models--<org>--<name>   base models from the hub (the hub client's own layout)
 
-What a running task may need, what is promised, and the base of a running task never go. The journal, the secrets and
-the block store are not counted: the first two must stay, the store has a quota of its own.
+Files of running tasks and of retained content, and bases of running tasks, are never evicted. The journal, the secrets
+and the block store do not count: the first two must stay, and the store has its own quota.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from covey.protocol.spec import TaskSpec
 log = logging.getLogger("covey.daemon")
 
 BASES = "bases"
-"""Folder under the data folder that downloaded bases lie in."""
-_ROOM = 0.9  # share of the quota that is made room down to
+"""Subfolder of the data folder with downloaded bases."""
+_TARGET = 0.9  # share of the quota that an eviction goes down to
 
 
 @dataclass(frozen=True, slots=True)
 class InUse:
-    """What must stay: numbers of tasks that run or whose entry is promised, on this network; names of hub bases."""
+    """What must not be evicted: tasks of this network that run or have retained content, and names of hub bases."""
 
     network: str
     tasks: Container[int]
@@ -38,15 +38,23 @@ class InUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """Size of the data folder after an eviction, and the bytes evicted."""
+
+    total_bytes: int
+    evicted_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Item:
-    used_at: float  # this machine's clock
+    used_at: float  # local clock
     bytes: int
     path: Path
-    free: bool
+    evictable: bool
 
 
 class DataQuota:
-    """The room of one node: at most `quota` bytes below `data_dir`, but for what is in use."""
+    """The quota of one node's data folder: at most `quota` bytes, unless more is in use."""
 
     def __init__(
         self,
@@ -64,33 +72,33 @@ class DataQuota:
         self._bases = bases
         self._specs = specs
 
-    def in_use(self, world: ChainState, promised: Iterable[int]) -> InUse:
-        """What must stay now, `promised` being the tasks of what is promised. From the loop's thread."""
-        running = {task.id for task in world.running()}
+    def in_use(self, state: ChainState, retained: Iterable[int]) -> InUse:
+        """What must not be evicted now. `retained`: tasks with retained content. Called in the main loop's thread."""
+        running = {task.id for task in state.running()}
         digests = {spec.base.digest for task, spec in self._specs.items() if task in running}
         names = {name for name in self._names if self._bases.known(name) in digests}
-        return InUse(self._network, running | set(promised), names)
+        return InUse(self._network, running | set(retained), names)
 
-    def make(self, in_use: InUse) -> tuple[int, int]:
-        """(bytes that count, bytes freed), see `make_room`."""
-        return make_room(self._data_dir, self.quota, in_use)
+    def evict(self, in_use: InUse) -> Usage:
+        """See the function `evict`."""
+        return evict(self._data_dir, self.quota, in_use)
 
 
-def make_room(data_dir: Path, quota: int, in_use: InUse) -> tuple[int, int]:
-    """(bytes that count, bytes freed). Nothing is touched below the quota; above it, the oldest that is free goes."""
+def evict(data_dir: Path, quota: int, in_use: InUse) -> Usage:
+    """Evict the oldest items that are not in use, if the folder exceeds `quota` bytes."""
     items = sorted(_items(data_dir, in_use), key=lambda item: item.used_at)
     total = sum(item.bytes for item in items)
     if total <= quota:
-        return total, 0
-    freed = 0
+        return Usage(total, 0)
+    evicted = 0
     for item in items:
-        if total - freed <= _ROOM * quota:
+        if total - evicted <= _TARGET * quota:
             break
-        if item.free:
+        if item.evictable:
             _remove(item.path)
-            freed += item.bytes
-            log.info("room made", extra={"path": str(item.path.relative_to(data_dir)), "bytes": item.bytes})
-    return total - freed, freed
+            evicted += item.bytes
+            log.info("evicted", extra={"path": str(item.path.relative_to(data_dir)), "bytes": item.bytes})
+    return Usage(total - evicted, evicted)
 
 
 def _items(data_dir: Path, in_use: InUse) -> Iterator[_Item]:
@@ -106,28 +114,28 @@ def _items(data_dir: Path, in_use: InUse) -> Iterator[_Item]:
             continue
         for path in _folders(network):
             number = path.name.removeprefix("entry-")
-            mine = network.name == in_use.network and number.isdecimal() and int(number) in in_use.tasks
-            yield _item(path, not mine)
+            needed = network.name == in_use.network and number.isdecimal() and int(number) in in_use.tasks
+            yield _item(path, not needed)
     for path in _folders(data_dir / BASES):
         name = path.name.removeprefix("models--").replace("--", "/", 1)
         yield _item(path, path.name.startswith("models--") and name not in in_use.bases)
 
 
 def _folders(path: Path) -> list[Path]:
-    return [one for one in path.iterdir() if one.is_dir() and not one.is_symlink()] if path.is_dir() else []
+    return [child for child in path.iterdir() if child.is_dir() and not child.is_symlink()] if path.is_dir() else []
 
 
-def _item(path: Path, free: bool) -> _Item:
-    """Size and last use; the hub's layout holds each file once, with links to it."""
+def _item(path: Path, evictable: bool) -> _Item:
+    """Size and last use. The hub's layout stores each file once and links to it, so links count as links."""
     used_at, size = 0.0, 0
-    for one in [path, *path.rglob("*")]:
+    for part in [path, *path.rglob("*")]:
         try:
-            told = one.lstat()
-        except OSError:  # it went meanwhile
+            stat = part.lstat()
+        except OSError:  # removed meanwhile
             continue
-        size += told.st_blocks * 512
-        used_at = max(used_at, told.st_mtime)
-    return _Item(used_at, size, path, free)
+        size += stat.st_blocks * 512
+        used_at = max(used_at, stat.st_mtime)
+    return _Item(used_at, size, path, evictable)
 
 
 def _remove(path: Path) -> None:

@@ -1,9 +1,8 @@
-"""Keeping what this node published, and room for what it fetches.
+"""Keeps published content available, and limits the space of fetched content.
 
-What is published is promised: kept until its task ends and some days of chain time after that, in the store and at a
-pinning service where one is named. Once in a while everything promised is read back, what need not be kept any longer
-is unpinned, and the oldest of what was only fetched makes room. That round runs in a thread of its own, in which a
-crash at any instruction does no harm.
+Published content is retained until its task ends and for some days of chain time after that, in the store and at a
+pinning service if one is set. A periodic check in its own thread reads all retained content back, unpins what has
+expired and evicts the oldest fetched content. A crash at any point of a check does no harm.
 """
 
 from __future__ import annotations
@@ -27,25 +26,25 @@ from covey.protocol.types import Outcome
 
 log = logging.getLogger("covey.daemon")
 
-_ROOM = 0.75  # share of the quota that a round collects down to, so that no fetch in a hurry has to
-_FULL = 0.9  # share of the quota that, still used after that, is told: it is all pinned
-_LOCK_WAIT_S = 5.0  # for whoever adds content just now
-_RECHECK_S = 60.0  # to the next round after one that found something amiss
+_TARGET = 0.75  # share of the store's quota that a check collects down to, so that an urgent fetch need not collect
+_FULL = 0.9  # share of the quota that, still used after collecting, is reported: nearly all of it is pinned
+_LOCK_WAIT_S = 5.0  # wait for the lock of a store to which content is being added
+_RECHECK_S = 60.0  # interval after a check that found a problem
 
 
 def label_of(task: int, what: str) -> str:
-    """The name of a promise and its pins."""
+    """The label of retained content and of its pins."""
     return f"task {task}: {what}"
 
 
 def task_of(label: str) -> int | None:
-    """The task in a label of `label_of`; None for any other."""
+    """The task number in a label made by `label_of`; None for any other label."""
     match = re.match(r"task (\d+): ", label)
     return int(match[1]) if match else None
 
 
 def open_keeper(config: NodeConfig, store: Store, fetcher: Fetcher) -> Keeper:
-    """The keeper of the node's promises. Raises ConfigError or IpfsError for what the operator must mend."""
+    """Open the list of retained content. Raises ConfigError or IpfsError for what the operator must fix."""
     token = token_of("pinning_token_file", config.pinning_token_file)
     services = []
     if config.pinning_service is not None and token is not None:
@@ -56,19 +55,25 @@ def open_keeper(config: NodeConfig, store: Store, fetcher: Fetcher) -> Keeper:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What the last round found. `stored_bytes` and `quota_bytes` are those of the store that fetched blocks go to."""
+class RetentionReport:
+    """Findings of the last check. `stored_bytes` and `quota_bytes` are of the store that holds fetched blocks."""
 
-    lapses: tuple[str, ...] = ()
+    missing_pins: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     stored_bytes: int | None = None
     quota_bytes: int | None = None
     data_bytes: int | None = None
-    """Entries, work files and bases in the data folder, see `covey.daemon.retention.data_quota`."""
+    """Size of the data folder, see `covey.daemon.retention.data_quota`."""
 
 
 class RetentionService:
-    """Looks after `keeper`'s promises, kept `days` after their task's end, and the room in `cache` and `data`."""
+    """Checks `keeper`'s content periodically, and enforces the quotas of `cache` and `data`.
+
+    Args:
+        days: how long content is retained after its task's end, days of chain time.
+        every_s: seconds between checks.
+        evicted: called with the number of bytes evicted from the data folder.
+    """
 
     def __init__(
         self,
@@ -88,92 +93,99 @@ class RetentionService:
         self._every_s = every_s
         self._next_at = 0.0
         self._thread: threading.Thread | None = None
-        self._told: frozenset[tuple[str, str, str]] = frozenset()
-        self.kept = Kept()
+        self._logged: frozenset[tuple[str, str, str]] = frozenset()
+        self.report = RetentionReport()
 
     @property
-    def promised(self) -> int:
-        """How many directories are promised now."""
+    def retained(self) -> int:
+        """Number of directories that are retained now."""
         return len(self._keeper.retained())
 
-    def tick(self, world: ChainState, now: int) -> None:
-        """Give promises of ended tasks their end, and start a round where one is due; never waits for it.
+    def tick(self, state: ChainState, now: int) -> None:
+        """Set the expiry of ended tasks' content, and start a check if one is due, without waiting for it.
 
-        `world` is what is settled, `now` chain time. Raises OSError if promises cannot be written down.
+        Args:
+            state: the settled state.
+            now: chain time.
+
+        Raises:
+            OSError: the list of retained content cannot be written.
         """
-        for promise in self._keeper.retained():
-            task = task_of(promise.label)
-            if promise.keep_until is None and task in world.tasks and world.tasks[task].outcome != Outcome.RUNNING:
+        for content in self._keeper.retained():
+            task = task_of(content.label)
+            if content.keep_until is None and task in state.tasks and state.tasks[task].outcome != Outcome.RUNNING:
                 with contextlib.suppress(NotFound):  # its pin failed meanwhile
-                    self._keeper.settle(promise.cid, now, self._days)
+                    self._keeper.settle(content.cid, now, self._days)
         running = self._thread is not None and self._thread.is_alive()
         if not running and time.monotonic() >= self._next_at:
-            in_use = None if self._data is None else self._data.in_use(world, self._promised_tasks())
-            self._thread = threading.Thread(target=self.round, args=(now, in_use), name="keeping", daemon=True)
+            in_use = None if self._data is None else self._data.in_use(state, self._retained_tasks())
+            self._thread = threading.Thread(target=self.check, args=(now, in_use), name="retention", daemon=True)
             self._thread.start()
 
-    def _promised_tasks(self) -> set[int]:
-        tasks = (task_of(promise.label) for promise in self._keeper.retained())
+    def _retained_tasks(self) -> set[int]:
+        tasks = (task_of(content.label) for content in self._keeper.retained())
         return {task for task in tasks if task is not None}
 
-    def round(self, now: int, in_use: InUse | None = None) -> None:
-        """Release what is over, make room, check the rest. Tells what is wrong, and raises nothing."""
+    def check(self, now: int, in_use: InUse | None = None) -> None:
+        """Unpin expired content, evict, and verify the rest. Problems go into `report`; nothing is raised."""
         problems: list[str] = []
-        lapses: tuple[MissingPin, ...] = ()
-        stored, data = self.kept.stored_bytes, self.kept.data_bytes
+        missing: tuple[MissingPin, ...] = ()
+        stored, data = self.report.stored_bytes, self.report.data_bytes
         try:
-            if in_use is not None:
-                data = self._make_data_room(in_use, problems)
-            for promise in self._keeper.release(now):
-                log.info("no longer kept", extra={"what": promise.label, "cid": str(promise.cid)})
-            stored = self._make_room(problems)
-            lapses = self._keeper.check()
-            self._tell_new(lapses)
+            if in_use is not None and self._data is not None:
+                data = self._evict_data(self._data, in_use, problems)
+            for content in self._keeper.release(now):
+                log.info("content released", extra={"what": content.label, "cid": str(content.cid)})
+            stored = self._collect(problems)
+            missing = self._keeper.check()
+            self._log_new(missing)
         except (IpfsError, OSError) as error:
-            problems.append(f"what is promised cannot be checked: {error}")
-        except Exception as error:  # a thread's last words would reach nobody
-            log.exception("check of what is promised failed")
-            problems.append(f"what is promised cannot be checked: {type(error).__name__}: {error}")
-        told = tuple(_told(lapse) for lapse in lapses)
-        pause = min(_RECHECK_S, self._every_s) if told or problems else self._every_s
+            problems.append(f"retained content cannot be checked: {error}")
+        except Exception as error:  # otherwise it would end the thread unseen
+            log.exception("retention check failed")
+            problems.append(f"retained content cannot be checked: {type(error).__name__}: {error}")
+        lines = tuple(_describe(pin) for pin in missing)
+        pause = min(_RECHECK_S, self._every_s) if lines or problems else self._every_s
         self._next_at = time.monotonic() + pause
-        self.kept = Kept(told, tuple(problems), stored, self._cache.quota_bytes, data)
+        self.report = RetentionReport(lines, tuple(problems), stored, self._cache.quota_bytes, data)
 
-    def _make_data_room(self, in_use: InUse, problems: list[str]) -> int:
-        assert self._data is not None
-        total, freed = self._data.make(in_use)
-        self._evicted(freed)
-        if total > self._data.quota:
+    def _evict_data(self, data: DataQuota, in_use: InUse, problems: list[str]) -> int:
+        """Enforce the data folder's quota. Returns its size in bytes."""
+        usage = data.evict(in_use)
+        self._evicted(usage.evicted_bytes)
+        if usage.total_bytes > data.quota:
             problems.append(
-                f"the data folder holds {total} bytes, all in use, and disk_quota is {self._data.quota}: raise it"
+                f"the data folder holds {usage.total_bytes} bytes, all in use, and disk_quota is {data.quota}: raise it"
             )
-        return total
+        return usage.total_bytes
 
-    def _make_room(self, problems: list[str]) -> int:
-        """Bytes stored after the oldest unpinned blocks made room; a store in use is left for the next round."""
+    def _collect(self, problems: list[str]) -> int:
+        """Delete the oldest unpinned blocks. Returns the bytes still stored. Skips a store that is locked."""
         quota = self._cache.quota_bytes
         if quota is None:
             return self._cache.usage()
         try:
-            if freed := self._cache.collect(int(_ROOM * quota), _LOCK_WAIT_S):
-                log.info("room made", extra={"store": self._cache.name, "bytes": freed})
+            if freed := self._cache.collect(int(_TARGET * quota), _LOCK_WAIT_S):
+                log.info("blocks collected", extra={"store": self._cache.name, "bytes": freed})
         except StoreBusy as error:
-            log.info("no room made", extra={"reason": str(error)})
+            log.info("blocks not collected", extra={"reason": str(error)})
             return self._cache.usage()
         stored = self._cache.usage()
         if stored > _FULL * quota:
-            told = f"{self._cache.name} holds {stored} bytes, nearly all pinned, and its quota is {quota}: raise it"
-            problems.append(told)
+            problems.append(
+                f"{self._cache.name} holds {stored} bytes, nearly all pinned, and its quota is {quota}: raise it"
+            )
         return stored
 
-    def _tell_new(self, lapses: tuple[MissingPin, ...]) -> None:
-        found = {(str(lapse.content.cid), lapse.where, lapse.reason): lapse for lapse in lapses}
-        for key, lapse in found.items():
-            if key not in self._told:
-                told = {"what": lapse.content.label, "cid": key[0], "where": lapse.where, "reason": lapse.reason}
-                log.warning("promised content lapsed", extra=told)
-        self._told = frozenset(found)
+    def _log_new(self, missing: tuple[MissingPin, ...]) -> None:
+        """Log each missing pin once, until it is fixed."""
+        found = {(str(pin.content.cid), pin.where, pin.reason): pin for pin in missing}
+        for key, pin in found.items():
+            if key not in self._logged:
+                fields = {"what": pin.content.label, "cid": key[0], "where": pin.where, "reason": pin.reason}
+                log.warning("pin missing", extra=fields)
+        self._logged = frozenset(found)
 
 
-def _told(lapse: MissingPin) -> str:
-    return f"{lapse.content.label} ({lapse.content.cid}) at {lapse.where}: {lapse.reason}"
+def _describe(pin: MissingPin) -> str:
+    return f"{pin.content.label} ({pin.content.cid}) at {pin.where}: {pin.reason}"

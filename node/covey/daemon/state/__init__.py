@@ -1,1 +1,1 @@
-"""What the node knows of the chain: tasks, committees, appeals and its own ledger, folded from events."""
+"""The chain as this node sees it: tasks, committees, appeals and credits, folded from contract events."""

@@ -1,25 +1,19 @@
-"""One round of scoring, folded from its events: Scoring's committees and the appeals' have the same."""
+"""One scoring round, folded from its events. Scoring and AppealCommittee emit the same round events."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from covey.daemon.state.events import Args, MissingState, bytes_of
 from covey.protocol.types import Fault, Round, Totals
 
 NO_SEED = bytes(32)
-Args = Mapping[str, Any]
-
-
-def bytes_of(value: str) -> bytes:
-    """The bytes of 0x hex, as events give them."""
-    return bytes.fromhex(value[2:])
 
 
 @dataclass(frozen=True, slots=True)
 class RevealedScores:
-    """One revealed row, as its event gave it."""
+    """A revealed row, as in its ScoresRevealed event."""
 
     operator: str
     seats: int
@@ -30,6 +24,8 @@ class RevealedScores:
 
 @dataclass(frozen=True, slots=True)
 class SettledPage:
+    """A settled page of medians. `weights` and `spread` are sums over the page."""
+
     root: bytes
     weights: int
     spread: int
@@ -38,7 +34,7 @@ class SettledPage:
 
 @dataclass(slots=True)
 class Committee:
-    """One round of scoring: its seed, its rows, its pages, the faults reported of it."""
+    """One scoring round: its seed, rows, pages and reported faults. Times are chain seconds."""
 
     number: int
     target: int
@@ -47,7 +43,7 @@ class Committee:
     commit_end: int = 0
     reveal_end: int = 0
     committed: dict[str, tuple[int, bytes]] = field(default_factory=dict)  # operator -> seats, commitment
-    abstained: dict[str, int] = field(default_factory=dict)
+    abstained: dict[str, int] = field(default_factory=dict)  # operator -> seats
     revealed: list[RevealedScores] = field(default_factory=list)
     faults: dict[str, Fault] = field(default_factory=dict)
     pages: dict[int, SettledPage] = field(default_factory=dict)
@@ -67,23 +63,27 @@ class Committee:
     def revealed_seats(self) -> int:
         return sum(row.seats for row in self.revealed)
 
+    def row_of(self, operator: str) -> RevealedScores | None:
+        """The operator's revealed row."""
+        return next((row for row in self.revealed if row.operator == operator), None)
+
     def has_revealed(self, operator: str) -> bool:
-        return any(row.operator == operator for row in self.revealed)
+        return self.row_of(operator) is not None
 
     def owes_row(self, operator: str) -> bool:
-        """Whether the operator committed a row that it has not revealed."""
+        """Whether the operator committed a row and has not revealed it."""
         return operator in self.committed and not self.has_revealed(operator)
 
     def is_silent(self, operator: str) -> bool:
-        """Whether the operator did nothing in this round, and nobody has reported it."""
+        """Whether the operator neither committed nor abstained, and has not been reported."""
         return operator not in self.committed and operator not in self.abstained and operator not in self.faults
 
     def loss_of(self, row: RevealedScores) -> int:
-        """Summed loss of a row once settled; eight 32-bit losses to a word, the first in the lowest lane."""
+        """Summed loss of a row once settled. A word packs eight 32-bit losses, the first in the lowest lane."""
         return (self.losses[row.index // 8] >> (32 * (row.index % 8))) & 0xFFFFFFFF
 
-    def round(self, score_commit: int, words_a_page: int, pages: int, settled_at: int) -> Round:
-        """The round as the contract would tell it. `score_commit`: length of that window, seconds."""
+    def round(self, score_commit: int, words_per_page: int, pages: int, settled_at: int) -> Round:
+        """The round as the contract's view returns it. `score_commit`: length of the commit window, seconds."""
         return Round(
             number=self.number,
             target=self.target,
@@ -95,19 +95,24 @@ class Committee:
             committed_seats=self.committed_seats,
             revealed_rows=len(self.revealed),
             revealed_seats=self.revealed_seats,
-            page_words=words_a_page,
+            page_words=words_per_page,
             pages=pages,
             settled_pages=len(self.pages),
             settled_at=settled_at,
         )
 
     def replace_word(self, page: int, place: int, word: int, root: bytes, weights: int) -> None:
-        """An appeal put another median word in place; `weights` is the new sum over all pages."""
-        assert self.totals is not None, "a median replaced before all pages were settled"
-        was = self.pages[page]
-        medians = (*was.medians[:place], word, *was.medians[place + 1 :])
-        own = was.weights + weights - self.totals.weights
-        self.pages[page] = replace(was, root=root, medians=medians, weights=own)
+        """Replace a median word after an appeal. `weights` is the new sum over all pages.
+
+        Raises:
+            MissingState: the round is not settled, or has no such page.
+        """
+        if self.totals is None or page not in self.pages:
+            raise MissingState("a median was replaced before its round was settled")
+        previous = self.pages[page]
+        medians = (*previous.medians[:place], word, *previous.medians[place + 1 :])
+        page_weights = previous.weights + weights - self.totals.weights
+        self.pages[page] = replace(previous, root=root, medians=medians, weights=page_weights)
         self.totals = replace(self.totals, weights=weights)
 
 
@@ -139,4 +144,4 @@ ROUND_FOLDS: dict[str, Callable[[Committee, Args], None]] = {
     "ScoresRevealed": _scores_revealed,
     "FaultReported": _fault_reported,
 }
-"""What an event of either contract does to the round that it names."""
+"""Folds of the events that name a round, for both contracts."""

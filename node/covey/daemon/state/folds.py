@@ -1,209 +1,239 @@
-"""What each event does to the projection of `covey.daemon.state.world`."""
+"""Applies contract events to a `ChainState`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from covey.chain.events.decoder import task_params, task_schedule
 from covey.daemon.state.appeal import Appeal, Contest
-from covey.daemon.state.committee import ROUND_FOLDS, Args, Committee, SettledPage, bytes_of
+from covey.daemon.state.committee import ROUND_FOLDS, Committee, SettledPage
+from covey.daemon.state.events import Args, EventLike, EventMissing, MissingState, bytes_of
 from covey.daemon.state.task import Entry, Task
+from covey.daemon.state.world import ChainState
 from covey.protocol.appeals import tolerance
 from covey.protocol.types import AppealState, Outcome, Totals
 
-if TYPE_CHECKING:
-    from covey.daemon.state.world import ChainState
+
+def apply_event(state: ChainState, event: EventLike) -> None:
+    """Apply one event in place. Events must come in the chain's order; events of pruned tasks are ignored.
+
+    Raises:
+        EventMissing: the event cannot follow the events applied before it.
+    """
+    fold = FOLDS.get((event.contract, event.name))
+    if fold is None or event.args.get("taskId") in state.past:
+        return
+    try:
+        fold(state, event.args)
+    except LookupError as error:  # MissingState, or an unknown task, operator or index
+        raise EventMissing(event.name, int(event.args.get("taskId", 0))) from error
 
 
-def _task_created(world: ChainState, a: Args) -> None:
-    world.tasks[a["taskId"]] = Task(a["taskId"], a["creator"], task_params(a), task_schedule(a))
+def branch(state: ChainState, events: Iterable[EventLike]) -> ChainState:
+    """Return `state` with more events applied. The original is unchanged; untouched tasks are shared."""
+    result = ChainState(
+        tasks=dict(state.tasks),
+        past=state.past,
+        owed=dict(state.owed),
+        slash_shares=dict(state.slash_shares),
+        appeal_bonds=dict(state.appeal_bonds),
+    )
+    copied: set[int] = set()
+    for event in events:
+        task = event.args.get("taskId")
+        if task in result.tasks and task not in copied:
+            result.tasks[task] = copy.deepcopy(result.tasks[task])
+            copied.add(task)
+        apply_event(result, event)
+    return result
 
 
-def _entry_committed(world: ChainState, a: Args) -> None:
+def _task_created(state: ChainState, a: Args) -> None:
+    state.tasks[a["taskId"]] = Task(a["taskId"], a["creator"], task_params(a), task_schedule(a))
+
+
+def _entry_committed(state: ChainState, a: Args) -> None:
     entry = Entry(a["operator"], a["sequence"], a["fee"], a["payer"], bytes_of(a["commitment"]))
-    world.tasks[a["taskId"]].entries[entry.operator] = entry
+    state.tasks[a["taskId"]].entries[entry.operator] = entry
 
 
-def _validator_enrolled(world: ChainState, a: Args) -> None:
-    task = world.tasks[a["taskId"]]
+def _validator_enrolled(state: ChainState, a: Args) -> None:
+    task = state.tasks[a["taskId"]]
     task.enrolled[a["operator"]] = a["amount"]
     task.total_earmarked = a["totalEarmarked"]
 
 
-def _entry_revealed(world: ChainState, a: Args) -> None:
-    entry = world.tasks[a["taskId"]].entries[a["operator"]]
+def _entry_revealed(state: ChainState, a: Args) -> None:
+    entry = state.tasks[a["taskId"]].entries[a["operator"]]
     entry.lane, entry.digest = a["lane"], bytes_of(a["digest"])
 
 
-def _sealed_opened(world: ChainState, a: Args) -> None:
-    world.tasks[a["taskId"]].sealed_digest = bytes_of(a["digest"])
+def _sealed_opened(state: ChainState, a: Args) -> None:
+    state.tasks[a["taskId"]].sealed_digest = bytes_of(a["digest"])
 
 
-def _task_ended(world: ChainState, a: Args) -> None:
-    task = world.tasks[a["taskId"]]
+def _task_ended(state: ChainState, a: Args) -> None:
+    task = state.tasks[a["taskId"]]
     task.outcome = Outcome(a["outcome"])
     task.reason = bytes_of(a["reason"]).rstrip(b"\0").decode("ascii", "replace")
 
 
-def _earmark_freed(world: ChainState, a: Args) -> None:
-    world.tasks[a["taskId"]].freed.add(a["operator"])
+def _earmark_freed(state: ChainState, a: Args) -> None:
+    state.tasks[a["taskId"]].freed.add(a["operator"])
 
 
-def _task_extended(world: ChainState, a: Args) -> None:
-    task = world.tasks[a["taskId"]]
+def _task_extended(state: ChainState, a: Args) -> None:
+    task = state.tasks[a["taskId"]]
     task.schedule = replace(task.schedule, expires_at=a["expiresAt"])
 
 
-def _reseated(world: ChainState, a: Args) -> None:
-    """The quorum was missed: what follows is a new seed request."""
-    task = world.tasks[a["taskId"]]
-    assert task.committee is not None, "a second committee before the first"
-    task.earlier, task.committee = task.committee, None
+def _reseated(state: ChainState, a: Args) -> None:
+    """The first committee missed its quorum; a new seed request follows."""
+    task = state.tasks[a["taskId"]]
+    task.earlier, task.committee = task.drawn_committee, None
 
 
-def _seed_requested(world: ChainState, a: Args) -> None:
-    world.tasks[a["taskId"]].committee = Committee(a["round"], a["target"], a["totalEarmarked"])
+def _seed_requested(state: ChainState, a: Args) -> None:
+    state.tasks[a["taskId"]].committee = Committee(a["round"], a["target"], a["totalEarmarked"])
 
 
-def _committee(world: ChainState, a: Args) -> Committee:
-    """The round that an event names."""
-    for committee in world.tasks[a["taskId"]].committees:
+def _committee(state: ChainState, a: Args) -> Committee:
+    """The committee of the round named by an event."""
+    for committee in state.tasks[a["taskId"]].committees:
         if committee.number == a["round"]:
             return committee
-    raise AssertionError("an event of a round before its seed was requested")
+    raise MissingState("an event names a round before its seed was requested")
 
 
-def _appeal(world: ChainState, a: Args) -> Appeal:
-    appeal = world.tasks[a["taskId"]].appeal
-    assert appeal is not None, "an event of an appeal before its first contest"
+def _appeal(state: ChainState, a: Args) -> Appeal:
+    appeal = state.tasks[a["taskId"]].appeal
+    if appeal is None:
+        raise MissingState("an event of an appeal precedes its first contest")
     return appeal
 
 
 def _round_event(name: str) -> Callable[[ChainState, Args], None]:
-    return lambda world, a: ROUND_FOLDS[name](_committee(world, a), a)
+    return lambda state, a: ROUND_FOLDS[name](_committee(state, a), a)
 
 
 def _appeal_round_event(name: str) -> Callable[[ChainState, Args], None]:
-    def fold(world: ChainState, a: Args) -> None:
-        committee = _appeal(world, a).committee
-        assert committee is not None, "an event of an appeal's round before its seed was requested"
-        ROUND_FOLDS[name](committee, a)
+    def fold(state: ChainState, a: Args) -> None:
+        ROUND_FOLDS[name](_appeal(state, a).drawn_committee, a)
 
     return fold
 
 
-def _page_settled(world: ChainState, a: Args) -> None:
+def _page_settled(state: ChainState, a: Args) -> None:
     page = SettledPage(bytes_of(a["root"]), a["weights"], a["spread"], tuple(a["medians"]))
-    _committee(world, a).pages[a["page"]] = page
+    _committee(state, a).pages[a["page"]] = page
 
 
-def _round_settled(world: ChainState, a: Args) -> None:
-    c = _committee(world, a)
+def _round_settled(state: ChainState, a: Args) -> None:
+    c = _committee(state, a)
     totals = a["totals"]
     c.totals = Totals(totals["weights"], totals["gainSeats"], totals["spread"])
     c.losses, c.payable_at = tuple(a["losses"]), a["payableAt"]
 
 
-def _median_replaced(world: ChainState, a: Args) -> None:
-    page, place = divmod(a["word"], world.tasks[a["taskId"]].words_a_page)
-    _committee(world, a).replace_word(page, place, a["replacement"], bytes_of(a["root"]), a["weights"])
+def _median_replaced(state: ChainState, a: Args) -> None:
+    page, place = divmod(a["word"], state.tasks[a["taskId"]].words_per_page)
+    _committee(state, a).replace_word(page, place, a["replacement"], bytes_of(a["root"]), a["weights"])
 
 
-def _word_contested(world: ChainState, a: Args) -> None:
-    task = world.tasks[a["taskId"]]
+def _word_contested(state: ChainState, a: Args) -> None:
+    task = state.tasks[a["taskId"]]
     if task.appeal is None:
         ends = (a["contestEnd"], a["enrolEnd"], a["deadline"])
         task.appeal = Appeal(a["bond"], *ends, tolerance=tolerance(task.params.h))
     task.appeal.contests.append(Contest(a["appellant"], a["word"], a["previous"]))
 
 
-def _appeal_enrolled(world: ChainState, a: Args) -> None:
-    _appeal(world, a).enrolled[a["operator"]] = a["amount"]
+def _appeal_enrolled(state: ChainState, a: Args) -> None:
+    _appeal(state, a).enrolled[a["operator"]] = a["amount"]
 
 
-def _appeal_seed_requested(world: ChainState, a: Args) -> None:
-    _appeal(world, a).committee = Committee(a["round"], a["target"], a["totalEarmarked"])
+def _appeal_seed_requested(state: ChainState, a: Args) -> None:
+    _appeal(state, a).committee = Committee(a["round"], a["target"], a["totalEarmarked"])
 
 
-def _contests_settled(world: ChainState, a: Args) -> None:
-    appeal = _appeal(world, a)
-    assert appeal.committee is not None, "contests settled before a seed was requested"
+def _contests_settled(state: ChainState, a: Args) -> None:
+    appeal = _appeal(state, a)
     found = tuple(a["found"])
-    appeal.committee.pages[a["page"]] = SettledPage(b"", 0, 0, found)
+    appeal.drawn_committee.pages[a["page"]] = SettledPage(b"", 0, 0, found)
     appeal.found.extend(found)
 
 
-def _appeal_settled(world: ChainState, a: Args) -> None:
-    appeal = _appeal(world, a)
+def _appeal_settled(state: ChainState, a: Args) -> None:
+    appeal = _appeal(state, a)
     appeal.state, appeal.paid_seats, appeal.report_end = AppealState.SETTLED, a["paidSeats"], a["reportEnd"]
 
 
-def _appeal_failed(world: ChainState, a: Args) -> None:
-    _appeal(world, a).state = AppealState.FAILED
+def _appeal_failed(state: ChainState, a: Args) -> None:
+    _appeal(state, a).state = AppealState.FAILED
 
 
-def _contest_resolved(world: ChainState, a: Args) -> None:
-    contest = _appeal(world, a).contests[a["contest"]]
+def _contest_resolved(state: ChainState, a: Args) -> None:
+    contest = _appeal(state, a).contests[a["contest"]]
     contest.resolved, contest.moved, contest.to_pool = True, a["moved"], a["toPool"]
-    _add(world.appeal_bonds, contest.appellant, a["toAppellant"])
+    _add(state.appeal_bonds, contest.appellant, a["toAppellant"])
 
 
-def _row_overturned(world: ChainState, a: Args) -> None:
-    _appeal(world, a).overturned.add(a["operator"])
+def _row_overturned(state: ChainState, a: Args) -> None:
+    _appeal(state, a).overturned.add(a["operator"])
 
 
-def _appeal_claimed(world: ChainState, a: Args) -> None:
-    _appeal(world, a).claimed.add(a["operator"])
+def _appeal_claimed(state: ChainState, a: Args) -> None:
+    _appeal(state, a).claimed.add(a["operator"])
 
 
-def _appeal_freed(world: ChainState, a: Args) -> None:
-    _appeal(world, a).freed.add(a["operator"])
+def _appeal_freed(state: ChainState, a: Args) -> None:
+    _appeal(state, a).freed.add(a["operator"])
 
 
-def _escrow_closed(world: ChainState, a: Args) -> None:
-    world.tasks[a["taskId"]].pools = (a["trainersPool"], a["validatorsPool"])
+def _escrow_closed(state: ChainState, a: Args) -> None:
+    state.tasks[a["taskId"]].pools = (a["trainersPool"], a["validatorsPool"])
 
 
-def _entry_claimed(world: ChainState, a: Args) -> None:
-    world.tasks[a["taskId"]].claimed_lanes.add(a["lane"])
+def _entry_claimed(state: ChainState, a: Args) -> None:
+    state.tasks[a["taskId"]].claimed_lanes.add(a["lane"])
 
 
-def _scoring_claimed(world: ChainState, a: Args) -> None:
-    world.tasks[a["taskId"]].claimed_scoring.add(a["operator"])
+def _scoring_claimed(state: ChainState, a: Args) -> None:
+    state.tasks[a["taskId"]].claimed_scoring.add(a["operator"])
 
 
-def _fee_refunded(world: ChainState, a: Args) -> None:
-    world.tasks[a["taskId"]].claimed_fees.add(a["operator"])
+def _fee_refunded(state: ChainState, a: Args) -> None:
+    state.tasks[a["taskId"]].claimed_fees.add(a["operator"])
 
 
 def _add(credits: dict[str, int], account: str, amount: int) -> None:
     credits[account] = max(0, credits.get(account, 0) + amount)
 
 
-def _credited(world: ChainState, a: Args) -> None:
-    _add(world.owed, a["account"], a["amount"])
+def _credited(state: ChainState, a: Args) -> None:
+    _add(state.owed, a["account"], a["amount"])
 
 
-def _tip_paid(world: ChainState, a: Args) -> None:
-    _add(world.owed, a["to"], a["amount"])
+def _tip_paid(state: ChainState, a: Args) -> None:
+    _add(state.owed, a["to"], a["amount"])
 
 
-def _withdrawn(world: ChainState, a: Args) -> None:
-    _add(world.owed, a["account"], -a["amount"])
+def _withdrawn(state: ChainState, a: Args) -> None:
+    _add(state.owed, a["account"], -a["amount"])
 
 
-def _bonds_withdrawn(world: ChainState, a: Args) -> None:
-    _add(world.appeal_bonds, a["account"], -a["amount"])
+def _bonds_withdrawn(state: ChainState, a: Args) -> None:
+    _add(state.appeal_bonds, a["account"], -a["amount"])
 
 
-def _slashed(world: ChainState, a: Args) -> None:
-    _add(world.slash_shares, a["reporter"], a["reporterReward"])
+def _slashed(state: ChainState, a: Args) -> None:
+    _add(state.slash_shares, a["reporter"], a["reporterReward"])
 
 
-def _owed_paid(world: ChainState, a: Args) -> None:
-    _add(world.slash_shares, a["account"], -a["amount"])
+def _owed_paid(state: ChainState, a: Args) -> None:
+    _add(state.slash_shares, a["account"], -a["amount"])
 
 
 FOLDS: dict[tuple[str, str], Callable[[ChainState, Args], None]] = {
@@ -243,3 +273,4 @@ FOLDS: dict[tuple[str, str], Callable[[ChainState, Args], None]] = {
     ("Rewards", "Credited"): _credited,
     ("Rewards", "CreditWithdrawn"): _withdrawn,
 }
+"""Folds by contract and event name. Other events do not change the state."""

@@ -1,10 +1,10 @@
-"""What an operator was paid and what was taken from it, by what settled blocks say. Amounts are wei of CVY."""
+"""Sums of what an operator was paid and lost, from settled events. Amounts are CVY wei."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from covey.daemon.state.world import EventLike
+from covey.daemon.state.events import EventLike
 
 ENTRIES, SCORING, APPEALS, TIPS, REPORTS = "entries", "scoring", "appeals", "tips", "reports"
 FEES, FEES_BACK, SLASHED = "fees", "fees_back", "slashed"
@@ -12,10 +12,10 @@ KINDS = (ENTRIES, SCORING, APPEALS, TIPS, REPORTS, FEES, FEES_BACK, SLASHED)
 
 
 class Ledger:
-    """Sums by kind for one operator. `accounts`, the operator's and its signer's, are whose tips and reports count.
+    """Sums by kind for one operator. Tips and reports count if they go to the operator or to one of `accounts`.
 
-    Reports of faults pay a share of what a slash takes. Rewards (`entries`, `scoring`, `appeals`) are what a task paid
-    into the operator's pool, delegators' share included.
+    A report pays its reporter a share of the slash. Rewards (`entries`, `scoring`, `appeals`) are what a task paid into
+    the operator's pool, including the delegators' share.
     """
 
     def __init__(self, operator: str, accounts: Iterable[str] = ()) -> None:
@@ -25,23 +25,23 @@ class Ledger:
 
     @property
     def net(self) -> int:
-        """All that came less all that went."""
+        """Income less expenses."""
         s = self.sums
-        came = s[ENTRIES] + s[SCORING] + s[APPEALS] + s[TIPS] + s[REPORTS] + s[FEES_BACK]
-        return came - s[FEES] - s[SLASHED]
+        income = s[ENTRIES] + s[SCORING] + s[APPEALS] + s[TIPS] + s[REPORTS] + s[FEES_BACK]
+        return income - s[FEES] - s[SLASHED]
 
     def clear(self) -> None:
-        """Begin again: the events are told from the start."""
+        """Reset all sums, before all events are applied again."""
         self.sums = dict.fromkeys(KINDS, 0)
 
     def apply(self, event: EventLike) -> None:
-        """Count one event; the order does not matter."""
-        for kind, amount in own(event, self._operator, self._accounts):
+        """Count one event. The order of events does not matter."""
+        for kind, amount in movements(event, self._operator, self._accounts):
             self.sums[kind] += amount
 
 
-def own(event: EventLike, operator: str, accounts: Iterable[str] = ()) -> Iterator[tuple[str, int]]:
-    """(kind, amount) of what an event moved of this operator's money: mostly nothing, twice if it reported itself."""
+def movements(event: EventLike, operator: str, accounts: Iterable[str] = ()) -> Iterator[tuple[str, int]]:
+    """Yield (kind, amount) of an event's effect on the operator's money: usually nothing, twice for a self-report."""
     a = event.args
     match event.contract, event.name:
         case "Rewards", "TipPaid":

@@ -1,7 +1,8 @@
-"""From events to the projection: what is settled by way of the journal, what is only at the head beside it."""
+"""Keeps a `ChainState` up to date: from the journal for settled blocks, from logs for the blocks above them."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -11,45 +12,54 @@ from covey.chain.errors import TooManyResults
 from covey.chain.events.decoder import Event, EventReader
 from covey.chain.events.follower import Checkpoint
 from covey.chain.rpc.client import Rpc
-from covey.daemon.context import log
+from covey.daemon.state.events import EventMissing
+from covey.daemon.state.folds import apply_event, branch
 from covey.daemon.state.ledger import Ledger
 from covey.daemon.state.pruning import has_part, prune
-from covey.daemon.state.world import ChainState, EventMissing
+from covey.daemon.state.world import ChainState
 from covey.daemon.storage.journal import Journal
+
+log = logging.getLogger("covey.daemon")
+
+_PRUNE_EVERY = 2_000  # events between two prunings while the journal is replayed
 
 
 class HeadProjection:
-    """What the chain says beyond its settled blocks. It may be undone, so nothing of it is kept."""
+    """The state at the chain's head. Unsettled blocks may be reorganised, so nothing of them is stored."""
 
     def __init__(self, rpc: Rpc, deployment: Deployment) -> None:
         self._rpc = rpc
         self._reader = EventReader.of(deployment)
         self.block = 0
-        """Up to which `world` looked the last time."""
+        """The newest block that the last projection covers."""
 
-    def world(self, settled: ChainState, block: int, head: int) -> ChainState:
-        """`settled` (as of `block`) with the events up to `head` on top; `settled` itself where there are none."""
+    def project(self, settled: ChainState, block: int, head: int) -> ChainState:
+        """Return `settled` (as of `block`) with the events up to `head` applied; `settled` itself if there are none.
+
+        Raises:
+            EventMissing: an event above `block` does not follow from those before it.
+        """
         self.block = block
         if head <= block:
             return settled
         try:
             logs = self._rpc.logs(self._reader.addresses, block + 1, head)
-        except TooManyResults as error:  # finality is far behind: duties wait for it
-            log.warning("the head is too far ahead to look at", extra={"blocks": head - block, "reason": str(error)})
+        except TooManyResults as error:  # finality lags far behind; duties wait for settled blocks
+            log.warning("too many unsettled events", extra={"blocks": head - block, "reason": str(error)})
             return settled
         self.block = head
         events = self._reader.read_all(logs)
-        return settled.branch(events) if events else settled
-
-
-_PRUNE_EVERY = 2_000  # events folded between two prunings while all are read again
+        return branch(settled, events) if events else settled
 
 
 class ChainLog:
-    """See `covey.chain.events.follower.Sink`. `world` is what the journal's events say, before each look at the chain.
-    Its methods raise EventMissing where these events cannot be all, until `reread` comes below the gap.
+    """The settled state, backed by the journal. Implements `covey.chain.events.follower.Sink`.
 
-    With an operator, tasks that it has no part in leave `world.tasks` when they end; `ledger` counts its money.
+    Every method raises EventMissing while the stored events have a gap, until `reread` goes back below the gap.
+
+    Args:
+        operator: ended tasks without a part of this operator are pruned during a replay; None prunes nothing.
+        ledger: also counts each event, if given.
     """
 
     def __init__(self, journal: Journal, operator: str | None = None, ledger: Ledger | None = None) -> None:
@@ -57,8 +67,8 @@ class ChainLog:
         self._operator = operator
         self._ledger = ledger
         self._stale = True
-        self.world = ChainState()
-        with suppress(EventMissing):  # told by the first look, which can mend it
+        self.state = ChainState()
+        with suppress(EventMissing):  # the first cycle meets the same error, and can resync
             self._catch_up()
 
     def checkpoints(self) -> Sequence[Checkpoint]:
@@ -67,9 +77,9 @@ class ChainLog:
 
     def commit(self, events: Sequence[Event], checkpoint: Checkpoint, headers: Sequence[Checkpoint] = ()) -> None:
         self._journal.commit(events, checkpoint, headers)
-        self._stale = True  # until all are folded: an error on the way must not lose the rest
+        self._stale = True  # until every event is applied, so that an error on the way loses none
         for event in events:
-            self._fold(event)
+            self._apply(event)
         self._stale = False
 
     def rewind(self, block: int) -> None:
@@ -78,23 +88,25 @@ class ChainLog:
         self._catch_up()
 
     def reread(self, known: Checkpoint) -> None:
-        """Forget all above a block, and read on from there. Durable at once."""
+        """Delete all events above a block and continue from there. Durable when this returns."""
         self._journal.reread(known)
         self._stale = True
         self._catch_up()
 
     def _catch_up(self) -> None:
-        if self._stale:
-            self.world = ChainState()
-            if self._ledger is not None:
-                self._ledger.clear()
-            for number, event in enumerate(self._journal.events(), 1):
-                self._fold(event)
-                if self._operator is not None and number % _PRUNE_EVERY == 0:
-                    prune(self.world, partial(has_part, operator=self._operator))
-            self._stale = False
+        """Replay the journal if the state may be incomplete."""
+        if not self._stale:
+            return
+        self.state = ChainState()
+        if self._ledger is not None:
+            self._ledger.clear()
+        for number, event in enumerate(self._journal.events(), 1):
+            self._apply(event)
+            if self._operator is not None and number % _PRUNE_EVERY == 0:
+                prune(self.state, partial(has_part, operator=self._operator))
+        self._stale = False
 
-    def _fold(self, event: Event) -> None:
-        self.world.apply(event)
+    def _apply(self, event: Event) -> None:
+        apply_event(self.state, event)
         if self._ledger is not None:
             self._ledger.apply(event)

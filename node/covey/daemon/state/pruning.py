@@ -1,8 +1,8 @@
-"""What is kept in memory of tasks that are over: nothing but what a look back for near-copies needs.
+"""Drops ended tasks from memory, except the entries that a look-back for near-copies compares with.
 
-A running task is small, but there is no end of ended ones. Once a task has ended and nothing is left to do in it, its
-rows, pages and enrolments go; its first entries' digests stay, because a later task for the same base must compare its
-entries with them, up to `LOOK_BACK` of them. The journal keeps every event, so nothing is lost.
+The number of ended tasks is unbounded. Once a task has ended and the node has nothing left to do in it, its rows, pages
+and enrolments are dropped. The digests of its first `LOOK_BACK` entries stay, because a later task for the same base
+compares its entries with them. The journal keeps every event.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from covey.daemon.state.world import ChainState, Task
+from covey.daemon.state.task import Task
+from covey.daemon.state.world import ChainState
 from covey.protocol.types import Outcome
 
 LOOK_BACK = 64
-"""Entries that are looked back at, at most."""
+"""Maximum number of earlier entries that a new entry is compared with."""
 
 
 def has_part(task: Task, operator: str) -> bool:
@@ -23,33 +24,34 @@ def has_part(task: Task, operator: str) -> bool:
     return operator in task.entries or operator in task.enrolled
 
 
-def prune(world: ChainState, keep: Callable[[Task], bool]) -> list[int]:
-    """Move ended tasks that `keep` does not hold from `world.tasks` to `world.past`; the numbers of those moved."""
-    over = [task for task in world.tasks.values() if task.outcome != Outcome.RUNNING and not keep(task)]
-    for task in over:
-        del world.tasks[task.id]
-        world.past[task.id] = _remains(task)
-    if over:
-        _forget_unreachable(world)
-    return [task.id for task in over]
+def prune(state: ChainState, keep: Callable[[Task], bool]) -> list[int]:
+    """Move ended tasks for which `keep` is false from `state.tasks` to `state.past`. Returns their numbers."""
+    ended = [task for task in state.tasks.values() if task.outcome != Outcome.RUNNING and not keep(task)]
+    for task in ended:
+        del state.tasks[task.id]
+        state.past[task.id] = _strip(task)
+    if ended:
+        _drop_unreachable_entries(state)
+    return [task.id for task in ended]
 
 
-def _remains(task: Task) -> Task:
+def _strip(task: Task) -> Task:
+    """The task with its first revealed entries only."""
     lanes = task.lanes[:LOOK_BACK]
     entries = {entry.operator: replace(entry, commitment=b"") for entry in lanes}
     return Task(task.id, task.creator, task.params, task.schedule, task.outcome, entries=entries)
 
 
-def _forget_unreachable(world: ChainState) -> None:
-    """Strip entries that no look back can come to: behind `LOOK_BACK` newer ones of the very same spec, and so base.
+def _drop_unreachable_entries(state: ChainState) -> None:
+    """Drop entries that no look-back can reach: those behind `LOOK_BACK` newer entries of the same spec (so base).
 
-    Running tasks look back at what was revealed before their own commits closed, so only entries that all of them may
-    see count. Tasks stay known by number, without entries, so that late events about them are understood.
+    A running task looks back at entries revealed before its own commit window closed, so an entry counts only if every
+    running task can see it. The tasks stay in `past` without entries, so that late events about them are recognised.
     """
-    horizon = min((task.schedule.entry_commit_end for task in world.running()), default=None)
+    horizon = min((task.schedule.entry_commit_end for task in state.running()), default=None)
     seen: Counter[bytes] = Counter()
-    for number in sorted(world.past, reverse=True):
-        task = world.past[number]
+    for number in sorted(state.past, reverse=True):
+        task = state.past[number]
         spec = task.params.spec_digest
         if seen[spec] >= LOOK_BACK:
             task.entries.clear()

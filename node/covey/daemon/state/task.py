@@ -1,4 +1,4 @@
-"""A task as its events tell it."""
+"""A task, folded from its events."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from covey.daemon.state.appeal import Appeal
 from covey.daemon.state.committee import Committee
+from covey.daemon.state.events import MissingState
 from covey.protocol.faults import stake_in_round
 from covey.protocol.scores import page_count, page_words
 from covey.protocol.types import Outcome, Round, Schedule, TaskParams, TaskState
@@ -14,7 +15,7 @@ from covey.protocol.windows import Phase, phase
 
 @dataclass(slots=True)
 class Entry:
-    """An entry of a task. `lane` and `digest` come with its reveal."""
+    """An entry of a task. `lane` and `digest` are known once it is revealed."""
 
     operator: str
     sequence: int
@@ -25,9 +26,19 @@ class Entry:
     digest: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RevealedEntry:
+    """An entry with its lane and digest."""
+
+    operator: str
+    sequence: int
+    lane: int
+    digest: bytes
+
+
 @dataclass(slots=True)
 class Task:
-    """A task as its events tell it."""
+    """A task, its entries, stake, committees and appeal."""
 
     id: int
     creator: str
@@ -55,16 +66,32 @@ class Task:
         return [entry for _, entry in sorted(shown, key=lambda pair: pair[0])]
 
     @property
-    def words_a_page(self) -> int:
-        """Words a page, fixed by the rows committed once commits closed. At least one row must have been committed."""
-        assert self.committee is not None
-        return page_words(len(self.committee.committed))
+    def revealed_entries(self) -> list[RevealedEntry]:
+        """Revealed entries in lane order, with lane and digest."""
+        return [
+            RevealedEntry(entry.operator, entry.sequence, entry.lane, entry.digest)
+            for entry in self.lanes
+            if entry.lane is not None and entry.digest is not None
+        ]
+
+    @property
+    def drawn_committee(self) -> Committee:
+        """The current committee. Raises MissingState before its seed is requested."""
+        if self.committee is None:
+            raise MissingState(f"task {self.id} has no committee before its seed is requested")
+        return self.committee
+
+    @property
+    def words_per_page(self) -> int:
+        """Words on a page, fixed by the rows committed when the commit window closed; needs at least one row."""
+        return page_words(len(self.drawn_committee.committed))
 
     @property
     def page_total(self) -> int:
-        return page_count(len(self.lanes), self.words_a_page)
+        return page_count(len(self.lanes), self.words_per_page)
 
     def state(self) -> TaskState:
+        """The task as the registry's view returns it."""
         return TaskState(
             creator=self.creator,
             outcome=self.outcome,
@@ -76,31 +103,31 @@ class Task:
         )
 
     def round(self) -> Round | None:
-        """The current round as the contract would tell it."""
-        c = self.committee
-        if c is None:
+        """The current round as the contract's view returns it; None before the seed request."""
+        committee = self.committee
+        if committee is None:
             return None
-        settled = c.payable_at - self.params.windows.appeal if c.payable_at else 0
-        width, pages = (self.words_a_page, self.page_total) if c.committed else (0, 0)
-        return c.round(self.params.windows.score_commit, width, pages, settled)
+        settled = committee.payable_at - self.params.windows.appeal if committee.payable_at else 0
+        width, pages = (self.words_per_page, self.page_total) if committee.committed else (0, 0)
+        return committee.round(self.params.windows.score_commit, width, pages, settled)
 
     @property
     def round_number(self) -> int:
-        """Of the committee that works or is to be drawn."""
+        """Number of the current committee, or of the next one to be drawn."""
         return 0 if self.earlier is None else 1
 
     @property
     def committees(self) -> list[Committee]:
-        """All that were drawn, in order."""
-        return [c for c in (self.earlier, self.committee) if c is not None]
+        """All committees drawn so far, in order."""
+        return [committee for committee in (self.earlier, self.committee) if committee is not None]
 
     def stake_of(self, operator: str, round_number: int) -> int:
-        """The stake by which an operator is drawn into a round, wei; 0: not at all."""
-        c, earmark = self.earlier, self.enrolled.get(operator, 0)
-        if c is None:
+        """The operator's stake in the draw of a round, wei; 0 excludes it."""
+        first, earmark = self.earlier, self.enrolled.get(operator, 0)
+        if first is None:
             return earmark
-        reported = operator in c.faults
-        return stake_in_round(round_number, earmark, operator in c.abstained, c.owes_row(operator), reported)
+        reported = operator in first.faults
+        return stake_in_round(round_number, earmark, operator in first.abstained, first.owes_row(operator), reported)
 
     def phase(self, now: int) -> Phase:
         contested = self.appeal is not None and self.appeal.is_open

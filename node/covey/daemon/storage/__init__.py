@@ -1,1 +1,1 @@
-"""What must survive a crash: the journal, the secrets, and the disk they are on."""
+"""Durable data of a node: the journal, the secrets file, and checks of free disk space."""

@@ -1,7 +1,7 @@
-"""A full disk: telling it from other trouble, and seeing it come.
+"""Detects a full disk and disks that are about to be full.
 
-A full disk ends nothing. What must be written first waits, what was not written is not sent, and both are tried again
-until somebody has made room.
+A full disk never ends the node. Data that must be durable first is retried until there is space again, and nothing is
+sent before its data is durable.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SQLITE_FULL = 13  # primary result code SQLITE_FULL
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether a full disk, or a used-up quota of the file system, is behind an error."""
+    """Whether an error, or one of its causes, is a full disk or an exhausted file-system quota."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _FULL:
             return True
@@ -29,38 +29,38 @@ def is_full(error: BaseException | None) -> bool:
 
 
 def free_bytes(folder: Path) -> int | None:
-    """Bytes that an ordinary user may still write to the file system of `folder`; None where that cannot be told."""
+    """Bytes that an ordinary user may still write on the file system of `folder`; None if it cannot be read."""
     try:
-        told = os.statvfs(folder)
+        stats = os.statvfs(folder)
     except OSError:
         return None
-    return told.f_bavail * told.f_frsize
+    return stats.f_bavail * stats.f_frsize
 
 
-def places(config: NodeConfig) -> list[Path]:
-    """The folders that the node writes to, one of each file system."""
+def storage_folders(config: NodeConfig) -> list[Path]:
+    """Folders that the node writes to, one for each file system."""
     found: dict[int, Path] = {}
     for folder in (config.data_dir, Path(config.store_location)):
         try:
             found.setdefault(folder.stat().st_dev, folder)
-        except OSError:  # the store is a Kubo's, or not there yet
+        except OSError:  # the store is a Kubo node, or does not exist yet
             continue
     return list(found.values())
 
 
 def shortages(config: NodeConfig) -> list[str]:
-    """A line for each of the node's disks that has less room than `min_free_disk`, with what to do."""
-    told = []
-    for folder in places(config):
+    """One line for each of the node's file systems with less free space than `min_free_disk`."""
+    lines = []
+    for folder in storage_folders(config):
         free = free_bytes(folder)
         if free is not None and free < config.min_free_disk:
-            told.append(
-                f"disk full: {free} bytes are free for {folder.absolute()}, "
-                f"less than min_free_disk {int(config.min_free_disk)}: make room there"
+            lines.append(
+                f"disk full: {folder.absolute()} has {free} bytes free, "
+                f"less than min_free_disk {int(config.min_free_disk)}: free up space there"
             )
-    return told
+    return lines
 
 
-def told_full(config: NodeConfig, error: BaseException) -> str:
-    """What to say of an error behind which is a full disk."""
-    return f"disk full: make room in {config.data_dir.absolute()} ({error})"
+def disk_full_message(config: NodeConfig, error: BaseException) -> str:
+    """The message for an error caused by a full disk."""
+    return f"disk full: free up space in {config.data_dir.absolute()} ({error})"

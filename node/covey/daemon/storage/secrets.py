@@ -1,7 +1,7 @@
-"""The second copy of what a node must not lose: an append-only file, each line encrypted under the signer's own key.
+"""The second copy of a node's secrets: an append-only file, each line encrypted under a key of the signer.
 
-A lost salt means an unrevealed commitment, and that costs a fee or a slash. So every salt and payload is in this file
-and in the journal before its commitment is sent, and a node that lost its journal starts again from this file.
+Losing a salt means an unrevealed commitment, which costs a fee or a slash. Every salt and payload is in this file and
+in the journal before its commitment is sent. A node that lost its journal recovers the secrets from this file.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ _AAD = b"covey secrets 1"
 
 
 class SecretError(Exception):
-    """A secret could not be kept, or a different one is already kept under its name."""
+    """A secret cannot be stored or read, or a different one is already stored under its name."""
 
 
 def derive_key(material: bytes) -> bytes:
-    """A 32-byte key from something only the signer can make (HKDF-SHA256, RFC 5869)."""
+    """Derive a 32-byte key from secret material of at least 32 bytes (HKDF-SHA256, RFC 5869)."""
     if len(material) < 32:
         raise SecretError("key material is shorter than 32 bytes")
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=_AAD).derive(material)
 
 
 def key_from_file(path: Path, secrets: Path) -> bytes:
-    """The 32-byte key in a file of 64 hexadecimal digits, made at the first start; mode 0600 from its creation.
+    """Derive the key from a file of 64 hexadecimal digits. The first start creates it, with mode 0600.
 
     Raises:
-        SecretError: it cannot be read or made, or it is gone while `secrets`, written under it, is still there.
+        SecretError: the file cannot be read or created, or it is missing although `secrets` was encrypted under it.
     """
     try:
         if not path.exists():
             if secrets.exists() and secrets.stat().st_size:
-                raise SecretError(f"{secrets} was written under a key in {path}, which is gone: put it back")
+                raise SecretError(f"{secrets} is encrypted under the key in {path}, which is missing: restore it")
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(path.name + ".new")  # under its name only when it is whole
+            partial = path.with_name(path.name + ".new")  # renamed once it is complete
             partial.unlink(missing_ok=True)
             fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(fd, "w", encoding="ascii") as file:
@@ -60,24 +60,27 @@ def key_from_file(path: Path, secrets: Path) -> bytes:
     except ValueError:
         material = b""
     if len(material) != 32:
-        raise SecretError(f"secrets_key_file {path}: it must hold 64 hexadecimal digits")
+        raise SecretError(f"secrets_key_file {path}: 64 hexadecimal digits expected")
     return derive_key(material)
 
 
 class SecretFile:
-    """One JSON object a line as base64(nonce ‖ AES-256-GCM). Mode 0600 from creation, every append reaches the disk."""
+    """An append-only file with one record per line: base64(nonce ‖ AES-256-GCM of a JSON object).
+
+    The file has mode 0600 from its creation. Every append is synced to disk.
+    """
 
     def __init__(self, path: Path, key: bytes) -> None:
         self.path = path
         self._cipher = AESGCM(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._torn = True  # as far as is known
+        self._torn = True  # the last line may be incomplete
         _sync_folder(path.parent)
         self._end_torn_line()
 
     def append(self, name: str, payload: dict[str, Any]) -> None:
-        """Durable when this returns. Raises SecretError when the disk refuses; nothing of it stays then."""
+        """Append a record, durable when this returns. On SecretError nothing of the record stays in the file."""
         plain = json.dumps({"name": name, "payload": payload}, separators=(",", ":")).encode()
         nonce = os.urandom(12)
         line = base64.b64encode(nonce + self._cipher.encrypt(nonce, plain, _AAD)) + b"\n"
@@ -96,12 +99,15 @@ class SecretFile:
                     os.ftruncate(self._fd, before)
                 raise
         except OSError as error:
-            raise SecretError(f"{self.path}: cannot keep the secret {name}: {error.strerror}") from error
+            raise SecretError(f"{self.path}: cannot store the secret {name}: {error.strerror}") from error
 
     def read(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """All secrets that open under this key, oldest first. A torn line is skipped: nothing was sent after it.
+        """Yield the records that decrypt under this key, oldest first.
 
-        Of two with one name the later counts: the journal did not take the earlier one, so nothing was sent for it.
+        An incomplete line is skipped, because nothing was sent for it.
+
+        Of two records with the same name the later one counts: the journal refused the earlier one, so nothing was
+        sent for that either.
         """
         for line in self.path.read_bytes().splitlines():
             try:

@@ -1,4 +1,4 @@
-"""Slow things that are neither the chain nor a worker's: fetching, hashing, pinning. In threads, asked for by name."""
+"""Runs slow operations (fetching, hashing, pinning) in threads, requested and polled by name."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ T = TypeVar("T")
 
 
 class Pending(Exception):
-    """Ask again at the next look."""
+    """The operation is still running; ask again in the next cycle."""
 
 
 class Background:
-    """`get` starts a piece of work at the first call and gives its result, or raises its error, once it is there.
+    """A pool of named operations, used from one thread.
 
-    A failed one is forgotten after `retry_seconds`, so that asking again tries again. Used from one thread.
+    The first `get` of a name starts the operation. Later calls return its result or raise its error. An error is
+    dropped after `retry_seconds`, so that the next call starts the operation again.
     """
 
     def __init__(self, threads: int = 4, retry_seconds: float = 2.0) -> None:
@@ -25,13 +26,18 @@ class Background:
         self._retry_seconds = retry_seconds
         self._work: dict[str, Future[Any]] = {}
         self._failed_at: dict[str, float] = {}
-        self._begun_at: dict[str, float] = {}  # the first attempt
+        self._started_at: dict[str, float] = {}  # of the first attempt
         self._failures: dict[str, int] = {}
 
-    def get(self, name: str, work: Callable[[], T], lasting: tuple[type[Exception], ...] = ()) -> T:
-        """The result of `work`, kept under `name`. Raises Pending while it runs, and whatever it raised.
+    def get(self, name: str, work: Callable[[], T], permanent: tuple[type[Exception], ...] = ()) -> T:
+        """Return the result of `work` under `name`.
 
-        An error of the kind `lasting` is kept like a result: trying again cannot help.
+        Args:
+            permanent: error types that are kept like a result, because a retry cannot help.
+
+        Raises:
+            Pending: `work` is still running.
+            Exception: whatever `work` raised.
         """
         future = self._work.get(name)
         failed_at = self._failed_at.get(name)
@@ -39,12 +45,12 @@ class Background:
             future = None
             del self._failed_at[name]
         if future is None:
-            self._begun_at.setdefault(name, time.monotonic())
+            self._started_at.setdefault(name, time.monotonic())
             future = self._work[name] = self._pool.submit(work)
         if not future.done():
             raise Pending(name)
         error = future.exception()
-        if error is not None and isinstance(error, lasting):
+        if error is not None and isinstance(error, permanent):
             raise error
         if error is not None:
             if name not in self._failed_at:
@@ -54,27 +60,27 @@ class Background:
         return cast(T, future.result())
 
     def pending(self, name: str) -> bool:
-        """Whether work under `name` has been started and is not over."""
+        """Whether the operation has started and is still running."""
         future = self._work.get(name)
         return future is not None and not future.done()
 
     def tried(self, name: str, times: int, seconds: float) -> bool:
-        """Whether work under `name` has failed that many times, or was first begun that many seconds ago."""
-        begun_at = self._begun_at.get(name)
-        long_ago = begun_at is not None and time.monotonic() - begun_at >= seconds
+        """Whether the operation has failed `times` times, or first started `seconds` ago."""
+        started_at = self._started_at.get(name)
+        long_ago = started_at is not None and time.monotonic() - started_at >= seconds
         return long_ago or self._failures.get(name, 0) >= times
 
     @property
     def busy(self) -> bool:
-        """Whether anything is still at work."""
+        """Whether any operation is running."""
         return any(not future.done() for future in self._work.values())
 
     def forget(self, prefix: str) -> None:
-        """Drop what is kept under names that begin with `prefix`."""
+        """Drop the operations and results whose names begin with `prefix`."""
         for name in [name for name in self._work if name.startswith(prefix)]:
             self._work.pop(name).cancel()
             self._failed_at.pop(name, None)
-            self._begun_at.pop(name, None)
+            self._started_at.pop(name, None)
             self._failures.pop(name, None)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""Digests of the base models on this machine, computed once: hashing gigabytes at each start would cost minutes.
+"""Caches digests of the base models on this machine, because hashing gigabytes at each start would take minutes.
 
-Beside each digest stand names, sizes and times of the files it was computed from; where one differs, it is computed
-anew. A worker checks the digest again before it uses a base, so a stale line here can cost a job, never a wrong score.
+Each digest is stored with the names, sizes and times of the files it was computed from, and recomputed when one
+differs. A worker verifies the digest before it uses a base, so a stale record can fail a job but never change a score.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _VERSION = 1
 
 
 class BaseDigests:
-    """Digests by the name that the settings use, kept in `file`. Used from several threads.
+    """Digests by the base's name in the settings, cached in `file`. Safe in several threads.
 
-    A base of the hub keeps its digest after its files made room: the name still says where to get it again.
+    A hub base keeps its digest after its files are evicted, because it can be downloaded again by name.
     """
 
     def __init__(self, file: Path) -> None:
@@ -35,40 +35,40 @@ class BaseDigests:
         self._known: dict[str, dict[str, Any]] = self._load()
 
     def digest(self, name: str) -> str:
-        """Digest of the base called `name`, 64 hex digits. Raises BaseModelError where there is none."""
+        """The digest of the base `name`, 64 hex digits. Raises BaseModelError if there is no such base."""
         folder = local_folder(name)
         with self._lock:
             known = self._known.get(name)
         if known is not None and (folder is None or known["files"] == _stamp(folder)):
             return str(known["digest"])
-        began = time.monotonic()
+        started = time.monotonic()
         if folder is None:
             found = resolve(name)
             folder, digest = found.folder, found.digest
         else:
             digest = base_digest(folder)
-        log.info("base hashed", extra={"base": name, "digest": digest, "seconds": round(time.monotonic() - began, 2)})
+        log.info("base hashed", extra={"base": name, "digest": digest, "seconds": round(time.monotonic() - started, 2)})
         with self._lock:
             self._known[name] = {"digest": digest, "files": _stamp(folder)}
             self._save()
         return digest
 
     def known(self, name: str) -> str | None:
-        """The digest that was last found for `name`; nothing is looked at or hashed."""
+        """The cached digest of `name`, without reading any file of the base."""
         with self._lock:
             found = self._known.get(name)
         return None if found is None else str(found["digest"])
 
     def _load(self) -> dict[str, dict[str, Any]]:
         try:
-            read = json.loads(self._file.read_bytes())
-            if read["version"] == _VERSION:
+            stored = json.loads(self._file.read_bytes())
+            if stored["version"] == _VERSION:
                 return {
-                    str(name): {"digest": str(one["digest"]), "files": one["files"]}
-                    for name, one in read["bases"].items()
+                    str(name): {"digest": str(record["digest"]), "files": record["files"]}
+                    for name, record in stored["bases"].items()
                 }
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            pass  # it only saves time
+            pass  # a cache miss; the digests are computed again
         return {}
 
     def _save(self) -> None:
@@ -77,11 +77,11 @@ class BaseDigests:
             partial.write_text(json.dumps({"version": _VERSION, "bases": self._known}, indent=1), encoding="utf-8")
             os.replace(partial, self._file)
         except OSError as error:
-            log.warning("digests of bases not kept", extra={"reason": error.strerror})
+            log.warning("base digests not saved", extra={"reason": error.strerror})
 
 
 def local_folder(name: str) -> Path | None:
-    """The folder of a base that is named by it, or of the embedded one; None for a hub name."""
+    """The folder of a base that is named by its path, or of the embedded base; None for a hub name."""
     if name == TINY:
         return tiny_folder()
     folder = Path(name).expanduser()
@@ -89,12 +89,12 @@ def local_folder(name: str) -> Path | None:
 
 
 def _stamp(folder: Path) -> list[list[Any]]:
-    """Name, size and time of each file that the digest is computed from. Raises BaseModelError if one is missing."""
+    """Name, size and modification time of each file in the digest. Raises BaseModelError if a file is missing."""
     stamp = []
     for name in base_files(folder):
         try:
-            told = (folder / name).stat()
+            stat = (folder / name).stat()
         except OSError as error:
             raise BaseModelError(f"{folder / name}: {error.strerror}") from None
-        stamp.append([name, told.st_size, told.st_mtime_ns])
+        stamp.append([name, stat.st_size, stat.st_mtime_ns])
     return stamp

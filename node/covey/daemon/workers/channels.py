@@ -1,9 +1,8 @@
-"""Lines of JSON to and from one worker process, however it was made."""
+"""Line-delimited JSON to and from one worker process: a fresh subprocess, or a child of a fork server."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
@@ -14,42 +13,45 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
+
+from covey.lora.errors import ResultError
+from covey.lora.jobs.messages import Hello, parse_message
 
 _MAX_LINE = 16 << 20
 
 
 class WorkerDied(Exception):
-    """The worker ended, or had to be ended, before it gave a result."""
+    """The worker ended, or was killed, before it returned a result."""
 
 
 class Channel(Protocol):
-    """One worker, one job."""
+    """A connection to one worker, for one job."""
 
     @property
     def pid(self) -> int | None:
-        """Process id, once known."""
+        """The worker's process id, once known."""
         ...
 
-    def send(self, message: dict[str, Any]) -> None:
-        """Raises WorkerDied."""
+    def send(self, line: str) -> None:
+        """Send one line, without its end. Raises WorkerDied."""
         ...
 
     def receive(self, timeout: float) -> bytes | None:
-        """The next line, or None after `timeout` seconds without one. Raises WorkerDied at the end of the stream."""
+        """The next line, or None after `timeout` seconds. Raises WorkerDied at the end of the stream."""
         ...
 
     def kill(self) -> None:
-        """End the worker now; may be called twice and from any thread."""
+        """Kill the worker. May be called repeatedly and from any thread."""
         ...
 
     def close(self) -> None:
-        """`kill`, then free the descriptors; only the thread that receives may do so."""
+        """Kill the worker and release the descriptors. Only the receiving thread may call it."""
         ...
 
 
-class _Lines:
-    """Splits what a descriptor gives into lines."""
+class _LineReader:
+    """Reads lines from a file descriptor."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -57,7 +59,7 @@ class _Lines:
         self._seen = 0
 
     def next(self, timeout: float) -> bytes | None:
-        """A line, or None when `timeout` passed. Raises EOFError."""
+        """The next line, or None after `timeout` seconds. Raises EOFError; WorkerDied for an overlong line."""
         deadline = time.monotonic() + timeout
         while (end := self._buffer.find(b"\n", self._seen)) < 0:
             self._seen = len(self._buffer)
@@ -66,10 +68,10 @@ class _Lines:
             ready, _, _ = select.select([self._fd], [], [], max(0.0, deadline - time.monotonic()))
             if not ready:
                 return None
-            piece = os.read(self._fd, 1 << 16)
-            if not piece:
+            chunk = os.read(self._fd, 1 << 16)
+            if not chunk:
                 raise EOFError
-            self._buffer += piece
+            self._buffer += chunk
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         self._seen = 0
@@ -80,7 +82,7 @@ WORKER = (sys.executable, "-m", "covey.lora.jobs.worker")
 
 
 class SubprocessChannel:
-    """A fresh process running `argv`. Its standard error goes to `log_path`."""
+    """A new process running `argv`. Its standard error goes to `log_path`."""
 
     def __init__(self, log_path: Path, threads: int, argv: Sequence[str] = WORKER) -> None:
         environment = {
@@ -100,26 +102,28 @@ class SubprocessChannel:
                 env=environment,
                 start_new_session=True,
             )
-        assert self._process.stdout is not None
-        self._lines = _Lines(self._process.stdout.fileno())
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            raise RuntimeError("the worker was started without pipes")
+        self._stdin, self._stdout = stdin, stdout
+        self._lines = _LineReader(stdout.fileno())
 
     @property
     def pid(self) -> int | None:
         return self._process.pid
 
-    def send(self, message: dict[str, Any]) -> None:
-        assert self._process.stdin is not None
+    def send(self, line: str) -> None:
         try:
-            self._process.stdin.write(json.dumps(message).encode() + b"\n")
-            self._process.stdin.flush()  # left open: its end tells the worker that the daemon is gone
+            self._stdin.write(line.encode() + b"\n")
+            self._stdin.flush()  # stays open: at its end the worker exits, because the daemon is gone
         except OSError:
-            raise WorkerDied(self._epitaph()) from None
+            raise WorkerDied(self._exit_message()) from None
 
     def receive(self, timeout: float) -> bytes | None:
         try:
             return self._lines.next(timeout)
         except EOFError:
-            raise WorkerDied(self._epitaph()) from None
+            raise WorkerDied(self._exit_message()) from None
 
     def kill(self) -> None:
         if self._process.poll() is None:
@@ -129,55 +133,54 @@ class SubprocessChannel:
 
     def close(self) -> None:
         self.kill()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        for pipe in (self._stdin, self._stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()
 
-    def _epitaph(self) -> str:
+    def _exit_message(self) -> str:
         try:
             code = self._process.wait(5)
         except subprocess.TimeoutExpired:
             return "the worker closed its output without a result"
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        reason = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         lines = self._log_path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return f"the worker ended with {how}" + (f": {lines[-1][:300]}" if lines else "")
+        return f"the worker ended with {reason}" + (f": {lines[-1][:300]}" if lines else "")
 
 
 class ForkServerChannel:
-    """A child of the fork server that listens at `path`; torch is imported already. The first line tells its pid."""
+    """A child of the fork server at the Unix socket `path`, with torch already imported. Its first line has its pid."""
 
     def __init__(self, path: Path) -> None:
         self._pid: int | None = None
         self._lock = threading.Lock()
-        self._greeted = False
+        self._has_pid = False
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.connect(str(path))
         except OSError as error:
             self._socket.close()
             raise WorkerDied(f"no fork server at {path}: {error.strerror}") from None
-        self._lines = _Lines(self._socket.fileno())
+        self._lines = _LineReader(self._socket.fileno())
 
     @property
     def pid(self) -> int | None:
         return self._pid
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, line: str) -> None:
         try:
-            self._socket.sendall(json.dumps(message).encode() + b"\n")
+            self._socket.sendall(line.encode() + b"\n")
         except OSError as error:
-            raise WorkerDied(f"the fork server went away: {error.strerror}") from None
+            raise WorkerDied(f"the fork server closed the connection: {error.strerror}") from None
 
     def receive(self, timeout: float) -> bytes | None:
         try:
             line = self._lines.next(timeout)
         except (EOFError, OSError):
             raise WorkerDied("the worker ended without a result (the fork server closed the connection)") from None
-        if line is not None and not self._greeted:
-            self._greeted = True
+        if line is not None and not self._has_pid:
+            self._has_pid = True
             with self._lock:
-                self._pid = _hello(line)
+                self._pid = _pid_in(line)
         return line
 
     def kill(self) -> None:
@@ -194,26 +197,24 @@ class ForkServerChannel:
         self._socket.close()
 
 
-def _hello(line: bytes) -> int | None:
+def _pid_in(line: bytes) -> int | None:
+    """The process id in a worker's first message; None for any other line."""
     try:
-        message = json.loads(line)
-    except ValueError:
+        message = parse_message(line)
+    except ResultError:
         return None
-    match message:
-        case {"type": "hello", "pid": int(pid)}:
-            return pid
-    return None
+    return message.pid if isinstance(message, Hello) else None
 
 
 def resident_bytes(pid: int) -> int:
-    """Resident memory of a process and its descendants, bytes; 0 where it cannot be told (not Linux, or gone)."""
-    total, waiting, page = 0, [pid], os.sysconf("SC_PAGE_SIZE")
-    while waiting:
-        folder = Path(f"/proc/{waiting.pop()}")
+    """Resident memory of a process and its descendants, bytes; 0 if it cannot be read (not Linux, or exited)."""
+    total, pending, page = 0, [pid], os.sysconf("SC_PAGE_SIZE")
+    while pending:
+        folder = Path(f"/proc/{pending.pop()}")
         try:
             total += int((folder / "statm").read_text(encoding="ascii").split()[1]) * page
             for thread in (folder / "task").iterdir():
-                waiting += map(int, (thread / "children").read_text(encoding="ascii").split())
-        except (OSError, ValueError, IndexError):  # it ended meanwhile
+                pending += map(int, (thread / "children").read_text(encoding="ascii").split())
+        except (OSError, ValueError, IndexError):  # it has exited
             continue
     return total

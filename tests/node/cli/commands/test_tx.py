@@ -23,7 +23,7 @@ from covey.cli.access import connect, signer_wallet
 from covey.cli.main import main
 from covey.cli.settings import load_settings
 from covey.client.errors import TransactionFailed
-from covey.daemon.assemble import lock_data_dir
+from covey.daemon.storage.data_dir import lock_data_dir
 
 pytestmark = pytest.mark.daemon
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tests.support.network import tiny_params, tiny_spec
 
-from covey.daemon.context import Ended
 from covey.daemon.duties import enrol, enter
+from covey.daemon.duties.outcomes import Ended
 from covey.daemon.strategy import Strategy
 from covey.protocol.spec import TaskSpec
 from covey.protocol.types import TaskParams
@@ -31,11 +31,11 @@ def test_declined_task_is_neither_entered_nor_validated(monkeypatch: pytest.Monk
         contracts=SimpleNamespace(registry=registry),
         background=SimpleNamespace(get=lambda name, job: {}),
     )
-    for name in ("under_way", "reverted_as"):
+    for name in ("transaction_progress", "revert_reason"):
         monkeypatch.setattr(enrol, name, lambda *_: None)
     monkeypatch.setattr(enrol, "spec_of", lambda *_: spec)
-    monkeypatch.setattr(enrol, "unscorable", lambda *_: None)
-    monkeypatch.setattr(enter, "unenterable", lambda *_: None)
+    monkeypatch.setattr(enrol, "reason_not_to_score", lambda *_: None)
+    monkeypatch.setattr(enter, "reason_not_to_enter", lambda *_: None)
     duty: Any = SimpleNamespace(key="duty")
     for step in (enter._train(context, task, duty, spec), enrol.advance(context, task, duty)):
         assert isinstance(step, Ended)

@@ -16,19 +16,19 @@ RULES = Rules(50, 500, 100, 1)
 
 
 def revealed(entries: int, rows: list[list[int]]) -> Scenario:
-    story = Scenario(max_entries=entries)
+    scenario = Scenario(max_entries=entries)
     for number in range(entries):
-        story.enter(address(1_000 + number))
+        scenario.enter(address(1_000 + number))
     for number in range(len(rows)):
-        story.enrol(address(1 + number), 10 + number)
+        scenario.enrol(address(1 + number), 10 + number)
     for number in range(entries):
-        story.reveal_entry(address(1_000 + number))
-    story.request_seed().fix_seed(REVEAL_END)
+        scenario.reveal_entry(address(1_000 + number))
+    scenario.request_seed().fix_seed(REVEAL_END)
     for number in range(len(rows)):
-        story.commit_scores(address(1 + number))
+        scenario.commit_scores(address(1 + number))
     for number, row in enumerate(rows):
-        story.reveal_scores(address(1 + number), row)
-    return story
+        scenario.reveal_scores(address(1 + number), row)
+    return scenario
 
 
 @st.composite
@@ -42,12 +42,12 @@ def tables(draw: st.DrawFn) -> tuple[int, list[list[int]]]:
 @given(tables())
 def test_claims_equal_the_settlement(table: tuple[int, list[list[int]]]) -> None:
     entries, rows = table
-    story = revealed(entries, rows)
-    task = story.task
-    told = [RevealedRow(address(1 + n), story.seats(address(1 + n)), row) for n, row in enumerate(rows)]
+    scenario = revealed(entries, rows)
+    task = scenario.task
+    told = [RevealedRow(address(1 + n), scenario.seats(address(1 + n)), row) for n, row in enumerate(rows)]
     if sum(row.seats for row in told) == 0:
         return
-    result = settle(told, RULES, task.words_a_page)
+    result = settle(told, RULES, task.words_per_page)
     heads, medians, words = page_arguments(task, 0)
     assert medians == result.pages[0].words
     assert heads == [row_head(row.operator, row.seats) for row in told]
@@ -67,13 +67,13 @@ def test_claims_equal_the_settlement(table: tuple[int, list[list[int]]]) -> None
 @given(tables(), st.data())
 def test_a_claimed_median_is_proven(table: tuple[int, list[list[int]]], data: st.DataObject) -> None:
     entries, rows = table
-    story = revealed(entries, rows)
+    scenario = revealed(entries, rows)
     scores = {address(1 + number): row for number, row in enumerate(rows)}
-    if sum(story.seats(who) for who in scores) == 0:
+    if sum(scenario.seats(who) for who in scores) == 0:
         return
-    story.settle(scores, REVEAL_END + 200)
-    task, lane = story.task, data.draw(st.integers(0, entries - 1))
+    scenario.settle(scores, REVEAL_END + 200)
+    task, lane = scenario.task, data.draw(st.integers(0, entries - 1))
     word, siblings = median_proof(task, lane)
     assert task.committee is not None
-    page, index = divmod(lane // 16, task.words_a_page)
+    page, index = divmod(lane // 16, task.words_per_page)
     assert merkle.verify(task.committee.pages[page].root, word, index, siblings)

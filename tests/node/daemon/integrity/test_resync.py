@@ -1,5 +1,4 @@
-"""Endpoints that leave events out, or invent some, on a real chain: what the contracts say shows it, and the events are
-read again from others."""
+"""Endpoints that omit or forge events on a real chain: contract state reveals it, and events are read from others."""
 
 from __future__ import annotations
 
@@ -24,15 +23,17 @@ from covey.chain.signing.keystore import LocalSigner
 from covey.chain.tx.store import SqliteTxStore, TxStatus
 from covey.chain.units import CVY
 from covey.config.node import Role
-from covey.daemon.assemble import Parts
+from covey.daemon.context import Context
 from covey.daemon.duties import rows
-from covey.daemon.integrity import resync as doubts_module
-from covey.daemon.integrity.crosscheck import gap
+from covey.daemon.integrity import resync as resync_module
+from covey.daemon.integrity.crosscheck import first_missing_task
 from covey.daemon.integrity.resync import EventResync
-from covey.daemon.monitoring.health import HealthState
 from covey.daemon.planning.duty import Duty, DutyKind, Identity
+from covey.daemon.state.events import EventMissing
 from covey.daemon.state.projection import ChainLog, HeadProjection
-from covey.daemon.state.world import ChainState, EventMissing
+from covey.daemon.state.task import Task
+from covey.daemon.state.world import ChainState
+from covey.daemon.storage.commitments import CommittedRow
 from covey.daemon.storage.journal import Journal
 from covey.daemon.storage.secrets import SecretFile
 from covey.daemon.workers.backoff import Backoff
@@ -40,147 +41,169 @@ from covey.daemon.workers.backoff import Backoff
 pytestmark = pytest.mark.daemon
 
 Logs = list[dict[str, Any]]
-Lie = Callable[[Logs], Logs]
+Tamper = Callable[[Logs], Logs]
 
 
-def hides(contract: str, *names: str) -> Lie:
+def omit(contract: str, *names: str) -> Tamper:
+    """Omit these events."""
     topics = {topic_of(contract, name) for name in names}
-    return lambda found: [one for one in found if one["topics"][0] not in topics]
+    return lambda logs: [log for log in logs if log["topics"][0] not in topics]
 
 
-def hides_task(number: int) -> Lie:
+def omit_task(number: int) -> Tamper:
+    """Omit all events of a task."""
     word = "0x" + number.to_bytes(32, "big").hex()
-    return lambda found: [one for one in found if word not in one["topics"][1:2]]
+    return lambda logs: [log for log in logs if word not in log["topics"][1:2]]
 
 
-def another_seed(found: Logs) -> Logs:
-    """A seed that was never fixed, where one was."""
-    made_up = copy.deepcopy(found)
-    for one in made_up:
-        if one["topics"][0] == topic_of("Scoring", "SeedFixed"):
-            one["data"] = one["data"][:66] + "77" * 32 + one["data"][130:]
-    return made_up
+def forge_seed(logs: Logs) -> Logs:
+    """Replace the fixed seed by another one."""
+    forged = copy.deepcopy(logs)
+    for log in forged:
+        if log["topics"][0] == topic_of("Scoring", "SeedFixed"):
+            log["data"] = log["data"][:66] + "77" * 32 + log["data"][130:]
+    return forged
 
 
 class Node:
-    """As much of a node as follows the chain and compares, over endpoints of which some lie about logs."""
+    """A node's follower and cross-checks, over endpoints of which some tamper with logs."""
 
     def __init__(self, folder: Path, urls: list[str], contracts: Contracts, operator: str) -> None:
         self.rpc = Rpc(urls, CHAIN_ID, timeout=60)
         folder.mkdir()
         self.journal = Journal(folder / "journal.sqlite", SecretFile(folder / "secrets", bytes(32)))
         self.store = SqliteTxStore(self.journal.db)
-        mine = Contracts(self.rpc, contracts.deployment)
-        committee = contracts.appeal_committee.address
-        me = Identity(operator, operator, tuple(Role), CHAIN_ID, contracts.scoring.address, appeal_committee=committee)
-        self.context: Any = SimpleNamespace(
-            contracts=mine, journal=self.journal, me=me, now=0, backoff=Backoff(), network="here"
+        self.contracts = Contracts(self.rpc, contracts.deployment)
+        self.identity = Identity(
+            operator,
+            operator,
+            tuple(Role),
+            CHAIN_ID,
+            contracts.scoring.address,
+            appeal_committee=contracts.appeal_committee.address,
         )
-        self.health_state = HealthState()
+        self.now = 0
+        self.resyncs = 0
+        self.backoff = Backoff()
         self.restart()
 
     def restart(self) -> None:
-        deployment = self.context.contracts.deployment
-        self.log = ChainLog(self.journal)
-        self.follower = Follower(self.rpc, deployment, self.log, Finality(0))
-        self.head = HeadProjection(self.rpc, deployment)
-        parts = SimpleNamespace(context=self.context, log=self.log, head=self.head)
-        self.doubts = EventResync(cast(Parts, parts), self.health_state)
+        deployment = self.contracts.deployment
+        self.chain_log = ChainLog(self.journal)
+        self.follower = Follower(self.rpc, deployment, self.chain_log, Finality(0))
+        self.resync = EventResync(
+            contracts=self.contracts,
+            identity=self.identity,
+            journal=self.journal,
+            transactions=self.store,
+            chain_log=self.chain_log,
+            head=HeadProjection(self.rpc, deployment),
+            backoff=self.backoff,
+            on_resync=self._count_resync,
+        )
+
+    @property
+    def context(self) -> Context:
+        """The parts that rows of scores need."""
+        parts = SimpleNamespace(
+            contracts=self.contracts, journal=self.journal, identity=self.identity, network="localnet"
+        )
+        return cast(Context, parts)
+
+    def _count_resync(self) -> None:
+        self.resyncs += 1
 
     def tick(self) -> bool:
-        """As the daemon's: whether events were forgotten, or could not be folded."""
+        """Run the checks of one cycle. Returns True after a resync or a failed projection."""
         try:
             progress = self.follower.poll(1_000)
         except EventMissing as error:
-            self.doubts.missing(error)
+            self.resync.on_missing_event(error)
             return True
         head = self.rpc.block()
-        self.context.now = head.timestamp
-        return self.doubts.check(head, progress, self.log.world)
+        self.now = head.timestamp
+        return self.resync.check(self.now, head, progress, self.chain_log.state)
 
-    def looks(self) -> int:
-        """Look until nothing more is read again; how often it was."""
-        before = self.rereads
+    def run_until_stable(self) -> int:
+        """Run cycles until no resync follows. Returns the number of resyncs."""
+        before = self.resyncs
         for _ in range(10):
             if not self.tick():
-                return self.rereads - before
-        raise AssertionError(f"it reads again and again: {dict(self.doubts.problems)}")
+                return self.resyncs - before
+        raise AssertionError(f"it resyncs without end: {dict(self.resync.problems)}")
 
-    @property
-    def rereads(self) -> int:
-        value = self.health_state.registry.get_sample_value("covey_rereads_total")
-        assert value is not None
-        return int(value)
+    def task(self, number: int) -> Task:
+        return self.chain_log.state.tasks[number]
 
 
 @pytest.fixture
-def story(chain: Chain, contracts: Contracts, deployer: LocalSigner) -> Scenario:
+def scenario(chain: Chain, contracts: Contracts, deployer: LocalSigner) -> Scenario:
     return Scenario(chain, contracts, deployer, 5, entries=2, validators=3)
 
 
 @pytest.fixture
-def lying(chain: Chain, serve: Callable[[Answer], Server]) -> Callable[[Lie], Server]:
-    """Starts a proxy of the chain that changes logs."""
+def tampering(chain: Chain, serve: Callable[[Answer], Server]) -> Callable[[Tamper], Server]:
+    """Starts a proxy of the chain that tampers with logs."""
 
-    def change(lie: Lie) -> Callable[[str, list[Any], Any], Any]:
-        return lambda method, _, found: lie(found) if method == "eth_getLogs" else found
+    def change(tamper: Tamper) -> Callable[[str, list[Any], Any], Any]:
+        return lambda method, _, reply: tamper(reply) if method == "eth_getLogs" else reply
 
     def forward(method: str, params: list[Any]) -> Any:
         return HttpEndpoint(chain.url).request(method, params, 30)
 
-    return lambda lie: serve(proxy(forward, change(lie)))
+    return lambda tamper: serve(proxy(forward, change(tamper)))
 
 
 @pytest.fixture
 def node(tmp_path: Path, contracts: Contracts) -> Iterator[Callable[..., Node]]:
-    made: list[Node] = []
+    nodes: list[Node] = []
 
     def make(operator: str, *urls: str) -> Node:
-        folder = tmp_path / str(len(made))
-        made.append(Node(folder, list(urls), contracts, operator))
-        return made[-1]
+        folder = tmp_path / str(len(nodes))
+        nodes.append(Node(folder, list(urls), contracts, operator))
+        return nodes[-1]
 
     yield make
-    for one in made:
-        one.journal.close()
+    for created in nodes:
+        created.journal.close()
 
 
-def world_of(chain: Chain, contracts: Contracts, tmp_path: Path) -> ChainState:
-    """What an honest endpoint tells."""
+def true_state(chain: Chain, contracts: Contracts, tmp_path: Path) -> ChainState:
+    """The state by the events of an honest endpoint."""
     journal = Journal(tmp_path / "honest.sqlite", None)
-    log = ChainLog(journal)
-    Follower(chain.rpc, contracts.deployment, log, Finality(0)).poll(1_000)
+    chain_log = ChainLog(journal)
+    Follower(chain.rpc, contracts.deployment, chain_log, Finality(0)).poll(1_000)
     journal.close()
-    return log.world
+    return chain_log.state
 
 
-def world_events(chain: Chain, contracts: Contracts) -> list[Event]:
-    """All events, from the chain itself."""
+def true_events(chain: Chain, contracts: Contracts) -> list[Event]:
+    """All events of the chain."""
     reader = EventReader.of(contracts.deployment)
     return reader.read_all(chain.rpc.logs(reader.addresses, 0, chain.rpc.block_number()))
 
 
-def through(story: Scenario) -> Iterator[str]:
-    """Every phase of a task."""
-    story.post()
+def run_phases(scenario: Scenario) -> Iterator[str]:
+    """Take a task through every phase; yields after each."""
+    scenario.post()
     yield "posted"
-    story.enter()
+    scenario.enter()
     yield "entered"
-    story.draw()
+    scenario.draw()
     yield "seeded"
-    story.score()
+    scenario.score()
     yield "scored"
-    story.finish()
+    scenario.finish()
     yield "paid"
 
 
-def test_events_and_contracts_agree_in_every_phase(story: Scenario, chain: Chain, node: Callable[..., Node]) -> None:
+def test_events_and_contracts_agree_in_every_phase(scenario: Scenario, chain: Chain, node: Callable[..., Node]) -> None:
     nodes: list[Node] = []
-    for phase in through(story):
-        nodes = nodes or [node(who.address, chain.url) for who in (story.trainers[0], *story.scorers)]
-        for one in nodes:
-            assert one.looks() == 0, phase
-            assert dict(one.doubts.problems) == {}, phase
+    for phase in run_phases(scenario):
+        nodes = nodes or [node(who.address, chain.url) for who in (scenario.trainers[0], *scenario.scorers)]
+        for each in nodes:
+            assert each.run_until_stable() == 0, phase
+            assert dict(each.resync.problems) == {}, phase
 
 
 @pytest.mark.parametrize(
@@ -196,285 +219,299 @@ def test_events_and_contracts_agree_in_every_phase(story: Scenario, chain: Chain
         ("TaskRegistry", "TaskEnded", "paid"),
     ],
 )
-def test_what_the_first_endpoint_hides_is_read_from_the_second(
-    story: Scenario,
+def test_events_omitted_by_one_endpoint_are_read_from_another(
+    scenario: Scenario,
     chain: Chain,
     contracts: Contracts,
-    lying: Callable[[Lie], Server],
+    tampering: Callable[[Tamper], Server],
     node: Callable[..., Node],
     tmp_path: Path,
     contract: str,
     name: str,
     phase: str,
 ) -> None:
-    liar = lying(hides(contract, name))
+    server = tampering(omit(contract, name))
     reader: Node | None = None
-    for now in through(story):
-        reader = reader or node(story.scorers[0].address, liar.url, chain.url)
+    for now in run_phases(scenario):
+        reader = reader or node(scenario.scorers[0].address, server.url, chain.url)
         if now == phase:
             break
-        reader.looks()
+        reader.run_until_stable()
     assert reader is not None
-    reader.looks()
-    assert reader.rereads == 1
+    reader.run_until_stable()
+    assert reader.resyncs == 1
     assert [health.bad_logs for health in reader.rpc.health] == [1, 0]
     assert not reader.rpc.report()[0].ok
-    assert dict(reader.doubts.problems) == {}
-    assert reader.log.world.tasks == world_of(chain, contracts, tmp_path).tasks
+    assert dict(reader.resync.problems) == {}
+    assert reader.chain_log.state.tasks == true_state(chain, contracts, tmp_path).tasks
 
 
-def test_a_seed_that_was_never_fixed_is_not_believed(
-    story: Scenario, chain: Chain, lying: Callable[[Lie], Server], node: Callable[..., Node]
+def test_a_forged_seed_is_replaced(
+    scenario: Scenario, chain: Chain, tampering: Callable[[Tamper], Server], node: Callable[..., Node]
 ) -> None:
-    phases = through(story)
+    phases = run_phases(scenario)
     while next(phases) != "seeded":
         pass
-    liar = lying(another_seed)
-    reader = node(story.scorers[0].address, liar.url, chain.url)
+    server = tampering(forge_seed)
+    reader = node(scenario.scorers[0].address, server.url, chain.url)
     reader.follower.poll(1_000)
-    committee = reader.log.world.tasks[story.task].committee
+    committee = reader.task(scenario.task).committee
     assert committee is not None
     assert committee.seed == b"\x77" * 32
-    assert reader.looks() == 1
-    committee = reader.log.world.tasks[story.task].committee
+    assert reader.run_until_stable() == 1
+    committee = reader.task(scenario.task).committee
     assert committee is not None
-    assert committee.seed == story.contracts.scoring.round_of(story.task).seed
+    assert committee.seed == scenario.contracts.scoring.round_of(scenario.task).seed
 
 
-def test_a_task_that_is_hidden_as_a_whole_is_found_after_a_start(
-    story: Scenario, chain: Chain, lying: Callable[[Lie], Server], node: Callable[..., Node]
+def test_a_task_omitted_entirely_is_found_after_a_start(
+    scenario: Scenario, chain: Chain, tampering: Callable[[Tamper], Server], node: Callable[..., Node]
 ) -> None:
-    """A lost database, and an endpoint that hides the task: stake is behind something that no event tells of."""
-    phases = through(story)
+    """The database is lost and the endpoint omits the task, so the stake is behind a task without events."""
+    phases = run_phases(scenario)
     while next(phases) != "entered":
         pass
-    reader = node(story.scorers[0].address, lying(hides_task(story.task)).url, chain.url)
-    assert reader.looks() == 1
-    assert story.scorers[0].address in reader.log.world.tasks[story.task].enrolled
+    reader = node(scenario.scorers[0].address, tampering(omit_task(scenario.task)).url, chain.url)
+    assert reader.run_until_stable() == 1
+    assert scenario.scorers[0].address in reader.task(scenario.task).enrolled
 
 
-def test_a_transaction_of_our_own_that_left_no_event_is_noticed(
-    story: Scenario, chain: Chain, contracts: Contracts, lying: Callable[[Lie], Server], node: Callable[..., Node]
+def test_an_own_transaction_without_its_event_is_detected(
+    scenario: Scenario,
+    chain: Chain,
+    contracts: Contracts,
+    tampering: Callable[[Tamper], Server],
+    node: Callable[..., Node],
 ) -> None:
-    """Its enrolment is hidden from a node that runs, so that it seems to have no part in the task."""
-    phases = through(story)
+    """The enrolment's event is omitted while the node runs, so by events it has no part in the task."""
+    phases = run_phases(scenario)
     assert next(phases) == "posted"
-    signer = story.scorers[0]
-    reader = node(signer.address, lying(hides("TaskRegistry", "ValidatorEnrolled")).url, chain.url)
-    reader.looks()
+    signer = scenario.scorers[0]
+    reader = node(signer.address, tampering(omit("TaskRegistry", "ValidatorEnrolled")).url, chain.url)
+    reader.run_until_stable()
     assert next(phases) == "entered"
     enrolled = next(
         event
-        for event in world_events(chain, contracts)
+        for event in true_events(chain, contracts)
         if event.name == "ValidatorEnrolled" and event.args["operator"] == signer.address
     )
-    request = reader.store.add(f"enrol/{story.task}/0/0", signer.address, Call(None, b"", "enrol"), None)
+    request = reader.store.add(f"enrol/{scenario.task}/0/0", signer.address, Call(None, b"", "enrol"), None)
     reader.store.update(request.id, TxStatus.DONE, tx_hash=enrolled.tx_hash, block=enrolled.block)
-    assert reader.looks() == 1
-    assert signer.address in reader.log.world.tasks[story.task].enrolled
-    assert dict(reader.doubts.problems) == {}
+    assert reader.run_until_stable() == 1
+    assert signer.address in reader.task(scenario.task).enrolled
+    assert dict(reader.resync.problems) == {}
 
 
-def test_our_own_transactions_are_looked_up_once_each(
-    story: Scenario, chain: Chain, contracts: Contracts, node: Callable[..., Node]
+def test_each_own_transaction_is_verified_once(
+    scenario: Scenario, chain: Chain, contracts: Contracts, node: Callable[..., Node]
 ) -> None:
-    phases = through(story)
+    phases = run_phases(scenario)
     while next(phases) != "entered":
         pass
-    signer = story.trainers[0]
+    signer = scenario.trainers[0]
     reader = node(signer.address, chain.url)
-    told = {event.tx_hash: event.block for event in world_events(chain, contracts) if event.name == "EntryRevealed"}
-    for number, (tx_hash, block) in enumerate(told.items()):
-        request = reader.store.add(f"reveal-entry/{story.task}/{number}/0", signer.address, Call(None, b"", ""), None)
+    revealed = {event.tx_hash: event.block for event in true_events(chain, contracts) if event.name == "EntryRevealed"}
+    for number, (tx_hash, block) in enumerate(revealed.items()):
+        request = reader.store.add(
+            f"reveal-entry/{scenario.task}/{number}/0", signer.address, Call(None, b"", ""), None
+        )
         reader.store.update(request.id, TxStatus.DONE, tx_hash=tx_hash, block=block)
     withdrawn = reader.store.add(f"withdraw/0/{signer.address}", signer.address, Call(None, b"", ""), None)
     reader.store.update(withdrawn.id, TxStatus.DONE, tx_hash="0x" + "00" * 32, block=1)
-    assert reader.looks() == 0
+    assert reader.run_until_stable() == 0
     calls = reader.rpc.health[0].requests
     assert not reader.tick()
     assert reader.rpc.health[0].requests - calls == 3
 
 
-def test_without_a_part_in_any_task_nothing_more_is_asked(
-    story: Scenario, chain: Chain, deployer: LocalSigner, lying: Callable[[Lie], Server], node: Callable[..., Node]
+def test_an_operator_without_a_part_makes_no_extra_request(
+    scenario: Scenario,
+    chain: Chain,
+    deployer: LocalSigner,
+    tampering: Callable[[Tamper], Server],
+    node: Callable[..., Node],
 ) -> None:
-    server = lying(lambda found: found)
+    server = tampering(lambda logs: logs)
     idle = node(deployer.address, server.url)
-    for phase in through(story):
+    for phase in run_phases(scenario):
         idle.tick()
         server.calls.clear()
         assert not idle.tick()
         assert server.calls == ["eth_getBlockByNumber"] * 3, phase
-    # The follower's two blocks, and the head that the loop looks at.
+    # Two blocks of the follower, and the head of the main loop.
 
 
-def test_comparing_costs_a_few_calls_a_phase(
-    story: Scenario, chain: Chain, lying: Callable[[Lie], Server], node: Callable[..., Node]
+def test_a_comparison_makes_few_calls_once_per_phase(
+    scenario: Scenario, chain: Chain, tampering: Callable[[Tamper], Server], node: Callable[..., Node]
 ) -> None:
-    server = lying(lambda found: found)
-    phases = through(story)
+    server = tampering(lambda logs: logs)
+    phases = run_phases(scenario)
     while next(phases) != "seeded":
         pass
-    reader = node(story.scorers[0].address, server.url)
+    reader = node(scenario.scorers[0].address, server.url)
     reader.tick()
     server.calls.clear()
     reader.tick()
-    assert "eth_call" not in server.calls, "once a phase"
-    schedule = story.contracts.scoring.round_of(story.task)
+    assert "eth_call" not in server.calls, "once per phase"
+    schedule = scenario.contracts.scoring.round_of(scenario.task)
     chain.jump(schedule.score_commit_end - 100)
     server.calls.clear()
     reader.tick()
     assert server.calls.count("eth_call") == 5
-    assert len(server.calls) == 5 + 7, "a look with a new block, and the head, its block and the contracts"
+    assert len(server.calls) == 5 + 7, "a cycle with a new block, the head, its block and the contracts"
 
 
-def test_an_endpoint_that_always_hides_is_not_read_without_end_and_told(
-    story: Scenario, lying: Callable[[Lie], Server], node: Callable[..., Node], monkeypatch: pytest.MonkeyPatch
+def test_an_endpoint_that_keeps_omitting_events_is_reported_and_resynced_with_growing_delays(
+    scenario: Scenario,
+    tampering: Callable[[Tamper], Server],
+    node: Callable[..., Node],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The only endpoint there is: it is read again once, and after growing pauses; then it tells the truth."""
-    lie = [hides("Scoring", "SeedFixed")]
+    """The only endpoint is read again once, then after growing delays, until it delivers all events."""
+    tamper = [omit("Scoring", "SeedFixed")]
 
-    def by_now(found: Logs) -> Logs:
-        return lie[0](found)
+    def current(logs: Logs) -> Logs:
+        return tamper[0](logs)
 
-    phases = through(story)
+    phases = run_phases(scenario)
     while next(phases) != "seeded":
         pass
-    reader = node(story.scorers[0].address, lying(by_now).url)
+    reader = node(scenario.scorers[0].address, tampering(current).url)
     for _ in range(8):
         reader.tick()
-    assert reader.rereads == 1
-    [problem] = reader.doubts.problems.values()
-    assert "left events out" in problem
+    assert reader.resyncs == 1
+    [problem] = reader.resync.problems.values()
+    assert "omitted or forged events" in problem
     assert "seed 0x" in problem
-    lie[0] = lambda found: found
-    monkeypatch.setattr(doubts_module.time, "monotonic", _later(120))
-    reader.looks()
-    assert reader.rereads == 2
-    assert dict(reader.doubts.problems) == {}
-    committee = reader.log.world.tasks[story.task].committee
+    tamper[0] = lambda logs: logs
+    monkeypatch.setattr(resync_module.time, "monotonic", _later(120))
+    reader.run_until_stable()
+    assert reader.resyncs == 2
+    assert dict(reader.resync.problems) == {}
+    committee = reader.task(scenario.task).committee
     assert committee is not None
     assert committee.seeded
 
 
-def test_what_is_owed_is_known_from_the_contracts_where_no_endpoint_gives_all_events(
-    story: Scenario, chain: Chain, lying: Callable[[Lie], Server], node: Callable[..., Node]
+def test_owed_duties_follow_from_the_contracts_while_events_are_omitted(
+    scenario: Scenario, chain: Chain, tampering: Callable[[Tamper], Server], node: Callable[..., Node]
 ) -> None:
-    """The only endpoint hides the seed, and so the seat and its own row: it can still abstain, or reveal."""
-    phases = through(story)
+    """The only endpoint omits the seed and the own row, so the seat is unknown by events. The node can still abstain or
+    reveal."""
+    phases = run_phases(scenario)
     while next(phases) != "seeded":
         pass
-    scoring, signer = story.contracts.scoring, story.scorers[0]
-    assert scoring.seats_of(story.task, signer.address) > 0
-    reader = node(signer.address, lying(hides("Scoring", "SeedFixed", "ScoresCommitted")).url)
-    world = reader.log.world
+    scoring, signer = scenario.contracts.scoring, scenario.scorers[0]
+    assert scoring.seats_of(scenario.task, signer.address) > 0
+    reader = node(signer.address, tampering(omit("Scoring", "SeedFixed", "ScoresCommitted")).url)
+    before = reader.chain_log.state
 
     def owed() -> list[Duty]:
-        reader.context.backoff.reset(f"compare task {story.task}")
+        reader.backoff.reset(f"compare task {scenario.task}")
         reader.tick()
-        return reader.doubts.owed(reader.log.world, reader.context.now)
+        return reader.resync.owed_duties(reader.chain_log.state, reader.now)
 
     reader.tick()
     assert reader.tick() is False
-    assert reader.log.world is not world
-    round_ = scoring.round_of(story.task)
-    assert owed() == [Duty(round_.score_commit_end, DutyKind.SCORE, story.task)]
-    duty = Duty(round_.score_reveal_end, DutyKind.REVEAL_SCORES, story.task)
-    made = [{"words": ["0x1"], "evidence": salt * 32, "salt": salt * 32} for salt in ("aa", "bb")]
-    for row in made:
-        rows.keep(reader.context, duty, row)
-    commitment = rows.commitment_of(reader.context, duty, made[1])
-    story.send(signer, scoring.commit_scores(story.task, signer.address, commitment))
-    assert owed() == [], "committed, and not yet to be revealed"
+    assert reader.chain_log.state is not before
+    round_ = scoring.round_of(scenario.task)
+    assert owed() == [Duty(round_.score_commit_end, DutyKind.SCORE, scenario.task)]
+    duty = Duty(round_.score_reveal_end, DutyKind.REVEAL_SCORES, scenario.task)
+    committed = [CommittedRow(words=(1,), evidence=salt * 32, salt=salt * 32, sheet=b"{}") for salt in (b"a", b"b")]
+    for row in committed:
+        rows.save(reader.context, duty, row)
+    commitment = rows.commitment_of(reader.context, duty, committed[1])
+    scenario.send(signer, scoring.commit_scores(scenario.task, signer.address, commitment))
+    assert owed() == [], "committed, and the reveal window is not open yet"
     chain.jump(round_.score_commit_end)
     assert owed() == [duty]
-    assert rows.committed(reader.context, reader.log.world.tasks[story.task], duty) == made[1]
+    assert rows.committed(reader.context, reader.task(scenario.task), duty) == committed[1]
     chain.jump(round_.score_reveal_end)
     assert owed() == []
 
 
-def test_an_entry_whose_commitment_is_hidden_is_still_revealed(
-    story: Scenario, chain: Chain, lying: Callable[[Lie], Server], node: Callable[..., Node]
+def test_an_entry_is_revealed_although_enrolments_are_omitted(
+    scenario: Scenario, chain: Chain, tampering: Callable[[Tamper], Server], node: Callable[..., Node]
 ) -> None:
-    """Its enrolled operators' events are hidden, so by events the task can only be closed."""
-    story.post()
-    c, signer = story.contracts, story.trainers[0]
-    story.send(signer, c.registry.commit_entry(story.task, signer.address, b"\x55" * 32, 10 * CVY))
-    schedule = c.registry.schedule_of(story.task)
+    """Without the events of enrolments, the task could only be closed."""
+    scenario.post()
+    c, signer = scenario.contracts, scenario.trainers[0]
+    scenario.send(signer, c.registry.commit_entry(scenario.task, signer.address, b"\x55" * 32, 10 * CVY))
+    schedule = c.registry.schedule_of(scenario.task)
     chain.jump(schedule.entry_commit_end)
-    story.send(story.scorers[0], c.registry.enrol(story.task, story.scorers[0].address, 2_000 * CVY))
+    scenario.send(scenario.scorers[0], c.registry.enrol(scenario.task, scenario.scorers[0].address, 2_000 * CVY))
     chain.jump(schedule.enrol_end)
-    reader = node(signer.address, lying(hides("TaskRegistry", "ValidatorEnrolled")).url)
-    assert reader.looks() == 1
-    owed = reader.doubts.owed(reader.log.world, reader.context.now)
-    assert owed == [Duty(schedule.entry_reveal_end, DutyKind.REVEAL_ENTRY, story.task)]
+    reader = node(signer.address, tampering(omit("TaskRegistry", "ValidatorEnrolled")).url)
+    assert reader.run_until_stable() == 1
+    owed = reader.resync.owed_duties(reader.chain_log.state, reader.now)
+    assert owed == [Duty(schedule.entry_reveal_end, DutyKind.REVEAL_ENTRY, scenario.task)]
 
 
 def _later(seconds: float) -> Callable[[], float]:
-    now = doubts_module.time.monotonic
+    now = resync_module.time.monotonic
     return lambda: now() + seconds
 
 
-def test_a_gap_outlives_a_restart_and_is_mended(
-    story: Scenario, chain: Chain, lying: Callable[[Lie], Server], node: Callable[..., Node]
+def test_a_gap_is_resynced_after_a_restart(
+    scenario: Scenario, chain: Chain, tampering: Callable[[Tamper], Server], node: Callable[..., Node]
 ) -> None:
-    """Killed between storing what cannot be folded and reading it again."""
-    phases = through(story)
+    """The node is killed after it stored events that cannot be applied, before the resync."""
+    phases = run_phases(scenario)
     while next(phases) != "entered":
         pass
-    reader = node(story.scorers[0].address, lying(hides("TaskRegistry", "TaskCreated")).url, chain.url)
-    with pytest.raises(EventMissing, match=f"EntryCommitted of task {story.task} does not follow"):
+    reader = node(scenario.scorers[0].address, tampering(omit("TaskRegistry", "TaskCreated")).url, chain.url)
+    with pytest.raises(EventMissing, match=f"EntryCommitted of task {scenario.task} does not follow"):
         reader.follower.poll(1_000)
     reader.restart()
-    assert reader.looks() == 1
-    assert story.task in reader.log.world.tasks
+    assert reader.run_until_stable() == 1
+    assert scenario.task in reader.chain_log.state.tasks
 
 
-def test_it_stays_forgotten_after_a_restart(
-    story: Scenario, chain: Chain, lying: Callable[[Lie], Server], node: Callable[..., Node]
+def test_deleted_events_stay_deleted_after_a_restart(
+    scenario: Scenario, chain: Chain, tampering: Callable[[Tamper], Server], node: Callable[..., Node]
 ) -> None:
-    """Killed right after the events were forgotten."""
-    phases = through(story)
+    """The node is killed right after the resync deleted them."""
+    phases = run_phases(scenario)
     while next(phases) != "seeded":
         pass
-    reader = node(story.scorers[0].address, lying(hides("Scoring", "SeedFixed")).url, chain.url)
+    reader = node(scenario.scorers[0].address, tampering(omit("Scoring", "SeedFixed")).url, chain.url)
     assert reader.tick()
     reader.restart()
     created = reader.journal.checkpoints()[0].block
     assert all(event.block <= created for event in reader.journal.events())
-    assert reader.looks() == 0
-    committee = reader.log.world.tasks[story.task].committee
+    assert reader.run_until_stable() == 0
+    committee = reader.task(scenario.task).committee
     assert committee is not None
     assert committee.seeded
 
 
-def test_one_liar_about_state_makes_nothing_be_read_again(
-    story: Scenario, chain: Chain, serve: Callable[[Answer], Server], node: Callable[..., Node]
+def test_endpoints_that_disagree_about_state_cause_no_resync(
+    scenario: Scenario, chain: Chain, serve: Callable[[Answer], Server], node: Callable[..., Node]
 ) -> None:
-    """Two endpoints that disagree about a contract: nobody knows who is right; it is told, and tried again."""
+    """Neither endpoint is known to be right, so the disagreement is reported and the comparison retried."""
 
     def forward(method: str, params: list[Any]) -> Any:
         return HttpEndpoint(chain.url).request(method, params, 30)
 
-    def denies(method: str, params: list[Any], found: Any) -> Any:
-        return "0x" + "00" * ((len(found) - 2) // 2) if method == "eth_call" else found
+    def zero_calls(method: str, params: list[Any], reply: Any) -> Any:
+        return "0x" + "00" * ((len(reply) - 2) // 2) if method == "eth_call" else reply
 
-    phases = through(story)
+    phases = run_phases(scenario)
     while next(phases) != "seeded":
         pass
-    reader = node(story.scorers[0].address, serve(proxy(forward, denies)).url, chain.url)
-    assert reader.looks() == 0
-    assert all("cannot be compared" in problem for problem in reader.doubts.problems.values())
-    assert reader.doubts.problems
+    reader = node(scenario.scorers[0].address, serve(proxy(forward, zero_calls)).url, chain.url)
+    assert reader.run_until_stable() == 0
+    assert all("cannot be compared" in problem for problem in reader.resync.problems.values())
+    assert reader.resync.problems
 
 
-def test_numbers_of_tasks_have_no_gap() -> None:
-    world = ChainState()
-    assert gap(world) is None
-    tasks: Any = world.tasks
+def test_a_gap_in_task_numbers_is_found() -> None:
+    state = ChainState()
+    assert first_missing_task(state) is None
+    tasks: Any = state.tasks
     tasks[1] = tasks[3] = None
-    assert gap(world) == 2
-    cast(Any, world.past)[2] = None
-    assert gap(world) is None
+    assert first_missing_task(state) == 2
+    cast(Any, state.past)[2] = None
+    assert first_missing_task(state) is None
     tasks[5] = None
-    assert gap(world) == 4
+    assert first_missing_task(state) == 4

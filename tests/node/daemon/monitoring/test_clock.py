@@ -1,4 +1,4 @@
-"""A clock that is wrong: told with the difference, and never a reason to stop."""
+"""A wrong local clock gives a warning with the difference, and never stops the node."""
 
 from __future__ import annotations
 
@@ -7,55 +7,57 @@ import time
 
 import pytest
 
-from covey.daemon.monitoring.clock import ClockWatch
+from covey.daemon.monitoring.clock import ClockMonitor
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+def log_records(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.INFO, "covey.daemon")
     return caplog
 
 
-def seen(watch: ClockWatch, *ahead: int) -> None:
-    """New blocks, one after the other, whose times this clock is ahead of."""
+def see_blocks(monitor: ClockMonitor, *ahead: int) -> None:
+    """Show new blocks, whose times the local clock is `ahead` of."""
     for number, seconds in enumerate(ahead, 1):
-        watch.tick(number, round(time.time()) - seconds)
+        monitor.tick(number, round(time.time()) - seconds)
 
 
-def test_nothing_is_said_before_a_block_has_come() -> None:
-    watch = ClockWatch()
-    seen(watch, 5_000)
-    assert (watch.ahead, watch.warning()) == (None, None)
+def test_there_is_no_warning_before_the_first_new_block() -> None:
+    monitor = ClockMonitor()
+    see_blocks(monitor, 5_000)
+    assert (monitor.ahead, monitor.warning()) == (None, None)
 
 
-@pytest.mark.parametrize(("ahead", "says"), [(300, "300 s ahead of"), (-300, "300 s behind")])
-def test_five_minutes_are_told_once_with_what_to_do(ahead: int, says: str, told: pytest.LogCaptureFixture) -> None:
-    watch = ClockWatch()
-    seen(watch, ahead, ahead, ahead, ahead)
-    assert abs((watch.ahead or 0) - ahead) <= 1
-    warning = watch.warning()
+@pytest.mark.parametrize(("ahead", "message"), [(300, "300 s ahead of"), (-300, "300 s behind")])
+def test_five_minutes_give_one_warning_with_what_to_do(
+    ahead: int, message: str, log_records: pytest.LogCaptureFixture
+) -> None:
+    monitor = ClockMonitor()
+    see_blocks(monitor, ahead, ahead, ahead, ahead)
+    assert abs((monitor.ahead or 0) - ahead) <= 1
+    warning = monitor.warning()
     assert warning is not None
-    assert says.rsplit(maxsplit=1)[-1] in warning and "set it" in warning
-    assert len(told.records) == 1
-    seen(watch, 0)
-    watch.tick(9, round(time.time()) - 3)
-    assert watch.warning() is None
-    assert [record.levelname for record in told.records] == ["WARNING", "INFO"]
+    assert message.rsplit(maxsplit=1)[-1] in warning and "set it" in warning
+    assert len(log_records.records) == 1
+    see_blocks(monitor, 0)
+    monitor.tick(9, round(time.time()) - 3)
+    assert monitor.warning() is None
+    assert [record.levelname for record in log_records.records] == ["WARNING", "INFO"]
 
 
-def test_a_few_seconds_are_nothing() -> None:
-    watch = ClockWatch()
-    seen(watch, 0, 14, -12)
-    assert watch.warning() is None
+def test_a_few_seconds_give_no_warning() -> None:
+    monitor = ClockMonitor()
+    see_blocks(monitor, 0, 14, -12)
+    assert monitor.warning() is None
 
 
-def test_an_old_head_says_nothing_about_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A chain that stands still, or a look that comes late, is no news of the time."""
-    watch = ClockWatch()
-    watch.tick(7, round(time.time()) - 3)
-    watch.tick(7, round(time.time()) - 900)
-    assert watch.ahead is None
+def test_an_old_head_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a chain that stands still nor a late cycle gives the current time."""
+    monitor = ClockMonitor()
+    monitor.tick(7, round(time.time()) - 3)
+    monitor.tick(7, round(time.time()) - 900)
+    assert monitor.ahead is None
     late = time.monotonic() + 600
     monkeypatch.setattr(time, "monotonic", lambda: late)
-    watch.tick(8, round(time.time()) - 600)
-    assert watch.ahead is None
+    monitor.tick(8, round(time.time()) - 600)
+    assert monitor.ahead is None

@@ -1,4 +1,4 @@
-"""Health, logs, and the small clocks behind them."""
+"""The health server, lateness, log lines, retry delays and background operations."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import logging
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
 
@@ -16,6 +18,8 @@ from covey.config.logs import LineFormatter
 from covey.daemon.monitoring.health import DueDuty, HealthError, HealthServer, HealthState, Lateness, Snapshot
 from covey.daemon.workers.background import Background, Pending
 from covey.daemon.workers.backoff import Backoff
+
+T = TypeVar("T")
 
 
 def get(url: str) -> tuple[int, str]:
@@ -45,22 +49,21 @@ def test_health_is_green_only_without_problems() -> None:
         server.close()
 
 
-def test_a_loop_that_is_stuck_turns_red_by_itself() -> None:
-    """Nobody has to notice that nobody looks any more."""
+def test_a_stuck_loop_turns_red_by_itself() -> None:
     health_state = HealthState(patience_s=0.05)
     sample = health_state.registry.get_sample_value
     health_state.show(Snapshot(problems=()))
     assert (health_state.snapshot.healthy, sample("covey_healthy")) == (True, 1.0)
     time.sleep(0.06)
-    assert health_state.snapshot.problems[0].startswith("stuck: no look at the chain has ended for")
+    assert health_state.snapshot.problems[0].startswith("stuck: no cycle has ended for")
     assert sample("covey_healthy") == 0.0
-    assert (sample("covey_look_age_seconds") or 0) > 0.05
+    assert (sample("covey_cycle_age_seconds") or 0) > 0.05
     health_state.show(Snapshot(problems=()))
     assert health_state.snapshot.healthy
 
 
 @pytest.mark.daemon
-def test_amounts_beyond_what_json_numbers_hold_are_text() -> None:
+def test_amounts_beyond_exact_json_numbers_are_text() -> None:
     health_state = HealthState()
     health_state.show(Snapshot(balance=10**18 + 1, earnings={"entries": 7}, seats={4: 2}, problems=()))
     server = HealthServer("127.0.0.1:0", health_state)
@@ -72,7 +75,7 @@ def test_amounts_beyond_what_json_numbers_hold_are_text() -> None:
 
 
 @pytest.mark.daemon
-def test_metrics_are_what_was_shown() -> None:
+def test_metrics_follow_the_snapshot() -> None:
     health_state = HealthState()
     health_state.show(Snapshot(head_block=7, balance=3, transactions={"queued": 2, "pending": 0}, problems=()))
     health_state.events.inc(5)
@@ -94,7 +97,7 @@ def test_metrics_are_what_was_shown() -> None:
 
 
 @pytest.mark.daemon
-def test_rpc_endpoints_are_told_one_by_one() -> None:
+def test_each_rpc_endpoint_is_reported_without_its_key() -> None:
     rpc = Rpc(["http://127.0.0.1:9/KEY", "/run/nothing.ipc"], chain_id=1, timeout=2)
     with pytest.raises(Unreachable):
         rpc.check()
@@ -114,7 +117,7 @@ def test_rpc_endpoints_are_told_one_by_one() -> None:
 
 
 @pytest.mark.daemon
-def test_a_taken_port_is_told() -> None:
+def test_a_port_in_use_is_an_error() -> None:
     server = HealthServer("127.0.0.1:0", HealthState())
     try:
         with pytest.raises(HealthError, match="cannot serve health at"):
@@ -129,10 +132,10 @@ def test_a_duty_is_late_after_two_thirds_of_its_time() -> None:
     assert lateness.late([("a", 100)], 80) == []
     assert lateness.late([("a", 100)], 81) == ["a"]
     assert lateness.late([], 90) == []
-    assert lateness.late([("a", 100)], 91) == [], "due anew, so its time starts anew"
+    assert lateness.late([("a", 100)], 91) == [], "due again, so its time starts again"
 
 
-def test_the_head_ages_while_it_stands() -> None:
+def test_the_head_ages_until_it_moves() -> None:
     lateness = Lateness()
     assert lateness.head_age(1) < 0.05
     time.sleep(0.06)
@@ -141,34 +144,36 @@ def test_the_head_ages_while_it_stands() -> None:
 
 
 def record(level: int, message: str, **extra: object) -> logging.LogRecord:
-    made = logging.makeLogRecord({"name": "covey.daemon", "levelno": level, "levelname": logging.getLevelName(level)})
-    made.msg = message
-    made.__dict__.update(extra)
-    return made
+    created = logging.makeLogRecord(
+        {"name": "covey.daemon", "levelno": level, "levelname": logging.getLevelName(level)}
+    )
+    created.msg = message
+    created.__dict__.update(extra)
+    return created
 
 
-def test_log_lines() -> None:
-    told = record(logging.INFO, "duty done", duty="enter/1/0/0", note='two\nlines "quoted"', task=1)
-    line = LineFormatter(as_json=False).format(told)
+def test_a_log_record_is_one_line() -> None:
+    entry = record(logging.INFO, "duty done", duty="enter/1/0/0", note='two\nlines "quoted"', task=1)
+    line = LineFormatter(as_json=False).format(entry)
     assert line.endswith('INFO    duty done  duty=enter/1/0/0 note="two\\nlines \\"quoted\\"" task=1')
     assert "\n" not in line
-    fields = json.loads(LineFormatter(as_json=True).format(told))
+    fields = json.loads(LineFormatter(as_json=True).format(entry))
     assert (fields["message"], fields["duty"], fields["level"]) == ("duty done", "enter/1/0/0", "info")
 
 
-def test_an_exception_is_one_line_too() -> None:
+def test_a_logged_exception_is_one_line() -> None:
     try:
         raise ValueError("two\nlines")
     except ValueError as error:
-        told = record(logging.ERROR, "look failed", exc_info=(ValueError, error, error.__traceback__))
+        entry = record(logging.ERROR, "cycle failed", exc_info=(ValueError, error, error.__traceback__))
     for as_json in (False, True):
-        line = LineFormatter(as_json=as_json).format(told)
+        line = LineFormatter(as_json=as_json).format(entry)
         assert "\n" not in line
         assert "ValueError" in line
 
 
-class TestPauses:
-    def test_grow_with_each_failure_and_end_with_success(self) -> None:
+class TestBackoff:
+    def test_delays_grow_with_failures_and_end_with_success(self) -> None:
         backoff = Backoff()
         assert backoff.ready("a")
         backoff.failed("a")
@@ -180,26 +185,30 @@ class TestPauses:
         backoff.reset("a")
         assert backoff.ready("a")
 
-    def test_a_turn_comes_after_its_delay(self) -> None:
+    def test_a_one_off_delay_starts_with_the_first_request(self) -> None:
         backoff = Backoff()
-        assert backoff.after("a", 0.0)
-        assert not backoff.after("b", 0.05)
+        assert backoff.elapsed("a", 0.0)
+        assert not backoff.elapsed("b", 0.05)
         time.sleep(0.06)
-        assert backoff.after("b", 0.05)
+        assert backoff.elapsed("b", 0.05)
 
 
 class TestBackground:
-    def test_work_is_done_once_and_kept(self) -> None:
+    def test_work_runs_once_and_its_result_is_kept(self) -> None:
         background = Background(retry_seconds=0.05)
-        calls = []
-        answer = _wait(background, "a", lambda: calls.append(1) or len(calls))
-        assert answer == 1
+        calls: list[int] = []
+
+        def work() -> int:
+            calls.append(1)
+            return len(calls)
+
+        assert _wait(background, "a", work) == 1
         assert background.get("a", lambda: 2) == 1
         background.forget("a")
         assert _wait(background, "a", lambda: 3) == 3
         background.close()
 
-    def test_a_failure_is_told_and_then_tried_again(self) -> None:
+    def test_a_failure_is_raised_and_then_retried(self) -> None:
         background = Background(retry_seconds=0.05)
         with pytest.raises(ZeroDivisionError):
             _wait(background, "a", lambda: 1 // 0)
@@ -209,21 +218,21 @@ class TestBackground:
         assert _wait(background, "a", lambda: 5) == 5
         background.close()
 
-    def test_a_lasting_failure_is_kept(self) -> None:
+    def test_a_permanent_failure_is_kept(self) -> None:
         background = Background(retry_seconds=0.0)
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
-                _wait(background, "a", lambda: 1 // 0, ZeroDivisionError)
+                _wait(background, "a", lambda: 1 // 0, (ZeroDivisionError,))
         with pytest.raises(ZeroDivisionError):
-            background.get("a", lambda: 5, ZeroDivisionError)
+            background.get("a", lambda: 5, (ZeroDivisionError,))
         background.close()
 
 
-def _wait(background: Background, name: str, work, lasting=()):  # type: ignore[no-untyped-def]
+def _wait(background: Background, name: str, work: Callable[[], T], permanent: tuple[type[Exception], ...] = ()) -> T:
     end = time.monotonic() + 10
     while time.monotonic() < end:
         try:
-            return background.get(name, work, lasting)
+            return background.get(name, work, permanent)
         except Pending:
             time.sleep(0.005)
-    raise AssertionError("no answer")
+    raise AssertionError("the operation did not end")

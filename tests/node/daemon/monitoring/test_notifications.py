@@ -1,4 +1,4 @@
-"""Notices: what is told, once; delivery to a real HTTP server that fails or lies, and never a secret in a log."""
+"""Notifications: each is sent once, delivered through failures of a real HTTP server, and no secret is logged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.daemon.scenario import ME
+from tests.support.daemon.scenario import OPERATOR
 
 from covey.chain.events.decoder import Event
 from covey.chain.events.follower import Checkpoint
@@ -27,37 +27,37 @@ OTHER = "0x" + "07" * 20
 CVY = 10**18
 
 
-class Outbox:
+class RecordingOutbox:
     def __init__(self) -> None:
-        self.told: list[dict[str, Any]] = []
+        self.posted: list[dict[str, Any]] = []
         self.idle = True
 
-    def post(self, notice: dict[str, Any]) -> None:
-        self.told.append(notice)
+    def post(self, notification: dict[str, Any]) -> None:
+        self.posted.append(notification)
 
     def kinds(self) -> list[str]:
-        return [one["kind"] for one in self.told]
+        return [notification["kind"] for notification in self.posted]
 
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    made = Journal(tmp_path / "journal.sqlite", None)
-    yield made
-    made.close()
+    journal = Journal(tmp_path / "journal.sqlite", None)
+    yield journal
+    journal.close()
 
 
-def notices(outbox: Outbox, journal: Journal, steady_s: float = 0.0) -> Notifications:
-    return Notifications(outbox, journal, ME, 31337, steady_s=steady_s)
+def notifications_to(outbox: RecordingOutbox, journal: Journal, debounce_s: float = 0.0) -> Notifications:
+    return Notifications(outbox, journal, OPERATOR, 31337, debounce_s=debounce_s)
 
 
-def paid(block: int, operator: str = ME, amount: int = 3 * CVY) -> Event:
+def paid(block: int, operator: str = OPERATOR, amount: int = 3 * CVY) -> Event:
     args = {"taskId": 4, "operator": operator, "seats": 2, "gain": 1, "amount": amount}
     return Event("ScoringRewardClaimed", "Rewards", args, block, f"0xb{block}", "0xt", 0)
 
 
 def slashed(block: int) -> Event:
     args = {
-        "operator": ME,
+        "operator": OPERATOR,
         "duty": OTHER,
         "fromActive": CVY,
         "fromUnbonding": CVY,
@@ -67,90 +67,90 @@ def slashed(block: int) -> Event:
     return Event("Slashed", "Staking", args, block, f"0xb{block}", "0xt", 1)
 
 
-class TestWhatIsTold:
-    def test_red_and_green_once_each(self, journal: Journal) -> None:
-        outbox = Outbox()
-        told = notices(outbox, journal)
-        told.health(Snapshot())  # starting
-        told.health(Snapshot(problems=()))
+class TestContent:
+    def test_red_and_green_are_sent_once_each(self, journal: Journal) -> None:
+        outbox = RecordingOutbox()
+        notifications = notifications_to(outbox, journal)
+        notifications.on_health(Snapshot())  # starting
+        notifications.on_health(Snapshot(problems=()))
         for _ in range(3):
-            told.health(Snapshot(problems=("no new block for 200 s",)))
+            notifications.on_health(Snapshot(problems=("no new block for 200 s",)))
         for _ in range(2):
-            told.health(Snapshot(problems=()))
+            notifications.on_health(Snapshot(problems=()))
         assert outbox.kinds() == ["red", "green"]
-        assert outbox.told[0]["text"] == "no new block for 200 s"
-        assert outbox.told[0]["operator"] == ME
+        assert outbox.posted[0]["text"] == "no new block for 200 s"
+        assert outbox.posted[0]["operator"] == OPERATOR
 
-    def test_a_short_red_is_not_told_and_needs_no_green(self, journal: Journal) -> None:
-        outbox = Outbox()
-        told = notices(outbox, journal, steady_s=60)
-        told.health(Snapshot(problems=("a hiccup",)))
-        told.health(Snapshot(problems=()))
-        assert outbox.told == []
+    def test_a_short_red_is_not_sent(self, journal: Journal) -> None:
+        outbox = RecordingOutbox()
+        notifications = notifications_to(outbox, journal, debounce_s=60)
+        notifications.on_health(Snapshot(problems=("a short outage",)))
+        notifications.on_health(Snapshot(problems=()))
+        assert outbox.posted == []
 
-    def test_a_missed_duty_at_once_and_once(self, journal: Journal) -> None:
-        outbox = Outbox()
-        told = notices(outbox, journal, steady_s=60)
+    def test_a_missed_duty_is_sent_at_once_and_once(self, journal: Journal) -> None:
+        outbox = RecordingOutbox()
+        notifications = notifications_to(outbox, journal, debounce_s=60)
         for _ in range(2):
-            told.health(Snapshot(missed=("score/4/0/0",), problems=("missed: score/4/0/0",)))
-        assert [(one["kind"], one["duty"]) for one in outbox.told] == [("missed", "score/4/0/0")]
+            notifications.on_health(Snapshot(missed=("score/4/0/0",), problems=("missed: score/4/0/0",)))
+        assert [(sent["kind"], sent["duty"]) for sent in outbox.posted] == [("missed", "score/4/0/0")]
 
-    def test_money_since_the_first_look_also_after_a_restart(self, journal: Journal) -> None:
-        outbox = Outbox()
-        told = notices(outbox, journal)
+    def test_payouts_since_the_first_start_are_sent_also_after_a_restart(self, journal: Journal) -> None:
+        outbox = RecordingOutbox()
+        notifications = notifications_to(outbox, journal)
         journal.commit([paid(5)], Checkpoint(5, "0x5"))
-        told.chain(5)
-        assert outbox.told == [], "what was before the first look is history"
+        notifications.on_settled(5)
+        assert outbox.posted == [], "what precedes the first start is not sent"
         journal.commit([paid(6), paid(6, OTHER)._replace(log_index=3), slashed(6)], Checkpoint(6, "0x6"))
-        told.chain(6)
-        assert [one["text"] for one in outbox.told] == ["task 4 paid 3 CVY for scoring", "slashed: 2 CVY"]
-        told.chain(6)
-        assert len(outbox.told) == 2
+        notifications.on_settled(6)
+        assert [sent["text"] for sent in outbox.posted] == ["task 4 paid 3 CVY for scoring", "slashed: 2 CVY"]
+        notifications.on_settled(6)
+        assert len(outbox.posted) == 2
         journal.commit([paid(9)], Checkpoint(9, "0x9"))  # while it was down
-        again = Outbox()
-        restarted = notices(again, journal)
-        restarted.chain(9)
-        assert [one["block"] for one in again.told] == [9]
+        again = RecordingOutbox()
+        restarted = notifications_to(again, journal)
+        restarted.on_settled(9)
+        assert [sent["block"] for sent in again.posted] == [9]
 
-    def test_what_was_not_delivered_is_told_again_after_a_restart_under_its_id(self, journal: Journal) -> None:
-        outbox = Outbox()
-        told = notices(outbox, journal)
-        told.chain(5)
+    def test_an_undelivered_notification_is_sent_again_after_a_restart_with_the_same_id(self, journal: Journal) -> None:
+        outbox = RecordingOutbox()
+        notifications = notifications_to(outbox, journal)
+        notifications.on_settled(5)
         outbox.idle = False
         journal.commit([paid(6)], Checkpoint(6, "0x6"))
-        told.chain(6)
-        told.chain(6)
-        again = Outbox()
-        notices(again, journal).chain(6)
-        assert [one["id"] for one in again.told] == [one["id"] for one in outbox.told] == ["31337/0xb6/0"]
+        notifications.on_settled(6)
+        notifications.on_settled(6)
+        again = RecordingOutbox()
+        notifications_to(again, journal).on_settled(6)
+        assert [sent["id"] for sent in again.posted] == [sent["id"] for sent in outbox.posted] == ["31337/0xb6/0"]
 
-    def test_a_reorganisation_is_survived(self, journal: Journal) -> None:
-        outbox = Outbox()
-        told = notices(outbox, journal)
-        told.chain(5)
-        told.chain(8)
-        told.chain(6)
+    def test_events_after_a_reorganisation_are_sent(self, journal: Journal) -> None:
+        outbox = RecordingOutbox()
+        notifications = notifications_to(outbox, journal)
+        notifications.on_settled(5)
+        notifications.on_settled(8)
+        notifications.on_settled(6)
         journal.commit([paid(7)], Checkpoint(7, "0x7"))
-        told.chain(7)
+        notifications.on_settled(7)
         assert outbox.kinds() == ["paid"]
 
 
 class Receiver:
-    """A webhook's other end; answers what `answers` says, then 204."""
+    """A webhook server that responds with `statuses`, then with 204. None closes the connection."""
 
-    def __init__(self, answers: list[int | None]) -> None:
-        self.got: list[tuple[str, dict[str, Any], str | None]] = []
+    def __init__(self, statuses: list[int | None]) -> None:
+        self.received: list[tuple[str, dict[str, Any], str | None]] = []
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                receiver.got.append((self.path, body, self.headers["Authorization"]))
-                answer = answers.pop(0) if answers else 204
-                if answer is None:
+                receiver.received.append((self.path, body, self.headers["Authorization"]))
+                status = statuses.pop(0) if statuses else 204
+                if status is None:
                     self.connection.close()
                     return
-                self.send_response(answer)
+                self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -164,87 +164,89 @@ class Receiver:
 
 @pytest.fixture
 def receive() -> Iterator[Callable[..., Receiver]]:
-    made: list[Receiver] = []
+    receivers: list[Receiver] = []
 
-    def start(*answers: int | None) -> Receiver:
-        made.append(Receiver(list(answers)))
-        return made[-1]
+    def start(*statuses: int | None) -> Receiver:
+        receivers.append(Receiver(list(statuses)))
+        return receivers[-1]
 
     yield start
-    for one in made:
-        one.server.shutdown()
-        one.server.server_close()
+    for receiver in receivers:
+        receiver.server.shutdown()
+        receiver.server.server_close()
 
 
-def until(happened: Callable[[], bool]) -> None:
+def wait_until_idle(webhook: Webhook) -> None:
     end = time.monotonic() + 30
-    while not happened():
+    while not webhook.idle:
         assert time.monotonic() < end
         time.sleep(0.01)
 
 
 @pytest.mark.daemon
 class TestDelivery:
-    def test_a_notice_arrives_with_its_token(self, receive: Callable[..., Receiver]) -> None:
+    def test_a_notification_arrives_with_its_token(self, receive: Callable[..., Receiver]) -> None:
         receiver = receive()
         webhook = Webhook(receiver.url, "secret-token")
         webhook.post({"kind": "red", "text": "a"})
-        until(lambda: webhook.idle)
-        assert receiver.got == [("/hooks/secret-path", {"kind": "red", "text": "a"}, "Bearer secret-token")]
+        wait_until_idle(webhook)
+        assert receiver.received == [("/hooks/secret-path", {"kind": "red", "text": "a"}, "Bearer secret-token")]
         webhook.close()
 
-    def test_it_is_tried_again_until_it_is_taken_in_order(
+    def test_a_notification_is_retried_until_accepted_in_order(
         self, receive: Callable[..., Receiver], caplog: pytest.LogCaptureFixture
     ) -> None:
         receiver, metrics = receive(500, None, 429), Metrics()
         with caplog.at_level(logging.DEBUG):
-            webhook = Webhook(receiver.url, "secret-token", metrics.notices, first_pause_s=0.01)
+            webhook = Webhook(receiver.url, "secret-token", metrics.notifications, first_delay_s=0.01)
             webhook.post({"kind": "red"})
             webhook.post({"kind": "green"})
-            until(lambda: webhook.idle)
-        assert [body["kind"] for _, body, _ in receiver.got] == ["red"] * 4 + ["green"]
-        ours = [record.getMessage() + str(vars(record)) for record in caplog.records if record.name.startswith("covey")]
-        assert len(ours) == 3
-        assert not any("secret" in line for line in ours)
+            wait_until_idle(webhook)
+        assert [body["kind"] for _, body, _ in receiver.received] == ["red"] * 4 + ["green"]
+        logged = [
+            record.getMessage() + str(vars(record)) for record in caplog.records if record.name.startswith("covey")
+        ]
+        assert len(logged) == 3
+        assert not any("secret" in line for line in logged)
         count = metrics.registry.get_sample_value
-        assert count("covey_notices_total", {"outcome": "failed"}) == 3
-        assert count("covey_notices_total", {"outcome": "delivered"}) == 2
+        assert count("covey_notifications_total", {"outcome": "failed"}) == 3
+        assert count("covey_notifications_total", {"outcome": "delivered"}) == 2
         webhook.close()
 
-    def test_a_refusal_for_good_drops_it_and_the_next_one_goes_on(self, receive: Callable[..., Receiver]) -> None:
+    def test_a_permanent_rejection_drops_the_notification_and_continues(self, receive: Callable[..., Receiver]) -> None:
         receiver, metrics = receive(404), Metrics()
-        webhook = Webhook(receiver.url, None, metrics.notices, first_pause_s=0.01)
+        webhook = Webhook(receiver.url, None, metrics.notifications, first_delay_s=0.01)
         webhook.post({"kind": "red"})
         webhook.post({"kind": "green"})
-        until(lambda: webhook.idle)
-        assert [body["kind"] for _, body, _ in receiver.got] == ["red", "green"]
-        assert receiver.got[0][2] is None
-        assert metrics.registry.get_sample_value("covey_notices_total", {"outcome": "dropped"}) == 1
+        wait_until_idle(webhook)
+        assert [body["kind"] for _, body, _ in receiver.received] == ["red", "green"]
+        assert receiver.received[0][2] is None
+        assert metrics.registry.get_sample_value("covey_notifications_total", {"outcome": "dropped"}) == 1
         webhook.close()
 
-    def test_nobody_there_blocks_nobody_and_names_no_secret(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_an_unreachable_webhook_neither_blocks_nor_leaks_its_url(self, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.INFO):
-            webhook = Webhook("http://127.0.0.1:1/hooks/secret-path", "secret-token", first_pause_s=0.01, give_up_s=0.2)
+            webhook = Webhook("http://127.0.0.1:1/hooks/secret-path", "secret-token", first_delay_s=0.01, give_up_s=0.2)
             for number in range(3):
                 webhook.post({"kind": "red", "number": number})
-            until(lambda: webhook.idle)
-        assert "notice dropped" in caplog.text
+            wait_until_idle(webhook)
+        assert "notification dropped" in caplog.text
         assert not any("secret" in str(vars(record)) for record in caplog.records)
         webhook.close()
 
-    def test_too_many_drop_the_oldest(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("covey.daemon.monitoring.webhook._MOST", 5)
+    def test_a_full_queue_drops_the_oldest(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("covey.daemon.monitoring.webhook._QUEUE_LIMIT", 5)
         metrics = Metrics()
-        webhook = Webhook("http://127.0.0.1:1/", None, metrics.notices, first_pause_s=600)
+        webhook = Webhook("http://127.0.0.1:1/", None, metrics.notifications, first_delay_s=600)
         for number in range(9):
             webhook.post({"number": number})
-        assert len(webhook._waiting) == 5
-        assert [notice["number"] for _, notice in webhook._waiting] == [4, 5, 6, 7, 8]
-        assert metrics.registry.get_sample_value("covey_notices_total", {"outcome": "dropped"}) == 4
+        assert len(webhook._queue) == 5
+        assert [notification["number"] for _, notification in webhook._queue] == [4, 5, 6, 7, 8]
+        assert metrics.registry.get_sample_value("covey_notifications_total", {"outcome": "dropped"}) == 4
         webhook.close(wait_s=0)
 
 
-def test_the_address_stays_out_of_the_error_about_it(tmp_path: Path) -> None:
+def test_an_invalid_webhook_url_is_not_in_the_error(tmp_path: Path) -> None:
     file = tmp_path / "webhook"
     file.write_text("hooks.example/secret-path", encoding="utf-8")
     with pytest.raises(ConfigError, match="must hold an address") as caught:

@@ -1,4 +1,4 @@
-"""What turns a node red, one reason at a time, over a chain and a sender that say what the test wants."""
+"""Each reason that turns health red, with a stubbed chain and sender, and a real journal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from tests.support.daemon.scenario import COMMIT_END, ME, REVEAL_END, Scenario, address, me
+from tests.support.daemon.scenario import COMMIT_END, OPERATOR, REVEAL_END, Scenario, address, identity
 
 from covey.chain.contracts import Call
 from covey.chain.events.follower import Checkpoint, Progress
@@ -17,11 +17,10 @@ from covey.chain.rpc.responses import Block
 from covey.chain.tx.sender import SenderStatus
 from covey.chain.tx.store import SqliteTxStore, TxStatus
 from covey.config.node import NodeConfig
-from covey.daemon.assemble import Parts
 from covey.daemon.monitoring.metrics import Snapshot
-from covey.daemon.monitoring.snapshot import MISSED_FOR, Reporter, recently_missed
-from covey.daemon.planning.plan import Duty, DutyKind
-from covey.daemon.retention.retention import Kept
+from covey.daemon.monitoring.snapshot import MISSED_FOR, SnapshotReporter, recently_missed
+from covey.daemon.planning.duty import Duty, DutyKind
+from covey.daemon.retention.retention import RetentionReport
 from covey.daemon.state.ledger import Ledger
 from covey.daemon.storage.journal import Journal
 from covey.protocol.types import Outcome
@@ -34,130 +33,144 @@ def block(number: int) -> Block:
     return Block(**cast(Any, fields))
 
 
-def later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let ten minutes pass on this machine's clock."""
+def advance_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ten minutes pass on the monotonic clock."""
     then = time.monotonic() + 600
     monkeypatch.setattr("time.monotonic", lambda: then)
 
 
 class Node:
-    """As much of a node as a report reads, with a real journal and transaction store."""
+    """The parts that a snapshot reads. Chain, sender and executor are stubs."""
 
     def __init__(self, folder: Path) -> None:
         self.journal = Journal(folder / "journal.sqlite", None)
         self.store = SqliteTxStore(self.journal.db)
-        self.story = Scenario()
+        self.scenario = Scenario()
         self.balance = 10**18
-        self.status = SenderStatus(me().signer)
+        self.status = SenderStatus(identity().signer)
+        self.now = COMMIT_END - 90
         config = NodeConfig.model_construct(
             max_head_age_seconds=180, min_balance=10**16, disk_quota=1, data_dir=folder, min_free_disk=0
         )
-        sender = SimpleNamespace(status=self.status, request=self.store.get)
-        executor = SimpleNamespace(progress=dict, queued=lambda: 0)
-        rpc = SimpleNamespace(balance=lambda _: self.balance, report=list)
-        self.context: Any = SimpleNamespace(
-            journal=self.journal, sender=sender, executor=executor, config=config, me=me(), now=COMMIT_END - 90,
-            contracts=SimpleNamespace(rpc=rpc),
-        )  # fmt: skip
-        parts = SimpleNamespace(context=self.context, log=SimpleNamespace(world=self.story.world), ledger=Ledger(ME))
-        self.reporter = Reporter(cast(Parts, parts))
+        self.reporter = SnapshotReporter(
+            config=config,
+            identity=identity(),
+            rpc=cast(Any, SimpleNamespace(balance=lambda _: self.balance, report=list)),
+            sender=cast(Any, SimpleNamespace(status=self.status, request=self.store.get)),
+            transactions=self.store,
+            journal=self.journal,
+            executor=cast(Any, SimpleNamespace(progress=dict, queued=lambda: 0)),
+            chain_log=cast(Any, SimpleNamespace(state=self.scenario.state)),
+            ledger=Ledger(OPERATOR),
+        )
 
-    def tick(self, *due: Duty, read: int = 5, head: int = 5, target: int = 5, kept: Kept | None = None) -> Snapshot:
-        progress = Progress(block(target), Checkpoint(read, "0x"), 0)
-        return self.reporter.snapshot(block(head), progress, due, (), {}, kept or Kept(), 0)
+    def snapshot(
+        self, *due: Duty, read: int = 5, head: int = 5, target: int = 5, retention: RetentionReport | None = None
+    ) -> Snapshot:
+        """The snapshot of a cycle that has read events up to block `read` of `target`."""
+        return self.reporter.snapshot(
+            now=self.now,
+            head=block(head),
+            progress=Progress(block(target), Checkpoint(read, "0x"), 0),
+            due=due,
+            waits=(),
+            errors={},
+            retention=retention or RetentionReport(),
+            retained=0,
+        )
 
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
-    made = Node(tmp_path)
-    yield made
-    made.journal.close()
+    node = Node(tmp_path)
+    yield node
+    node.journal.close()
 
 
-def test_all_is_well(node: Node) -> None:
-    assert node.tick().problems == ()
+def test_a_working_node_has_no_problems(node: Node) -> None:
+    assert node.snapshot().problems == ()
 
 
-def test_a_head_that_stands_still(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    node.tick()
-    later(monkeypatch)
-    assert node.tick(head=5).problems[0].startswith("no new block for")
-    assert node.tick(head=6).problems == ()
+def test_a_head_that_stands_still_is_a_problem(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.snapshot()
+    advance_clock(monkeypatch)
+    assert node.snapshot(head=5).problems[0].startswith("no new block for")
+    assert node.snapshot(head=6).problems == ()
 
 
-def test_events_that_stay_unread(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert node.tick(read=3, target=5).problems == (), "a moment of it is how it begins"
-    later(monkeypatch)
-    assert "events were read up to block 3 only, of 5" in node.tick(read=3, head=6, target=5).problems
-    assert node.tick(read=6, head=7, target=6).problems == ()
+def test_unread_events_are_a_problem_after_a_while(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert node.snapshot(read=3, target=5).problems == (), "every start begins like this"
+    advance_clock(monkeypatch)
+    assert "events were read up to block 3 only, of 5" in node.snapshot(read=3, head=6, target=5).problems
+    assert node.snapshot(read=6, head=7, target=6).problems == ()
 
 
-def test_a_low_balance_until_coin_comes(node: Node) -> None:
+def test_a_low_balance_is_a_problem_until_it_is_topped_up(node: Node) -> None:
     node.balance = 10**15
-    assert "less than min_balance" in node.tick().problems[0]
+    assert "less than min_balance" in node.snapshot().problems[0]
     node.balance = 10**17
-    assert node.tick().problems == (), "short of coin, it looks each time"
+    assert node.snapshot().problems == (), "a low balance is read in every cycle"
 
 
-def test_a_due_duty_without_an_accepted_transaction(node: Node) -> None:
-    assert node.tick(ENTER).problems == ()
-    node.context.now = COMMIT_END - 20
-    assert node.tick(ENTER).problems == (f"late: {ENTER.key} is due and no transaction for it was accepted",)
+def test_a_due_duty_without_an_accepted_transaction_becomes_late(node: Node) -> None:
+    assert node.snapshot(ENTER).problems == ()
+    node.now = COMMIT_END - 20
+    assert node.snapshot(ENTER).problems == (f"late: {ENTER.key} is due and no transaction for it was accepted",)
 
 
 @pytest.mark.parametrize(
     ("status", "late"), [(TxStatus.PENDING, True), (TxStatus.MINED, False), (TxStatus.DONE, False)]
 )
 def test_a_duty_whose_transaction_is_in_a_block_is_not_late(node: Node, status: TxStatus, late: bool) -> None:
-    node.tick(ENTER)
-    request = node.store.add(ENTER.key, me().signer, Call(address(1), b"", "enter"), None)
+    node.snapshot(ENTER)
+    request = node.store.add(ENTER.key, identity().signer, Call(address(1), b"", "enter"), None)
     node.store.update(request.id, status, tx_hash="0xaa", block=4)
-    node.context.now = COMMIT_END - 20
-    found = node.tick(ENTER)
-    assert bool(found.problems) == late
-    accepted = found.last_accepted
+    node.now = COMMIT_END - 20
+    snapshot = node.snapshot(ENTER)
+    assert bool(snapshot.problems) == late
+    accepted = snapshot.last_accepted
     assert (accepted is None) == late
     if accepted is not None:
         assert (accepted.call, accepted.block, accepted.final) == ("enter", 4, status == TxStatus.DONE)
-        assert found.last_accepted_block == 4
-    assert found.transactions[status.value] == 1
+        assert snapshot.last_accepted_block == 4
+    assert snapshot.transactions[status.value] == 1
 
 
-def test_a_blocked_sender_and_a_foreign_one(node: Node) -> None:
-    node.status.blocked, node.status.external = "add funds", "somebody else uses this key"
-    assert node.tick().problems == ("add funds", "somebody else uses this key")
+def test_a_blocked_sender_and_a_foreign_transaction_are_problems(node: Node) -> None:
+    node.status.blocked, node.status.external = "add funds", "another program uses this key"
+    assert node.snapshot().problems == ("add funds", "another program uses this key")
 
 
-def test_lapsed_promises_and_what_keeping_found(node: Node) -> None:
-    kept = Kept(("task 1: entry at the store: gone",), ("the disk is full",), 1, 2, 3)
-    found = node.tick(kept=kept)
-    assert found.problems == ("lapsed: task 1: entry at the store: gone", "the disk is full")
-    assert (found.stored_bytes, found.store_quota_bytes, found.data_bytes) == (1, 2, 3)
+def test_missing_pins_and_retention_problems_are_problems(node: Node) -> None:
+    report = RetentionReport(("task 1: entry at the store: missing",), ("the disk is full",), 1, 2, 3)
+    snapshot = node.snapshot(retention=report)
+    assert snapshot.problems == ("missing pin: task 1: entry at the store: missing", "the disk is full")
+    assert (snapshot.stored_bytes, snapshot.store_quota_bytes, snapshot.data_bytes) == (1, 2, 3)
 
 
-def test_what_every_contract_owes_is_to_withdraw(node: Node) -> None:
-    story, to = node.story, me().signer
+def test_credits_sum_what_all_contracts_owe(node: Node) -> None:
+    scenario, to = node.scenario, identity().signer
     ends = {"contestEnd": 1, "enrolEnd": 2, "deadline": 3}
-    story.tell("Rewards", "Credited", account=to, amount=1, reason="0x")
-    story.tell("Staking", "Slashed", operator=address(1), reporter=to, reporterReward=20)
-    story.tell("Appeals", "WordContested", contest=0, word=0, appellant=to, bond=400, previous=0, **ends)
-    story.tell("Appeals", "ContestResolved", contest=0, moved=False, toAppellant=300, toPool=0)
-    assert node.tick().credits == 321
-    story.tell("Staking", "OwedPaid", account=to, amount=20)
-    assert node.tick().credits == 301
+    scenario.emit("Rewards", "Credited", account=to, amount=1, reason="0x")
+    scenario.emit("Staking", "Slashed", operator=address(1), reporter=to, reporterReward=20)
+    scenario.emit("Appeals", "WordContested", contest=0, word=0, appellant=to, bond=400, previous=0, **ends)
+    scenario.emit("Appeals", "ContestResolved", contest=0, moved=False, toAppellant=300, toPool=0)
+    assert node.snapshot().credits == 321
+    scenario.emit("Staking", "OwedPaid", account=to, amount=20)
+    assert node.snapshot().credits == 301
 
 
-def test_a_missed_duty_is_told_for_a_day_after_the_task_has_ended(node: Node) -> None:
-    story = node.story.enter(ME)
-    node.context.now = REVEAL_END
-    assert node.tick().missed == ("reveal-entry/1/0/0",)
-    assert "missed: reveal-entry/1/0/0" in node.tick().problems
-    story.end(Outcome.FAILED)
-    assert list(recently_missed(story.world, node.context, REVEAL_END + MISSED_FOR - 1)) == ["reveal-entry/1/0/0"]
-    assert list(recently_missed(story.world, node.context, REVEAL_END + MISSED_FOR)) == []
+def test_a_missed_duty_is_reported_for_a_day_after_the_task_has_ended(node: Node) -> None:
+    scenario = node.scenario.enter(OPERATOR)
+    node.now = REVEAL_END
+    assert node.snapshot().missed == ("reveal-entry/1/0/0",)
+    assert "missed: reveal-entry/1/0/0" in node.snapshot().problems
+    scenario.end(Outcome.FAILED)
+    assert list(recently_missed(scenario.state, identity(), REVEAL_END + MISSED_FOR - 1)) == ["reveal-entry/1/0/0"]
+    assert list(recently_missed(scenario.state, identity(), REVEAL_END + MISSED_FOR)) == []
 
 
-def test_nothing_was_missed_in_a_task_that_was_refunded(node: Node) -> None:
-    node.story.enter(ME).end(Outcome.REFUNDED)
-    node.context.now = REVEAL_END
-    assert node.tick().missed == ()
+def test_a_refunded_task_has_no_missed_duties(node: Node) -> None:
+    node.scenario.enter(OPERATOR).end(Outcome.REFUNDED)
+    node.now = REVEAL_END
+    assert node.snapshot().missed == ()

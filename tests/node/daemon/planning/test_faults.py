@@ -1,4 +1,4 @@
-"""Faults, the second committee and appeals: who is reported when, what waits for it, what a sealed task still needs."""
+"""Duties for faults, second committees and appeals."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from tests.support.daemon.scenario import (
     COMMITTEE,
     CREATOR,
     EXPIRES,
-    ME,
+    OPERATOR,
     REVEAL_END,
     SIGNER,
     START,
     Scenario,
     address,
-    me,
+    identity,
 )
 
-from covey.daemon.planning.plan import PERMISSIONLESS, Duty, DutyKind, missed, my_seats, plan, plan_task
+from covey.daemon.planning.plan import PERMISSIONLESS, Duty, DutyKind, missed_duties, own_seats, plan, plan_task
 from covey.daemon.state.world import Task
 from covey.protocol.appeals import appeal_seats
 from covey.protocol.scores import pack
@@ -26,222 +26,237 @@ from covey.protocol.seats import seats
 from covey.protocol.types import Fault, Outcome
 
 OTHER, A, B, C = address(7), address(8), address(9), address(6)
-CLOSED, SHOWN = REVEAL_END + 100, REVEAL_END + 150
+COMMITS_CLOSED, REVEALS_CLOSED = REVEAL_END + 100, REVEAL_END + 150
 LATER = EXPIRES + 650
 
 
-def due(story: Scenario, now: int, kind: DutyKind) -> list[Duty]:
-    return [duty for duty in plan_task(story.task, me(), now) if duty.kind == kind]
+def due(scenario: Scenario, now: int, kind: DutyKind) -> list[Duty]:
+    return [duty for duty in plan_task(scenario.task, identity(), now) if duty.kind == kind]
 
 
 def drawn(*validators: str) -> Scenario:
-    """The seed came at REVEAL_END; every validator backs the task with the same stake."""
-    story = Scenario().enter(OTHER)
+    """A round seeded at REVEAL_END. Every validator backs the task with the same stake."""
+    scenario = Scenario().enter(OTHER)
     for validator in validators:
-        story.enrol(validator, 10)
-    story.reveal_entry(OTHER).request_seed().fix_seed(REVEAL_END)
-    assert all(story.seats(validator) for validator in validators)
-    return story
+        scenario.enrol(validator, 10)
+    scenario.reveal_entry(OTHER).request_seed().fix_seed(REVEAL_END)
+    assert all(scenario.seats(validator) for validator in validators)
+    return scenario
 
 
 class TestReports:
-    def test_absence_is_reported_once_commits_are_over(self) -> None:
-        story = drawn(A, B, C).commit_scores(A).abstain(B)
-        assert due(story, CLOSED - 1, DutyKind.REPORT_ABSENT) == []
-        [duty] = due(story, CLOSED, DutyKind.REPORT_ABSENT)
+    def test_absence_is_reported_once_after_the_commit_window(self) -> None:
+        scenario = drawn(A, B, C).commit_scores(A).abstain(B)
+        assert due(scenario, COMMITS_CLOSED - 1, DutyKind.REPORT_ABSENT) == []
+        [duty] = due(scenario, COMMITS_CLOSED, DutyKind.REPORT_ABSENT)
         assert (duty.account, duty.round, duty.kind in PERMISSIONLESS) == (C, 0, True)
-        assert due(story.fault(C, Fault.ABSENT), CLOSED, DutyKind.REPORT_ABSENT) == []
+        assert due(scenario.fault(C, Fault.ABSENT), COMMITS_CLOSED, DutyKind.REPORT_ABSENT) == []
 
-    def test_a_hidden_row_is_reported_once_reveals_are_over(self) -> None:
-        story = drawn(A, B).commit_scores(A).commit_scores(B).reveal_scores(A, [500])
-        assert due(story, SHOWN - 1, DutyKind.REPORT_UNREVEALED) == []
-        assert [duty.account for duty in due(story, SHOWN, DutyKind.REPORT_UNREVEALED)] == [B]
+    def test_an_unrevealed_row_is_reported_after_the_reveal_window(self) -> None:
+        scenario = drawn(A, B).commit_scores(A).commit_scores(B).reveal_scores(A, [500])
+        assert due(scenario, REVEALS_CLOSED - 1, DutyKind.REPORT_UNREVEALED) == []
+        assert [duty.account for duty in due(scenario, REVEALS_CLOSED, DutyKind.REPORT_UNREVEALED)] == [B]
 
-    def test_who_has_no_seat_owes_nothing(self) -> None:
-        story = (
+    def test_an_operator_without_a_seat_owes_nothing(self) -> None:
+        scenario = (
             Scenario().enter(OTHER).enrol(A, 10**9).enrol(B, 1).reveal_entry(OTHER).request_seed().fix_seed(REVEAL_END)
         )
-        assert story.seats(B) == 0
-        assert [duty.account for duty in due(story, CLOSED, DutyKind.REPORT_ABSENT)] == [A]
+        assert scenario.seats(B) == 0
+        assert [duty.account for duty in due(scenario, COMMITS_CLOSED, DutyKind.REPORT_ABSENT)] == [A]
 
-    def test_an_own_fault_is_left_to_others_until_it_holds_the_own_stake(self) -> None:
-        story = drawn(ME, A, B).commit_scores(A).commit_scores(B)
-        assert [duty.account for duty in due(story, CLOSED, DutyKind.REPORT_ABSENT)] == []
-        assert missed(story.task, me(), CLOSED) == ["score/1/0/0"]
-        story.reveal_scores(A, [500]).reveal_scores(B, [500]).settle({A: [500], B: [500]}, CLOSED).end(Outcome.PAID)
-        assert [duty.account for duty in due(story, LATER, DutyKind.REPORT_ABSENT)] == [ME]
-        assert due(story, LATER, DutyKind.RELEASE_EARMARK) == [], "first the report, then what it leaves of the stake"
-        story.fault(ME, Fault.ABSENT)
-        assert len(due(story, LATER, DutyKind.RELEASE_EARMARK)) == 1
-        assert missed(story.task, me(), LATER) == ["score/1/0/0"], "reported is not done"
+    def test_an_own_fault_is_reported_only_after_the_end_to_release_the_stake(self) -> None:
+        scenario = drawn(OPERATOR, A, B).commit_scores(A).commit_scores(B)
+        assert [duty.account for duty in due(scenario, COMMITS_CLOSED, DutyKind.REPORT_ABSENT)] == []
+        assert missed_duties(scenario.task, identity(), COMMITS_CLOSED) == ["score/1/0/0"]
+        scenario.reveal_scores(A, [500]).reveal_scores(B, [500]).settle({A: [500], B: [500]}, COMMITS_CLOSED).end(
+            Outcome.PAID
+        )
+        assert [duty.account for duty in due(scenario, LATER, DutyKind.REPORT_ABSENT)] == [OPERATOR]
+        assert due(scenario, LATER, DutyKind.RELEASE_EARMARK) == [], "the report comes before the release"
+        scenario.fault(OPERATOR, Fault.ABSENT)
+        assert len(due(scenario, LATER, DutyKind.RELEASE_EARMARK)) == 1
+        assert missed_duties(scenario.task, identity(), LATER) == ["score/1/0/0"], "a reported duty stays missed"
 
-    def test_reports_name_round_and_operator(self) -> None:
-        story = drawn(A, B, C)
-        assert len({duty.key for duty in due(story, CLOSED, DutyKind.REPORT_ABSENT)}) == 3
+    def test_each_report_has_its_own_key(self) -> None:
+        scenario = drawn(A, B, C)
+        assert len({duty.key for duty in due(scenario, COMMITS_CLOSED, DutyKind.REPORT_ABSENT)}) == 3
 
-    def test_the_reporters_share_is_paid_out(self) -> None:
-        story = Scenario().enter(ME)
+    def test_a_reporters_share_is_withdrawn(self) -> None:
+        scenario = Scenario().enter(OPERATOR)
         slashed = {"operator": A, "fromActive": 90, "fromUnbonding": 0, "reporter": SIGNER, "reporterReward": 9}
-        story.tell("Staking", "Slashed", **slashed)
-        [duty] = plan(story.world, me(), START, {})
+        scenario.emit("Staking", "Slashed", **slashed)
+        [duty] = plan(scenario.state, identity(), START, {})
         assert (duty.kind, duty.account, duty.key) == (DutyKind.PAY_OWED, SIGNER, f"pay-owed/0/{SIGNER}")
-        story.tell("Staking", "OwedPaid", account=SIGNER, amount=9)
-        assert plan(story.world, me(), START, {}) == []
+        scenario.emit("Staking", "OwedPaid", account=SIGNER, amount=9)
+        assert plan(scenario.state, identity(), START, {}) == []
 
     def test_tips_are_withdrawn(self) -> None:
-        story = Scenario().enter(ME).tell("Rewards", "TipPaid", to=SIGNER, amount=9)
-        assert [duty.kind for duty in plan(story.world, me(), START, {})][-1] == DutyKind.WITHDRAW
+        scenario = Scenario().enter(OPERATOR).emit("Rewards", "TipPaid", to=SIGNER, amount=9)
+        assert [duty.kind for duty in plan(scenario.state, identity(), START, {})][-1] == DutyKind.WITHDRAW
 
 
 class TestSecondCommittee:
     def failed(self) -> Scenario:
-        """ME revealed, A abstained, B hid its row, C was silent; then the quorum was found missed."""
-        story = drawn(ME, A, B, C).commit_scores(ME).abstain(A).commit_scores(B).reveal_scores(ME, [700])
-        assert len(due(story, SHOWN, DutyKind.FAIL_ROUND)) == 1
-        return story.reseat(LATER)
+        """OPERATOR revealed, A abstained, B did not reveal, C was silent. Then the round failed."""
+        scenario = (
+            drawn(OPERATOR, A, B, C).commit_scores(OPERATOR).abstain(A).commit_scores(B).reveal_scores(OPERATOR, [700])
+        )
+        assert len(due(scenario, REVEALS_CLOSED, DutyKind.FAIL_ROUND)) == 1
+        return scenario.reseat(LATER)
 
-    def test_the_seed_waits_for_reports_but_not_for_ever(self) -> None:
-        story = self.failed()
-        assert due(story, SHOWN, DutyKind.REQUEST_SEED) == []
-        reported = due(story, SHOWN, DutyKind.REPORT_ABSENT) + due(story, SHOWN, DutyKind.REPORT_UNREVEALED)
+    def test_the_seed_request_waits_for_reports_for_a_limited_time(self) -> None:
+        scenario = self.failed()
+        assert due(scenario, REVEALS_CLOSED, DutyKind.REQUEST_SEED) == []
+        reported = due(scenario, REVEALS_CLOSED, DutyKind.REPORT_ABSENT) + due(
+            scenario, REVEALS_CLOSED, DutyKind.REPORT_UNREVEALED
+        )
         assert [duty.account for duty in reported] == [C, B]
-        assert len(due(story, SHOWN + 125, DutyKind.REQUEST_SEED)) == 1
-        story.fault(B, Fault.UNREVEALED).fault(C, Fault.ABSENT)
-        [duty] = due(story, SHOWN, DutyKind.REQUEST_SEED)
-        assert duty.key == "request-seed/1/1/0", "not the first committee's request, which was done"
-        assert story.drawn_from() == 10
+        assert len(due(scenario, REVEALS_CLOSED + 125, DutyKind.REQUEST_SEED)) == 1
+        scenario.fault(B, Fault.UNREVEALED).fault(C, Fault.ABSENT)
+        [duty] = due(scenario, REVEALS_CLOSED, DutyKind.REQUEST_SEED)
+        assert duty.key == "request-seed/1/1/0", "the key differs from the first committee's request"
+        assert scenario.drawable_stake() == 10
 
-    def test_it_is_drawn_without_those_that_failed_or_abstained(self) -> None:
-        story = self.failed().fault(C, Fault.ABSENT)
-        assert [story.task.stake_of(one, 1) for one in (ME, A, B, C)] == [10, 0, 0, 0]
-        assert [story.task.stake_of(one, 0) for one in (ME, A, B, C)] == [10, 10, 10, 10]
-        story.request_seed().fix_seed(SHOWN + 10)
-        [duty] = due(story, SHOWN + 10, DutyKind.SCORE)
-        assert (duty.round, duty.key, my_seats(story.task, me()) > 0) == (1, "score/1/1/0", True)
-        assert due(story, LATER, DutyKind.REPORT_UNREVEALED)[0].account == B
-        absent = [(duty.account, duty.round) for duty in due(story, SHOWN + 110, DutyKind.REPORT_ABSENT)]
-        assert absent == [], "who is out of the second committee owes it nothing"
+    def test_it_is_drawn_without_operators_that_failed_or_abstained(self) -> None:
+        scenario = self.failed().fault(C, Fault.ABSENT)
+        assert [scenario.task.stake_of(operator, 1) for operator in (OPERATOR, A, B, C)] == [10, 0, 0, 0]
+        assert [scenario.task.stake_of(operator, 0) for operator in (OPERATOR, A, B, C)] == [10, 10, 10, 10]
+        scenario.request_seed().fix_seed(REVEALS_CLOSED + 10)
+        [duty] = due(scenario, REVEALS_CLOSED + 10, DutyKind.SCORE)
+        assert (duty.round, duty.key, own_seats(scenario.task, identity()) > 0) == (1, "score/1/1/0", True)
+        assert due(scenario, LATER, DutyKind.REPORT_UNREVEALED)[0].account == B
+        absent = [(duty.account, duty.round) for duty in due(scenario, REVEALS_CLOSED + 110, DutyKind.REPORT_ABSENT)]
+        assert absent == [], "an excluded operator owes the second committee nothing"
 
     def test_it_is_paid_flat_and_publishes_both_sheets(self) -> None:
-        story = self.failed().fault(B, Fault.UNREVEALED).fault(C, Fault.ABSENT).request_seed().fix_seed(SHOWN + 10)
-        story.commit_scores(ME).reveal_scores(ME, [700])
-        assert [duty.round for duty in due(story, SHOWN + 160, DutyKind.SETTLE_PAGE)] == [1]
-        story.settle({ME: [700]}, SHOWN + 160).end(Outcome.PAID)
-        assert [duty.round for duty in due(story, LATER, DutyKind.PUBLISH_SHEET)] == [0, 1]
-        assert [duty.round for duty in due(story, LATER, DutyKind.CLAIM_SCORING)] == [1]
-        assert len(due(story, LATER, DutyKind.RELEASE_EARMARK)) == 1
+        scenario = (
+            self.failed().fault(B, Fault.UNREVEALED).fault(C, Fault.ABSENT).request_seed().fix_seed(REVEALS_CLOSED + 10)
+        )
+        scenario.commit_scores(OPERATOR).reveal_scores(OPERATOR, [700])
+        assert [duty.round for duty in due(scenario, REVEALS_CLOSED + 160, DutyKind.SETTLE_PAGE)] == [1]
+        scenario.settle({OPERATOR: [700]}, REVEALS_CLOSED + 160).end(Outcome.PAID)
+        assert [duty.round for duty in due(scenario, LATER, DutyKind.PUBLISH_SHEET)] == [0, 1]
+        assert [duty.round for duty in due(scenario, LATER, DutyKind.CLAIM_SCORING)] == [1]
+        assert len(due(scenario, LATER, DutyKind.RELEASE_EARMARK)) == 1
 
-    def test_no_seed_is_asked_for_that_the_contract_would_refuse(self) -> None:
-        story = Scenario().enter(OTHER).enrol(A).reveal_entry(OTHER)
-        assert len(due(story, EXPIRES - 150, DutyKind.REQUEST_SEED)) == 1
-        assert due(story, EXPIRES - 149, DutyKind.REQUEST_SEED) == []
-        assert len(due(story, EXPIRES, DutyKind.EXPIRE)) == 1
+    def test_no_seed_is_requested_that_the_contract_would_refuse(self) -> None:
+        scenario = Scenario().enter(OTHER).enrol(A).reveal_entry(OTHER)
+        assert len(due(scenario, EXPIRES - 150, DutyKind.REQUEST_SEED)) == 1
+        assert due(scenario, EXPIRES - 149, DutyKind.REQUEST_SEED) == []
+        assert len(due(scenario, EXPIRES, DutyKind.EXPIRE)) == 1
 
 
 SETTLED = REVEAL_END + 160
 CONTEST_END, ENROL_END = SETTLED + 60, SETTLED + 110
 DEADLINE = ENROL_END + 650
-FAR = [900, 9000]  # what A said of both entries; the appeal finds otherwise
+FAR = [900, 9000]  # scores of A for both entries; the appeal finds other medians
 
 
 class TestAppeals:
     def contested(self) -> Scenario:
-        """A sealed task with one word, which somebody contests."""
-        story = Scenario().enter(OTHER).enter(address(5))
-        params = story.task.params
-        story.task.params = replace(params, windows=replace(params.windows, appeal=60))
-        story.enrol(A, 20).enrol(B, 10).reveal_entry(OTHER).reveal_entry(address(5)).request_seed()
-        story.fix_seed(REVEAL_END).commit_scores(A).commit_scores(B)
+        """A sealed task whose only word is contested."""
+        scenario = Scenario().enter(OTHER).enter(address(5))
+        params = scenario.task.params
+        scenario.task.params = replace(params, windows=replace(params.windows, appeal=60))
+        scenario.enrol(A, 20).enrol(B, 10).reveal_entry(OTHER).reveal_entry(address(5)).request_seed()
+        scenario.fix_seed(REVEAL_END).commit_scores(A).commit_scores(B)
         rows = {A: FAR, B: [900, 2000]}
         for operator, row in rows.items():
-            story.reveal_scores(operator, row)
-        story.settle(rows, CONTEST_END)
-        assert due(story, CONTEST_END, DutyKind.FINALISE) != []
+            scenario.reveal_scores(operator, row)
+        scenario.settle(rows, CONTEST_END)
+        assert due(scenario, CONTEST_END, DutyKind.FINALISE) != []
         ends = {"contestEnd": CONTEST_END, "enrolEnd": ENROL_END, "deadline": DEADLINE}
-        args = {"appellant": SIGNER, "contest": 0, "word": 0, "previous": self.median(story), "bond": 5}
-        return story.tell("Appeals", "WordContested", **args, **ends)
+        args = {"appellant": SIGNER, "contest": 0, "word": 0, "previous": self.median(scenario), "bond": 5}
+        return scenario.emit("Appeals", "WordContested", **args, **ends)
 
     @staticmethod
-    def median(story: Scenario) -> int:
-        assert story.task.committee is not None
-        return story.task.committee.pages[0].medians[0]
+    def median(scenario: Scenario) -> int:
+        assert scenario.task.committee is not None
+        return scenario.task.committee.pages[0].medians[0]
 
     def seated(self) -> Scenario:
-        story = self.contested()
-        story.tell("AppealCommittee", "SeedRequested", round=0, target=9, totalEarmarked=30)
+        """The appeal's round is seeded."""
+        scenario = self.contested()
+        scenario.emit("AppealCommittee", "SeedRequested", round=0, target=9, totalEarmarked=30)
         ends = {"scoreCommitEnd": ENROL_END + 100, "scoreRevealEnd": ENROL_END + 150}
-        return story.tell("AppealCommittee", "SeedFixed", round=0, seed="0x" + "77" * 32, **ends)
+        return scenario.emit("AppealCommittee", "SeedFixed", round=0, seed="0x" + "77" * 32, **ends)
 
-    def own_seats(self, task: Task, operator: str) -> int:
+    def appeal_seats(self, task: Task, operator: str) -> int:
         wanted, seed = appeal_seats(task.params.target_seats), bytes.fromhex("77" * 32)
         return seats(31337, COMMITTEE, task.id, 0, seed, operator, task.enrolled[operator], 30, wanted)
 
-    def found(self) -> Scenario:
-        """B alone scores again and finds what it said before; A hides its row."""
-        story = self.seated()
-        for who in (A, B):
-            args = {"operator": who, "seats": self.own_seats(story.task, who), "commitment": "0x" + "00" * 32}
-            story.tell("AppealCommittee", "ScoresCommitted", round=0, **args)
+    def settled(self) -> Scenario:
+        """B scores the same as before and A does not reveal; then the appeal is settled."""
+        scenario = self.seated()
+        for operator in (A, B):
+            args = {
+                "operator": operator,
+                "seats": self.appeal_seats(scenario.task, operator),
+                "commitment": "0x" + "00" * 32,
+            }
+            scenario.emit("AppealCommittee", "ScoresCommitted", round=0, **args)
         words = pack([900, 2000])
         row = {"operator": B, "seats": 7, "index": 0, "evidenceDigest": "0x" + "00" * 32, "words": words}
-        story.tell("AppealCommittee", "ScoresRevealed", round=0, **row)
-        story.tell("AppealCommittee", "ContestsSettled", page=0, found=words)
-        return story.tell("Appeals", "AppealSettled", paidSeats=7, reportEnd=DEADLINE + 60)
+        scenario.emit("AppealCommittee", "ScoresRevealed", round=0, **row)
+        scenario.emit("AppealCommittee", "ContestsSettled", page=0, found=words)
+        return scenario.emit("Appeals", "AppealSettled", paidSeats=7, reportEnd=DEADLINE + 60)
 
-    def test_the_task_waits_and_its_appeal_goes_on(self) -> None:
-        story = self.contested()
-        assert due(story, CONTEST_END, DutyKind.FINALISE) == []
-        assert due(story, ENROL_END - 1, DutyKind.APPEAL_REQUEST_SEED) == []
-        assert len(due(story, ENROL_END, DutyKind.APPEAL_REQUEST_SEED)) == 1
-        assert due(story, DEADLINE - 149, DutyKind.APPEAL_REQUEST_SEED) == [], "the committee could not finish"
-        assert len(due(story, DEADLINE, DutyKind.FAIL_APPEAL)) == 1
-        story.tell("AppealCommittee", "SeedRequested", round=0, target=9, totalEarmarked=30)
-        assert len(due(story, ENROL_END, DutyKind.APPEAL_FIX_SEED)) == 1
+    def test_the_task_waits_for_its_appeal(self) -> None:
+        scenario = self.contested()
+        assert due(scenario, CONTEST_END, DutyKind.FINALISE) == []
+        assert due(scenario, ENROL_END - 1, DutyKind.APPEAL_REQUEST_SEED) == []
+        assert len(due(scenario, ENROL_END, DutyKind.APPEAL_REQUEST_SEED)) == 1
+        assert due(scenario, DEADLINE - 149, DutyKind.APPEAL_REQUEST_SEED) == [], "the committee could not finish"
+        assert len(due(scenario, DEADLINE, DutyKind.FAIL_APPEAL)) == 1
+        scenario.emit("AppealCommittee", "SeedRequested", round=0, target=9, totalEarmarked=30)
+        assert len(due(scenario, ENROL_END, DutyKind.APPEAL_FIX_SEED)) == 1
 
     def test_a_missed_quorum_fails_the_appeal_and_returns_the_bond(self) -> None:
-        story = self.seated()
-        assert len(due(story, ENROL_END + 100, DutyKind.FAIL_APPEAL)) == 1
-        assert [duty.account for duty in due(story, ENROL_END + 100, DutyKind.APPEAL_REPORT_ABSENT)] == [A, B]
-        story.tell("Appeals", "AppealFailed")
-        [duty] = due(story, ENROL_END + 110, DutyKind.RESOLVE_CONTEST)
+        scenario = self.seated()
+        assert len(due(scenario, ENROL_END + 100, DutyKind.FAIL_APPEAL)) == 1
+        assert [duty.account for duty in due(scenario, ENROL_END + 100, DutyKind.APPEAL_REPORT_ABSENT)] == [A, B]
+        scenario.emit("Appeals", "AppealFailed")
+        [duty] = due(scenario, ENROL_END + 110, DutyKind.RESOLVE_CONTEST)
         assert duty.page == 0
-        story.tell("Appeals", "ContestResolved", contest=0, word=0, moved=False, toAppellant=5, toPool=0)
-        assert len(due(story, ENROL_END + 111, DutyKind.FINALISE)) == 1
-        assert [duty.kind for duty in plan(story.world, me(), ENROL_END + 111, {})][-1] == DutyKind.WITHDRAW_BONDS
+        scenario.emit("Appeals", "ContestResolved", contest=0, word=0, moved=False, toAppellant=5, toPool=0)
+        assert len(due(scenario, ENROL_END + 111, DutyKind.FINALISE)) == 1
+        assert [duty.kind for duty in plan(scenario.state, identity(), ENROL_END + 111, {})][
+            -1
+        ] == DutyKind.WITHDRAW_BONDS
 
-    def test_what_was_found_replaces_the_median_and_slashes_who_was_far(self) -> None:
-        story = self.found()
-        [duty] = due(story, DEADLINE, DutyKind.REPORT_OVERTURNED)
+    def test_a_settled_appeal_replaces_the_median_and_reports_far_rows(self) -> None:
+        scenario = self.settled()
+        [duty] = due(scenario, DEADLINE, DutyKind.REPORT_OVERTURNED)
         assert (duty.account, duty.page) == (A, 0)
-        assert [duty.account for duty in due(story, DEADLINE, DutyKind.APPEAL_REPORT_UNREVEALED)] == [A]
+        assert [duty.account for duty in due(scenario, DEADLINE, DutyKind.APPEAL_REPORT_UNREVEALED)] == [A]
         [new] = pack([900, 2000])
-        old = story.task.committee
+        old = scenario.task.committee
         assert old is not None and old.totals is not None
         weights = old.totals.weights - 7000
-        story.tell(
-            "Scoring", "MedianReplaced", round=0, word=0, previous=self.median(story), replacement=new,
+        scenario.emit(
+            "Scoring", "MedianReplaced", round=0, word=0, previous=self.median(scenario), replacement=new,
             root="0x" + "99" * 32, weights=weights,
         )  # fmt: skip
-        assert self.median(story) == new
+        assert self.median(scenario) == new
         assert (old.totals.weights, old.pages[0].weights, old.pages[0].root) == (weights, weights, b"\x99" * 32)
-        story.tell("Appeals", "RowOverturned", operator=A, contest=0, reporter=CREATOR, taken=2)
-        assert due(story, DEADLINE, DutyKind.REPORT_OVERTURNED) == []
+        scenario.emit("Appeals", "RowOverturned", operator=A, contest=0, reporter=CREATOR, taken=2)
+        assert due(scenario, DEADLINE, DutyKind.REPORT_OVERTURNED) == []
 
-    def test_a_node_with_stake_behind_the_task_abstains_and_its_earmark_waits(self) -> None:
-        story = self.seated()
-        mine = replace(me(), operator=B)
-        kinds = [duty.kind for duty in plan_task(story.task, mine, ENROL_END)]
+    def test_a_seated_node_abstains_in_the_appeal(self) -> None:
+        scenario = self.seated()
+        validator = replace(identity(), operator=B)
+        kinds = [duty.kind for duty in plan_task(scenario.task, validator, ENROL_END)]
         assert DutyKind.APPEAL_ABSTAIN in kinds
-        story.tell("AppealCommittee", "Abstained", round=0, operator=B, seats=1)
-        assert DutyKind.APPEAL_ABSTAIN not in [duty.kind for duty in plan_task(story.task, mine, ENROL_END)]
+        scenario.emit("AppealCommittee", "Abstained", round=0, operator=B, seats=1)
+        assert DutyKind.APPEAL_ABSTAIN not in [duty.kind for duty in plan_task(scenario.task, validator, ENROL_END)]
 
     @pytest.mark.parametrize("now", [DEADLINE, DEADLINE + 60])
-    def test_pay_and_stake_after_the_end(self, now: int) -> None:
-        story = self.found()
-        story.tell("AppealCommittee", "FaultReported", round=0, operator=A, fault=1, reporter=CREATOR, taken=1)
-        story.tell("Appeals", "ContestResolved", contest=0, word=0, moved=True, toAppellant=9, toPool=5)
-        story.end(Outcome.PAID)
-        mine = replace(me(), operator=B)
-        kinds = [duty.kind for duty in plan_task(story.task, mine, now)]
+    def test_rewards_and_stake_after_the_end_of_an_appealed_task(self, now: int) -> None:
+        scenario = self.settled()
+        scenario.emit("AppealCommittee", "FaultReported", round=0, operator=A, fault=1, reporter=CREATOR, taken=1)
+        scenario.emit("Appeals", "ContestResolved", contest=0, word=0, moved=True, toAppellant=9, toPool=5)
+        scenario.end(Outcome.PAID)
+        validator = replace(identity(), operator=B)
+        kinds = [duty.kind for duty in plan_task(scenario.task, validator, now)]
         assert DutyKind.CLAIM_APPEAL in kinds
-        assert (DutyKind.RELEASE_EARMARK in kinds) == (now >= DEADLINE + 60), "held until rows can be reported no more"
+        assert (DutyKind.RELEASE_EARMARK in kinds) == (now >= DEADLINE + 60), "held until the report window closes"

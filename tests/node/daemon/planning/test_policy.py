@@ -1,4 +1,4 @@
-"""Which tasks a node takes part in."""
+"""The choice of tasks by spec, policy and held-out records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from covey.config.node import Policy
-from covey.daemon.planning.policy import contradiction, count_strata, earmark_of, unenterable, unscorable, unwanted
+from covey.daemon.planning.policy import (
+    count_strata,
+    earmark_of,
+    reason_not_to_enter,
+    reason_not_to_score,
+    reason_to_decline,
+    spec_mismatch,
+)
 from covey.protocol.canonical import DocumentError
 from covey.protocol.spec import TaskSpec
 from covey.protocol.types import Evaluation, Kind, TaskParams, Windows
@@ -33,7 +40,7 @@ PARAMS = TaskParams(
     min_stake=10,
     windows=Windows(60, 60, 60, 0, 60, 60, 60, 0),
 )
-HELD = {"a": 10, "b": 10}
+HELD_OUT = {"a": 10, "b": 10}
 
 
 def spec(**changes: Any) -> TaskSpec:
@@ -49,15 +56,15 @@ def spec(**changes: Any) -> TaskSpec:
     return TaskSpec.parse({**fields, **changes})
 
 
-def test_a_fitting_task_is_taken() -> None:
+def test_a_matching_task_is_accepted() -> None:
     policy = Policy(domains=("weather",), bases=("tiny",))
-    assert contradiction(spec(), PARAMS) is None
-    assert unenterable(spec(), PARAMS, policy, 5) is None
-    assert unscorable(spec(), PARAMS, policy, HELD) is None
+    assert spec_mismatch(spec(), PARAMS) is None
+    assert reason_not_to_enter(spec(), PARAMS, policy, 5) is None
+    assert reason_not_to_score(spec(), PARAMS, policy, HELD_OUT) is None
 
 
 @pytest.mark.parametrize(
-    ("params", "says"),
+    ("params", "message"),
     [
         (replace(PARAMS, h=61), "h 60, the chain 61"),
         (replace(PARAMS, tau=1), "tau 600, the chain 1"),
@@ -65,66 +72,68 @@ def test_a_fitting_task_is_taken() -> None:
         (replace(PARAMS, evaluation=Evaluation.SEALED), "evaluation local, the chain sealed"),
     ],
 )
-def test_a_spec_that_contradicts_the_chain_is_noticed(params: TaskParams, says: str) -> None:
-    assert says in (contradiction(spec(), params) or "")
+def test_a_spec_that_differs_from_the_chain_is_declined(params: TaskParams, message: str) -> None:
+    assert message in (spec_mismatch(spec(), params) or "")
 
 
 @pytest.mark.parametrize(
-    ("params", "policy", "says"),
+    ("params", "policy", "message"),
     [
         (replace(PARAMS, kind=Kind.FEDERATED), Policy(), "federated"),
         (PARAMS, Policy(domains=("cooking",)), "domain 'weather'"),
         (PARAMS, Policy(bases=("Qwen/Qwen3-8B",)), "base tiny"),
     ],
 )
-def test_what_the_operator_rules_out(params: TaskParams, policy: Policy, says: str) -> None:
-    assert says in (unwanted(spec(), params, policy) or "")
-    assert says in (unenterable(spec(), params, policy, 0) or "")
-    assert says in (unscorable(spec(), params, policy, HELD) or "")
+def test_a_task_outside_the_policy_is_declined(params: TaskParams, policy: Policy, message: str) -> None:
+    assert message in (reason_to_decline(spec(), params, policy) or "")
+    assert message in (reason_not_to_enter(spec(), params, policy, 0) or "")
+    assert message in (reason_not_to_score(spec(), params, policy, HELD_OUT) or "")
 
 
-def test_a_dear_entry_is_not_made() -> None:
-    assert unenterable(spec(), PARAMS, Policy(max_fee=5), 5) is None
-    assert "6 wei" in (unenterable(spec(), PARAMS, Policy(max_fee=5), 6) or "")
+def test_an_entry_above_the_maximum_fee_is_declined() -> None:
+    assert reason_not_to_enter(spec(), PARAMS, Policy(max_fee=5), 5) is None
+    assert "6 wei" in (reason_not_to_enter(spec(), PARAMS, Policy(max_fee=5), 6) or "")
 
 
 @pytest.mark.parametrize(
-    ("params", "policy", "held", "says"),
+    ("params", "policy", "held_out", "message"),
     [
         (PARAMS, Policy(), {"a": 10}, "stratum 'b' needs 8 held-out records, there are 0"),
         (PARAMS, Policy(), {"a": 10, "b": 7}, "there are 7"),
         (PARAMS, Policy(), {"a": 9, "b": 8}, "18 held-out records in all"),
-        (PARAMS, Policy(min_score_window_seconds=61), HELD, "score commit window"),
-        (replace(PARAMS, windows=replace(PARAMS.windows, score_reveal=9)), Policy(), HELD, "score reveal window"),
-        (PARAMS, Policy(max_entries=7), HELD, "8 entries"),
-        (replace(PARAMS, evaluation=Evaluation.SEALED), Policy(), HELD, "sealed"),
+        (PARAMS, Policy(min_score_window_seconds=61), HELD_OUT, "score commit window"),
+        (replace(PARAMS, windows=replace(PARAMS.windows, score_reveal=9)), Policy(), HELD_OUT, "score reveal window"),
+        (PARAMS, Policy(max_entries=7), HELD_OUT, "8 entries"),
+        (replace(PARAMS, evaluation=Evaluation.SEALED), Policy(), HELD_OUT, "sealed"),
     ],
 )
-def test_what_cannot_be_scored_here(params: TaskParams, policy: Policy, held: dict[str, int], says: str) -> None:
-    assert says in (unscorable(spec(), params, policy, held) or "")
+def test_a_task_that_cannot_be_scored_is_declined(
+    params: TaskParams, policy: Policy, held_out: dict[str, int], message: str
+) -> None:
+    assert message in (reason_not_to_score(spec(), params, policy, held_out) or "")
 
 
-def test_the_earmark_never_exceeds_what_is_free() -> None:
+def test_the_earmark_never_exceeds_the_free_stake() -> None:
     assert earmark_of(Policy(earmark=50), 100) == 50
     assert earmark_of(Policy(earmark=500), 100) == 100
     assert earmark_of(Policy(earmark_share_bps=2_500), 101) == 25
     assert earmark_of(Policy(), 0) == 0
 
 
-def test_strata_are_counted(tmp_path: Path) -> None:
+def test_records_are_counted_by_stratum(tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
-    path.write_text("".join(json.dumps({"text": "x", "stratum": s}) + "\n" for s in "aab"), encoding="utf-8")
+    path.write_text("".join(json.dumps({"text": "x", "stratum": name}) + "\n" for name in "aab"), encoding="utf-8")
     assert count_strata(path) == {"a": 2, "b": 1}
 
 
 @pytest.mark.parametrize("line", ["{}", "nonsense", "[]"])
-def test_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
+def test_the_error_names_a_bad_line(tmp_path: Path, line: str) -> None:
     path = tmp_path / "records.jsonl"
     path.write_text('{"text": "x", "stratum": "a"}\n' + line + "\n", encoding="utf-8")
     with pytest.raises(DocumentError, match=r"records\.jsonl:2: a record is"):
         count_strata(path)
 
 
-def test_no_such_records(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match="No such file"):
         count_strata(tmp_path / "none.jsonl")

@@ -1,4 +1,4 @@
-"""Digests are computed once, and the data folder holds no more than its quota, but for what is in use or promised."""
+"""Base digests are computed once, and the data folder is kept within its quota except for what is in use."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import logging
 import os
 import shutil
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from tests.support.daemon.scenario import Scenario
 
-from covey.daemon.retention.data_quota import BASES, DataQuota, InUse, make_room
+from covey.daemon.retention.data_quota import BASES, DataQuota, InUse, evict
 from covey.daemon.retention.retention import RetentionService
-from covey.daemon.workers import base_digests as bases_module
+from covey.daemon.workers import base_digests
 from covey.daemon.workers.base_digests import BaseDigests
 from covey.ipfs import BlockStore
 from covey.ipfs.keeper import Keeper
@@ -29,27 +29,27 @@ NETWORK = "31337-0xabc"
 
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Folders that were hashed, in order."""
+    """Folders hashed so far, in order."""
     folders: list[Path] = []
-    real = bases_module.base_digest
+    base_digest = base_digests.base_digest
 
-    def counting(folder: Path) -> str:
+    def record(folder: Path) -> str:
         folders.append(folder)
-        return real(folder)
+        return base_digest(folder)
 
-    monkeypatch.setattr(bases_module, "base_digest", counting)
+    monkeypatch.setattr(base_digests, "base_digest", record)
     return folders
 
 
-class TestDigests:
-    def test_are_computed_once_over_restarts(self, tmp_path: Path, hashed: list[Path]) -> None:
+class TestBaseDigests:
+    def test_a_digest_is_computed_once_over_restarts(self, tmp_path: Path, hashed: list[Path]) -> None:
         file = tmp_path / "digests.json"
-        wanted = resolve(TINY).digest
-        assert BaseDigests(file).digest(TINY) == wanted
-        again = BaseDigests(file)
-        assert (again.known(TINY), again.digest(TINY), len(hashed)) == (wanted, wanted, 1)
+        expected = resolve(TINY).digest
+        assert BaseDigests(file).digest(TINY) == expected
+        reopened = BaseDigests(file)
+        assert (reopened.known(TINY), reopened.digest(TINY), len(hashed)) == (expected, expected, 1)
 
-    def test_follow_a_file_that_changed(self, tmp_path: Path, hashed: list[Path]) -> None:
+    def test_a_changed_file_is_hashed_again(self, tmp_path: Path, hashed: list[Path]) -> None:
         folder = Path(shutil.copytree(tiny_folder(), tmp_path / "base"))
         digests = BaseDigests(tmp_path / "digests.json")
         before = digests.digest(str(folder))
@@ -60,7 +60,7 @@ class TestDigests:
         (folder / "README.md").write_text("does not count", encoding="utf-8")
         assert (digests.digest(str(folder)), len(hashed)) == (after, 2)
 
-    def test_a_damaged_file_costs_a_computation_and_no_more(self, tmp_path: Path, hashed: list[Path]) -> None:
+    def test_a_damaged_cache_is_rebuilt(self, tmp_path: Path, hashed: list[Path]) -> None:
         file = tmp_path / "digests.json"
         for content in ("{", "[]", '{"version": 1, "bases": {"tiny": 7}}', '{"version": 9, "bases": {}}'):
             file.write_text(content, encoding="utf-8")
@@ -68,11 +68,11 @@ class TestDigests:
         assert len(hashed) == 4
         assert json.loads(file.read_text(encoding="utf-8"))["version"] == 1
 
-    def test_a_base_that_is_not_there_is_told(self, tmp_path: Path) -> None:
+    def test_a_missing_base_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(BaseModelError, match="no base model"):
             BaseDigests(tmp_path / "digests.json").digest(str(tmp_path / "none"))
 
-    def test_a_hub_base_keeps_its_digest_when_its_files_made_room(self, tmp_path: Path) -> None:
+    def test_a_hub_base_keeps_its_digest_after_its_files_are_evicted(self, tmp_path: Path) -> None:
         file = tmp_path / "digests.json"
         file.write_text(
             json.dumps({"version": 1, "bases": {"Org/Base": {"digest": "ab" * 32, "files": []}}}), encoding="utf-8"
@@ -85,12 +85,12 @@ def put(path: Path, kilobytes: int, age: float) -> Path:
     path.mkdir(parents=True)
     (path / "file").write_bytes(os.urandom(kilobytes * KB))
     then = 1_700_000_000 - age
-    for one in (path / "file", path):
-        os.utime(one, (then, then))
+    for changed in (path / "file", path):
+        os.utime(changed, (then, then))
     return path
 
 
-class TestRoom:
+class TestEviction:
     @pytest.fixture
     def data(self, tmp_path: Path) -> Path:
         put(tmp_path / "entries" / NETWORK / "1", 100, 500)
@@ -103,33 +103,32 @@ class TestRoom:
         (tmp_path / "journal.sqlite").write_bytes(bytes(500 * KB))
         return tmp_path
 
-    def left(self, data: Path) -> set[str]:
+    def remaining(self, data: Path) -> set[str]:
         return {str(path.parent.relative_to(data)) for path in data.rglob("file")}
 
-    def test_nothing_goes_below_the_quota(self, data: Path) -> None:
-        before = self.left(data)
-        total, freed = make_room(data, 10_000 * KB, InUse(NETWORK, (), ()))
-        assert 700 * KB <= total < 800 * KB
-        assert (freed, self.left(data)) == (0, before)
+    def test_nothing_is_evicted_below_the_quota(self, data: Path) -> None:
+        before = self.remaining(data)
+        usage = evict(data, 10_000 * KB, InUse(NETWORK, (), ()))
+        assert 700 * KB <= usage.total_bytes < 800 * KB
+        assert (usage.evicted_bytes, self.remaining(data)) == (0, before)
 
-    def test_the_oldest_goes_first_and_what_is_in_use_stays(self, data: Path) -> None:
-        total, freed = make_room(data, 500 * KB, InUse(NETWORK, {2}, {"Org/New"}))
-        assert freed > 0
-        assert total <= 500 * KB
-        assert self.left(data) == {
+    def test_the_oldest_is_evicted_first_and_what_is_in_use_stays(self, data: Path) -> None:
+        usage = evict(data, 500 * KB, InUse(NETWORK, {2}, {"Org/New"}))
+        assert usage.evicted_bytes > 0
+        assert usage.total_bytes <= 500 * KB
+        assert self.remaining(data) == {
             f"entries/{NETWORK}/2", f"work/{NETWORK}/entry-2", f"{BASES}/models--Org--New", f"work/{NETWORK}/entry-9",
         }  # fmt: skip
         assert (data / "journal.sqlite").stat().st_size == 500 * KB
 
-    def test_what_is_in_use_stays_though_it_is_too_much(self, data: Path) -> None:
+    def test_what_is_in_use_stays_above_the_quota(self, data: Path) -> None:
         in_use = InUse(NETWORK, {1, 2, 9}, {"Org/New", "Org/Old"})
-        total, _ = make_room(data, 16 * KB, in_use)
-        assert total > 500 * KB
-        assert len(self.left(data)) == 6, "all but the other network's"
+        assert evict(data, 16 * KB, in_use).total_bytes > 500 * KB
+        assert len(self.remaining(data)) == 6, "only the other network's entry is evicted"
 
-    def test_a_round_evicts_never_what_runs_or_is_promised_and_tells_when_all_is_in_use(self, data: Path) -> None:
-        story = Scenario(task_id=1)
-        over = Scenario(task_id=2, world=story.world).end(Outcome.FAILED)
+    def test_a_check_reports_a_quota_that_is_used_up_by_running_tasks_and_retained_content(self, data: Path) -> None:
+        scenario = Scenario(task_id=1)
+        ended = Scenario(task_id=2, state=scenario.state).end(Outcome.FAILED)
         with BlockStore(data / "blocks") as store:
             cid = store.add_directory({"adapter": b"weights"})
             keeper = Keeper(store, data / "retained.json")
@@ -137,24 +136,23 @@ class TestRoom:
             digests = BaseDigests(data / "digests.json")
             digests._known = {"Org/Old": {"digest": "aa", "files": []}, "Org/New": {"digest": "bb", "files": []}}
             spec = cast(TaskSpec, type("Spec", (), {"base": type("Base", (), {"digest": "aa"})}))
-            room = DataQuota(data, 250 * KB, NETWORK, ("Org/Old", "Org/New"), digests, {1: spec, 2: spec})
-            freed: list[int] = []
-            watch = RetentionService(keeper, store, days=1, every_s=3600, data=room, evicted=freed.append)
-            watch.tick(over.world, 10)
-            assert watch._thread is not None
-            watch._thread.join(20)
-            kept = watch.kept
-        assert self.left(data) == {f"entries/{NETWORK}/1", f"{BASES}/models--Org--Old", f"work/{NETWORK}/entry-9"}
-        assert freed[0] > 300 * KB
-        assert kept.data_bytes is not None
-        assert kept.data_bytes > 250 * KB
-        assert any("all in use, and disk_quota is" in problem for problem in kept.problems)
+            quota = DataQuota(data, 250 * KB, NETWORK, ("Org/Old", "Org/New"), digests, {1: spec, 2: spec})
+            evicted: list[int] = []
+            service = RetentionService(keeper, store, days=1, every_s=3600, data=quota, evicted=evicted.append)
+            service.tick(ended.state, 10)
+            assert service._thread is not None
+            service._thread.join(20)
+            report = service.report
+        assert self.remaining(data) == {f"entries/{NETWORK}/1", f"{BASES}/models--Org--Old", f"work/{NETWORK}/entry-9"}
+        assert evicted[0] > 300 * KB
+        assert report.data_bytes is not None
+        assert report.data_bytes > 250 * KB
+        assert any("all in use, and disk_quota is" in problem for problem in report.problems)
 
 
 def test_an_eviction_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     put(tmp_path / "entries" / NETWORK / "1", 100, 500)
     with caplog.at_level(logging.INFO, logger="covey.daemon"):
-        make_room(tmp_path, 16 * KB, InUse(NETWORK, (), ()))
-    [record] = [record for record in caplog.records if record.message == "room made"]
-    told: Any = record
-    assert told.path == f"entries/{NETWORK}/1"
+        evict(tmp_path, 16 * KB, InUse(NETWORK, (), ()))
+    [record] = [record for record in caplog.records if record.message == "evicted"]
+    assert vars(record)["path"] == f"entries/{NETWORK}/1"

@@ -1,4 +1,4 @@
-"""What a node published is kept for as long as it promised, looked after, and what it only fetched makes room."""
+"""Published content stays pinned until some days after its task's end, and fetched content is evicted."""
 
 from __future__ import annotations
 
@@ -12,189 +12,147 @@ from typing import Any, cast
 
 import pytest
 from prometheus_client import generate_latest
-from tests.support.daemon.scenario import Scenario, me
+from tests.support.daemon.context import node_config, open_context, poll_until
+from tests.support.daemon.scenario import Scenario
 from tests.support.ipfs.pinning_service import TOKEN, Service
 
-from covey.config.node import NodeConfig
-from covey.daemon.context import Context, Ended, Step
+from covey.daemon.context import Context
 from covey.daemon.duties import enter, publish, rows
+from covey.daemon.duties.outcomes import Ended, Step
 from covey.daemon.monitoring.health import HealthState, Snapshot
-from covey.daemon.planning.plan import Duty, DutyKind
-from covey.daemon.retention import retention as keeping
+from covey.daemon.planning.duty import Duty, DutyKind
+from covey.daemon.retention import retention as retention_module
 from covey.daemon.retention.retention import RetentionService, label_of, open_keeper, task_of
-from covey.daemon.state.world import Committee, RevealedScores
-from covey.daemon.storage.journal import DutyStatus, Journal
-from covey.daemon.storage.secrets import SecretFile
-from covey.daemon.strategy import Strategy
-from covey.daemon.workers.background import Background
-from covey.daemon.workers.base_digests import BaseDigests
+from covey.daemon.state.committee import Committee, RevealedScores
+from covey.daemon.storage.commitments import CommittedEntry, CommittedRow
+from covey.daemon.storage.journal import DutyStatus
 from covey.ipfs import BlockStore, Cid, Gateway, IpfsError, directory_cid, open_fetcher, open_store
 from covey.ipfs.keeper import DAY_S, Keeper
 from covey.protocol.sheet import SHEET_NAME
 from covey.protocol.types import Outcome
 
 NOW = 5_000
-
-
-def config_of(folder: Path, **settings: Any) -> NodeConfig:
-    fields = {
-        "roles": ["validator"],
-        "keystore": "k",
-        "rpc_urls": ["http://127.0.0.1:1"],
-        "deployment": "d",
-        "data_dir": str(folder),
-        "heldout_records": "r",
-    }
-    return NodeConfig.model_validate({**fields, **settings})
+SALT = bytes(32)
 
 
 @pytest.fixture
 def ctx(tmp_path: Path) -> Iterator[Context]:
-    config = config_of(tmp_path / "data")
-    config.data_dir.mkdir()
-    store = BlockStore(tmp_path / "blocks")
-    journal = Journal(config.journal_path, SecretFile(tmp_path / "secrets", bytes(32)))
-    background = Background(retry_seconds=0.05)
-    none: Any = cast(Any, None)  # publishing needs neither the chain nor a worker
-    with open_fetcher(store) as fetcher:
-        keeper = open_keeper(config, store, fetcher)
-        yield Context(
-            config,
-            me(),
-            none,
-            none,
-            journal,
-            none,
-            store,
-            fetcher,
-            keeper,
-            background,
-            Strategy(),
-            BaseDigests(tmp_path / "bases.json"),
-        )
-    background.close()
-    journal.close()
-
-
-def wait_for(look: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 100
-    while not (found := look()):
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    return found
+    with open_context(tmp_path) as context:
+        yield context
 
 
 def finish(advance: Callable[[], Step]) -> Ended:
-    def ended() -> Ended | None:
-        step = advance()
-        return step if isinstance(step, Ended) else None
-
-    return cast(Ended, wait_for(ended))
+    """Advance a duty until it has ended."""
+    return cast(Ended, poll_until(advance, lambda step: isinstance(step, Ended), seconds=100))
 
 
-def publish_both(ctx: Context, story: Scenario) -> tuple[Cid, Cid]:
-    """An entry and a score sheet of one task, revealed and published."""
+def publish_both(ctx: Context, scenario: Scenario) -> tuple[Cid, Cid]:
+    """Publish a revealed entry and a revealed score sheet of one task. Returns their CIDs."""
     folder = ctx.folder("entries", "1")
     folder.mkdir()
     (folder / "adapter").write_bytes(b"weights")
     entry, sheet = directory_cid(folder), directory_cid({SHEET_NAME: b"{}"})
-    entry_secret = {"folder": str(folder), "digest": entry.word.hex()}
-    ctx.journal.keep_secret(enter.secret_name(ctx, story.task), entry_secret)
+    secret = CommittedEntry(entry.word, SALT, folder)
+    ctx.journal.save_secret(enter.secret_name(ctx, scenario.task), secret.to_payload())
     entry_duty, sheet_duty = (
-        Duty(NOW, kind, story.task_id) for kind in (DutyKind.PUBLISH_ENTRY, DutyKind.PUBLISH_SHEET)
+        Duty(NOW, kind, scenario.task_id) for kind in (DutyKind.PUBLISH_ENTRY, DutyKind.PUBLISH_SHEET)
     )
-    rows.keep(ctx, sheet_duty, {"sheet": "{}", "evidence": sheet.word.hex()})
-    shown = RevealedScores(ctx.me.operator, 1, 0, sheet.word, (0,))
-    story.task.committee = Committee(0, target=7, total=10, revealed=[shown])
-    assert finish(lambda: publish.entry(ctx, story.task, entry_duty)).status == DutyStatus.DONE
-    assert finish(lambda: publish.sheet(ctx, story.task, sheet_duty)).status == DutyStatus.DONE
+    rows.save(ctx, sheet_duty, CommittedRow(words=(0,), evidence=sheet.word, salt=SALT, sheet=b"{}"))
+    revealed = RevealedScores(ctx.identity.operator, 1, 0, sheet.word, (0,))
+    scenario.task.committee = Committee(0, target=7, total=10, revealed=[revealed])
+    assert finish(lambda: publish.entry(ctx, scenario.task, entry_duty)).status == DutyStatus.DONE
+    assert finish(lambda: publish.sheet(ctx, scenario.task, sheet_duty)).status == DutyStatus.DONE
     return entry, sheet
 
 
-def rounds(watch: RetentionService, story: Scenario, now: int) -> None:
-    """A look that has its round begin and end."""
-    before = watch.kept
-    watch._next_at = 0.0
-    watch.tick(story.world, now)
-    assert watch._thread is not None
-    watch._thread.join(100)
-    assert watch.kept is not before
+def run_check(service: RetentionService, scenario: Scenario, now: int) -> None:
+    """Run a cycle in which a check is due, and wait for the check."""
+    before = service.report
+    service._next_at = 0.0
+    service.tick(scenario.state, now)
+    assert service._thread is not None
+    service._thread.join(100)
+    assert service.report is not before
 
 
-def watch_over(ctx: Context, keeper: Keeper | None = None) -> RetentionService:
+def retention_of(ctx: Context, keeper: Keeper | None = None) -> RetentionService:
     return RetentionService(keeper or ctx.keeper, ctx.fetcher.cache, days=2, every_s=3600)
 
 
-def test_labels_name_their_task() -> None:
+def test_a_label_names_its_task() -> None:
     assert task_of(label_of(17, "entry")) == 17
     assert task_of("holiday pictures") is None
 
 
-def test_what_is_published_is_kept_until_its_task_has_ended_and_some_days_more(ctx: Context) -> None:
-    story = Scenario()
-    entry, sheet = publish_both(ctx, story)
-    assert {promise.cid: promise.label for promise in ctx.keeper.retained()} == {
+def test_published_content_is_retained_until_days_after_its_task_has_ended(ctx: Context) -> None:
+    scenario = Scenario()
+    entry, sheet = publish_both(ctx, scenario)
+    assert {content.cid: content.label for content in ctx.keeper.retained()} == {
         entry: "task 1: entry",
         sheet: "task 1: score sheet",
     }
-    watch = watch_over(ctx)
-    rounds(watch, story, now=NOW + 1_000 * DAY_S)
-    assert [promise.keep_until for promise in ctx.keeper.retained()] == [None, None], "its task still runs"
-    story.end(Outcome.PAID)
-    rounds(watch, story, now=NOW)
+    service = retention_of(ctx)
+    run_check(service, scenario, now=NOW + 1_000 * DAY_S)
+    assert [content.keep_until for content in ctx.keeper.retained()] == [None, None], "its task still runs"
+    scenario.end(Outcome.PAID)
+    run_check(service, scenario, now=NOW)
     keeper = open_keeper(ctx.config, ctx.store, ctx.fetcher)  # as after a restart
-    watch = watch_over(ctx, keeper)
-    rounds(watch, story, now=NOW + 2 * DAY_S - 1)
-    assert {promise.keep_until for promise in keeper.retained()} == {NOW + 2 * DAY_S}, "the first look's word stays"
+    service = retention_of(ctx, keeper)
+    run_check(service, scenario, now=NOW + 2 * DAY_S - 1)
+    assert {content.keep_until for content in keeper.retained()} == {NOW + 2 * DAY_S}, "the first expiry stays"
     assert {pin.cid for pin in ctx.store.pins()} == {entry, sheet}
-    assert (watch.promised, watch.kept.lapses, watch.kept.problems) == (2, (), ())
-    rounds(watch, story, now=NOW + 2 * DAY_S)
-    assert (watch.promised, ctx.store.pins()) == (0, ())
+    assert (service.retained, service.report.missing_pins, service.report.problems) == (2, (), ())
+    run_check(service, scenario, now=NOW + 2 * DAY_S)
+    assert (service.retained, ctx.store.pins()) == (0, ())
 
 
-def test_files_that_changed_since_their_commitment_are_not_promised(ctx: Context) -> None:
-    story = Scenario()
+def test_files_changed_after_their_commitment_are_not_retained(ctx: Context) -> None:
+    scenario = Scenario()
     folder = ctx.folder("entries", "1")
     folder.mkdir()
     (folder / "adapter").write_bytes(b"other weights")
-    secret = {"folder": str(folder), "digest": directory_cid({"adapter": b"weights"}).word.hex()}
-    ctx.journal.keep_secret(enter.secret_name(ctx, story.task), secret)
-    duty = Duty(NOW, DutyKind.PUBLISH_ENTRY, story.task_id)
-    assert finish(lambda: publish.entry(ctx, story.task, duty)).status == DutyStatus.GIVEN_UP
+    secret = CommittedEntry(directory_cid({"adapter": b"weights"}).word, SALT, folder)
+    ctx.journal.save_secret(enter.secret_name(ctx, scenario.task), secret.to_payload())
+    duty = Duty(NOW, DutyKind.PUBLISH_ENTRY, scenario.task_id)
+    assert finish(lambda: publish.entry(ctx, scenario.task, duty)).status == DutyStatus.GIVEN_UP
     assert ctx.keeper.retained() == ()
 
 
-def test_a_lapse_is_logged_once_and_shown_until_it_is_mended(ctx: Context, caplog: pytest.LogCaptureFixture) -> None:
-    story = Scenario()
-    entry, _ = publish_both(ctx, story)
+def test_a_missing_pin_is_logged_once_and_reported_until_it_is_fixed(
+    ctx: Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    scenario = Scenario()
+    entry, _ = publish_both(ctx, scenario)
     root = ctx.store.get_local(entry)
     cast(BlockStore, ctx.store).delete_block(entry)
-    watch = watch_over(ctx)
+    service = retention_of(ctx)
     with caplog.at_level(logging.WARNING, "covey.daemon"):
         for _ in range(2):
-            rounds(watch, story, NOW)
-    assert [record.message for record in caplog.records] == ["promised content lapsed"]
-    [lapse] = watch.kept.lapses
-    assert lapse.startswith(f"task 1: entry ({entry}) at {ctx.store.name}: ")
+            run_check(service, scenario, NOW)
+    assert [record.message for record in caplog.records] == ["pin missing"]
+    report = service.report
+    [missing] = report.missing_pins
+    assert missing.startswith(f"task 1: entry ({entry}) at {ctx.store.name}: ")
     health_state = HealthState()
-    health_state.show(Snapshot(promised=watch.promised, lapses=watch.kept.lapses, stored_bytes=watch.kept.stored_bytes))
+    health_state.show(
+        Snapshot(retained=service.retained, missing_pins=report.missing_pins, stored_bytes=report.stored_bytes)
+    )
     lines = generate_latest(health_state.registry).decode().splitlines()
-    assert "covey_promises 2.0" in lines
-    assert "covey_promises_lapsed 1.0" in lines
-    assert watch._next_at - time.monotonic() <= 60, "looked at again soon"
+    assert "covey_retained_directories 2.0" in lines
+    assert "covey_missing_pins 1.0" in lines
+    assert service._next_at - time.monotonic() <= 60, "the next check follows soon"
     cast(BlockStore, ctx.store).put_block(entry, root)
-    rounds(watch, story, NOW)
-    assert watch.kept.lapses == ()
-    assert watch._next_at - time.monotonic() > 60
+    run_check(service, scenario, NOW)
+    assert service.report.missing_pins == ()
+    assert service._next_at - time.monotonic() > 60
 
 
-def test_no_round_begins_before_its_time(ctx: Context) -> None:
-    watch = watch_over(ctx)
-    rounds(watch, Scenario(), NOW)
-    found = watch.kept
-    thread = watch._thread
-    watch.tick(Scenario().world, NOW)
-    assert (watch._thread, watch.kept) == (thread, found)
+def test_no_check_starts_before_it_is_due(ctx: Context) -> None:
+    service = retention_of(ctx)
+    run_check(service, Scenario(), NOW)
+    report, thread = service.report, service._thread
+    service.tick(Scenario().state, NOW)
+    assert (service._thread, service.report) == (thread, report)
 
 
 def fill(store: BlockStore, count: int, *, pin: bool) -> None:
@@ -203,119 +161,120 @@ def fill(store: BlockStore, count: int, *, pin: bool) -> None:
 
 
 @pytest.mark.parametrize(("pinned", "full"), [(1, False), (9, True)])
-def test_what_was_only_fetched_makes_room(ctx: Context, tmp_path: Path, pinned: int, full: bool) -> None:
+def test_fetched_content_is_collected_down_to_the_target(ctx: Context, tmp_path: Path, pinned: int, full: bool) -> None:
     cache = BlockStore(tmp_path / "cache")
     fill(cache, 9, pin=False)
     fill(cache, pinned, pin=True)
     cache.quota_bytes = cache.usage()
-    watch = RetentionService(ctx.keeper, cache, days=1, every_s=3600)
-    watch.round(NOW)
-    stored = watch.kept.stored_bytes
+    service = RetentionService(ctx.keeper, cache, days=1, every_s=3600)
+    service.check(NOW)
+    stored = service.report.stored_bytes
     assert stored == cache.usage()
-    assert watch.kept.quota_bytes == cache.quota_bytes
+    assert service.report.quota_bytes == cache.quota_bytes
     assert len(cache.pins()) == pinned
     assert all(cache.has(pin.cid) for pin in cache.pins())
     if full:
-        [problem] = watch.kept.problems
+        [problem] = service.report.problems
         assert "nearly all pinned" in problem
     else:
-        assert watch.kept.problems == ()
+        assert service.report.problems == ()
         assert 0 < stored <= 0.75 * cache.quota_bytes
 
 
-def test_a_store_in_use_is_left_for_the_next_round(
+def test_a_locked_store_is_collected_in_the_next_check(
     ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeping, "_LOCK_WAIT_S", 0.05)
+    monkeypatch.setattr(retention_module, "_LOCK_WAIT_S", 0.05)
     cache = BlockStore(tmp_path / "cache", quota_bytes=10_000)
     fill(cache, 9, pin=False)
-    watch = RetentionService(ctx.keeper, cache, days=1, every_s=3600)
+    service = RetentionService(ctx.keeper, cache, days=1, every_s=3600)
     adding = os.open(cache.root / "lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(adding, fcntl.LOCK_SH)
     before = cache.usage()
-    watch.round(NOW)
-    assert watch.kept.stored_bytes == before
+    service.check(NOW)
+    assert service.report.stored_bytes == before
     os.close(adding)
-    watch.round(NOW)
-    assert (cache.usage() < before, watch.kept.problems) == (True, ())
+    service.check(NOW)
+    assert (cache.usage() < before, service.report.problems) == (True, ())
 
 
-def test_a_defect_in_a_round_is_told(ctx: Context, caplog: pytest.LogCaptureFixture) -> None:
-    watch = RetentionService(cast(Any, None), cast(BlockStore, ctx.store), days=1, every_s=3600)
-    watch.round(NOW)
-    assert "AttributeError" in watch.kept.problems[0]
-    assert "check of what is promised failed" in caplog.text
+def test_a_bug_in_a_check_is_reported(ctx: Context, caplog: pytest.LogCaptureFixture) -> None:
+    service = RetentionService(cast(Any, None), cast(BlockStore, ctx.store), days=1, every_s=3600)
+    service.check(NOW)
+    assert "AttributeError" in service.report.problems[0]
+    assert "retention check failed" in caplog.text
 
 
 @pytest.mark.daemon
-def test_a_silent_store_is_told(ctx: Context, tmp_path: Path) -> None:
+def test_a_store_that_does_not_answer_is_reported(ctx: Context, tmp_path: Path) -> None:
     with open_store("http://127.0.0.1:1") as silent:
-        watch = watch_over(ctx, Keeper(silent, tmp_path / "retained.json"))
-        watch.round(NOW)
-    [problem] = watch.kept.problems
-    assert problem.startswith("what is promised cannot be checked: kubo at /ip4/127.0.0.1/tcp/1/http cannot be reached")
+        service = retention_of(ctx, Keeper(silent, tmp_path / "retained.json"))
+        service.check(NOW)
+    [problem] = service.report.problems
+    start = "retained content cannot be checked: kubo at /ip4/127.0.0.1/tcp/1/http cannot be reached"
+    assert problem.startswith(start)
 
 
 @pytest.mark.daemon
-def test_a_pinning_service_keeps_what_the_node_keeps(ctx: Context, tmp_path: Path) -> None:
+def test_a_pinning_service_pins_what_the_node_retains(ctx: Context, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text(f"{TOKEN}\n", encoding="utf-8")
-    with Service() as service:
-        settings = {"pinning_service": service.endpoint, "pinning_token_file": str(token)}
-        config = config_of(ctx.config.data_dir, **settings)
+    with Service() as server:
+        settings = {"pinning_service": server.endpoint, "pinning_token_file": str(token)}
+        config = node_config(ctx.config.data_dir, **settings)
         ctx.keeper = open_keeper(config, ctx.store, ctx.fetcher)
-        story = Scenario()
-        cids = publish_both(ctx, story)
-        assert {pin["pin"]["cid"] for pin in service.pins.values()} == {str(cid) for cid in cids}
-        watch = watch_over(ctx)
-        rounds(watch, story, NOW)
-        assert watch.kept.lapses == ()
+        scenario = Scenario()
+        cids = publish_both(ctx, scenario)
+        assert {pin["pin"]["cid"] for pin in server.pins.values()} == {str(cid) for cid in cids}
+        service = retention_of(ctx)
+        run_check(service, scenario, NOW)
+        assert service.report.missing_pins == ()
         token.write_text("stale", encoding="utf-8")
-        refused = watch_over(ctx, open_keeper(config, ctx.store, ctx.fetcher))
-        rounds(refused, story, NOW)
-        assert len(refused.kept.lapses) == 2
-        assert all("refuses the access token" in lapse for lapse in refused.kept.lapses)
-        story.end(Outcome.FAILED)
-        rounds(watch, story, NOW)
-        rounds(watch, story, NOW + 2 * DAY_S)
-        assert (service.pins, watch.promised) == ({}, 0)
+        refused = retention_of(ctx, open_keeper(config, ctx.store, ctx.fetcher))
+        run_check(refused, scenario, NOW)
+        assert len(refused.report.missing_pins) == 2
+        assert all("refuses the access token" in missing for missing in refused.report.missing_pins)
+        scenario.end(Outcome.FAILED)
+        run_check(service, scenario, NOW)
+        run_check(service, scenario, NOW + 2 * DAY_S)
+        assert (server.pins, service.retained) == ({}, 0)
 
 
 @pytest.mark.daemon
-def test_a_gateway_that_must_deliver_and_does_not_is_told(ctx: Context) -> None:
-    story = Scenario()
-    publish_both(ctx, story)
-    config = config_of(ctx.config.data_dir, retention_check_gateways=["http://127.0.0.1:1"])
-    watch = watch_over(ctx, open_keeper(config, ctx.store, ctx.fetcher))
-    watch.round(NOW)
-    assert len(watch.kept.lapses) == 2
-    assert all(" at http://127.0.0.1:1: " in lapse for lapse in watch.kept.lapses)
+def test_a_gateway_that_does_not_serve_retained_content_is_reported(ctx: Context) -> None:
+    scenario = Scenario()
+    publish_both(ctx, scenario)
+    config = node_config(ctx.config.data_dir, retention_check_gateways=["http://127.0.0.1:1"])
+    service = retention_of(ctx, open_keeper(config, ctx.store, ctx.fetcher))
+    service.check(NOW)
+    assert len(service.report.missing_pins) == 2
+    assert all(" at http://127.0.0.1:1: " in missing for missing in service.report.missing_pins)
 
 
 @pytest.mark.daemon
-def test_a_block_lost_here_is_fetched_again_from_a_peer(ctx: Context, tmp_path: Path) -> None:
-    story = Scenario()
-    entry, _ = publish_both(ctx, story)
+def test_a_lost_block_is_fetched_again_from_a_peer(ctx: Context, tmp_path: Path) -> None:
+    scenario = Scenario()
+    entry, _ = publish_both(ctx, scenario)
     (lost,) = (file.cid for file in ctx.store.list_directory(entry))
     peer = BlockStore(tmp_path / "peer")
     with Gateway(peer) as gateway, open_fetcher(ctx.store, [gateway.url]) as fetcher:
-        watch = watch_over(ctx, open_keeper(ctx.config, ctx.store, fetcher))
+        service = retention_of(ctx, open_keeper(ctx.config, ctx.store, fetcher))
         cast(BlockStore, ctx.store).delete_block(lost)
         for _ in range(2):
-            rounds(watch, story, NOW)
-            (lapse,) = watch.kept.lapses
-            assert f"{lost} is not in" in lapse
-            assert "no other source has it now" in lapse
+            run_check(service, scenario, NOW)
+            (missing,) = service.report.missing_pins
+            assert f"{lost} is not in" in missing
+            assert "no other source has it now" in missing
         peer.add_directory({"adapter": b"weights"})
-        rounds(watch, story, NOW)
-        (lapse,) = watch.kept.lapses
-        assert lapse.endswith("damaged or lost blocks fetched again: 1")
-        rounds(watch, story, NOW)
-        assert watch.kept.lapses == ()
+        run_check(service, scenario, NOW)
+        (missing,) = service.report.missing_pins
+        assert missing.endswith("damaged or lost blocks fetched again: 1")
+        run_check(service, scenario, NOW)
+        assert service.report.missing_pins == ()
     assert ctx.store.has(entry)
 
 
-def test_a_damaged_file_of_promises_stops_the_start(ctx: Context) -> None:
+def test_a_damaged_list_of_retained_content_stops_the_start(ctx: Context) -> None:
     (ctx.config.data_dir / "retained.json").write_text("{", encoding="utf-8")
     with pytest.raises(IpfsError, match="is damaged"):
         open_keeper(ctx.config, ctx.store, ctx.fetcher)

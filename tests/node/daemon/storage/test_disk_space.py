@@ -1,4 +1,4 @@
-"""A full disk: nothing is lost, nothing is sent that was not kept, and nobody pays for it but in time."""
+"""A full disk loses no data, sends nothing that is not durable, and costs only time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.node.daemon.duties.test_fetching import SPEC, enter
-from tests.support.daemon.scenario import Scenario, address, me
+from tests.support.daemon.context import SPEC, node_config, open_context, poll_until
+from tests.support.daemon.results import score_job, score_result
+from tests.support.daemon.scenario import Scenario, address
 
 from covey.chain.contracts import Call
 from covey.chain.errors import FatalError
@@ -30,19 +31,17 @@ from covey.chain.events.follower import Checkpoint
 from covey.chain.signing.keystore import create_keystore
 from covey.chain.tx.store import SqliteTxStore
 from covey.config.node import NodeConfig
-from covey.daemon.context import Context, Waiting
+from covey.daemon.context import Context
 from covey.daemon.duties import jobs
 from covey.daemon.duties.fetching import fetch_entries
+from covey.daemon.duties.outcomes import Waiting
 from covey.daemon.planning.duty import Duty, DutyKind
 from covey.daemon.run import STOPPED, run
-from covey.daemon.storage.disk_space import free_bytes, is_full, places, shortages
-from covey.daemon.storage.journal import Journal
+from covey.daemon.storage.disk_space import free_bytes, is_full, shortages, storage_folders
+from covey.daemon.storage.journal import JobStatus, Journal
 from covey.daemon.storage.secrets import SecretError, SecretFile, derive_key, key_from_file
-from covey.daemon.strategy import Strategy
-from covey.daemon.workers.background import Background
-from covey.daemon.workers.base_digests import BaseDigests
 from covey.daemon.workers.executor import Limits, ProcessExecutor
-from covey.ipfs import BlockStore, StoreFull, open_fetcher
+from covey.ipfs import BlockStore, StoreFull
 from covey.ipfs.keeper import Keeper
 from covey.lora.jobs.session import Session
 from covey.protocol.entry import ENTRY_FILES
@@ -57,19 +56,19 @@ def open_journal(folder: Path) -> Journal:
 
 @contextmanager
 def no_more_pages(db: sqlite3.Connection) -> Iterator[None]:
-    """The database may not grow: SQLite says then what it says on a full disk."""
-    [most] = db.execute("PRAGMA max_page_count").fetchone()
+    """Forbid the database to grow, so that SQLite fails as on a full disk."""
+    [limit] = db.execute("PRAGMA max_page_count").fetchone()
     [pages] = db.execute("PRAGMA page_count").fetchone()
     db.execute(f"PRAGMA max_page_count={pages}")
     try:
         yield
     finally:
-        db.execute(f"PRAGMA max_page_count={most}")
+        db.execute(f"PRAGMA max_page_count={limit}")
 
 
 @contextmanager
-def files_end_at(size: int) -> Iterator[None]:
-    """No file of this process may grow beyond `size` bytes: what crosses it is written in part, as on a full disk."""
+def file_size_limit(size: int) -> Iterator[None]:
+    """Limit files of this process to `size` bytes. A write across the limit is cut off, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
@@ -86,7 +85,7 @@ def lose_database(folder: Path) -> None:
 
 
 class TestJournal:
-    def test_a_refused_write_says_why_and_leaves_no_transaction_open(self, tmp_path: Path) -> None:
+    def test_a_failed_write_leaves_no_open_transaction(self, tmp_path: Path) -> None:
         journal = open_journal(tmp_path)
         large = [
             Event("X", "Y", {"words": "f" * 3000}, block, f"0x{block:064x}", f"0x{block:064x}", 0)
@@ -100,7 +99,7 @@ class TestJournal:
         journal.commit(large, Checkpoint(50, "0x"))
         assert len(list(open_journal(tmp_path).events())) == 50
 
-    def test_a_transaction_that_cannot_be_kept_is_not_pending(self, tmp_path: Path) -> None:
+    def test_a_request_that_cannot_be_stored_is_not_pending(self, tmp_path: Path) -> None:
         journal = open_journal(tmp_path)
         store = SqliteTxStore(journal.db)
         call = Call("0x" + "11" * 20, b"x" * 20_000, "a call")
@@ -112,20 +111,20 @@ class TestJournal:
 
 
 class TestSecrets:
-    def test_half_a_line_is_taken_back_and_the_next_one_is_whole(self, tmp_path: Path) -> None:
+    def test_an_incomplete_line_is_removed_and_the_next_one_complete(self, tmp_path: Path) -> None:
         journal = open_journal(tmp_path)
-        journal.keep_secret("first", {"salt": "aa" * 32})
+        journal.save_secret("first", {"salt": "aa" * 32})
         size = (tmp_path / "secrets.log").stat().st_size
-        with files_end_at(size + 10), pytest.raises(SecretError, match="cannot keep the secret second") as caught:
-            journal.keep_secret("second", {"salt": "bb" * 32})
+        with file_size_limit(size + 10), pytest.raises(SecretError, match="cannot store the secret second") as caught:
+            journal.save_secret("second", {"salt": "bb" * 32})
         assert is_full(caught.value)
         assert (tmp_path / "secrets.log").stat().st_size == size
-        journal.keep_secret("second", {"salt": "bb" * 32})
+        journal.save_secret("second", {"salt": "bb" * 32})
         lose_database(tmp_path)
-        again = open_journal(tmp_path)
-        assert again.secret("second") == {"salt": "bb" * 32}
+        reopened = open_journal(tmp_path)
+        assert reopened.secret("second") == {"salt": "bb" * 32}
 
-    def test_half_a_line_that_cannot_be_taken_back_does_not_spoil_the_next(
+    def test_an_incomplete_line_that_cannot_be_removed_does_not_spoil_the_next(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         file = SecretFile(tmp_path / "secrets.log", KEY)
@@ -135,34 +134,34 @@ class TestSecrets:
 
         with monkeypatch.context() as patched:
             patched.setattr(os, "ftruncate", refuse)
-            with files_end_at(10), pytest.raises(SecretError):
+            with file_size_limit(10), pytest.raises(SecretError):
                 file.append("first", {"salt": "aa"})
         assert (tmp_path / "secrets.log").stat().st_size == 10
         file.append("second", {"salt": "bb"})
         assert dict(file.read()) == {"second": {"salt": "bb"}}
 
-    def test_a_salt_that_only_the_file_took_is_not_brought_back_in_place_of_the_one_used(self, tmp_path: Path) -> None:
-        """The journal refuses the first salt, so nothing is sent for it; the second is committed to."""
+    def test_a_salt_that_only_the_file_stored_does_not_replace_the_one_used(self, tmp_path: Path) -> None:
+        """The journal fails to store the first salt, so nothing is sent for it. The second one is committed to."""
         journal = open_journal(tmp_path)
         with no_more_pages(journal.db), pytest.raises(sqlite3.OperationalError, match="full"):
-            journal.keep_secret("entry/1", {"salt": "aa" * 20_000})
+            journal.save_secret("entry/1", {"salt": "aa" * 20_000})
         assert journal.secret("entry/1") is None
-        journal.keep_secret("entry/1", {"salt": "bb" * 20_000})
+        journal.save_secret("entry/1", {"salt": "bb" * 20_000})
         journal.close()
         lose_database(tmp_path)
         assert open_journal(tmp_path).secret("entry/1") == {"salt": "bb" * 20_000}
 
-    def test_a_key_that_could_not_be_written_is_made_at_the_next_start(self, tmp_path: Path) -> None:
+    def test_a_key_that_could_not_be_written_is_created_at_the_next_start(self, tmp_path: Path) -> None:
         path = tmp_path / "secrets.key"
-        with files_end_at(0), pytest.raises(SecretError, match=r"secrets\.key"):
+        with file_size_limit(0), pytest.raises(SecretError, match=r"secrets\.key"):
             key_from_file(path, tmp_path / "secrets.log")
         assert not path.exists()
         key = key_from_file(path, tmp_path / "secrets.log")
         assert key == key_from_file(path, tmp_path / "secrets.log")
 
-    def test_a_keystore_that_could_not_be_written_does_not_stand_in_the_way(self, tmp_path: Path) -> None:
+    def test_a_keystore_that_could_not_be_written_can_be_created_again(self, tmp_path: Path) -> None:
         path = tmp_path / "keystore.json"
-        with files_end_at(10), pytest.raises(FatalError, match="cannot write"):
+        with file_size_limit(10), pytest.raises(FatalError, match="cannot write"):
             create_keystore(path, "secret", iterations=1 << 10)
         create_keystore(path, "secret", iterations=1 << 10)
 
@@ -172,138 +171,109 @@ import json, pathlib, sys
 print(json.dumps({"type": "hello", "pid": 1 << 30}), flush=True)
 for line in sys.stdin:
     request = json.loads(line)
-    room = pathlib.Path(request["job"]["room"])
-    if room.exists(): told = {"type": "result", "result": {"value": 7}}
-    else: told = {"type": "error", "kind": "disk_full", "message": "[Errno 28] No space left on device", "retry": True}
-    print(json.dumps({"id": request["id"], **told}), flush=True)
+    has_space = pathlib.Path(request["job"]["seed"]).exists()
+    if has_space: message = {"type": "result", "result": json.loads(sys.argv[1])}
+    else:
+        message = {"type": "error", "kind": "disk_full", "message": "[Errno 28] No space left on device", "retry": True}
+    print(json.dumps({"id": request["id"], **message}), flush=True)
 """
+"""A worker that has disk space once the file named by the job's seed exists."""
 
 
 def settings(tmp_path: Path, **changes: Any) -> NodeConfig:
     (tmp_path / "data").mkdir(exist_ok=True)
-    fields = {
-        "roles": ["validator"],
-        "keystore": "k",
-        "rpc_urls": ["http://127.0.0.1:1"],
-        "deployment": "d",
-        "data_dir": str(tmp_path / "data"),
-        "heldout_records": "r",
-        "min_free_disk": 0,
-        "max_job_attempts": 2,
-    }
-    return NodeConfig.model_validate({**fields, **changes})
+    return node_config(tmp_path / "data", **{"min_free_disk": 0, "max_job_attempts": 2, **changes})
 
 
 @pytest.fixture
 def ctx(tmp_path: Path) -> Iterator[Context]:
-    config = settings(tmp_path)
     limits = Limits(memory_bytes=1 << 40, seconds=60, threads=1)
-    executor = ProcessExecutor("subprocess", limits, tmp_path / "logs", argv=(sys.executable, "-c", _WORKER))
-    background = Background(retry_seconds=0.05)
-    store = BlockStore(tmp_path / "blocks")
-    none = cast(Any, None)  # neither the chain nor a sender is asked
-    with open_fetcher(store) as fetcher:
-        yield Context(
-            config,
-            me(),
-            none,
-            none,
-            open_journal(tmp_path),
-            executor,
-            store,
-            fetcher,
-            Keeper(store, tmp_path / "retained.json"),
-            background,
-            Strategy(),
-            BaseDigests(tmp_path / "bases.json"),
-        )
+    argv = (sys.executable, "-c", _WORKER, score_result().model_dump_json())
+    executor = ProcessExecutor("subprocess", limits, tmp_path / "logs", argv=argv)
+    with open_context(tmp_path, config=settings(tmp_path), executor=executor) as context:
+        yield context
     executor.close()
-    background.close()
 
 
-def until(ctx: Context, done: Any) -> None:
-    end = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+def wait_until(happened: Callable[[], bool]) -> None:
+    poll_until(happened)
 
 
 class TestJobs:
-    def test_a_result_that_cannot_be_written_down_waits_for_room(self, ctx: Context, tmp_path: Path) -> None:
-        (tmp_path / "room").touch()
+    def test_a_result_that_cannot_be_stored_waits_for_space(self, ctx: Context, tmp_path: Path) -> None:
+        space = tmp_path / "space"
+        space.touch()
         ctx.journal.start_job(DUTY.key, 1)
-        ctx.executor.submit(DUTY.key, {"room": str(tmp_path / "room")}, 1)
-        ctx.journal.start_job("filler", 1)
-        until(ctx, lambda: not ctx.executor.keys())
-        kept = sqlite3.connect(ctx.journal.path, isolation_level=None)
-        kept.execute("BEGIN IMMEDIATE")  # whatever keeps the journal from writing
+        ctx.executor.submit(DUTY.key, score_job(str(space)), 1)
+        wait_until(lambda: not ctx.executor.keys())
+        writer = sqlite3.connect(ctx.journal.path, isolation_level=None)
+        writer.execute("BEGIN IMMEDIATE")  # stands for any reason why the journal cannot be written
         ctx.journal.db.execute("PRAGMA busy_timeout=0")
         for _ in range(2):
             with pytest.raises(sqlite3.OperationalError):
                 jobs.collect(ctx)
-        kept.execute("ROLLBACK")
+        writer.execute("ROLLBACK")
         assert jobs.collect(ctx) == 0
-        assert jobs.result_of(ctx, DUTY, {}) == {"value": 7}
+        assert jobs.score(ctx, DUTY, score_job()) == score_result()
         assert ctx.unrecorded == []
 
-    def test_a_worker_without_room_costs_the_job_no_attempt(self, ctx: Context, tmp_path: Path) -> None:
-        room = tmp_path / "room"
+    def test_an_attempt_without_disk_space_does_not_count(self, ctx: Context, tmp_path: Path) -> None:
+        space = tmp_path / "space"
         for _ in range(ctx.config.max_job_attempts + 2):
             ctx.backoff.reset(f"job {DUTY.key}")
-            assert isinstance(jobs.result_of(ctx, DUTY, {"room": str(room)}), Waiting)
-            until(ctx, lambda: jobs.collect(ctx) == 1)
+            assert isinstance(jobs.score(ctx, DUTY, score_job(str(space))), Waiting)
+            wait_until(lambda: jobs.collect(ctx) == 1)
         job = ctx.journal.job(DUTY.key)
         assert job is not None
-        assert (job.status, job.starts, job.failures) == ("failed", 0, 0)
+        assert (job.status, job.starts, job.failures) == (JobStatus.FAILED, 0, 0)
         assert "No space left" in (job.error or "")
-        room.touch()
+        space.touch()
         ctx.backoff.reset(f"job {DUTY.key}")
-        assert isinstance(jobs.result_of(ctx, DUTY, {"room": str(room)}), Waiting)
-        until(ctx, lambda: jobs.collect(ctx) == 0 and not ctx.executor.active(DUTY.key))
-        assert jobs.result_of(ctx, DUTY, {}) == {"value": 7}
+        assert isinstance(jobs.score(ctx, DUTY, score_job(str(space))), Waiting)
+        wait_until(lambda: jobs.collect(ctx) == 0 and not ctx.executor.active(DUTY.key))
+        assert jobs.score(ctx, DUTY, score_job()) == score_result()
 
-    def test_no_log_for_a_worker_costs_the_job_no_attempt(self, ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_attempt_without_a_log_file_does_not_count(self, ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(*args: object, **kwargs: object) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr("covey.daemon.workers.executor.SubprocessChannel", refuse)
-        assert isinstance(jobs.result_of(ctx, DUTY, {}), Waiting)
-        until(ctx, lambda: jobs.collect(ctx) == 1)
+        assert isinstance(jobs.score(ctx, DUTY, score_job()), Waiting)
+        wait_until(lambda: jobs.collect(ctx) == 1)
         job = ctx.journal.job(DUTY.key)
         assert job is not None
         assert (job.starts, job.failures) == (0, 0)
 
-    def test_none_starts_while_there_is_no_room(self, ctx: Context, tmp_path: Path) -> None:
+    def test_no_job_starts_below_min_free_disk(self, ctx: Context, tmp_path: Path) -> None:
         ctx.config = settings(tmp_path, min_free_disk=1 << 60)
-        step = jobs.result_of(ctx, DUTY, {})
+        step = jobs.score(ctx, DUTY, score_job())
         assert isinstance(step, Waiting)
-        assert "disk full" in step.reason and "make room" in step.reason
+        assert "disk full" in step.reason and "free up space" in step.reason
         assert ctx.journal.job(DUTY.key) is None
 
 
 class TestFetching:
     @pytest.mark.parametrize("error", [StoreFull("cannot write"), OSError(errno.ENOSPC, "No space left on device")])
-    def test_what_this_machine_cannot_take_is_never_missing(
+    def test_an_entry_that_cannot_be_stored_here_is_never_missing(
         self, ctx: Context, monkeypatch: pytest.MonkeyPatch, error: Exception
     ) -> None:
-        """A missing entry scores 0 at last; the fault of this disk must not."""
-        story = Scenario()
+        """A missing entry scores 0 in the end. A full disk of this machine must not have this effect."""
+        scenario = Scenario()
         files: dict[str, Any] = {name: name.encode() for name in ENTRY_FILES}
-        enter(story, address(1), "0x" + ctx.store.add_directory(files).word.hex())
+        scenario.enter_and_reveal(address(1), "0x" + ctx.store.add_directory(files).word.hex())
 
         def refuse(*args: object) -> None:
             raise error
 
         with monkeypatch.context() as patched:
             patched.setattr(ctx.fetcher, "get_directory", refuse)
-            until(ctx, lambda: fetch_entries(ctx, story.task, SPEC).trouble)
-            found = fetch_entries(ctx, story.task, SPEC)
-            assert (found.missing, found.bad, found.folders) == ({}, {}, {})
-        until(ctx, lambda: fetch_entries(ctx, story.task, SPEC).complete(1))
+            found = poll_until(lambda: fetch_entries(ctx, scenario.task, SPEC), lambda found: found.local_errors)
+            assert (found.missing, found.invalid, found.folders) == ({}, {}, {})
+        wait_until(lambda: fetch_entries(ctx, scenario.task, SPEC).complete(1))
 
 
 class TestStores:
-    def test_blocks_that_cannot_be_put_in_place_leave_nothing_behind(
+    def test_blocks_that_cannot_be_stored_leave_nothing_behind(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         store = BlockStore(tmp_path / "blocks")
@@ -320,49 +290,49 @@ class TestStores:
         store.add_directory({"a": b"1" * 1000, "b": b"2" * 1000})
         assert len(store.pins()) == 1
 
-    def test_a_promise_that_cannot_be_written_down_is_none(self, tmp_path: Path) -> None:
+    def test_content_is_retained_only_once_that_is_durable(self, tmp_path: Path) -> None:
         store = BlockStore(tmp_path / "blocks")
         keeper = Keeper(store, tmp_path / "retained.json")
         first = store.add_directory({"a": b"1"})
         second = store.add_directory({"a": b"2"})
         keeper.retain(first, "task 1: entry")
-        with files_end_at(10), pytest.raises(OSError, match="too large"):
+        with file_size_limit(10), pytest.raises(OSError, match="too large"):
             keeper.retain(second, "task 2: entry")
-        with files_end_at(10), pytest.raises(OSError, match="too large"):
+        with file_size_limit(10), pytest.raises(OSError, match="too large"):
             keeper.settle(first, 100, 1)
         assert keeper.retained() == Keeper(store, tmp_path / "retained.json").retained()
-        assert [(one.cid, one.keep_until) for one in keeper.retained()] == [(first, None)]
+        assert [(content.cid, content.keep_until) for content in keeper.retained()] == [(first, None)]
         keeper.settle(first, 100, 0)
-        with files_end_at(1), pytest.raises(OSError, match="too large"):
+        with file_size_limit(1), pytest.raises(OSError, match="too large"):
             keeper.release(100)
-        assert [one.cid for one in keeper.release(100)] == [first]
+        assert [content.cid for content in keeper.release(100)] == [first]
 
 
-class TestTelling:
-    def test_full_is_told_from_other_trouble(self) -> None:
+class TestDetection:
+    def test_a_full_disk_is_distinguished_from_other_errors(self) -> None:
         with pytest.raises(StoreFull) as caught:
-            _refused_by_the_disk()
+            _raise_store_full()
         assert is_full(caught.value)
         assert not is_full(OSError(errno.EACCES, "Permission denied"))
         assert not is_full(StoreFull("its quota is used up"))
         assert not is_full(None)
 
-    def test_a_disk_with_too_little_room_is_told_with_what_to_do(self, tmp_path: Path) -> None:
+    def test_a_shortage_is_reported_with_what_to_do(self, tmp_path: Path) -> None:
         assert shortages(settings(tmp_path)) == []
         assert shortages(settings(tmp_path, store="http://127.0.0.1:5001")) == []
         free = free_bytes(tmp_path)
         assert free is not None and free > 0
         [line] = shortages(settings(tmp_path, min_free_disk=1 << 60))
-        assert "disk full" in line and "make room there" in line and str(tmp_path / "data") in line
+        assert "disk full" in line and "free up space there" in line and str(tmp_path / "data") in line
         assert free_bytes(tmp_path / "nowhere") is None
 
-    def test_a_store_on_another_disk_is_looked_at_too(self, tmp_path: Path) -> None:
+    def test_a_store_on_another_disk_is_checked_too(self, tmp_path: Path) -> None:
         if (shm := Path("/dev/shm")).stat().st_dev == tmp_path.stat().st_dev:
             pytest.skip("/dev/shm is on the same disk")
-        assert places(settings(tmp_path, store=str(shm))) == [tmp_path / "data", shm]
+        assert storage_folders(settings(tmp_path, store=str(shm))) == [tmp_path / "data", shm]
 
     @pytest.mark.daemon
-    def test_a_node_that_starts_on_a_full_disk_waits_for_room(
+    def test_a_node_that_starts_on_a_full_disk_waits_for_space(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         before = logging.getLogger().handlers[:], logging.getLogger().level
@@ -374,31 +344,31 @@ class TestTelling:
         def refuse(*args: object, **kwargs: object) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr("covey.daemon.assemble.os.open", refuse)
+        monkeypatch.setattr("covey.daemon.storage.data_dir.os.open", refuse)
         stop, codes = threading.Event(), list[int]()
         thread = threading.Thread(target=lambda: codes.append(run(config, stop=stop)))
         thread.start()
-        told, end = "", time.monotonic() + 60
-        while "not started yet" not in told:
-            assert time.monotonic() < end and thread.is_alive(), told
-            told += capsys.readouterr().err
+        output, end = "", time.monotonic() + 60
+        while "not started yet" not in output:
+            assert time.monotonic() < end and thread.is_alive(), output
+            output += capsys.readouterr().err
             time.sleep(0.05)
         stop.set()
         thread.join(30)
         logging.getLogger().handlers[:], level = before
         logging.getLogger().setLevel(level)
         assert codes == [STOPPED]
-        assert f"disk full: make room in {tmp_path / 'data'}" in told
+        assert f"disk full: free up space in {tmp_path / 'data'}" in output
 
 
-def _refused_by_the_disk() -> None:
+def _raise_store_full() -> None:
     try:
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
     except OSError:
         raise StoreFull("cannot write") from None
 
 
-def test_an_error_of_a_worker_without_room_says_so(tmp_path: Path) -> None:
+def test_a_worker_without_disk_space_reports_it(tmp_path: Path) -> None:
     class Runner:
         def run(self, job: dict[str, Any], progress: object) -> dict[str, Any]:
             raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))

@@ -1,4 +1,4 @@
-"""The journal: what it promises, also to a process that is killed in the middle of a write."""
+"""The journal's guarantees, also for a process that is killed during a write."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.support.daemon.results import score_result
 
 from covey.chain.events.decoder import Event
 from covey.chain.events.follower import Checkpoint
-from covey.daemon.storage.journal import KEPT_CHECKPOINTS, DutyStatus, Journal, JournalError
+from covey.daemon.storage.journal import KEPT_CHECKPOINTS, DutyStatus, JobStatus, Journal, JournalError
 from covey.daemon.storage.secrets import SecretError, SecretFile, derive_key
 
 KEY = derive_key(b"k" * 32)
@@ -31,14 +32,14 @@ def open_journal(folder: Path, key: bytes = KEY) -> Journal:
 
 
 class TestEvents:
-    def test_come_back_as_they_were_with_their_checkpoint(self, tmp_path: Path) -> None:
+    def test_events_are_read_back_with_their_checkpoint(self, tmp_path: Path) -> None:
         journal = open_journal(tmp_path)
         assert journal.checkpoints() == []
-        told = [event(5), event(5, 1), event(7)]
-        journal.commit(told, Checkpoint(9, "0x09"))
+        events = [event(5), event(5, 1), event(7)]
+        journal.commit(events, Checkpoint(9, "0x09"))
         journal.close()
         journal = open_journal(tmp_path)
-        assert list(journal.events()) == told
+        assert list(journal.events()) == events
         assert list(journal.events(after_block=5)) == [event(7)]
         assert journal.checkpoints() == [Checkpoint(9, "0x09")]
 
@@ -48,15 +49,15 @@ class TestEvents:
             journal.commit([event(5)], Checkpoint(6, "0x06"))
         assert list(journal.events()) == [event(5)]
 
-    def test_rewind_forgets_what_was_undone(self, tmp_path: Path) -> None:
+    def test_a_rewind_deletes_what_is_above_the_block(self, tmp_path: Path) -> None:
         journal = open_journal(tmp_path)
         for block in range(4, 8):
             journal.commit([event(block)], Checkpoint(block, f"0x{block}"))
         journal.rewind(5)
-        assert [one.block for one in journal.events()] == [4, 5]
-        assert [one.block for one in journal.checkpoints()] == [5, 4]
+        assert [stored.block for stored in journal.events()] == [4, 5]
+        assert [checkpoint.block for checkpoint in journal.checkpoints()] == [5, 4]
 
-    def test_checkpoints_do_not_pile_up(self, tmp_path: Path) -> None:
+    def test_the_number_of_checkpoints_is_limited(self, tmp_path: Path) -> None:
         journal = open_journal(tmp_path)
         for block in range(KEPT_CHECKPOINTS + 20):
             journal.commit([], Checkpoint(block, "0x"))
@@ -74,9 +75,9 @@ class TestEvents:
 
 
 class TestSecrets:
-    def test_are_in_both_places_and_nowhere_in_the_clear_in_the_file(self, tmp_path: Path) -> None:
+    def test_a_secret_is_in_both_places_and_encrypted_in_the_file(self, tmp_path: Path) -> None:
         journal = open_journal(tmp_path)
-        journal.keep_secret("entry/1", {"salt": "5a17" * 16})
+        journal.save_secret("entry/1", {"salt": "5a17" * 16})
         assert journal.secret("entry/1") == {"salt": "5a17" * 16}
         data = (tmp_path / "secrets.log").read_bytes()
         assert b"5a17" not in data
@@ -84,10 +85,10 @@ class TestSecrets:
         assert stat.S_IMODE((tmp_path / "secrets.log").stat().st_mode) == 0o600
         assert stat.S_IMODE((tmp_path / "journal.sqlite").stat().st_mode) == 0o600
 
-    def test_a_lost_journal_costs_no_secret(self, tmp_path: Path) -> None:
+    def test_secrets_survive_a_lost_database(self, tmp_path: Path) -> None:
         journal = open_journal(tmp_path)
-        journal.keep_secret("entry/1", {"salt": "aa"})
-        journal.keep_secret("scores/1/0", {"salt": "bb"})
+        journal.save_secret("entry/1", {"salt": "aa"})
+        journal.save_secret("scores/1/0", {"salt": "bb"})
         journal.close()
         for path in tmp_path.glob("journal.sqlite*"):
             path.unlink()
@@ -95,42 +96,42 @@ class TestSecrets:
         assert journal.secret("entry/1") == {"salt": "aa"}
         assert journal.secret("scores/1/0") == {"salt": "bb"}
 
-    def test_a_lost_file_costs_no_secret_either(self, tmp_path: Path) -> None:
+    def test_secrets_survive_a_lost_file(self, tmp_path: Path) -> None:
         journal = open_journal(tmp_path)
-        journal.keep_secret("entry/1", {"salt": "aa"})
+        journal.save_secret("entry/1", {"salt": "aa"})
         journal.close()
         (tmp_path / "secrets.log").unlink()
         assert open_journal(tmp_path).secret("entry/1") == {"salt": "aa"}
 
     def test_another_payload_under_a_name_is_refused(self, tmp_path: Path) -> None:
         journal = open_journal(tmp_path)
-        journal.keep_secret("entry/1", {"salt": "aa"})
-        journal.keep_secret("entry/1", {"salt": "aa"})
+        journal.save_secret("entry/1", {"salt": "aa"})
+        journal.save_secret("entry/1", {"salt": "aa"})
         with pytest.raises(SecretError, match="entry/1"):
-            journal.keep_secret("entry/1", {"salt": "bb"})
+            journal.save_secret("entry/1", {"salt": "bb"})
         assert len((tmp_path / "secrets.log").read_bytes().splitlines()) == 1
 
-    def test_a_torn_line_is_skipped_and_closed(self, tmp_path: Path) -> None:
+    def test_an_incomplete_line_is_skipped_and_ended(self, tmp_path: Path) -> None:
         journal = open_journal(tmp_path)
-        journal.keep_secret("entry/1", {"salt": "aa"})
+        journal.save_secret("entry/1", {"salt": "aa"})
         journal.close()
         with (tmp_path / "secrets.log").open("ab") as file:
             file.write(b"AAAA")
-        file_again = SecretFile(tmp_path / "secrets.log", KEY)
-        file_again.append("entry/2", {"salt": "bb"})
-        assert [name for name, _ in file_again.read()] == ["entry/1", "entry/2"]
+        reopened = SecretFile(tmp_path / "secrets.log", KEY)
+        reopened.append("entry/2", {"salt": "bb"})
+        assert [name for name, _ in reopened.read()] == ["entry/1", "entry/2"]
 
     def test_another_key_reads_nothing(self, tmp_path: Path) -> None:
         SecretFile(tmp_path / "secrets.log", KEY).append("entry/1", {})
         assert list(SecretFile(tmp_path / "secrets.log", derive_key(b"x" * 32)).read()) == []
 
-    def test_a_disk_that_refuses_keeps_the_commitment_from_being_sent(self, tmp_path: Path) -> None:
+    def test_a_secret_that_cannot_be_stored_is_an_error(self, tmp_path: Path) -> None:
         journal = open_journal(tmp_path)
         assert journal._secret_file is not None
         full = os.open("/dev/full", os.O_WRONLY)
         os.dup2(full, journal._secret_file._fd)
         with pytest.raises(SecretError, match="No space left"):
-            journal.keep_secret("entry/1", {"salt": "aa"})
+            journal.save_secret("entry/1", {"salt": "aa"})
         assert journal.secret("entry/1") is None
 
     def test_short_key_material_is_refused(self) -> None:
@@ -139,12 +140,12 @@ class TestSecrets:
 
 
 class TestDutiesAndJobs:
-    def test_an_ended_duty_is_told_by_task(self, tmp_path: Path) -> None:
+    def test_ended_duties_are_read_by_task(self, tmp_path: Path) -> None:
         journal = open_journal(tmp_path)
-        journal.end_duty("enter/1/0/0", 1, DutyStatus.DECLINED, "too dear", 100)
+        journal.end_duty("enter/1/0/0", 1, DutyStatus.DECLINED, "its fee is too high", 100)
         assert journal.ended_duties(1) == {"enter/1/0/0": DutyStatus.DECLINED}
         assert journal.ended_duties(2) == {}
-        assert journal.duty_status("enter/1/0/0") == (DutyStatus.DECLINED, "too dear")
+        assert journal.duty_status("enter/1/0/0") == (DutyStatus.DECLINED, "its fee is too high")
         assert journal.duty_counts() == {"declined": 1}
 
     def test_a_job_counts_its_starts_and_failures(self, tmp_path: Path) -> None:
@@ -154,15 +155,15 @@ class TestDutiesAndJobs:
         journal.start_job("score/1/0/0", 1)
         job = journal.job("score/1/0/0")
         assert job is not None
-        assert (job.status, job.starts, job.failures, job.error) == ("running", 2, 1, "out of memory")
-        journal.finish_job("score/1/0/0", {"entries": []})
+        assert (job.status, job.starts, job.failures, job.error) == (JobStatus.RUNNING, 2, 1, "out of memory")
+        journal.finish_job("score/1/0/0", score_result())
         job = journal.job("score/1/0/0")
         assert job is not None
-        assert (job.status, job.result, job.error) == ("done", {"entries": []}, None)
+        assert (job.status, job.result, job.error) == (JobStatus.DONE, score_result(), None)
         journal.fail_job("score/1/0/0", "bad records", final=True)
-        assert [job.key for job in journal.jobs("refused")] == ["score/1/0/0"]
+        assert [job.key for job in journal.jobs(JobStatus.REFUSED)] == ["score/1/0/0"]
 
-    def test_a_restart_reconsiders_all_but_what_is_done(self, tmp_path: Path) -> None:
+    def test_a_restart_reconsiders_everything_that_is_not_done(self, tmp_path: Path) -> None:
         journal = open_journal(tmp_path)
         for number, status in enumerate(DutyStatus):
             journal.end_duty(f"duty/{number}", 1, status, "", 0)
@@ -170,14 +171,14 @@ class TestDutiesAndJobs:
             journal.start_job(key, 1)
             journal.fail_job(key, "no records", final=final)
         journal.start_job("c", 1)
-        journal.finish_job("c", {})
+        journal.finish_job("c", score_result())
         journal.reconsider()
         assert list(journal.ended_duties(1).values()) == [DutyStatus.DONE]
         jobs = [journal.job(key) for key in "abc"]
         assert [(job.status, job.starts, job.failures) for job in jobs if job] == [
-            ("failed", 1, 0),
-            ("failed", 1, 0),
-            ("done", 1, 0),
+            (JobStatus.FAILED, 1, 0),
+            (JobStatus.FAILED, 1, 0),
+            (JobStatus.DONE, 1, 0),
         ]
 
 
@@ -205,14 +206,14 @@ print("ready", flush=True)
 while True:
     events = [Event("E", "C", {"n": i}, block, "0x", "0x", i) for i in range(3)]
     journal.commit(events, Checkpoint(block, "0x"))
-    journal.keep_secret(f"secret/{block}", {"salt": str(block)})
+    journal.save_secret(f"secret/{block}", {"salt": str(block)})
     print("sent", block, flush=True)
     journal.end_duty(f"duty/{block}", block, DutyStatus.DONE, "", block)
     block += 1
 """
 
 
-def test_a_writer_that_is_killed_at_any_moment_has_done_each_thing_once(tmp_path: Path) -> None:
+def test_a_writer_killed_at_any_time_stores_everything_once(tmp_path: Path) -> None:
     rng = random.Random(7)
     sent: set[int] = set()
     for _ in range(8):
@@ -222,23 +223,23 @@ def test_a_writer_that_is_killed_at_any_moment_has_done_each_thing_once(tmp_path
         assert process.stdout.readline() == "ready\n"
         time.sleep(rng.uniform(0.0, 0.15))
         process.kill()
-        told = process.stdout.read().rpartition("\n")[0].splitlines()
+        lines = process.stdout.read().rpartition("\n")[0].splitlines()
         process.wait()
-        sent |= {int(line.split()[1]) for line in told}
+        sent |= {int(line.split()[1]) for line in lines}
         _check(tmp_path, sent)
-    assert sent, "no writer got anywhere; nothing was tested"
+    assert sent, "no writer stored anything; nothing was tested"
 
 
 def _check(folder: Path, sent: set[int]) -> None:
     journal = open_journal(folder)
-    events = [(one.block, one.log_index) for one in journal.events()]
+    events = [(event.block, event.log_index) for event in journal.events()]
     checkpoints = journal.checkpoints()
     newest = checkpoints[0].block if checkpoints else -1
     assert events == [(block, index) for block in range(newest + 1) for index in range(3)], "skipped or repeated"
     assert newest >= max(sent, default=-1)
     for block in sent:
-        assert journal.secret(f"secret/{block}") == {"salt": str(block)}, "sent before its secret was kept"
+        assert journal.secret(f"secret/{block}") == {"salt": str(block)}, "sent before its secret was stored"
     assert journal._secret_file is not None
     names = [name for name, _ in journal._secret_file.read()]
-    assert len(names) == len(set(names)), "a secret was kept twice"
+    assert len(names) == len(set(names)), "a secret was stored twice"
     journal.close()

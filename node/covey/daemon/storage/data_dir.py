@@ -1,0 +1,39 @@
+"""Locks a data folder, so that at most one daemon uses it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from covey.config.errors import ConfigError
+
+
+def lock_data_dir(folder: Path) -> int:
+    """Lock the data folder against a second daemon. Returns the open descriptor. Raises ConfigError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(f"data_dir {folder}: {error.strerror}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise ConfigError(f"data_dir {folder} is in use by another daemon") from None
+    return descriptor
+
+
+def is_running(data_dir: Path) -> bool:
+    """Whether a daemon has locked the data folder."""
+    try:
+        descriptor = os.open(data_dir / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
