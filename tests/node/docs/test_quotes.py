@@ -57,3 +57,18 @@ LOGGED = re.compile(r"^(?:INFO|WARNING|ERROR) +(.*?)(?:  \w+=.*)?$", re.MULTILIN
 def test_quoted_log_events_are_in_the_source(page: Path) -> None:
     events = set(LOGGED.findall(page.read_text(encoding="utf-8"))) - NOT_LITERAL
     assert {event for event in events if event not in constants()} == set()
+
+
+def test_names_in_the_data_folder_are_in_the_source() -> None:
+    text = (ROOT / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
+    table = text[text.index("## Data folder") : text.index("## Deployment records")]
+    names = {
+        part
+        for line in table.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`([^`]+)`", line.split(" | ")[0])
+        for part in re.split(r"/|<\w+>", name)
+        if part
+    }
+    known = set(constants().splitlines())
+    assert {name for name in names if name not in known} == set()
