@@ -1,1 +1,1 @@
-"""Settings of the node: where each is defined, how files, environment and flags are layered, how secrets are read."""
+"""Settings: models that define each setting once, loading from flags, environment and files, credentials, logs."""

@@ -62,7 +62,9 @@ class StakeSettings(SettingsGroup):
 
     signer: Address | None = Field(None, description="hot key that acts for the operator; default: the keystore's")
     reward_address: Address | None = Field(None, description="recipient of commission; default: the owner")
-    commission_bps: BasisPoints = Field(500, description="operator's share of rewards before delegators")
+    commission_bps: BasisPoints = Field(
+        500, ge=0, le=10_000, description="operator's share of rewards before delegators"
+    )
 
 
 class TaskSettings(SettingsGroup):
@@ -73,7 +75,7 @@ class TaskSettings(SettingsGroup):
     bounty: Amount = Field(1000 * CVY, description="bounty for trainers and validators")
     bond: Amount | None = Field(None, description="creator's bond; default: the registry's minimum")
     entry_fee: Amount = Field(CVY, description="fee of the first entry")
-    validator_bps: BasisPoints = Field(2000, description="validators' share of the bounty")
+    validator_bps: BasisPoints = Field(2000, ge=0, le=10_000, description="validators' share of the bounty")
     target_seats: int = Field(31, ge=1, le=1000, description="committee size K")
     power: int = Field(2, ge=1, le=3, description="exponent p: a trainer's weight is (median - floor)^p")
     max_entries: int = Field(64, ge=1, le=65535, description="maximum number of entries")

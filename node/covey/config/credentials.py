@@ -1,4 +1,4 @@
-"""Keys, passwords and tokens. A keystore's password: from its file, a systemd credential, the environment, a prompt."""
+"""Reads passwords and tokens, and opens the node's signer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from covey.chain.signing.keystore import Signer, keystore_address, load_keystore
-from covey.config.node import ConfigError, NodeConfig
+from covey.config.errors import ConfigError
+from covey.config.shared import SignerSettings
 
 PASSWORD_VARIABLE = "COVEY_PASSWORD"
 CREDENTIAL = "keystore-password"
@@ -17,10 +18,10 @@ CREDENTIAL = "keystore-password"
 
 
 def credential_file(credential: str) -> Path | None:
-    """The file of a systemd credential; None where the service manager passed none of that name."""
+    """The file of a systemd credential; None if the service manager passed none of that name."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    found = Path(folder) / credential if folder else None
-    return found if found is not None and found.is_file() else None
+    path = Path(folder) / credential if folder else None
+    return path if path is not None and path.is_file() else None
 
 
 def password_of(
@@ -31,64 +32,67 @@ def password_of(
     credential: str = CREDENTIAL,
     setting: str = "password_file",
 ) -> str:
-    """The password: from the file, else the systemd credential, else the variable, else the terminal.
+    """Read a password from the first source that has it: file, systemd credential, environment, terminal.
 
-    Raises ConfigError where there is none and nobody to ask.
+    Raises ConfigError if a file cannot be read, or if there is no password and no terminal to prompt on.
     """
     if password_file is None:
         password_file = credential_file(credential)
     if password_file is not None:
-        try:
-            return password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        except OSError as error:
-            raise ConfigError(f"{setting} {password_file}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise ConfigError(f"{setting} {password_file}: not text") from None
-    if (given := os.environ.get(variable)) is not None:
-        return given
+        return _read_text(setting, password_file).rstrip("\r\n")
+    if (password := os.environ.get(variable)) is not None:
+        return password
     if sys.stdin.isatty():
         return getpass.getpass(prompt)
     raise ConfigError(f"no password for the keystore: give {setting} or {variable}")
 
 
 def token_of(setting: str, file: Path | None) -> str | None:
-    """The access token in the file that a setting names; None where none is named. Raises ConfigError."""
+    """Read the access token from the file that `setting` names; None without a file. Raises ConfigError."""
     if file is None:
         return None
-    try:
-        token = file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ConfigError(f"{setting} {file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{setting} {file}: not text") from None
+    token = _read_text(setting, file).strip()
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigError(f"{setting} {file}: it must hold one token, a single word of ASCII")
+        raise ConfigError(f"{setting} {file}: must contain one token, a single word of ASCII characters")
     return token
 
 
 def webhook_of(file: Path | None) -> str | None:
-    """The address in the webhook's file; None where none is named. Raises ConfigError, without the address."""
-    address = token_of("webhook_url_file", file)
-    if address is not None and not re.match(r"https?://[^/]+", address):
-        raise ConfigError(f"webhook_url_file {file}: it must hold an address, http(s)://…")
-    return address
+    """Read the webhook's URL from its file; None without a file. Raises ConfigError, which never quotes the URL."""
+    url = token_of("webhook_url_file", file)
+    if url is not None and not re.match(r"https?://[^/]+", url):
+        raise ConfigError(f"webhook_url_file {file}: must contain a URL, http(s)://…")
+    return url
 
 
-def unlock(config: NodeConfig) -> Signer:
-    """The node's signer: its keystore opened, or its remote signer asked.
+def _read_text(setting: str, file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{setting} {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{setting} {file}: not a text file") from None
 
-    Raises ConfigError, Fatal, and SignerUnreachable while a remote signer does not answer.
+
+def unlock(settings: SignerSettings) -> Signer:
+    """Open the keystore, or connect to the remote signer.
+
+    Raises:
+        ConfigError: there is no signer, or no password.
+        FatalError: the keystore or the password is wrong, or the remote signer has another account.
+        SignerUnreachable: the remote signer does not answer.
     """
-    if config.keystore is not None:
-        return load_keystore(config.keystore, password_of(config.password_file))
+    if settings.keystore is not None:
+        return load_keystore(settings.keystore, password_of(settings.password_file))
     from covey.chain.signing.remote import open_remote
 
-    assert config.remote_signer is not None
-    return open_remote(config.remote_signer, config.signer_address)
+    if settings.remote_signer is None:
+        raise ConfigError("no signer: give keystore or remote_signer")
+    return open_remote(settings.remote_signer, settings.signer_address)
 
 
-def signer_address(config: NodeConfig) -> str:
-    """Who the node signs as, without a password. Errors as `unlock`."""
-    if config.keystore is not None:
-        return keystore_address(config.keystore)
-    return config.signer_address or unlock(config).address
+def signer_address(settings: SignerSettings) -> str:
+    """The signer's address; needs no password. Errors as `unlock`."""
+    if settings.keystore is not None:
+        return keystore_address(settings.keystore)
+    return settings.signer_address or unlock(settings).address

@@ -1,4 +1,4 @@
-"""Structured logs: one line an event, for people or as JSON."""
+"""Structured logs: one line for each event, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """What was given as `extra`."""
+    """The fields that were passed as `extra`."""
     return {name: value for name, value in vars(record).items() if name not in _STANDARD}
 
 
 class LineFormatter(logging.Formatter):
-    """`time LEVEL message name=value …`, or one JSON object."""
+    """Formats a record as `time LEVEL message  name=value …`, or as one JSON object."""
 
     def __init__(self, as_json: bool) -> None:
         super().__init__()
         self._as_json = as_json
 
     def format(self, record: logging.LogRecord) -> str:
-        when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        """Format a record. An exception becomes the field `error`; from level ERROR on also `trace`."""
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         fields = fields_of(record)
         if record.exc_info and record.exc_info[0] is not None:
             fields["error"] = f"{record.exc_info[0].__name__}: {record.exc_info[1]}"
             if record.levelno >= logging.ERROR:
                 fields["trace"] = self.formatException(record.exc_info)
         if self._as_json:
-            head = {"time": when, "level": record.levelname.lower(), "logger": record.name}
+            head = {"time": time, "level": record.levelname.lower(), "logger": record.name}
             return json.dumps({**head, "message": record.getMessage(), **fields}, default=str, ensure_ascii=False)
-        told = " ".join(f"{name}={_quoted(value)}" for name, value in fields.items())
-        return f"{when} {record.levelname:<7} {record.getMessage()}" + (f"  {told}" if told else "")
+        suffix = " ".join(f"{name}={_quoted(value)}" for name, value in fields.items())
+        return f"{time} {record.levelname:<7} {record.getMessage()}" + (f"  {suffix}" if suffix else "")
 
 
 def _quoted(value: object) -> str:
@@ -43,7 +44,7 @@ def _quoted(value: object) -> str:
 
 
 def configure(level: str, as_json: bool) -> None:
-    """Send this process's logs to standard error. Other libraries speak up from warnings on."""
+    """Send this process's logs to standard error: covey's from `level` on, those of libraries from WARNING on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(as_json))
     root = logging.getLogger()

@@ -50,7 +50,9 @@ class Policy(SettingsGroup):
     bases: tuple[str, ...] = Field((), description="base models to work on, by name")
     max_fee: Amount = Field(100 * CVY, description="maximum fee for one entry")
     earmark: Amount | None = Field(None, description="stake to earmark for a task; default: earmark_share_bps")
-    earmark_share_bps: BasisPoints = Field(2500, ge=1, description="share of the free stake to earmark for a task")
+    earmark_share_bps: BasisPoints = Field(
+        2500, ge=1, le=10_000, description="share of the free stake to earmark for a task"
+    )
     min_score_window_seconds: WholeSeconds = Field(30, ge=0, description="shortest score window to validate in")
     max_entries: int = Field(256, ge=1, description="maximum number of entries a task to validate may allow")
     auto_claim: bool = Field(True, description="claim rewards and withdraw credits automatically")
@@ -146,7 +148,7 @@ class MonitoringSettings(SettingsGroup):
     max_head_age_seconds: Seconds = Field(
         180.0, gt=0, description="time without a new block after which /health is red"
     )
-    min_balance: Wei = Field(10**16, description="signer's balance of native coin below which /health is red")
+    min_balance: Wei = Field(10**16, ge=0, description="signer's balance of native coin below which /health is red")
     webhook_url_file: Path | None = Field(None, description="file with the webhook's URL, which receives notifications")
     webhook_token_file: Path | None = Field(None, description="file with the webhook's bearer token")
     webhook_debounce_seconds: Seconds = Field(

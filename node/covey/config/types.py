@@ -106,7 +106,7 @@ Amount = Annotated[int, BeforeValidator(parse_amount), Unit("CVY", CVY)]
 """CVY, in wei. Text carries its unit ("250 CVY"); a bare integer is wei."""
 GasPrice = Annotated[int, BeforeValidator(parse_gas_price), Unit("gwei", GWEI)]
 """Price of one gas, in wei. Text carries its unit ("300 gwei"); a bare integer is wei."""
-Wei = Annotated[int, Field(ge=0), Unit("wei")]
+Wei = Annotated[int, Unit("wei")]
 """Native coin of the chain, in wei."""
 Size = Annotated[ByteSize, Field(ge=16 << 20)]
 """Bytes: a bare integer, or text with its unit ("20GiB", "500 MB"); at least 16 MiB, enough for one small entry."""
@@ -115,7 +115,7 @@ Seconds = Annotated[float, Unit("seconds")]
 WholeSeconds = Annotated[int, Unit("seconds")]
 Days = Annotated[float, Unit("days")]
 Blocks = Annotated[int, Unit("blocks")]
-BasisPoints = Annotated[int, Field(ge=0, le=10_000), Unit("1/10000")]
+BasisPoints = Annotated[int, Unit("1/10000")]
 Address = Annotated[str, AfterValidator(_address)]
 """An account in checksum form."""
 Listen = Annotated[str, AfterValidator(_listen)]

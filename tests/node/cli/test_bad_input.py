@@ -1,4 +1,4 @@
-"""Bad input to every command: exit code 2, one clear line, nothing written."""
+"""Bad input to every command: exit code 2, one line on standard error, nothing written."""
 
 from __future__ import annotations
 
@@ -6,25 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-
-from covey.cli.main import main
+from tests.support.cli.command_line import Covey
 
 ADDRESS = "0x" + "ab" * 20
-CHECKSUM_BROKEN = "0x" + "aB" * 20
+WRONG_CHECKSUM = "0x" + "aB" * 20
 SPEC = {"version": 1}
 NODE = "--role trainer --keystore k --rpc-urls http://x --deployment d --data-dir data"
-
-
-@pytest.fixture(autouse=True)
-def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An empty folder and home, and no COVEY_ variable."""
-    import os
-
-    for name in [name for name in os.environ if name.startswith("COVEY_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
 
 
 CASES: list[tuple[str, str]] = [
@@ -66,7 +53,7 @@ CASES: list[tuple[str, str]] = [
     ("stake 10CVY --commission-bps 20000", "less than or equal to 10000"),
     (f"delegate {ADDRESS} 5", "'5' has no unit"),
     ("delegate 0x123 5CVY", "'0x123' is not an address"),
-    (f"delegate {CHECKSUM_BROKEN} 5CVY", "wrong checksum"),
+    (f"delegate {WRONG_CHECKSUM} 5CVY", "wrong checksum"),
     (f"delegate {ADDRESS} 5CVY", "no deployment"),
     ("undelegate nobody all", "'nobody' is not an address"),
     (f"undelegate {ADDRESS} some", "is not an amount"),
@@ -97,50 +84,55 @@ CASES: list[tuple[str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("line", "told"), CASES, ids=[line for line, _ in CASES])
-def test_bad_input(line: str, told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    here = Path.cwd()
-    (here / "bad.json").write_text("{not json")
-    (here / "short.json").write_text(json.dumps(SPEC))
+@pytest.mark.parametrize(("line", "message"), CASES, ids=[line for line, _ in CASES])
+def test_bad_input_is_one_line_and_changes_nothing(line: str, message: str, covey: Covey, tmp_path: Path) -> None:
+    Path("bad.json").write_text("{not json")
+    Path("short.json").write_text(json.dumps(SPEC))
     before = sorted(tmp_path.rglob("*"))
-    assert main(line.split()) == 2
-    shown = capsys.readouterr()
-    assert told in shown.err
-    assert shown.err.count("\n") == 1, "one line"
-    assert shown.err.startswith("covey: ")
-    assert "Traceback" not in shown.err
-    assert shown.out == ""
-    assert sorted(tmp_path.rglob("*")) == before, "nothing is written"
+    done = covey(*line.split())
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert done.err.startswith("covey: ")
+    assert done.err.count("\n") == 1
+    assert "Traceback" not in done.err
+    assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_demo_leaves_a_foreign_folder_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    (mine / "thesis.txt").write_text("years of work")
-    assert main(["demo", "--out", str(mine)]) == 2
-    assert "is not empty and not from an earlier run" in capsys.readouterr().err
-    assert [path.name for path in mine.iterdir()] == ["thesis.txt"]
+def test_demo_leaves_an_unrelated_folder_unchanged(covey: Covey, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+    done = covey("demo", "--out", str(folder))
+    assert done.code == 2
+    assert "is not empty and not from an earlier run" in done.err
+    assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
 
 
-def test_demo_says_what_to_do_about_an_unknown_base(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert main(["demo", "--base", "no-such-base", "--out", str(tmp_path / "out")]) == 2
-    error = capsys.readouterr().err
-    assert "no base model 'no-such-base'" in error
-    assert "an existing folder" in error
+def test_demo_explains_an_unknown_base_model(covey: Covey, tmp_path: Path) -> None:
+    done = covey("demo", "--base", "no-such-base", "--out", str(tmp_path / "out"))
+    assert done.code == 2
+    assert "no base model 'no-such-base'" in done.err
+    assert "an existing folder" in done.err
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.daemon
-def test_status_without_a_node_or_a_chain(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status", "--health-listen", "127.0.0.1:1"]) == 2
-    assert "nothing to show: no node answers, and no chain is configured" in capsys.readouterr().err
+def test_status_without_a_node_or_a_chain(covey: Covey) -> None:
+    done = covey("status", "--health-listen", "127.0.0.1:1")
+    assert done.code == 2
+    assert "nothing to show: no node answers, and no chain is configured" in done.err
 
 
-@pytest.mark.parametrize("kind", ["file", "key", "table"])
-def test_bad_settings_file_is_named(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    text = {"file": "roles = [", "key": "rolls = ['trainer']", "table": "[demo]\nsed = 3"}[kind]
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("roles = [", "not valid TOML"),
+        ("rolls = ['trainer']", "unknown key 'rolls'; did you mean 'roles'?"),
+        ("[demo]\nsed = 3", "unknown key 'demo.sed'; did you mean 'demo.seed'?"),
+    ],
+)
+def test_invalid_settings_file_is_named(text: str, message: str, covey: Covey) -> None:
     Path("covey.toml").write_text(text)
-    assert main(["status"]) == 2
-    error = capsys.readouterr().err
-    assert "covey.toml" in error
-    assert {"file": "not valid TOML", "key": "'roles'", "table": "'demo.seed'"}[kind] in error
+    done = covey("status")
+    assert done.code == 2
+    assert done.err.startswith(f"covey: covey.toml: {message}")

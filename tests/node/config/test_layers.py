@@ -1,175 +1,105 @@
-"""Settings: flag before environment before file, for commands and for the node; what `covey init` writes reads back."""
+"""Loading settings: precedence of sources, one-line errors, relative paths, other models' tables."""
 
 from __future__ import annotations
 
-import json
-import os
-import stat
 from pathlib import Path
 
 import pytest
-import typer
+from pydantic import BaseModel, ConfigDict, Field
 
-from covey.cli.main import main
-from covey.cli.settings import Settings, load_node, load_settings, with_settings
-from covey.config.node import CVY, NodeConfig
-
-KEY = "11" * 32
+from covey.config.errors import ConfigError
+from covey.config.layers import load
+from covey.config.shared import SettingsGroup
 
 
-@pytest.fixture(autouse=True)
-def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [name for name in os.environ if name.startswith("COVEY_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
+class Limits(SettingsGroup):
+    most: int = Field(5, ge=1)
+    names: tuple[str, ...] = ()
 
 
-@pytest.mark.parametrize(
-    ("file", "variable", "flag", "seed"),
-    [
-        (None, None, None, 7),
-        ("1", None, None, 1),
-        ("1", "2", None, 2),
-        ("1", "2", "3", 3),
-        (None, None, "3", 3),
-        ("1", None, "3", 3),
-    ],
-)
-def test_flag_before_environment_before_file(
-    file: str | None, variable: str | None, flag: str | None, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if file:
-        Path("covey.toml").write_text(f"[demo]\nseed = {file}\n")
-    if variable:
-        monkeypatch.setenv("COVEY_DEMO_SEED", variable)
-    seen: list[int] = []
+class Model(BaseModel):
+    """A small model with each kind of setting."""
 
-    @with_settings(table="demo")
-    def command(*, settings: Settings) -> None:
-        seen.append(settings.demo.seed)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    app = typer.Typer()
-    app.command()(command)
-    app(args=["--seed", flag] if flag else [], standalone_mode=False)
-    assert seen == [seed]
+    first: int
+    second: str
+    folder: Path = Path("default")
+    files: tuple[Path, ...] = ()
+    limits: Limits = Limits()
 
 
-def test_one_file_serves_node_and_commands() -> None:
-    Path("covey.toml").write_text(
-        'roles = ["trainer"]\nkeystore = "k.json"\nrpc_urls = ["http://a", "http://b"]\n'
-        'deployment = "d"\ndata_dir = "data"\n'
-        'training_records = "t.jsonl"\nworker_threads = 3\nowner_keystore = "cold.json"\n'
-        '[policy]\nmax_fee = "5 CVY"\n[demo]\nseed = 9\n[task]\nbounty = "70 CVY"\n'
-    )
-    here = Path.cwd()
-    node, settings = load_node({}, None), load_settings({}, None)
-    assert (node.worker_threads, node.policy.max_fee, node.keystore.resolve()) == (3, 5 * CVY, here / "k.json")
-    assert (settings.demo.seed, settings.task.bounty) == (9, 70 * CVY)
-    assert settings.owner_keystore is not None
-    assert settings.owner_keystore.resolve() == here / "cold.json"
-    assert settings.rpc_urls == node.rpc_urls == ("http://a", "http://b")
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "settings.toml"
+    path.write_text('first = 1\nsecond = "file"\n[limits]\nmost = 2\n', encoding="utf-8")
+    return path
 
 
-@pytest.mark.parametrize("where", ["flag", "variable", "here", "home"])
-def test_settings_file_is_found(where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    places = {"here": tmp_path / "covey.toml", "home": tmp_path / "home/.covey/covey.toml"}
-    for seed, path in enumerate([tmp_path / "flag.toml", tmp_path / "variable.toml", *places.values()]):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"[demo]\nseed = {seed}\n")
-    order = ["flag", "variable", "here", "home"]
-    if where in ("flag", "variable"):
-        monkeypatch.setenv("COVEY_CONFIG", "variable.toml")
-    if where == "home":
-        places["here"].unlink()
-    assert load_settings({}, "flag.toml" if where == "flag" else None).demo.seed == order.index(where)
+def test_flag_overrides_variable_overrides_file(file: Path) -> None:
+    environ = {"COVEY_SECOND": "variable", "COVEY_LIMITS_MOST": "3", "COVEY_LIMITS_NAMES": "a, b,"}
+    loaded = load(Model, flags={"limits_most": 4, "second": None}, environ=environ, file=file)
+    assert (loaded.first, loaded.second, loaded.limits.most) == (1, "variable", 4)
+    assert loaded.limits.names == ("a", "b")
+    assert load(Model, environ={}, file=file).limits.most == 2
 
 
-def test_init_writes_a_private_key_and_settings_that_read_back(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COVEY_PASSWORD", "correct horse")
-    Path("key.hex").write_text(KEY)
-    Path("d").mkdir()
-    line = "init node --role validator --heldout-records h.jsonl --rpc-urls http://a --deployment d"
-    assert main([*line.split(), "--import-key", "key.hex", "--json"]) == 0
-    made = json.loads(capsys.readouterr().out)
-    assert made["signer"] == "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"
-    keystore = Path(made["keystore"])
-    assert stat.S_IMODE(keystore.stat().st_mode) == 0o600
-    assert KEY not in keystore.read_text()
-    node = load_node({}, made["settings"])
-    assert Path(node.keystore or "").resolve() == Path.cwd() / "node/signer.json"
-    assert Path(node.heldout_records or "").resolve() == Path.cwd() / "h.jsonl"
-    assert Path(node.data_dir or "").resolve() == Path.cwd() / "node/data"
-    text = Path(made["settings"]).read_text()
-    assert all(f"{name} =" in text for name in NodeConfig.model_fields if name != "policy"), "every key is there"
-    assert all(f"{name} =" in text for name in type(node.policy).model_fields)
+def test_empty_variable_counts_as_unset(file: Path) -> None:
+    assert load(Model, environ={"COVEY_LIMITS_MOST": ""}, file=file).limits.most == 2
 
 
-def test_init_overwrites_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COVEY_PASSWORD", "correct horse")
-    assert main(["init", "node"]) == 0
-    before = {path: path.read_bytes() for path in Path("node").iterdir()}
-    assert main(["init", "node"]) == 2
-    assert "never overwritten" in capsys.readouterr().err
-    assert {path: path.read_bytes() for path in Path("node").iterdir()} == before
-
-
-def test_init_refuses_a_short_password(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COVEY_PASSWORD", "short")
-    assert main(["init", "node"]) == 2
-    assert "at least 8" in capsys.readouterr().err
-    assert not Path("node").exists()
-
-
-def test_check_works_without_any_settings(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", "--json"]) == 0
-    found = {one["check"]: one["state"] for one in json.loads(capsys.readouterr().out)}
-    assert found["contracts"] == found["tiny base"] == found["libraries"] == "ok"
-    assert found["settings"] == found["chain"] == found["keystore"] == "not set"
-
-
-def test_check_names_what_is_wrong(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COVEY_PASSWORD", "correct horse")
-    assert main(["init", "node", "--heldout-records", "h.jsonl"]) == 0
-    Path("h.jsonl").write_text('{"text": "a", "stratum": "s"}\n{"text": "b"}\n')
-    Path("node/signer.json").chmod(0o644)
-    capsys.readouterr()
-    assert main(["check", "--config", "node/covey.toml", "--json"]) == 1
-    shown = capsys.readouterr()
-    found = {one["check"]: one["message"] for one in json.loads(shown.out) if one["state"] == "failed"}
-    assert set(found) == {"keystore", "held-out records"}
-    assert "chmod 600" in found["keystore"]
-    assert "h.jsonl:2" in found["held-out records"]
-    assert "2 of" in shown.err
+def test_relative_paths_of_the_file_start_at_its_folder(file: Path) -> None:
+    file.write_text('first = 1\nsecond = "s"\nfolder = "here"\nfiles = ["a", "/b"]\n')
+    loaded = load(Model, environ={}, file=file)
+    assert loaded.folder == file.parent / "here"
+    assert loaded.files == (file.parent / "a", Path("/b"))
+    assert load(Model, flags={"folder": "there"}, environ={}, file=file).folder == Path("there")
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("flags", "environ", "message"),
     [
-        ('min_free_disk = "lots"', "key min_free_disk"),
-        ("rpc_quorum = -1", "rpc_quorum"),
+        ({"limits_mots": 4}, {}, "unknown setting 'limits_mots'; did you mean 'limits_most'?"),
+        ({"limits_most": 0}, {}, "--limits-most: Input should be greater than or equal to 1"),
+        ({}, {"COVEY_LIMITS_MOST": "many"}, "environment variable COVEY_LIMITS_MOST: Input should be a valid integer"),
     ],
 )
-def test_check_refuses_what_a_node_would(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, line: str, told: str
-) -> None:
-    monkeypatch.setenv("COVEY_PASSWORD", "correct horse")
-    assert main(["init", "node"]) == 0
-    file = Path("node/covey.toml")
-    file.write_text(f"{line}\n{file.read_text()}")
-    capsys.readouterr()
-    assert main(["check", "--config", str(file), "--json"]) == 1
-    found = {one["check"]: one["message"] for one in json.loads(capsys.readouterr().out) if one["state"] == "failed"}
-    assert told in found["settings"]
+def test_error_names_the_source(file: Path, flags: dict[str, object], environ: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(Model, flags=flags, environ=environ, file=file)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
 
 
-def test_start_up_imports_nothing_heavy() -> None:
-    import subprocess
-    import sys
+def test_first_missing_setting_is_reported_with_all_its_sources() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(Model, environ={})
+    assert str(caught.value) == "first is not set: give --first, COVEY_FIRST or the key first"
 
-    heavy = ("torch", "web3", "transformers", "rich.table")
-    code = f"import sys, covey.cli.main; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("first = ", "not valid TOML"),
+        ("[limits]\nmots = 1", "unknown key 'limits.mots'; did you mean 'limits.most'?"),
+        ("[other]\nvalue = 1", "unknown key 'other'"),
+        ("first = 1\nsecond = 2", "key second: Input should be a valid string"),
+    ],
+)
+def test_invalid_file_is_rejected(file: Path, text: str, message: str) -> None:
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(Model, environ={}, file=file)
+    assert str(caught.value).startswith(f"{file}: {message}")
+
+
+def test_missing_or_unreadable_file_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        load(Model, environ={}, file=tmp_path / "none.toml")
+    with pytest.raises(ConfigError, match="Is a directory"):
+        load(Model, environ={}, file=tmp_path)
+
+
+def test_tables_of_other_models_are_ignored(file: Path) -> None:
+    file.write_text(file.read_text() + "[task]\nbounty = 1\n")
+    assert load(Model, environ={}, file=file, other_tables=frozenset({"task"})).limits.most == 2

@@ -115,7 +115,7 @@ def check_records(path: Path | None) -> str | None:
 
 
 def check_store(settings: Settings) -> str | None:
-    """The block store opens, is in use by the running node, or can be created."""
+    """The block store opens, is locked by another process, or can be created."""
     from covey.cli.access import open_own_store
     from covey.ipfs import BlockStore, StoreBusy
 
@@ -134,7 +134,7 @@ def check_store(settings: Settings) -> str | None:
                 return f"embedded, {pins}, quota {settings.store_quota.human_readable()}"
             return f"Kubo, {pins}"
     except StoreBusy:
-        return f"{location}, in use by a running node"
+        return f"{location}, in use by another process"
     except (CliError, ClientError):
         raise
     except Exception as error:

@@ -1,0 +1,45 @@
+"""Amounts, gas prices and sizes."""
+
+from __future__ import annotations
+
+import pytest
+
+from covey.chain.units import CVY
+from covey.config.types import parse_amount, parse_gas_price
+
+
+@pytest.mark.parametrize(
+    ("value", "wei"),
+    [
+        (7, 7),
+        ("7", 7),
+        ("7 wei", 7),
+        ("7 CVY", 7 * CVY),
+        ("0.25CVY", CVY // 4),
+        ("0", 0),
+        ("123456789.123456789012345678 CVY", 123456789123456789012345678),
+    ],
+)
+def test_amount_is_converted_to_wei(value: object, wei: int) -> None:
+    assert parse_amount(value) == wei
+
+
+@pytest.mark.parametrize(
+    "value", ["", "-1", "1e3", "1.5", "7 ETH", True, 1.5, None, 2**128, "0.0000000000000000001 CVY"]
+)
+def test_other_amounts_are_rejected(value: object) -> None:
+    with pytest.raises(ValueError, match=r"amount|finer than one wei"):
+        parse_amount(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "wei"), [("300 gwei", 300 * 10**9), ("0.05 gwei", 5 * 10**7), ("7 wei", 7), ("12", 12), (5, 5)]
+)
+def test_gas_price_is_converted_to_wei(value: object, wei: int) -> None:
+    assert parse_gas_price(value) == wei
+
+
+@pytest.mark.parametrize("value", ["", "0", "3 ether", "1.0000000001 gwei", -1, 2**63, True])
+def test_other_gas_prices_are_rejected(value: object) -> None:
+    with pytest.raises(ValueError, match="is not a gas price"):
+        parse_gas_price(value)
