@@ -109,3 +109,20 @@ def test_no_former_name_of_a_setting_is_used(page: Path) -> None:
 def test_fences_are_closed(page: Path) -> None:
     lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("```")]
     assert len(lines) % 2 == 0
+
+
+def test_methods_and_names_in_the_architecture_exist() -> None:
+    """Backticked `Class.method`, `Class` and `function()` of architecture.md are defined in the package."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "node" / "covey").rglob("*.py"))
+    missing = []
+    for owner, method in re.findall(r"`([A-Z]\w+)(?:\.(\w+))?`", text):
+        if f"class {owner}" not in source and owner not in BUILT_IN:
+            missing.append(owner)
+        if method and f"def {method}(" not in source:
+            missing.append(f"{owner}.{method}")
+    missing += [name for name in re.findall(r"`(\w+)\(\w*\)`", text) if f"def {name}(" not in source]
+    assert missing == []
+
+
+BUILT_IN = {"OSError", "Call"}
