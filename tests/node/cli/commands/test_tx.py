@@ -1,4 +1,4 @@
-"""`covey tx` over a node's own database: beside a running node, and in its place."""
+"""`covey tx` on a node's journal, while the node runs and while it does not."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KEY = b"\x41" * 32
 
 
 class Operator:
-    """A node's folder and settings, and its command line."""
+    """A node's data directory and settings, and a runner of command lines with these settings."""
 
     def __init__(self, folder: Path, chain: Chain, deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self.chain, self.capsys = folder, chain, capsys
@@ -55,25 +55,22 @@ class Operator:
         return new_sender(self.chain.rpc, self.signer, store, **options), store
 
     def run(self, *arguments: str) -> tuple[int, Any, str]:
+        """Exit code, standard output (parsed if it is JSON) and standard error of a command line."""
         code = main([*arguments, "--config", str(self.folder / "covey.toml")])
-        said = self.capsys.readouterr()
-        return code, json.loads(said.out) if said.out.startswith(("{", "[")) else said.out, said.err.strip()
+        shown = self.capsys.readouterr()
+        return code, json.loads(shown.out) if shown.out.startswith(("{", "[")) else shown.out, shown.err.strip()
 
 
 @pytest.fixture
-def operator(
-    tmp_path: Path, chain: Chain, deployment: Deployment, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Operator:  # fmt: skip
-    for name in [name for name in os.environ if name.startswith("COVEY_") and name != "COVEY_REQUIRE_ANVIL"]:
-        monkeypatch.delenv(name)
+def operator(tmp_path: Path, chain: Chain, deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> Operator:
+    """A node with a key, on a chain that mines no block by itself."""
     chain.hold()
     return Operator(tmp_path, chain, deployment, capsys)
 
 
 @contextmanager
 def running(operator: Operator, ticking: bool = True) -> Iterator[None]:
-    """A node at work, as far as transactions go: its lock, and its sender on a connection of its own."""
+    """A running node's lock and, if `ticking`, its sender on a database connection of its own."""
     lock = lock_data_dir(operator.folder / "data")
     stop = threading.Event()
 
@@ -94,7 +91,7 @@ def running(operator: Operator, ticking: bool = True) -> Iterator[None]:
         os.close(lock)
 
 
-def test_a_stopped_nodes_transaction_is_listed_bumped_and_cancelled(operator: Operator) -> None:
+def test_stopped_nodes_transaction_is_listed_bumped_and_cancelled(operator: Operator) -> None:
     sender, _ = operator.sender()
     sender.submit("duty/1", plain())
     sender.tick()
@@ -111,7 +108,7 @@ def test_a_stopped_nodes_transaction_is_listed_bumped_and_cancelled(operator: Op
 
     code, cancelled, _ = operator.run("tx", "cancel", "1", "--json")
     assert code == 0
-    assert [one["cancels"] for one in cancelled["attempts"]] == [False, False, True]
+    assert [attempt["cancels"] for attempt in cancelled["attempts"]] == [False, False, True]
     waiting = operator.chain.rpc.transaction(cancelled["attempts"][-1]["transaction"])
     assert waiting is not None
     assert (waiting["value"], waiting["to"]) == ("0x0", operator.signer.address.lower())
@@ -127,7 +124,7 @@ def test_a_stopped_nodes_transaction_is_listed_bumped_and_cancelled(operator: Op
     assert "cancelled: an empty self-transfer took its nonce\n" in out
 
 
-def test_a_running_node_does_it_itself_and_no_key_is_needed(operator: Operator) -> None:
+def test_running_node_carries_out_requests_without_the_commands_key(operator: Operator) -> None:
     sender, _ = operator.sender()
     sender.submit("duty/1", plain())
     sender.tick()
@@ -143,7 +140,7 @@ def test_a_running_node_does_it_itself_and_no_key_is_needed(operator: Operator) 
     assert status_of(sender, "duty/1") == TxStatus.CANCELLED
 
 
-def test_a_node_that_is_busy_does_it_later(operator: Operator) -> None:
+def test_busy_node_carries_out_the_request_later(operator: Operator) -> None:
     sender, store = operator.sender()
     sender.submit("duty/1", plain())
     sender.tick()
@@ -156,7 +153,7 @@ def test_a_node_that_is_busy_does_it_later(operator: Operator) -> None:
     assert len(store.attempts(1)) == 2
 
 
-def test_only_what_was_signed_is_touched_in_a_stopped_nodes_place(operator: Operator) -> None:
+def test_command_for_a_stopped_node_sends_no_unsigned_transaction(operator: Operator) -> None:
     sender, store = operator.sender(max_in_flight=1)
     sender.submit("a", plain(1))
     sender.submit("b", plain(2))
@@ -178,20 +175,20 @@ def test_only_what_was_signed_is_touched_in_a_stopped_nodes_place(operator: Oper
     assert (code, listed) == (0, [])
 
 
-def test_what_cannot_be_done_is_said_in_one_line(operator: Operator) -> None:
+def test_impossible_request_is_reported_in_one_line(operator: Operator) -> None:
     code, _, error = operator.run("tx", "list")
     assert (code, "no such journal; has this node ever run?" in error) == (2, True)
     assert main(["tx", "list"]) == 2
     assert "give --data-dir" in operator.capsys.readouterr().err
     sender, store = operator.sender()
     sender.submit("a", plain(1))
-    for arguments, said in (
+    for arguments, message in (
         (("bump", "7"), "there is no transaction 7"),
         (("bump", "1"), "transaction 1 is queued: nothing was signed for it yet"),
         (("retry", "1"), "transaction 1 is queued: there is nothing to try again"),
     ):
         code, _, error = operator.run("tx", *arguments)
-        assert (code, said in error) == (2, True), error
+        assert (code, message in error) == (2, True), error
     sender.tick()
     code, _, error = operator.run("tx", "bump", "1", "--max-gas-price", "1 gwei")
     assert (code, "cannot bump: a higher offer would be above the fee cap of 1000000000 wei" in error) == (1, True)
@@ -213,7 +210,7 @@ def test_what_cannot_be_done_is_said_in_one_line(operator: Operator) -> None:
     assert (code, "not a database" in error) == (1, True)
 
 
-def test_a_command_beside_a_running_node_goes_through_its_queue(operator: Operator) -> None:
+def test_command_sends_through_the_queue_of_a_running_node(operator: Operator) -> None:
     operator.chain.ask("evm_setAutomine", True)
     operator.sender()
     settings = load_settings({}, str(operator.folder / "covey.toml"))
@@ -226,7 +223,7 @@ def test_a_command_beside_a_running_node_goes_through_its_queue(operator: Operat
     assert sender.tick().external == ""
 
 
-def test_a_command_in_a_stopped_nodes_place_is_no_foreign_use_later(operator: Operator) -> None:
+def test_transaction_sent_for_a_stopped_node_is_not_external_later(operator: Operator) -> None:
     operator.chain.ask("evm_setAutomine", True)
     sender, store = operator.sender()
     assert sender.tick().external == ""
@@ -237,7 +234,7 @@ def test_a_command_in_a_stopped_nodes_place_is_no_foreign_use_later(operator: Op
     assert store.last_external_use(operator.signer.address) is None
 
 
-def test_a_command_that_the_node_cannot_do_says_why(operator: Operator, contracts: Contracts) -> None:
+def test_revert_is_reported_by_a_command_beside_a_running_node(operator: Operator, contracts: Contracts) -> None:
     operator.sender()
     settings = load_settings({}, str(operator.folder / "covey.toml"))
     call = contracts.staking.set_commission(100)
