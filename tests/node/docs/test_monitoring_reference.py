@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,11 +19,23 @@ def test_tables_of_metrics_and_alerts_are_current() -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
-def test_every_metric_is_listed() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    names = {
+def metric_names() -> set[str]:
+    return {
         family.name + ("_total" if family.type == "counter" else "")
         for family in Metrics().registry.collect()
         if family.name.startswith("covey_")
     }
-    assert {name for name in names if f"`{name}`" not in text} == set()
+
+
+def test_every_metric_is_listed() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert {name for name in metric_names() if f"`{name}`" not in text} == set()
+
+
+def test_every_metric_that_is_named_exists() -> None:
+    named = {
+        name
+        for page in ROOT.glob("docs/**/*.md")
+        for name in re.findall(r"`(covey_[a-z_]*[a-z])(?:\{[^`]*)?`", page.read_text(encoding="utf-8"))
+    }
+    assert named - metric_names() == set()
