@@ -1,12 +1,12 @@
-"""How often a cabal holds half of a committee's seats, exactly and by drawing committees.
+"""Measures how often a cabal gets half of a committee's seats, exactly and by simulation.
 
 Usage: python bench/committee.py [--draws 2000]
 
-Stake lies with 1,000 equal operators, so that each holds a seat with probability K / 1000 and nobody more than one;
-fewer and larger operators have seats nearer to their share, so this is the cabal's best case. Half of the seats pulls
-a lower median down, more than half moves it anywhere. Exactly: the cabal's and the others' seats are two binomials,
-and the cabal decides where its number is at least the others'. Drawn: seats as the contracts give them
-(`covey.protocol.seats`), with a seed per committee.
+The stake is divided between 1,000 equal operators, so that each has one seat with probability K / 1000. This is the
+cabal's best case: fewer and larger operators have seats closer to their share. Half of the seats moves a lower median
+down, more than half moves it anywhere. Exact: the seats of the cabal and of the others are two binomials, and the cabal
+decides if it has at least as many as the others. Simulated: seats by the contracts' rule (`covey.protocol.seats`), with
+one seed per committee.
 
 Prints a table for docs/threat-model.md and, as the last line, one JSON object.
 """
@@ -42,19 +42,19 @@ def binomial(trials: int, chance: float) -> list[float]:
 
 
 def exact(share: float, target: int) -> float:
-    """Probability that the cabal has at least as many seats as everybody else together."""
+    """Probability that the cabal has at least as many seats as all others together."""
     bad = round(OPERATORS * share)
     cabal, others = binomial(bad, target / OPERATORS), binomial(OPERATORS - bad, target / OPERATORS)
     at_most = 0.0
     total = 0.0
     for count, chance in enumerate(cabal):
-        at_most += others[count]  # the others, who are more, hold at most `count`
+        at_most += others[count]  # probability that the others have at most `count`
         total += chance * at_most
     return total
 
 
 def drawn(share: float, target: int, draws: int) -> float:
-    """The same, counted over committees that the contracts' rule draws."""
+    """The same probability, counted over `draws` committees."""
     bad = round(OPERATORS * share)
     operators = [f"0x{number + 1:040x}" for number in range(OPERATORS)]
     wins = 0
@@ -69,7 +69,7 @@ def drawn(share: float, target: int, draws: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=300, help="committees drawn for the check of a K")
+    parser.add_argument("--draws", type=int, default=300, help="simulated committees per K")
     draws = parser.parse_args().draws
     print("| cabal's stake | " + " | ".join(f"K = {target}" for target in SEATS) + " |")
     print("|---" * (len(SEATS) + 1) + "|")
@@ -82,7 +82,8 @@ def main() -> None:
         counted, chance = drawn(1 / 3, target, draws), exact(1 / 3, target)
         error = math.sqrt(chance * (1 - chance) / draws)
         print(
-            f"drawn, a third, K = {target}: {counted:.3f} of {draws} (exactly {chance:.3f}, standard error {error:.3f})"
+            f"simulated, a third, K = {target}: {counted:.3f} of {draws} "
+            f"(exact {chance:.3f}, standard error {error:.3f})"
         )
         result[f"drawn_33_k{target}"] = counted
     print(json.dumps(result))

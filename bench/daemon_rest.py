@@ -1,8 +1,8 @@
-"""How much memory does an idle daemon hold, and how long until it looks at the chain? A validator on a fresh network.
+"""Measures start-up time and idle memory of a daemon: a validator on a fresh network.
 
-Start is from the process's creation to the first healthy answer of /health, the median of several starts; on a machine
-with other work to do, the processor seconds beside it say more. The keystore has the standard cost of opening (a
-quarter of a second and 256 MiB, given back). Memory is what is resident after some time at rest.
+Start-up lasts from the creation of the process to the first healthy response of /health; the median of several starts
+is shown. On a busy machine, the CPU seconds are more reliable. The keystore has the standard decryption cost (a quarter
+of a second and 256 MiB, freed afterwards). Memory is the resident size after some idle time.
 
     python bench/daemon_rest.py [--starts 5] [--rest 10]
 """
@@ -36,7 +36,7 @@ RUN = (
 
 
 def settings(network: LocalNetwork, folder: Path) -> tuple[Path, str]:
-    """A registered validator's settings file, and where its health is served."""
+    """Register a validator. Returns its settings file and the URL of its health server."""
     folder.mkdir()
     owner, signer = network.account("owner"), network.account("signer")
     network.fund({owner.address: 1_000 * CVY})
@@ -65,7 +65,7 @@ def settings(network: LocalNetwork, folder: Path) -> tuple[Path, str]:
 
 
 def start(file: Path, health: str, log: Path) -> tuple[subprocess.Popen[bytes], float]:
-    """A daemon and the seconds until its health was green."""
+    """Start a daemon. Returns its process and the seconds until it was healthy."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "node"), "PYTHONDONTWRITEBYTECODE": ""}
     began = time.perf_counter()
     with log.open("ab") as output:
@@ -85,13 +85,13 @@ def start(file: Path, health: str, log: Path) -> tuple[subprocess.Popen[bytes], 
 
 
 def processor_seconds(pid: int) -> float:
-    """What a process has used of the processors so far, its threads included."""
+    """CPU time of a process and its threads so far, seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory(pid: int) -> tuple[float, float]:
-    """(resident, proportional) memory of a process, MB."""
+    """Resident and proportional memory of a process, MB."""
     fields = {}
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]:
         name, _, rest = line.partition(":")
@@ -101,8 +101,8 @@ def memory(pid: int) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--starts", type=int, default=5, help="starts to take the median of, after a warm one")
-    parser.add_argument("--rest", type=float, default=10.0, help="seconds at rest before memory is read")
+    parser.add_argument("--starts", type=int, default=5, help="number of starts, after a warm-up")
+    parser.add_argument("--rest", type=float, default=10.0, help="idle seconds before memory is read")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary, LocalNetwork(Path(temporary) / "net") as network:
         file, health = settings(network, Path(temporary) / "node")
@@ -124,10 +124,10 @@ def main() -> None:
     rows = [
         ("start, median", f"{statistics.median(seconds):.2f} s", "< 2 s"),
         ("start, slowest", f"{max(seconds):.2f} s", ""),
-        ("processor of a start", f"{statistics.median(processor):.2f} s", ""),
-        ("resident at rest", f"{resident:.1f} MB", "< 120 MB"),
-        ("proportional at rest", f"{proportional:.1f} MB", ""),
-        ("processor at rest", f"{busy:.1f} %", "one look a second"),
+        ("CPU time of a start", f"{statistics.median(processor):.2f} s", ""),
+        ("resident, idle", f"{resident:.1f} MB", "< 120 MB"),
+        ("proportional, idle", f"{proportional:.1f} MB", ""),
+        ("CPU, idle", f"{busy:.1f} %", "one cycle per second"),
     ]
     for name, value, goal in rows:
         print(f"{name:<22}{value:>12}   {goal}")

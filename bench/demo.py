@@ -1,7 +1,7 @@
-"""How long does the demonstration take from its start to rewards claimed and checked, and what does a daemon cost?
+"""Measures the wall time of the demo, from its start to claimed and audited rewards, and the cost of a daemon.
 
-Runs `covey demo` as a user would, in a process of its own, then `bench/daemon_rest.py` for a daemon at rest. A table
-for people, and as the last line one JSON object: demo_s, daemon_rss_mb, daemon_start_s.
+Runs `covey demo` in a separate process, then `bench/daemon_rest.py`. Prints a table and, as the last line, one JSON
+object: demo_s, daemon_rss_mb, daemon_start_s.
 
     python bench/demo.py [--seed 7] [--validators 3]
 """
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def run(command: list[str]) -> str:
-    """Standard output of a command; its errors are ours."""
+    """Run a command and return its standard output. Exits if it fails."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "node")}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
     if done.returncode:
@@ -31,7 +31,7 @@ def run(command: list[str]) -> str:
 
 
 def demo(seed: int, validators: int) -> tuple[float, dict[str, Any]]:
-    """Wall time of the whole command, seconds, and its result."""
+    """Run the demo. Returns its wall time, seconds, and its result."""
     command = [sys.executable, "-c", "from covey.cli.main import run; run()", "demo", "--json"]
     with tempfile.TemporaryDirectory(prefix="covey-bench-") as folder:
         began = time.monotonic()
@@ -51,7 +51,7 @@ def main() -> None:
         print(f"{phase['name']:<28}{phase['seconds']:>8.1f} s")
     print(f"{'whole command':<28}{seconds:>8.1f} s")
     print(f"{'Spearman rho':<28}{result['spearman']:>8.2f}")
-    print(f"{'daemon at rest':<28}{rest['daemon_rss_mb']:>8.1f} MB")
+    print(f"{'idle daemon':<28}{rest['daemon_rss_mb']:>8.1f} MB")
     print(f"{'daemon start':<28}{rest['daemon_start_s']:>8.2f} s")
     numbers = {
         "demo_s": round(seconds, 1),

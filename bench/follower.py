@@ -1,13 +1,13 @@
-"""Events a second into SQLite: our follower and journal against web3.py's get_logs and process_log, over the same logs.
+"""Measures events per second into SQLite: our follower and journal against web3.py, over the same logs.
 
-A real anvil holds the logs: every event that our contracts have, in equal shares, with random values and the addresses
-of 500 operators, 200 events a block, emitted by a few bytes of code at the contracts' addresses. Both sides read the
-same ranges of blocks from that node. Each range is one eth_getLogs, one block for its hash, and one transaction of
-events and cursor into a table of the same schema and settings (WAL, synchronous=FULL). web3's side does what its
-documentation shows: `get_logs`, then `process_log` of the event that topic 0 names, arguments as JSON. At the end both
-tables must hold the same rows. We run before and after web3; our figure is the mean of both runs.
+An anvil serves the logs: all events of our contracts in equal shares, with random values and the addresses of 500
+operators, 200 events per block, emitted by a small program at the contracts' addresses. Both sides read the same block
+ranges. Each range takes one eth_getLogs, one block for its hash, and one transaction with events and cursor into a
+table of the same schema and settings (WAL, synchronous=FULL). The web3 side follows web3's documentation: `get_logs`,
+then `process_log` of the event of topic 0, arguments as JSON. Both tables must hold the same rows in the end. We run
+before and after web3; our figure is the mean of both runs.
 
-Peak memory is that of a process of its own that follows n and 4n events into an empty journal.
+Peak memory is that of a separate process which follows n and 4n events into an empty journal.
 
     python bench/follower.py [--events 100000]
 
@@ -29,6 +29,7 @@ from typing import Any
 
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
+from eth_typing import BlockNumber
 from web3 import Web3
 
 from covey.chain import artifacts
@@ -50,7 +51,7 @@ SENDER = "0x" + "5e" * 20
 
 
 def assemble(source: str) -> str:
-    """EVM code of a list of instructions; ``@name`` pushes the place of ``name:``."""
+    """Assemble EVM code; ``@name`` pushes the offset of the label ``name:``."""
     opcodes = {"ADD": 1, "GT": 0x11, "ISZERO": 0x15, "EQ": 0x14, "SHL": 0x1B, "SHR": 0x1C, "CALLDATASIZE": 0x36}
     opcodes |= {"CALLDATACOPY": 0x37, "MLOAD": 0x51, "JUMP": 0x56, "JUMPI": 0x57, "PUSH0": 0x5F, "STOP": 0, "POP": 0x50}
     opcodes |= {f"DUP{i}": 0x7F + i for i in range(1, 17)} | {f"LOG{i}": 0xA0 + i for i in range(5)}
@@ -72,7 +73,7 @@ def assemble(source: str) -> str:
 
 
 def emitter() -> str:
-    """Code that emits the logs in its calldata: number of topics, length, four topics, data padded to words; again."""
+    """Code that emits the logs in its calldata; each is: number of topics, length, four topics, data padded to words."""
     head = "CALLDATASIZE PUSH0 PUSH0 CALLDATACOPY PUSH0 loop: DUP1 CALLDATASIZE GT ISZERO @end JUMPI DUP1 MLOAD "
     choice = "".join(f"DUP1 {n} EQ @log{n} JUMPI " for n in range(1, 5)) + "@end JUMP "
     logs = ""
@@ -103,7 +104,7 @@ def value_of(component: dict[str, Any], rng: random.Random) -> Any:
 
 
 def record(item: dict[str, Any], rng: random.Random) -> bytes:
-    """One log as `emitter` wants it."""
+    """One log in the calldata format of `emitter`."""
     indexed = [c for c in item["inputs"] if c["indexed"]]
     plain = [c for c in item["inputs"] if not c["indexed"]]
     topics = [keccak(signature(item).encode())] + [encode([c["type"]], [value_of(c, rng)]) for c in indexed]
@@ -121,7 +122,7 @@ def fake_deployment(chain_id: int) -> Deployment:
 
 
 class Recording(HttpEndpoint):
-    """Notes the ranges asked for; ``final`` stands for the finalised block."""
+    """Records the requested ranges, and serves block ``final`` as the finalised one."""
 
     def __init__(self, url: str, final: int) -> None:
         super().__init__(url)
@@ -137,7 +138,7 @@ class Recording(HttpEndpoint):
 
 
 def fill(rpc: Rpc, deployment: Deployment, events: int) -> int:
-    """Emit the events, 200 a block; the last block that holds some."""
+    """Emit the events, 200 per block. Returns the last block with events."""
 
     def ask(method: str, *params: Any) -> Any:
         return rpc.request(method, list(params), 120)
@@ -169,7 +170,7 @@ def fill(rpc: Rpc, deployment: Deployment, events: int) -> int:
 
 
 def follow(url: str, final: int, path: Path) -> tuple[float, list[tuple[int, int]]]:
-    """Our side: seconds, and the ranges that were read."""
+    """Our side. Returns its seconds and the ranges it read."""
     endpoint = Recording(url, final)
     rpc = Rpc([], endpoints=[endpoint], timeout=300)
     journal = Journal(path, None)
@@ -184,23 +185,26 @@ def follow(url: str, final: int, path: Path) -> tuple[float, list[tuple[int, int
 
 
 def web3_side(url: str, ranges: list[tuple[int, int]], path: Path) -> float:
-    """web3.py as its documentation uses it; seconds."""
+    """The web3.py side, as its documentation shows. Returns its seconds."""
     web3 = Web3(Web3.HTTPProvider(url, request_kwargs={"timeout": 300}))
     journal = Journal(path, None)
     deployment = fake_deployment(web3.eth.chain_id)
     started = time.perf_counter()
     readers: dict[tuple[str, bytes], tuple[str, Any]] = {}
     for name in followed():
-        contract = web3.eth.contract(address=deployment.address(name), abi=artifacts.load(name).abi)
+        abi: Any = artifacts.load(name).abi
+        contract = web3.eth.contract(address=Web3.to_checksum_address(deployment.address(name)), abi=abi)
         for item in artifacts.load(name).abi:
             if item["type"] == "event":
                 topic = keccak(signature(item).encode())
                 readers[deployment.address(name), topic] = name, contract.events[item["name"]]()
-    addresses = [deployment.address(name) for name in followed()]
+    addresses = [Web3.to_checksum_address(deployment.address(name)) for name in followed()]
     for first, last in ranges:
         block = web3.eth.get_block(last)
         rows = []
-        for log in web3.eth.get_logs({"address": addresses, "fromBlock": first, "toBlock": last}):
+        for log in web3.eth.get_logs(
+            {"address": addresses, "fromBlock": BlockNumber(first), "toBlock": BlockNumber(last)}
+        ):
             name, event = readers[log["address"], bytes(log["topics"][0])]
             read = event.process_log(log)
             place = (read["blockNumber"], read["logIndex"], read["blockHash"].to_0x_hex())
@@ -213,21 +217,21 @@ def web3_side(url: str, ranges: list[tuple[int, int]], path: Path) -> float:
     return seconds
 
 
-def same_rows(one: Path, other: Path) -> int:
-    """The number of events that both journals hold; exits where any differs."""
-    journals = [Journal(path, None) for path in (one, other)]
+def same_rows(first: Path, second: Path) -> int:
+    """Number of events in both journals. Exits if any differs."""
+    journals = [Journal(path, None) for path in (first, second)]
     count = 0
     for ours, theirs in zip(*(journal.events() for journal in journals), strict=True):
         if ours != theirs:
             sys.exit(f"error: the two sides read different events:\n{ours}\n{theirs}")
         count += 1
     if journals[0].checkpoints()[0] != journals[1].checkpoints()[0]:
-        sys.exit("error: the two sides ended at different blocks")
+        sys.exit("error: the two sides stopped at different blocks")
     return count
 
 
 def peak_of(url: str, final: int) -> float:
-    """Peak resident memory of a process that follows up to a block, MB."""
+    """Peak resident memory of a process that follows up to block `final`, MB."""
     command = [sys.executable, __file__, "--follow", url, "--to", str(final)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -274,7 +278,7 @@ def measure(events: int, folder: Path) -> None:
     for name, seconds in (("covey, first run", first_s), ("web3.py", theirs_s), ("covey, second run", second_s)):
         print(f"{name:24}{seconds:9.2f}{count / seconds:11,.0f}")
     print(f"peak memory: {small:.0f} MB for {events // 4} events, {large:.0f} MB for {events}")
-    told = {
+    summary = {
         "events": count,
         "events_per_s": round(count / ours_s),
         "events_per_s_web3": round(count / theirs_s),
@@ -282,7 +286,7 @@ def measure(events: int, folder: Path) -> None:
         "peak_mb_n": round(small, 1),
         "peak_mb_4n": round(large, 1),
     }
-    print(json.dumps(told))
+    print(json.dumps(summary))
 
 
 if __name__ == "__main__":

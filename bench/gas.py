@@ -1,10 +1,10 @@
-"""What do the contracts cost, beside the plain way to do the same work?
+"""Measures the gas of the contracts, and of a plain implementation of the same work.
 
-Real transactions on a local chain with the Prague rules: gas as the receipts say, and execution alone as the trace says
-(the receipt hides it where the calldata's floor of EIP-7623 is higher). The plain way (bench/solidity) stores every
-score and sorts on chain, and stakes with rewards per share and OpenZeppelin's checkpoints. Its settlement fits no
-block, so it is sent in parts of at most 16.7 million gas, which are added up. Both settle the same 1,024 x 51 scores,
-and both must come to the medians and losses of `covey.protocol`.
+Transactions run on a local chain with the Prague rules. Total gas is that of the receipts, execution gas that of the
+trace: the receipt hides it where the calldata floor of EIP-7623 is higher. The plain implementation (bench/solidity)
+stores every score and sorts on chain, and stakes with rewards per share and OpenZeppelin's checkpoints. Its settlement
+fits no block, so it is split into transactions of at most 16.7 million gas, whose gas is added up. Both settle the same
+1,024 x 51 scores, and both must give the medians and losses of `covey.protocol`.
 
     python bench/gas.py
 """
@@ -26,9 +26,9 @@ sys.path[:0] = [str(ROOT / "node"), str(ROOT / "bench")]
 from covey.protocol.scores import pack, row_head, unpack_losses  # noqa: E402
 from covey.protocol.settlement import RevealedRow, Rules, Settlement, settle  # noqa: E402
 from covey.protocol.types import Evaluation, Kind, TaskParams, Windows  # noqa: E402
-from gas_chain import Account, BenchChain, Contract, Cost  # noqa: E402
+from gas_chain import CVY, Account, BenchChain, Contract, Cost  # noqa: E402
 from gas_report import report  # noqa: E402
-from gas_staking import CVY, measure_plain_staking, measure_staking  # noqa: E402
+from gas_staking import measure_plain_staking, measure_staking  # noqa: E402
 
 ENTRIES, ROWS, SMALL = 1_024, 51, 256
 STAKE, BOND = 10_000 * CVY, 100 * CVY
@@ -42,10 +42,12 @@ TASK = TaskParams(
     bounty=1_000 * CVY, bond=100 * CVY, entry_fee=0, min_stake=1_000 * CVY, windows=WINDOWS,
 )  # fmt: skip
 PART_GAS = 16_700_000
+SendArguments = tuple[Account, Contract, str, tuple[Any, ...]]
+"""Sender, contract, function and its arguments."""
 
 
 def draw_rows(entries: int, rows: int) -> list[list[int]]:
-    """Honest scores: an entry's own level, and each validator's sample around it; the same in every run."""
+    """Honest scores, (rows, entries): a level per entry, and samples of it by each validator; the same in every run."""
     rng = random.Random("gas")
     levels = [rng.randrange(2_000, 22_000) for _ in range(entries)]
     return [[level + rng.randrange(-600, 600) for level in levels] for _ in range(rows)]
@@ -56,52 +58,55 @@ def salt(name: str) -> bytes:
 
 
 class Task:
-    """A task on our contracts, from its posting to its settlement; every step is a transaction."""
+    """A task on our contracts, from posting to settlement."""
 
     def __init__(self, chain: BenchChain, trainers: Sequence[Account], validators: Sequence[Account]) -> None:
         self.chain, self.trainers, self.validators = chain, trainers, validators
         self.registry, self.scoring = chain.ours["TaskRegistry"], chain.ours["Scoring"]
         self.costs: dict[str, list[Cost]] = {}
 
-    def keep(self, name: str, cost: Cost) -> Cost:
+    def record(self, name: str, cost: Cost) -> Cost:
         self.costs.setdefault(name, []).append(cost)
         return cost
 
     def open(self) -> None:
-        """Up to the open score commits."""
+        """Advance the task until scores can be committed."""
         from dataclasses import astuple, replace
 
         chain, registry = self.chain, self.registry
         params = replace(TASK, target_seats=len(self.validators))
-        self.keep("createTask", chain.send(chain.deployer, registry, "createTask", astuple(params)))
+        self.record("createTask", chain.send(chain.deployer, registry, "createTask", astuple(params)))
         self.id = registry.call("taskCount")
         schedule = registry.call("scheduleOf", self.id)
-        calls = [
-            (one, registry, "commitEntry", (self.id, one.address, self.entry_commitment(one), 0))
-            for one in self.trainers
+        calls: list[SendArguments] = [
+            (trainer, registry, "commitEntry", (self.id, trainer.address, self.entry_commitment(trainer), 0))
+            for trainer in self.trainers
         ]
-        self.some("commitEntry", calls)
+        self.send_some("commitEntry", calls)
         chain.warp(schedule[1])
-        self.some("enrol", [(v, registry, "enrol", (self.id, v.address, STAKE)) for v in self.validators])
+        self.send_some("enrol", [(v, registry, "enrol", (self.id, v.address, STAKE)) for v in self.validators])
         chain.warp(schedule[2])
-        calls = [(one, registry, "revealEntry", (self.id, one.address, DIGEST, salt("entry"))) for one in self.trainers]
-        self.some("revealEntry", calls)
+        entry = DIGEST, salt("entry")
+        calls = [(t, registry, "revealEntry", (self.id, t.address, *entry)) for t in self.trainers]
+        self.send_some("revealEntry", calls)
         chain.warp(schedule[3])
-        self.keep("requestSeed", chain.send(chain.keeper, self.scoring, "requestSeed", self.id))
+        self.record("requestSeed", chain.send(chain.keeper, self.scoring, "requestSeed", self.id))
         target = chain.round_of(self.id)["target"]
         chain.mine_past(target)
-        self.keep("fixSeed", chain.send(chain.keeper, self.scoring, "fixSeed", self.id, chain.header(target)))
+        self.record("fixSeed", chain.send(chain.keeper, self.scoring, "fixSeed", self.id, chain.header(target)))
 
-    def some(self, name: str, calls: list[tuple[Account, Contract, str, tuple[Any, ...]]]) -> None:
-        """The first two alone, measured; the others many to a block."""
+    def send_some(self, name: str, calls: list[SendArguments]) -> None:
+        """Send the first two alone and measure them; send the others many per block."""
         for sender, contract, function, arguments in calls[:2]:
-            self.keep(name, self.chain.send(sender, contract, function, *arguments))
+            self.record(name, self.chain.send(sender, contract, function, *arguments))
         self.chain.send_many(calls[2:])
 
-    def entry_commitment(self, one: Account) -> bytes:
+    def entry_commitment(self, trainer: Account) -> bytes:
         from covey.protocol.commitments import entry_commitment
 
-        return entry_commitment(self.chain.chain_id, self.registry.address, self.id, one.address, DIGEST, salt("entry"))
+        return entry_commitment(
+            self.chain.chain_id, self.registry.address, self.id, trainer.address, DIGEST, salt("entry")
+        )
 
     def score(self, rows: Sequence[Sequence[int]]) -> None:
         """Commit and reveal all rows."""
@@ -113,14 +118,14 @@ class Task:
                 chain.chain_id, self.scoring.address, self.id, 0, validator.address, pack(row), EVIDENCE, salt("row")
             )
             cost = chain.send(validator, self.scoring, "commitScores", self.id, validator.address, commitment)
-            self.keep("commitScores", cost)
+            self.record("commitScores", cost)
         chain.warp(chain.round_of(self.id)["scoreCommitEnd"])
         for validator, row in zip(self.validators, rows, strict=True):
             arguments = (self.id, validator.address, pack(row), EVIDENCE, salt("row"))
-            self.keep("revealScores", chain.send(validator, self.scoring, "revealScores", *arguments))
+            self.record("revealScores", chain.send(validator, self.scoring, "revealScores", *arguments))
 
     def settle(self, rows: Sequence[Sequence[int]]) -> Cost:
-        """One transaction, whose outcome must be that of the plain rules in Python."""
+        """Settle in one transaction, and compare the result with the rules in Python."""
         heads = [row_head(validator.address, 1) for validator in self.validators]
         mirror = settle([RevealedRow(v.address, 1, r) for v, r in zip(self.validators, rows, strict=True)], RULES)
         words = [word for row in rows for word in pack(row)]
@@ -129,12 +134,12 @@ class Task:
         weights, gain_seats, spread = self.scoring.call("totalsOf", self.id)[:3]
         check([weights, gain_seats, spread] == [mirror.total_weights, mirror.gain_seats, mirror.spread], "our totals")
         check(self.scoring.call("pageRootOf", self.id, 0) == mirror.pages[0].root, "our medians")
-        return self.keep("settlePage", cost)
+        return self.record("settlePage", cost)
 
 
 def plain_task(chain: BenchChain, staking: Contract, validators: Sequence[Account], rows: Sequence[Sequence[int]],
                mirror: Settlement) -> dict[str, list[Cost]]:  # fmt: skip
-    """The same rows the plain way: stored, then settled in parts."""
+    """The same rows in the plain implementation: stored, then settled in parts."""
     terms = (len(rows[0]), RULES.h, RULES.tau, RULES.floor, RULES.power, 300 * CVY)
     contract = chain.deploy("PlainScoring", staking.address, terms, [v.address for v in validators], 1)
     chain.send(chain.deployer, staking, "setDuty", contract.address, True)
@@ -152,7 +157,7 @@ def plain_task(chain: BenchChain, staking: Contract, validators: Sequence[Accoun
         return costs
     words = len(pack(rows[0]))
     for start, end in parts(words, lambda end: chain.estimate(chain.keeper, contract, "settle", end) <= PART_GAS):
-        check(start < end, "a part that fits a transaction")
+        check(start < end, "the size of a part")
         costs["settle"].append(chain.send(chain.keeper, contract, "settle", end, trace=False))
     medians = [contract.call("medians", word) for word in range(words)]
     check(medians == mirror.median_words, "the plain medians")
@@ -165,7 +170,7 @@ def plain_task(chain: BenchChain, staking: Contract, validators: Sequence[Accoun
 
 
 def parts(words: int, fits: Any) -> Iterator[tuple[int, int]]:
-    """Runs of words, each as long as fits."""
+    """Split the words into runs, each the longest that fits."""
     start = 0
     length = 4
     while start < words:
@@ -175,9 +180,9 @@ def parts(words: int, fits: Any) -> Iterator[tuple[int, int]]:
         start += length
 
 
-def check(right: bool, what: str) -> None:
-    if not right:
-        sys.exit(f"error: {what} did not come out right")
+def check(correct: bool, what: str) -> None:
+    if not correct:
+        sys.exit(f"error: wrong: {what}")
 
 
 def measure(chain: BenchChain) -> dict[str, dict[str, list[Cost]]]:
@@ -198,7 +203,7 @@ def measure(chain: BenchChain) -> dict[str, dict[str, list[Cost]]]:
     chain.send(chain.keeper, large.scoring, "finalise", large.id)
     rewards = chain.ours["Rewards"]
     large.costs["claimScoring"] = [
-        chain.send(chain.keeper, rewards, "claimScoring", large.id, one.address) for one in validators[:4]
+        chain.send(chain.keeper, rewards, "claimScoring", large.id, v.address) for v in validators[:4]
     ]
     ours |= large.costs
     ours |= measure_staking(chain, validators)

@@ -1,4 +1,4 @@
-"""The chain of bench/gas.py: anvil with the Prague rules, our contracts and the plain ones, and what calls cost."""
+"""The chain of bench/gas.py: anvil with the Prague rules, our contracts and the plain ones, and the gas of calls."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import urllib3
 from web3 import Web3
 
 from covey.chain import artifacts
+from covey.chain.abi.layout import canonical_type
 from covey.chain.deploy.deploy import DeployConfig, deploy
 from covey.chain.rpc.client import Rpc
 from covey.chain.rpc.header import header_rlp
@@ -32,7 +33,7 @@ BATCH = 400
 
 @dataclass(frozen=True)
 class Cost:
-    """Gas of one transaction: what its receipt says, and its execution alone (without intrinsic gas and refunds)."""
+    """Gas of one transaction: by its receipt, and of its execution alone, without intrinsic gas and refunds."""
 
     total: int
     execution: int
@@ -44,43 +45,34 @@ class Account:
 
 
 class Contract:
-    """A deployed contract, by its ABI."""
+    """A deployed contract with its ABI."""
 
     def __init__(self, chain: BenchChain, address: str, abi: list[dict[str, Any]]) -> None:
-        self.chain, self.address = chain, Web3.to_checksum_address(address)
-        self._web3 = Web3().eth.contract(address=self.address, abi=abi)
+        self.chain, self.address, self.abi = chain, Web3.to_checksum_address(address), abi
+        untyped: Any = abi
+        self._web3 = Web3().eth.contract(address=self.address, abi=untyped)
 
     def data(self, function: str, *arguments: Any) -> str:
         return str(self._web3.encode_abi(function, args=list(arguments)))
 
     def call(self, function: str, *arguments: Any) -> Any:
-        """What a view returns: one value, or a list of them."""
-        answer = self.chain.rpc("eth_call", {"to": self.address, "data": self.data(function, *arguments)}, "latest")
-        (described,) = [
-            one for one in self._web3.abi if one.get("name") == function and len(one["inputs"]) == len(arguments)
-        ]
-        types = [kind_of(output) for output in described["outputs"]]
-        values = Web3().codec.decode(types, bytes.fromhex(answer[2:]))
+        """Call a view. Returns its value, or a list of its values."""
+        result = self.chain.rpc("eth_call", {"to": self.address, "data": self.data(function, *arguments)}, "latest")
+        [item] = [i for i in self.abi if i.get("name") == function and len(i["inputs"]) == len(arguments)]
+        types = [canonical_type(output) for output in item["outputs"]]
+        values = Web3().codec.decode(types, bytes.fromhex(result[2:]))
         return values[0] if len(values) == 1 else list(values)
 
     def call_slot_losses(self, index: int) -> int:
-        """Eight losses of the plain scoring, packed as ours are."""
+        """Eight losses of the plain scoring, packed like ours."""
         word = 0
         for lane in range(8):
             word |= int(self.call("lossOf", 8 * index + lane)) << (32 * lane)
         return word
 
 
-def kind_of(parameter: dict[str, Any]) -> str:
-    """The ABI type of a parameter, structs as tuples."""
-    if not parameter["type"].startswith("tuple"):
-        return str(parameter["type"])
-    inner = ",".join(kind_of(component) for component in parameter["components"])
-    return f"({inner}){parameter['type'][5:]}"
-
-
 class BenchChain:
-    """anvil with everything deployed; accounts need no keys there."""
+    """An anvil with all contracts deployed; its accounts need no keys."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -140,10 +132,10 @@ class BenchChain:
         return self._post({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(parameters)})
 
     def _post(self, body: dict[str, Any]) -> Any:
-        answer = self._request(body)
-        if "error" in answer:
-            raise SystemExit(f"error: {body['method']}: {answer['error']}")
-        return answer["result"]
+        response = self._request(body)
+        if "error" in response:
+            raise SystemExit(f"error: {body['method']}: {response['error']}")
+        return response["result"]
 
     def _request(self, body: Any) -> Any:
         headers = {"content-type": "application/json"}
@@ -151,13 +143,13 @@ class BenchChain:
         return json.loads(reply.data)
 
     def account(self, name: str) -> Account:
-        """An account with gas money."""
+        """A funded account."""
         address = Web3.to_checksum_address(Web3.keccak(text=name)[-20:])
         self.rpc("anvil_setBalance", address, hex(10**24))
         return Account(address)
 
     def warp(self, timestamp: int) -> None:
-        """Mine a block at `timestamp`, unless it is past."""
+        """Mine a block at `timestamp`, unless chain time is past it."""
         if int(self.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16) < timestamp:
             self.rpc("evm_setNextBlockTimestamp", timestamp)
             self.rpc("evm_mine")
@@ -173,10 +165,10 @@ class BenchChain:
         return header_rlp(self.rpc("eth_getBlockByNumber", hex(number), False))
 
     def round_of(self, task: int) -> dict[str, Any]:
-        """The struct that Scoring.roundOf returns, by name."""
+        """The struct returned by Scoring.roundOf, by field name."""
         scoring = self.ours["Scoring"]
-        (described,) = [one for one in artifacts.load("Scoring").abi if one.get("name") == "roundOf"]
-        names = [component["name"] for component in described["outputs"][0]["components"]]
+        [item] = [i for i in artifacts.load("Scoring").abi if i.get("name") == "roundOf"]
+        names = [component["name"] for component in item["outputs"][0]["components"]]
         return dict(zip(names, scoring.call("roundOf", task), strict=True))
 
     # ------------------------------------------------------------------ transactions
@@ -188,16 +180,16 @@ class BenchChain:
         return {"from": sender.address, "to": contract.address, "data": data, "gas": hex(GAS), "gasPrice": hex(10**9)}
 
     def estimate(self, sender: Account, contract: Contract, function: str, *arguments: Any) -> int:
-        """Gas that a transaction would take, as the chain estimates it; more than any block's if it fails."""
+        """The chain's gas estimate of a transaction; more than any block's gas if it would fail."""
         transaction = self._request_of(sender, contract, function, arguments) | {"gas": hex(2 * 10**9)}
-        answer = self._request({"jsonrpc": "2.0", "id": 1, "method": "eth_estimateGas", "params": [transaction]})
-        return int(answer["result"], 16) if "result" in answer else 10**12
+        response = self._request({"jsonrpc": "2.0", "id": 1, "method": "eth_estimateGas", "params": [transaction]})
+        return int(response["result"], 16) if "result" in response else 10**12
 
     def send(self, sender: Account, contract: Contract, function: str, *arguments: Any, trace: bool = True) -> Cost:
-        """One transaction in a block of its own, which must succeed."""
-        asked = self._request_of(sender, contract, function, arguments)
-        execution = self._execution(asked) if trace else None
-        transaction = self.rpc("eth_sendTransaction", asked)
+        """Send one transaction in its own block. Exits if it fails."""
+        request = self._request_of(sender, contract, function, arguments)
+        execution = self._execution(request) if trace else None
+        transaction = self.rpc("eth_sendTransaction", request)
         receipt = self._receipt(transaction)
         if receipt["status"] != "0x1":
             raise SystemExit(f"error: {function} failed: {self.rpc('trace_transaction', transaction)[:1]}")
@@ -212,10 +204,10 @@ class BenchChain:
             time.sleep(0.01)
         return dict(receipt)
 
-    def _execution(self, asked: dict[str, str]) -> int:
-        """Gas from the first step of the call's trace to its last; what is given back at the end is not taken off."""
+    def _execution(self, request: dict[str, str]) -> int:
+        """Gas between the first and the last step of the call's trace, refunds not subtracted."""
         options = {"disableStorage": True, "disableMemory": True, "disableStack": True}
-        steps = self.rpc("debug_traceCall", asked, "latest", options)["structLogs"]
+        steps = self.rpc("debug_traceCall", request, "latest", options)["structLogs"]
         return int(steps[0]["gas"]) - int(steps[-1]["gas"]) + int(steps[-1]["gasCost"])
 
     def _intrinsic(self, transaction: str) -> int:
@@ -223,14 +215,14 @@ class BenchChain:
         return 21_000 + sum(4 if byte == 0 else 16 for byte in data)
 
     def send_many(self, calls: Sequence[tuple[Account, Contract, str, tuple[Any, ...]]]) -> None:
-        """Many transactions to a block, for what is not measured."""
+        """Send transactions, many per block, without measuring them."""
         self.rpc("evm_setAutomine", False)
         for start in range(0, len(calls), BATCH):
             requests = self._requests(calls[start : start + BATCH])
-            answers = self._request(requests)
-            if wrong := [answer["error"] for answer in answers if "error" in answer]:
+            responses = self._request(requests)
+            if wrong := [response["error"] for response in responses if "error" in response]:
                 raise SystemExit(f"error: {calls[start][2]}: {wrong[0]}")
-            hashes = [answer["result"] for answer in answers]
+            hashes = [response["result"] for response in responses]
             self.rpc("evm_mine")
             self._receipt(hashes[-1])
             receipts = self._request(
@@ -239,12 +231,12 @@ class BenchChain:
                     for i, h in enumerate(hashes)
                 ]
             )
-            if any(answer["result"]["status"] != "0x1" for answer in receipts):
+            if any(response["result"]["status"] != "0x1" for response in receipts):
                 raise SystemExit(f"error: a {calls[start][2]} failed")
         self.rpc("evm_setAutomine", True)
 
     def _requests(self, calls: Sequence[tuple[Account, Contract, str, tuple[Any, ...]]]) -> list[dict[str, Any]]:
-        """A batch of transactions; those of one sender are numbered, for the node takes them in any order."""
+        """A batch of transactions. Those of one sender have nonces, since the node may order them otherwise."""
         senders = [sender.address for sender, *_ in calls]
         often = {address for address, count in Counter(senders).items() if count > 1}
         nonces = {address: int(self.rpc("eth_getTransactionCount", address, "latest"), 16) for address in often}
@@ -258,7 +250,7 @@ class BenchChain:
         return requests
 
     def deploy(self, name: str, *arguments: Any) -> Contract:
-        """One of the plain contracts."""
+        """Deploy one of the plain contracts."""
         compiled = self.plain[name]
         made = Web3().eth.contract(abi=compiled["abi"], bytecode=compiled["bytecode"])
         data = made.constructor(*arguments).data_in_transaction
@@ -269,53 +261,41 @@ class BenchChain:
         return Contract(self, receipt["contractAddress"], compiled["abi"])
 
     def operators(self, name: str, count: int, stake: int) -> list[Account]:
-        """Operators with a stake of their own, each its own signer."""
-        made = [self.account(f"{name} {index}") for index in range(count)]
+        """Operators with self-bonds, each its own signer."""
+        accounts = [self.account(f"{name} {index}") for index in range(count)]
         token, staking = self.ours["CoveyToken"], self.ours["Staking"]
-        self.send_many([(self.deployer, token, "transfer", (one.address, stake)) for one in made])
-        self.send_many([(one, token, "approve", (staking.address, stake)) for one in made])
-        self.send_many([(one, staking, "registerOperator", (one.address, one.address, 1_000)) for one in made])
-        self.send_many([(one, staking, "delegate", (one.address, stake, 0)) for one in made])
-        return made
+        self.send_many([(self.deployer, token, "transfer", (owner.address, stake)) for owner in accounts])
+        self.send_many([(owner, token, "approve", (staking.address, stake)) for owner in accounts])
+        self.send_many([(a, staking, "registerOperator", (a.address, a.address, 1_000)) for a in accounts])
+        self.send_many([(a, staking, "delegate", (a.address, stake, 0)) for a in accounts])
+        return accounts
 
 
 def compile_plain() -> dict[str, dict[str, Any]]:
-    """The contracts of bench/solidity, compiled as ours are."""
+    """Compile the contracts of bench/solidity with the settings of ours."""
     solc = next((ROOT / ".toolchain/solcx").glob("solc-v*"), None)
     if solc is None:
         raise SystemExit("error: no compiler: run `make setup`")
-    asked = {
+    names = ("PlainScoring", "PlainStaking")
+    files = {name: f"bench/solidity/{name}.sol" for name in names}
+    compiler_input = {
         "language": "Solidity",
-        "sources": {
-            f"bench/solidity/{n}.sol": {"urls": [f"bench/solidity/{n}.sol"]} for n in ("PlainScoring", "PlainStaking")
-        },
+        "sources": {file: {"urls": [file]} for file in files.values()},
         "settings": {
             "viaIR": True,
             "optimizer": {"enabled": True, "runs": 100_000},
             "evmVersion": "prague",
             "remappings": ["@openzeppelin/contracts/=node_modules/@openzeppelin/contracts/"],
-            "outputSelection": {
-                "bench/*": {"*": ["abi", "evm.bytecode.object"]},
-                "*": {"Plain*": ["abi", "evm.bytecode.object"]},
-            },
+            "outputSelection": {file: {name: ["abi", "evm.bytecode.object"]} for name, file in files.items()},
         },
-    }
-    names = ("PlainScoring", "PlainStaking")
-    asked["settings"]["outputSelection"] = {
-        f"bench/solidity/{n}.sol": {n: ["abi", "evm.bytecode.object"]} for n in names
     }
     done = subprocess.run(
         [str(solc), "--standard-json", "--base-path", str(ROOT)],
-        input=json.dumps(asked), capture_output=True, text=True, check=True, cwd=ROOT,
+        input=json.dumps(compiler_input), capture_output=True, text=True, check=True, cwd=ROOT,
     )  # fmt: skip
-    answer = json.loads(done.stdout)
-    for error in answer.get("errors", []):
+    output = json.loads(done.stdout)
+    for error in output.get("errors", []):
         if error["severity"] == "error":
             raise SystemExit(f"error: {error['formattedMessage']}")
-    return {
-        n: {
-            "abi": answer["contracts"][f"bench/solidity/{n}.sol"][n]["abi"],
-            "bytecode": answer["contracts"][f"bench/solidity/{n}.sol"][n]["evm"]["bytecode"]["object"],
-        }
-        for n in names
-    }
+    compiled = {name: output["contracts"][file][name] for name, file in files.items()}
+    return {name: {"abi": c["abi"], "bytecode": c["evm"]["bytecode"]["object"]} for name, c in compiled.items()}

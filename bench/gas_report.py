@@ -1,4 +1,4 @@
-"""The tables of bench/gas.py, and its JSON object."""
+"""Prints the tables of bench/gas.py, and builds its JSON object."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ ANCHORS: dict[str, list[tuple[str, int]]] = {
     "slash": [("Graph Horizon slash", 79_445), ("EigenLayer slashOperator, repeat", 285_655)],
     "revealScores, 256 entries": [("a prototype that stores them; execution", 533_000)],
 }  # fmt: skip
-"""Whole transactions of other networks' contracts, receipt gas on the same chain rules, measured beforehand. Graph
-keeps no checkpoints of a pool's stake; ours take a new slot every second time."""
+"""Transactions of other networks' contracts, receipt gas measured under the same chain rules. Graph has no checkpoints
+of a pool's stake; ours take a new slot every second time."""
 
 
 def most(costs: Costs, name: str) -> Cost:
-    """The dearest of an operation's transactions."""
+    """The highest gas among an operation's transactions."""
     return Cost(max(cost.total for cost in costs[name]), max(cost.execution for cost in costs[name]))
 
 
@@ -47,7 +47,7 @@ def line(name: str, *cells: object) -> str:
 
 def report(ours: Costs, plain: Costs, scores: int) -> dict[str, float]:
     """Print the tables and return the figures."""
-    print(line("one transaction, the dearest of its kind", "receipt", "execution", "plain receipt", "plain exec."))
+    print(line("one transaction, highest of its kind", "receipt", "execution", "plain receipt", "plain exec."))
     order = ["delegate", "delegate, repeat", "undelegate", "undelegate, repeat", "withdraw", "slash"]
     order += ["claimScoring", "claim by a delegator", "commitScores", "revealScores, 256 entries", "revealScores"]
     order += ["createTask", "commitEntry", "enrol", "revealEntry", "requestSeed", "fixSeed"]
@@ -60,8 +60,8 @@ def report(ours: Costs, plain: Costs, scores: int) -> dict[str, float]:
     count = len(plain["settle"])
     print(line("settling 1,024 x 51 scores", page.total, page.execution, parts.total, parts.execution))
     stored, plainly = summed(ours, "revealScores", "settlePage"), summed(plain, "revealScores", "settle")
-    print(line("the same with its 51 reveals", stored.total, stored.execution, plainly.total, plainly.execution))
-    print(f"The plain settlement was sent as {count} transactions of at most 16.7 million gas, and added up: "
+    print(line("the same including its 51 reveals", stored.total, stored.execution, plainly.total, plainly.execution))
+    print(f"The plain settlement is the sum of {count} transactions of at most 16.7 million gas: "
           f"{parts.total / 1e6:.1f} million fit no block.")  # fmt: skip
     against_anchors(ours)
     figures: dict[str, float] = {}
@@ -87,10 +87,10 @@ def report(ours: Costs, plain: Costs, scores: int) -> dict[str, float]:
 
 
 def against_anchors(ours: Costs) -> None:
-    """Print ours beside other networks' for the same work, and say where ours is above."""
+    """Print our figures beside other networks' for the same work, and mark those above."""
     print()
     heads = line("", "ours, most", "ours, mean", "theirs", "")[44:]
-    print(f"{'receipts beside other contracts':<66}" + heads)
+    print(f"{'receipts compared with other contracts':<66}" + heads)
     path = ("delegate", "undelegate", "withdraw")
     whole = {
         "whole path": [Cost(sum(most(ours, n).total for n in path), 0), Cost(sum(mean(ours, n).total for n in path), 0)]

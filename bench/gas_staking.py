@@ -1,4 +1,4 @@
-"""The staking part of bench/gas.py: the same steps on our pools and on the plain ones."""
+"""The staking part of bench/gas.py: the same steps on our pools and on the plain pools."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Costs = dict[str, list[Cost]]
 
 
 def funded(chain: BenchChain, name: str, spender: Contract) -> Account:
-    """A delegator that has never been seen, with an allowance for `spender`."""
+    """A new delegator with tokens and an allowance for `spender`."""
     account = chain.account(name)
     token = chain.ours["CoveyToken"]
     chain.send(chain.deployer, token, "transfer", account.address, 4 * AMOUNT)
@@ -22,7 +22,7 @@ def funded(chain: BenchChain, name: str, spender: Contract) -> Account:
 
 
 def warm(chain: BenchChain, staking: Contract, operator: Account) -> None:
-    """Others are in the pool, on both sides."""
+    """Add other delegators to both sides of the pool."""
     ours = staking is chain.ours["Staking"]
     for index in range(3):
         other = funded(chain, f"other {index} of {staking.address}", staking)
@@ -33,9 +33,9 @@ def warm(chain: BenchChain, staking: Contract, operator: Account) -> None:
 
 
 def paths(chain: BenchChain, staking: Contract, operator: Account) -> Costs:
-    """Four new delegators in and out: each step with a pool checkpoint that opens a slot, and with one that fills it.
+    """Four new delegators enter and leave: each step meets a checkpoint that opens a slot, and one that fills it.
 
-    Two of them delegate and undelegate a second time, which is the "repeat" of both.
+    Two of them delegate and undelegate a second time: the "repeat" steps.
     """
     ours = staking is chain.ours["Staking"]
     rest = [0] if ours else []
@@ -43,25 +43,25 @@ def paths(chain: BenchChain, staking: Contract, operator: Account) -> Costs:
         name: [] for name in ("delegate", "delegate, repeat", "undelegate", "undelegate, repeat", "withdraw")
     }
     for index in range(4):
-        one = funded(chain, f"delegator {index} of {staking.address}", staking)
-        if index == 2:  # one checkpoint more: the steps that opened a slot fill one now
+        owner = funded(chain, f"delegator {index} of {staking.address}", staking)
+        if index == 2:  # one more checkpoint: steps that opened a slot fill one from here on
             other = funded(chain, f"between, of {staking.address}", staking)
             chain.send(other, staking, "delegate", operator.address, AMOUNT, *rest)
         chain.later(3_600)
-        costs["delegate"].append(chain.send(one, staking, "delegate", operator.address, AMOUNT, *rest))
+        costs["delegate"].append(chain.send(owner, staking, "delegate", operator.address, AMOUNT, *rest))
         if index % 2:
             chain.later(3_600)
-            costs["delegate, repeat"].append(chain.send(one, staking, "delegate", operator.address, AMOUNT, *rest))
+            costs["delegate, repeat"].append(chain.send(owner, staking, "delegate", operator.address, AMOUNT, *rest))
         chain.later(3_600)
-        out = AMOUNT // 4 if index % 2 else shares_of(staking, operator, one)
-        costs["undelegate"].append(chain.send(one, staking, "undelegate", operator.address, out, *rest))
+        out = AMOUNT // 4 if index % 2 else shares_of(staking, operator, owner)
+        costs["undelegate"].append(chain.send(owner, staking, "undelegate", operator.address, out, *rest))
         first = staking_entry(chain, staking)
         if index % 2:
             chain.later(3_600)
-            costs["undelegate, repeat"].append(chain.send(one, staking, "undelegate", operator.address, out, *rest))
+            costs["undelegate, repeat"].append(chain.send(owner, staking, "undelegate", operator.address, out, *rest))
         chain.later(2 * DAY + 1)
         arguments = [first] if ours else [operator.address, 0]
-        costs["withdraw"].append(chain.send(one, staking, "withdraw", *arguments))
+        costs["withdraw"].append(chain.send(owner, staking, "withdraw", *arguments))
     return costs
 
 
@@ -72,7 +72,7 @@ def shares_of(staking: Contract, operator: Account, delegator: Account) -> int:
 
 
 def staking_entry(chain: BenchChain, staking: Contract) -> int:
-    """Our last unbonding entry: its id is the last topic of the newest event."""
+    """Id of our newest unbonding entry, the last topic of the newest event; 0 for the plain pools."""
     if staking is not chain.ours["Staking"]:
         return 0
     logs = chain.rpc("eth_getLogs", {"address": staking.address, "fromBlock": "latest", "toBlock": "latest"})
@@ -80,35 +80,35 @@ def staking_entry(chain: BenchChain, staking: Contract) -> int:
 
 
 def measure_staking(chain: BenchChain, validators: Sequence[Account]) -> Costs:
-    """Our pools."""
+    """Measure our pools."""
     staking, operator = chain.ours["Staking"], validators[10]
     warm(chain, staking, operator)
     costs = paths(chain, staking, operator)
-    # A duty contract's calls, from an account that governance has admitted for it.
+    # Calls of a duty contract, from an account that governance admits as one.
     duty = chain.account("duty")
     chain.send(chain.deployer, staking, "setDuty", duty.address, True)
     costs["slash"] = []
-    one = validators[11]
-    warm(chain, staking, one)
+    slashed = validators[11]
+    warm(chain, staking, slashed)
     past = int(chain.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16) - 1
-    chain.send(duty, staking, "earmark", one.address, 100 * CVY, past)
+    chain.send(duty, staking, "earmark", slashed.address, 100 * CVY, past)
     for _ in range(4):
         chain.later(3_600)
-        arguments = (one.address, 10 * CVY, CVY, "0x" + "00" * 20, False)
+        arguments = (slashed.address, 10 * CVY, CVY, "0x" + "00" * 20, False)
         costs["slash"].append(chain.send(duty, staking, "slash", *arguments))
-    costs["slash"] = costs["slash"][1:]  # the first finds the treasury's credit at zero
+    costs["slash"] = costs["slash"][1:]  # the first writes the treasury's credit from zero
     return costs
 
 
 def measure_plain_staking(chain: BenchChain, validators: Sequence[Account]) -> tuple[Contract, Costs]:
-    """The plain pools, of the same operators."""
+    """Measure the plain pools, with the same operators."""
     token = chain.ours["CoveyToken"]
     staking = chain.deploy("PlainStaking", token.address, 2 * DAY)
     bond = 1_000 * CVY
-    chain.send_many([(chain.deployer, token, "transfer", (one.address, bond)) for one in validators])
-    chain.send_many([(one, token, "approve", (staking.address, bond)) for one in validators])
-    chain.send_many([(one, staking, "register", (one.address, 1_000)) for one in validators])
-    chain.send_many([(one, staking, "delegate", (one.address, bond)) for one in validators])
+    chain.send_many([(chain.deployer, token, "transfer", (v.address, bond)) for v in validators])
+    chain.send_many([(v, token, "approve", (staking.address, bond)) for v in validators])
+    chain.send_many([(v, staking, "register", (v.address, 1_000)) for v in validators])
+    chain.send_many([(v, staking, "delegate", (v.address, bond)) for v in validators])
     operator = validators[10]
     warm(chain, staking, operator)
     costs = paths(chain, staking, operator)
@@ -122,13 +122,13 @@ def measure_plain_staking(chain: BenchChain, validators: Sequence[Account]) -> t
         chain.later(3_600)
         costs["slash"].append(chain.send(duty, staking, "slash", operator.address, CVY, treasury.address))
     costs["slash"] = costs["slash"][1:]
-    # A delegator's own claim, which our pools do without: there rewards are in the price of a share.
+    # A delegator's own claim. Our pools need none: their rewards raise the price of a share.
     others = [funded(chain, f"claimer {index}", staking) for index in range(3)]
-    for one in others:
-        chain.send(one, staking, "delegate", operator.address, AMOUNT)
+    for other in others:
+        chain.send(other, staking, "delegate", operator.address, AMOUNT)
     costs["claim by a delegator"] = []
     for _ in range(2):
         chain.send(duty, staking, "addReward", operator.address, 10 * CVY)
-        costs["claim by a delegator"] += [chain.send(one, staking, "claim", operator.address) for one in others]
+        costs["claim by a delegator"] += [chain.send(other, staking, "claim", operator.address) for other in others]
     costs["claim by a delegator"] = costs["claim by a delegator"][:3]
     return staking, costs

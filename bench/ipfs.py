@@ -1,18 +1,17 @@
-"""How fast is the embedded block store beside Kubo? Adds and reads 1 GiB, and adds 10,000 small adapters, in turns.
+"""Measures the embedded block store against Kubo: adds and reads 1 GiB, and adds 10,000 small adapters, in turns.
 
-Kubo is given its best: the faster of its command line without a daemon and its RPC, with the unixfs-v1-2025 profile
-that makes the same CIDs, without an fsync and without hashing what it reads (its defaults), its output thrown away.
-Covey's adds are durable when they return, and every block it reads is hashed. Each ratio is Kubo's time over Covey's,
-above 1 Covey is faster: the median over the rounds of what was measured one after the other in one round, and the
-order turns around from round to round.
+Kubo runs in its fastest form: the faster of its command line without a daemon and its RPC, with the unixfs-v1-2025
+profile, which gives the same CIDs, with its defaults of no fsync and no hashing on read, and its output discarded.
+Covey's adds are durable on return, and every block it reads is hashed. Each ratio is Kubo's time over Covey's, so that
+Covey is faster above 1. It is the median over the rounds; within a round, both are measured one after the other, and
+the order alternates between rounds.
 
-`cat_ratio` is against Kubo as it comes; `cat_read_ratio` is against Kubo with somebody who reads what it writes, as
-Covey's caller does; `cat_verified_ratio` is against Kubo hashing too (Datastore.HashOnRead). `cat_bound` is what
-`cat_ratio` would be if sha256 on all cores were all that reading costs: nothing that hashes by the library's sha256
-can be above it. On a busy machine times tell more about the neighbours than about the programs; the ratios that end
-in `_cpu_ratio` are of processor time, system calls included, with Kubo's command line. `sha256_fraction` is the time
-to hash the file on one core over the time to add it. Nothing is deleted before the end: ext4 does not reuse an inode
-at once, and creating files would slow down.
+`cat_ratio` is against Kubo with its defaults; `cat_read_ratio` is against Kubo with a process that reads its output, as
+Covey's caller does; `cat_verified_ratio` is against Kubo with hashing (Datastore.HashOnRead). `cat_bound` is the
+`cat_ratio` if reading cost nothing but sha256 on all cores: an upper bound for any program with the library's sha256.
+On a busy machine, wall times depend on the other load; the ratios that end in `_cpu_ratio` compare CPU time, system
+calls included, with Kubo's command line. `sha256_fraction` is the time to hash the file on one core over the time to
+add it. Nothing is deleted before the end, because ext4 does not reuse inodes at once and file creation would slow down.
 
     python bench/ipfs.py [--rounds 3] [--mib 1024] [--adapters 10000]
 """
@@ -39,7 +38,7 @@ import urllib3
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "node")]
-# A dependency installs a package `tests` of its own; what is imported from `tests` below is this repository's.
+# A dependency installs a package named `tests`; the imports below must find this repository's.
 sys.modules["tests"] = types.ModuleType("tests")
 sys.modules["tests"].__path__ = [str(ROOT / "tests")]
 
@@ -59,7 +58,7 @@ def write_big(path: Path, mib: int) -> None:
 
 
 def write_adapters(folder: Path, count: int) -> None:
-    """Flat directories of a weight file, the same configuration and a manifest of its own each."""
+    """Write flat directories, each with its own weights and manifest and the same configuration."""
     for number in range(count):
         adapter = folder / f"{number:05d}"
         adapter.mkdir(parents=True)
@@ -69,13 +68,13 @@ def write_adapters(folder: Path, count: int) -> None:
 
 
 def cpu_seconds() -> float:
-    """Processor time of this process and of its children that have ended."""
+    """CPU time of this process and its finished children, seconds."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 
 
 def timed(action: Callable[[], object]) -> float:
-    """Seconds that ``action`` takes, with nothing of what went before still on its way to the disk."""
+    """Wall time of ``action``, seconds, after earlier writes have reached the disk."""
     os.sync()
     begin = time.perf_counter()
     action()
@@ -83,7 +82,7 @@ def timed(action: Callable[[], object]) -> float:
 
 
 def sha256_seconds(mib: int, threads: int) -> float:
-    """Seconds to hash ``mib`` MiB that lie in memory, by so many threads."""
+    """Seconds to hash ``mib`` MiB in memory with ``threads`` threads."""
     block = os.urandom(MIB)
 
     def share() -> None:
@@ -95,7 +94,7 @@ def sha256_seconds(mib: int, threads: int) -> float:
 
 
 class KuboSide:
-    """A fresh node: by its command line, or, inside a with statement, with its daemon running."""
+    """A fresh Kubo node, used by its command line, or by its RPC while its daemon runs."""
 
     def __init__(self, folder: Path, *, hash_on_read: bool = False) -> None:
         self.node = Kubo(folder)
@@ -105,7 +104,7 @@ class KuboSide:
             self.node.run("config", "--json", "Datastore.HashOnRead", "true")
 
     def run(self, *arguments: str) -> None:
-        """Run the command line and throw its output away."""
+        """Run the command line and discard its output."""
         subprocess.run([*self._command, *arguments], env=self._environment, stdout=subprocess.DEVNULL, check=True)
 
     def add(self, path: Path) -> None:
@@ -115,15 +114,14 @@ class KuboSide:
         self.run("cat", str(cid))
 
     def cat_read(self, cid: Cid) -> None:
-        """Cat into a pipe that this process reads to its end."""
+        """Cat into a pipe that this process reads to the end."""
         with subprocess.Popen(
             [*self._command, "cat", str(cid)], env=self._environment, stdout=subprocess.PIPE, pipesize=MIB, bufsize=0
         ) as process:
-            assert process.stdout is not None
-            while process.stdout.read(MIB):
+            while process.stdout is not None and process.stdout.read(MIB):
                 pass
         if process.returncode:
-            raise RuntimeError(f"ipfs cat ended with {process.returncode}")
+            raise RuntimeError(f"ipfs cat exited with code {process.returncode}")
 
     def cat_rpc(self, cid: Cid) -> None:
         """Cat through the daemon's RPC."""
@@ -135,7 +133,7 @@ class KuboSide:
 
 
 class Round:
-    """One measurement of every way to do each operation, each way in a store of its own."""
+    """One measurement of every variant of each operation, each variant in its own store."""
 
     def __init__(self, folder: Path, big: Path, adapters: Path, *, backwards: bool) -> None:
         self.seconds: dict[str, dict[str, float]] = {}
@@ -195,13 +193,13 @@ class Round:
         self.seconds[operation], self.cpu[operation] = taken, cpu
 
     def ratio(self, operation: str, *ways: str) -> float:
-        """The fastest of ``ways``, over Covey."""
+        """Ratio of the fastest of ``ways`` to Covey."""
         taken = self.seconds[operation]
         return min(taken[way] for way in ways) / taken["covey"]
 
 
 def run(folder: Path, rounds: int, mib: int, count: int) -> None:
-    """Measure every way once a round, and report."""
+    """Measure every variant once per round, and report."""
     big, adapters = folder / "big", folder / "adapters"
     write_big(big, mib)
     write_adapters(adapters, count)
@@ -223,7 +221,7 @@ def report(done: list[Round], hashing: list[tuple[float, float]], mib: int, coun
         found = [[one.seconds[operation][way] for one in done if way in one.seconds[operation]] for way in ways]
         cells = [f"{statistics.median(cell):14.2f}" if cell else f"{'-':>14}" for cell in found]
         print(f"{title:22}" + "".join(cells))
-    print(f"{f'sha256 of {mib} MiB':22}" + f"{statistics.median(one for one, _ in hashing):70.2f}")
+    print(f"{f'sha256 of {mib} MiB':22}" + f"{statistics.median(single for single, _ in hashing):70.2f}")
     best = ("kubo", "kubo rpc")
     ratios = {f"{operation}_ratio": [one.ratio(operation, *best) for one in done] for operation in done[0].seconds}
     for operation in done[0].cpu:
@@ -251,7 +249,7 @@ def main() -> int:
     try:
         KUBO.find()
     except NotBuilt as missing:
-        print(f"There is nothing to compare with: {missing}", file=sys.stderr)
+        print(f"Kubo is not available: {missing}", file=sys.stderr)
         return 1
     options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="bench-") as folder:

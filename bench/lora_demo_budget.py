@@ -1,8 +1,10 @@
-"""How long the demonstration's learning takes, and how good it is: training, scoring and true evaluation.
+"""Measures time and quality of the demo's machine learning: training, scoring and true evaluation.
 
-Four hospitals train and a fifth trainer does not; three validators score the five entries on records of their own; the
-common set tells the truth. All jobs go through one fork server, two at a time, one thread each, as in `covey demo`.
-Prints a table and, as its last line, one JSON object. `python bench/lora_demo_budget.py --seeds 3`
+Four hospitals train and a fifth trainer does not. Three validators score the five entries on their own records; the
+common set gives the true improvement. All jobs go through one fork server, two at a time with one thread each, as in
+`covey demo`. Prints a table and, as the last line, one JSON object.
+
+    python bench/lora_demo_budget.py --seeds 3
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ TASK = {"chain_id": 31337, "registry": "0x" + "11" * 20, "task_id": 1, "spec": "
 
 
 def task_spec(records: int, length: int) -> dict[str, Any]:
-    """The demonstration's task."""
+    """The demo's task spec."""
     share = 10_000 // len(icd10.STRATA)
     each = records // len(icd10.STRATA)
     return {
@@ -57,7 +59,7 @@ def task_spec(records: int, length: int) -> dict[str, Any]:
 
 
 def ask(server: Path, job: dict[str, Any]) -> dict[str, Any]:
-    """Run one job in a forked child."""
+    """Run one job in a forked worker."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.connect(str(server))
         client.sendall(json.dumps({"job": job}).encode() + b"\n")
@@ -71,7 +73,7 @@ def ask(server: Path, job: dict[str, Any]) -> dict[str, Any]:
 
 
 def run_seed(server: Path, folder: Path, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """One demonstration's learning; times in seconds of wall clock."""
+    """The demo's jobs for one seed; wall times in seconds."""
     spec = task_spec(options.records, options.length)
     began = time.monotonic()
     split = icd10.write_split(folder / "records", seed)
@@ -129,7 +131,7 @@ def run_seed(server: Path, folder: Path, seed: int, options: argparse.Namespace)
 
 
 def show(result: dict[str, Any]) -> None:
-    """The matrix entry × stratum, the scores and the times of one seed."""
+    """Print the matrix of entries and strata, the scores and the times of one seed."""
     print(f"{'entry':12}" + "".join(f"{name[:12]:>14}" for name in icd10.STRATA) + f"{'true':>9}{'median':>9}  scores")
     for lane, name in enumerate(ENTRIES):
         cells = "".join(f"{result['matrix'][name][stratum]:14.1%}" for stratum in icd10.STRATA)

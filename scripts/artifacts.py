@@ -4,7 +4,7 @@ Usage: python scripts/artifacts.py compile|ship|check
 
 `compile` writes one file a deployable contract to .toolchain/artifacts, `ship` copies them to
 node/covey/chain/artifacts, where they are committed, and `check` exits with 1 if the two differ.
-An artifact holds:
+An artifact contains:
 
     contractName         name of the contract
     sourceName           source unit, as in the compiler input
@@ -16,7 +16,7 @@ An artifact holds:
     abi                  JSON ABI
     bytecode             creation code without constructor arguments, 0x-prefixed hex
     runtimeBytecode      deployed code with the immutables zero, 0x-prefixed hex
-    immutableReferences  [{name, start, length}], in bytes of the deployed code, by start
+    immutableReferences  [{name, start, length}], in bytes of the deployed code, sorted by start
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "node" / "covey" / "chain" / "artifacts"
 FRESH = ROOT / ".toolchain" / "artifacts"
 INPUTS = ROOT / ".toolchain" / "inputs"
-# Where ape puts its copy of the OpenZeppelin package, and what the sources call it.
+# Folder of ape's copy of the OpenZeppelin package, and its name in the sources.
 APE_DEPENDENCY = "contracts/.cache/openzeppelin/local/"
 DEPENDENCY = "@openzeppelin/contracts/"
-# Contracts of the dependency that are deployed as they are. Everything else shipped lies right in contracts/.
+# Contracts of the dependency that are deployed unchanged. All other shipped contracts are directly in contracts/.
 DEPLOYED_DEPENDENCIES = ("AccessManager",)
 CODE_LIMIT = 24_576  # bytes, EIP-170
 
@@ -49,13 +49,14 @@ Json = dict[str, Any]
 def compile_with_ape() -> tuple[Json, Json]:
     """Compile every contract with ape and return the standard JSON input and output of the run.
 
-    ape keeps a part of the output only, so the call that it makes into py-solc-x is recorded, with immutables and
-    metadata asked for besides. ape's own cache (.build) is fresh afterwards.
+    ape keeps only a part of the output, so its call of py-solc-x is intercepted, with immutables and metadata added to
+    the selected output. Afterwards ape's cache (.build) is current.
     """
     import ape
-    import ape_solidity.compiler as plugin
+    import ape_solidity.compiler
     from ape.exceptions import CompilerError
 
+    plugin: Any = ape_solidity.compiler
     runs: list[tuple[Json, Json]] = []
     compile_standard = plugin.compile_standard
 
@@ -78,7 +79,7 @@ def compile_with_ape() -> tuple[Json, Json]:
 
 
 def canonical_name(unit: str) -> str:
-    """The name of a source unit as other sources import it, whatever folder ape compiled it in."""
+    """The import path of a source unit, independent of the folder in which ape compiled it."""
     return unit.replace(APE_DEPENDENCY, DEPENDENCY, 1)
 
 
@@ -183,15 +184,15 @@ def render(artifact: Json) -> str:
 
 def compile_all() -> None:
     """Compile every contract and write the artifacts to FRESH, the compiler inputs to INPUTS."""
-    made = {artifact["contractName"]: (artifact, source) for artifact, source in artifacts(*compile_with_ape())}
+    built = {artifact["contractName"]: (artifact, source) for artifact, source in artifacts(*compile_with_ape())}
     for folder in (FRESH, INPUTS):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    for name, (artifact, source) in sorted(made.items()):
+    for name, (artifact, source) in sorted(built.items()):
         (FRESH / f"{name}.json").write_text(render(artifact))
         (INPUTS / f"{name}.json").write_bytes(source)
         size = len(artifact["runtimeBytecode"]) // 2 - 1
-        print(f"{name:<24} {size:>6} bytes of code, {CODE_LIMIT - size:>6} to spare")
+        print(f"{name:<24} {size:>6} bytes of code, {CODE_LIMIT - size:>6} below the limit")
 
 
 def differences() -> tuple[list[str], list[str]]:
@@ -214,13 +215,13 @@ def ship() -> None:
 
 
 def check() -> None:
-    """Exit with an error unless SHIPPED equals FRESH."""
+    """Exit with an error if SHIPPED differs from FRESH."""
     names, changed = differences()
     if changed or not names:
         sys.exit(
-            f"error: {', '.join(changed) or 'no artifacts'}: not what the sources compile to; run `make contracts`"
+            f"error: {', '.join(changed) or 'no artifacts'}: differ from the compiled sources; run `make contracts`"
         )
-    print(f"{len(names)} artifacts are what the sources compile to")
+    print(f"{len(names)} artifacts match the compiled sources")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """Build the tiny base model that ships with Covey.
 
 Trains a byte-level BPE tokenizer and a small Qwen3 causal language model on general English text
-(WordNet glosses and the King James Bible, both from Debian packages) and writes a folder that
-transformers, PEFT and Covey load as it is:
+(WordNet glosses and the King James Bible, both from Debian packages), and writes a folder that
+transformers, PEFT and Covey load unchanged:
 
     apt-get install wordnet-base bible-kjv-text bible-kjv
     python scripts/build_base.py --out node/covey/lora/bases/tiny
 
-No clinical text beyond what a dictionary holds goes in: what adapters learn in the demo is theirs.
-The run is deterministic for a seed and a thread count on one kind of CPU.
+The training text has no clinical text beyond that of a dictionary, so that the demo's adapters have to learn it.
+The run is deterministic for a seed, a thread count and a CPU model.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 END_OF_TEXT = "<|endoftext|>"
-# The word splitter of Qwen's own tokenizers, so that digits, punctuation and spaces behave alike.
+# The pre-tokenizer pattern of Qwen's tokenizers, so that digits, punctuation and spaces are treated alike.
 SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-VERSES_A_DOCUMENT = 6
-CONFIG = {
+VERSES_PER_DOCUMENT = 6
+CONFIG: dict[str, Any] = {
     "vocab_size": 4096,
     "hidden_size": 256,
     "intermediate_size": 768,
@@ -89,14 +89,14 @@ def bible_documents() -> list[str]:
     if verses != 31_102:
         sys.exit(f"the `bible` program gave {verses} verses, not 31,102: is bible-kjv-text installed?")
     return [
-        " ".join(chapter[start : start + VERSES_A_DOCUMENT])
+        " ".join(chapter[start : start + VERSES_PER_DOCUMENT])
         for chapter in chapters.values()
-        for start in range(0, len(chapter), VERSES_A_DOCUMENT)
+        for start in range(0, len(chapter), VERSES_PER_DOCUMENT)
     ]
 
 
 def is_held_out(document: str) -> bool:
-    """One document in a hundred, chosen by its own bytes."""
+    """True for one document in a hundred, selected by the hash of its text."""
     return int.from_bytes(hashlib.sha256(document.encode()).digest()[:4], "big") % 100 == 0
 
 
@@ -135,7 +135,7 @@ def token_stream(tokenizer: Tokenizer, documents: list[str], order: np.random.Ge
 
 
 def mean_loss(model: Qwen3ForCausalLM, stream: torch.Tensor, length: int) -> float:
-    """Mean NLL (nats a token) over the stream cut into rows of ``length``."""
+    """Mean NLL, nats per token, over the stream cut into rows of ``length`` tokens."""
     rows = stream[: (stream.numel() - 1) // length * length + 1]
     total, count = 0.0, 0
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
@@ -152,7 +152,9 @@ def train_model(
     stream: torch.Tensor, held_out: torch.Tensor, args: argparse.Namespace
 ) -> tuple[Qwen3ForCausalLM, dict[str, Any]]:
     torch.manual_seed(args.seed)
-    model = Qwen3ForCausalLM(Qwen3Config(**CONFIG, attn_implementation="sdpa", bos_token_id=0, eos_token_id=0))
+    options: dict[str, Any] = {**CONFIG, "attn_implementation": "sdpa", "bos_token_id": 0, "eos_token_id": 0}
+    build: Any = Qwen3ForCausalLM
+    model: Qwen3ForCausalLM = build(Qwen3Config(**options))
     decay = [p for p in model.parameters() if p.ndim == 2]
     rest = [p for p in model.parameters() if p.ndim != 2]
     optimiser = torch.optim.AdamW(
@@ -171,24 +173,24 @@ def train_model(
         for group in optimiser.param_groups:
             group["lr"] = rate
         if queue.numel() < args.batch:
-            offset = int(torch.randint(args.length, (1,), generator=order))  # rows are cut anew each epoch
+            offset = int(torch.randint(args.length, (1,), generator=order))  # each epoch cuts other rows
             starts = torch.randperm(row_count - 1, generator=order) * args.length + offset
             queue = torch.cat([queue, starts])
         starts, queue = queue[: args.batch], queue[args.batch :]
         rows = stream[starts[:, None] + torch.arange(args.length + 1)]
-        for part in rows.split(args.micro):
+        for part in torch.split(rows, args.micro):  # type: ignore[no-untyped-call]
             with torch.autocast("cpu", torch.bfloat16):
                 logits = model(input_ids=part[:, :-1]).logits
             loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), part[:, 1:].flatten())
-            (loss * len(part) / len(rows)).backward()
+            torch.autograd.backward(loss * len(part) / len(rows))
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         running = loss.item() if math.isnan(running) else 0.98 * running + 0.02 * loss.item()
         if step % 100 == 99 or step == args.steps - 1:
-            rate_seen = (step + 1) * args.batch * args.length / (time.monotonic() - began)
-            print(f"step {step + 1}/{args.steps}  loss {running:.4f}  {rate_seen:,.0f} tokens/s", flush=True)
-    # The held-out loss is that of the weights that ship: rounded to bf16.
+            throughput = (step + 1) * args.batch * args.length / (time.monotonic() - began)
+            print(f"step {step + 1}/{args.steps}  loss {running:.4f}  {throughput:,.0f} tokens/s", flush=True)
+    # The held-out loss is that of the shipped weights, which are rounded to bf16.
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(parameter.to(torch.bfloat16))
@@ -252,7 +254,7 @@ on a laptop, without a download. It is not good for anything else.
 | training | {train_tokens_seen:,} tokens seen, batch {batch} × {length}, bf16 autocast, seed {seed} |
 | optimiser | AdamW (0.9, 0.95), peak rate {lr}, cosine |
 | time | {seconds} s of wall clock, {threads} CPU threads |
-| held-out loss | {held_out_loss} nats a token over {held_out_tokens:,} tokens (1% of documents, never trained on) |
+| held-out loss | {held_out_loss} nats per token over {held_out_tokens:,} tokens (1% of documents, never trained on) |
 
 Rebuild it with `python scripts/build_base.py`.
 
@@ -275,9 +277,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("node/covey/lora/bases/tiny"))
     parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"))
     parser.add_argument("--steps", type=int, default=3600)
-    parser.add_argument("--batch", type=int, default=16, help="rows a step")
-    parser.add_argument("--micro", type=int, default=8, help="rows a forward pass")
-    parser.add_argument("--length", type=int, default=128, help="tokens a row")
+    parser.add_argument("--batch", type=int, default=16, help="rows per step")
+    parser.add_argument("--micro", type=int, default=8, help="rows per forward pass")
+    parser.add_argument("--length", type=int, default=128, help="tokens per row")
     parser.add_argument("--lr", type=float, default=2.5e-3)
     parser.add_argument("--seed", type=int, default=1611)
     parser.add_argument("--threads", type=int, default=2)

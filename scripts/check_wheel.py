@@ -2,8 +2,8 @@
 
 Usage: python scripts/check_wheel.py WHEEL [--demo]
 
-Also compares the wheel's files with the tracked files of node/covey. `--demo` runs `covey demo` there as well. The
-environment takes the locked versions from uv's cache, so this costs seconds after `make setup`.
+It also compares the wheel's files with the tracked files of node/covey. `--demo` runs `covey demo` there as well. The
+environment installs the locked versions from uv's cache, which takes seconds after `make setup`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def check_files(wheel: Path) -> None:
         packed = {info.filename: info.file_size for info in archive.infolist()}
     if missing := sorted(tracked - packed.keys()):
         sys.exit(f"error: not in {wheel.name}: {', '.join(missing)}")
-    if strangers := sorted(name for name in packed if name.startswith("covey/") and name not in tracked):
-        print(f"warning: in {wheel.name} but not tracked: {', '.join(strangers)}", file=sys.stderr)
+    if untracked := sorted(name for name in packed if name.startswith("covey/") and name not in tracked):
+        print(f"warning: in {wheel.name} but not tracked: {', '.join(untracked)}", file=sys.stderr)
     size = wheel.stat().st_size / 1e6
     print(f"{wheel.name}: {len(packed)} files, {size:.1f} MB")
 
@@ -60,7 +60,7 @@ def main() -> None:
             for name, value in os.environ.items()
             if not name.startswith(("COVEY_", "APE_", "SOLCX_", "PYTHONPATH", "VIRTUAL_ENV"))
         }
-        # Neither the repository's virtual environment nor its node_modules may be found.
+        # Hide the repository's virtual environment and its node_modules.
         folders = [part for part in environment["PATH"].split(os.pathsep) if not Path(part).is_relative_to(ROOT)]
         environment["PATH"] = os.pathsep.join([str(venv / "bin"), *folders])
 
