@@ -73,7 +73,7 @@ def assemble(source: str) -> str:
 
 
 def emitter() -> str:
-    """Code that emits the logs in its calldata; each is: number of topics, length, four topics, data padded to words."""
+    """Code that emits the logs in its calldata; as: number of topics, length, four topics, data padded to words."""
     head = "CALLDATASIZE PUSH0 PUSH0 CALLDATACOPY PUSH0 loop: DUP1 CALLDATASIZE GT ISZERO @end JUMPI DUP1 MLOAD "
     choice = "".join(f"DUP1 {n} EQ @log{n} JUMPI " for n in range(1, 5)) + "@end JUMP "
     logs = ""

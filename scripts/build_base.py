@@ -178,7 +178,7 @@ def train_model(
             queue = torch.cat([queue, starts])
         starts, queue = queue[: args.batch], queue[args.batch :]
         rows = stream[starts[:, None] + torch.arange(args.length + 1)]
-        for part in torch.split(rows, args.micro):  # type: ignore[no-untyped-call]
+        for part in torch.split(rows, args.micro):
             with torch.autocast("cpu", torch.bfloat16):
                 logits = model(input_ids=part[:, :-1]).logits
             loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), part[:, 1:].flatten())
