@@ -20,7 +20,7 @@ from tests.support.contracts.task_steps import EVIDENCE, LOCAL, STAKE, People, T
 from covey.audit.replay import Audit, replay
 from covey.audit.rules import HashDomain
 from covey.chain.events.decoder import EventReader, followed
-from covey.config.node import Role
+from covey.config.types import Role
 from covey.daemon.duties.settle import settlement_arguments
 from covey.daemon.planning.faults import owes, seats_in
 from covey.daemon.planning.plan import Identity

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from covey.chain.tx.store import SqliteTxStore
 from covey.client.errors import InvalidInput, JournalError
-from covey.config.node import ConfigError
+from covey.config.errors import ConfigError
 
 FILE_NAME = "journal.sqlite"
 

@@ -10,7 +10,6 @@ from pydantic import ByteSize, ConfigDict, Field, model_validator
 
 from covey.chain.units import CVY
 from covey.config import layers
-from covey.config.errors import ConfigError
 from covey.config.shared import (
     FeeSettings,
     HealthSettings,
@@ -34,11 +33,7 @@ from covey.config.types import (
     Size,
     Wei,
     WholeSeconds,
-    parse_amount,
-    parse_gas_price,
 )
-
-__all__ = ["CVY", "ConfigError", "NodeConfig", "Policy", "Role", "Size", "parse_amount", "parse_gas_price"]
 
 
 class Policy(SettingsGroup):

@@ -13,7 +13,8 @@ from covey.chain.tx.fees import FeePolicy
 from covey.chain.tx.sender import Sender
 from covey.chain.tx.store import SqliteTxStore
 from covey.config.credentials import token_of, webhook_of
-from covey.config.node import ConfigError, NodeConfig
+from covey.config.errors import ConfigError
+from covey.config.node import NodeConfig
 from covey.daemon.assemble import ContentParts
 from covey.daemon.monitoring.health import HealthState
 from covey.daemon.monitoring.notifications import Outbox

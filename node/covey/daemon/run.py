@@ -15,7 +15,8 @@ from typing import TypeVar
 from covey.chain.errors import FatalError, TransientError
 from covey.config import logs
 from covey.config.credentials import unlock
-from covey.config.node import ConfigError, NodeConfig
+from covey.config.errors import ConfigError
+from covey.config.node import NodeConfig
 from covey.daemon.assemble import assemble
 from covey.daemon.context import log
 from covey.daemon.live import LiveAdapters

@@ -1,9 +1,7 @@
-"""How a node comes to its signer, and where it keeps its secrets when the key is elsewhere."""
+"""Passwords, tokens and the node's signer."""
 
 from __future__ import annotations
 
-import stat
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,100 +11,108 @@ from tests.support.chain.web3signer import Web3SignerServer
 from covey.chain.errors import FatalError, SignerUnreachable
 from covey.chain.signing.keystore import LocalSigner, create_keystore
 from covey.chain.signing.remote import RemoteSigner
-from covey.config.credentials import unlock
-from covey.config.node import NodeConfig
-from covey.daemon import run as running
-from covey.daemon.storage.journal import Journal
-from covey.daemon.storage.secrets import SecretError, SecretFile, derive_key, key_from_file
+from covey.config.credentials import password_of, signer_address, token_of, unlock, webhook_of
+from covey.config.errors import ConfigError
+from covey.config.shared import SignerSettings
 
 KEY = b"\x11" * 32
 ADDRESS = LocalSigner.from_key(KEY).address
+OTHER = "0x" + "22" * 20
 
 
-def config(tmp_path: Path, **given: Any) -> NodeConfig:
-    return NodeConfig.model_validate(
-        {
-            "roles": ["validator"],
-            "rpc_urls": ["http://127.0.0.1:1"],
-            "deployment": str(tmp_path),
-            "data_dir": str(tmp_path / "data"),
-            "heldout_records": str(tmp_path / "records.jsonl"),
-            "gateway_listen": None,
-            "health_listen": None,
-            **given,
-        }
-    )
-
-
-@pytest.mark.daemon
-def test_a_remote_signer_takes_the_place_of_a_keystore(tmp_path: Path) -> None:
-    with Web3SignerServer([KEY], 31337) as server:
-        signer = unlock(config(tmp_path, remote_signer=f"web3signer:{server.url}"))
-        assert isinstance(signer, RemoteSigner)
-        assert signer.address == ADDRESS
-        with pytest.raises(FatalError, match="does not hold the key of"):
-            unlock(config(tmp_path, remote_signer=f"web3signer:{server.url}", signer_address="0x" + "22" * 20))
-    with pytest.raises(SignerUnreachable):
-        unlock(config(tmp_path, remote_signer=f"web3signer:{server.url}"))
-
-
-@pytest.mark.daemon
-def test_a_node_waits_for_a_remote_signer_that_is_not_there_yet(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stop = threading.Event()
-    tried: list[str] = []
-
-    def patient(given: NodeConfig) -> Any:
-        try:
-            return unlock(given)
-        except SignerUnreachable as error:
-            tried.append(str(error))
-            if len(tried) == 2:
-                stop.set()
-            raise
-
-    monkeypatch.setattr(running, "unlock", patient)
-    code = running.run(config(tmp_path, remote_signer="clef:/nonexistent/clef.ipc"), stop=stop)
-    assert (code, len(tried)) == (running.STOPPED, 2)
-    assert "not started yet" in capsys.readouterr().err
-
-
-def test_a_systemd_credential_opens_the_keystore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    create_keystore(tmp_path / "key.json", "secret", key=KEY, iterations=1 << 10)
+@pytest.fixture(autouse=True)
+def _no_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COVEY_PASSWORD", raising=False)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+
+
+def signer_settings(**values: Any) -> SignerSettings:
+    return SignerSettings.model_validate(values)
+
+
+def test_password_sources_by_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="no password for the keystore: give password_file or COVEY_PASSWORD"):
+        password_of(None)
+    monkeypatch.setenv("COVEY_PASSWORD", "from environment")
+    assert password_of(None) == "from environment"
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    (tmp_path / "keystore-password").write_text("secret\n", encoding="utf-8")
-    assert unlock(config(tmp_path, keystore=str(tmp_path / "key.json"))).address == ADDRESS
+    assert password_of(None) == "from environment"
+    (tmp_path / "keystore-password").write_text("from systemd", encoding="utf-8")
+    assert password_of(None) == "from systemd"
+    (tmp_path / "secret").write_text("from file\r\n", encoding="utf-8")
+    assert password_of(tmp_path / "secret") == "from file"
 
 
-def test_the_key_of_the_second_copy_is_made_once_and_missed_when_it_is_gone(tmp_path: Path) -> None:
-    key, log = tmp_path / "deep" / "secrets.key", tmp_path / "secrets.log"
-    made = key_from_file(key, log)
-    assert stat.S_IMODE(key.stat().st_mode) == 0o600
-    assert key_from_file(key, log) == made
-    assert len(made) == 32
-    secrets = SecretFile(log, made)
-    secrets.append("a", {"salt": "1"})
-    secrets.close()
-    key.unlink()
-    with pytest.raises(SecretError, match=r"is encrypted under the key in .*, which is missing: restore it"):
-        key_from_file(key, log)
-    key.write_text("short", encoding="ascii")
-    with pytest.raises(SecretError, match="64 hexadecimal digits expected"):
-        key_from_file(key, log)
+def test_password_keeps_spaces(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(" with spaces \n", encoding="utf-8")
+    assert password_of(tmp_path / "secret") == " with spaces "
 
 
-def test_a_new_signer_gets_the_secrets_of_the_old_one(tmp_path: Path) -> None:
-    """After a rotation, a lost database must cost no more than before it."""
-    old, new = (derive_key(bytes([number]) * 32) for number in (1, 2))
-    before = Journal(tmp_path / "journal.sqlite", SecretFile(tmp_path / "secrets-old.log", old))
-    before.save_secret("salt", {"salt": "0x01"})
-    before.close()
-    for _ in range(2):
-        Journal(tmp_path / "journal.sqlite", SecretFile(tmp_path / "secrets-new.log", new)).close()
-    assert len((tmp_path / "secrets-new.log").read_bytes().splitlines()) == 1
-    (tmp_path / "journal.sqlite").unlink()
-    after = Journal(tmp_path / "fresh.sqlite", SecretFile(tmp_path / "secrets-new.log", new))
-    assert after.secret("salt") == {"salt": "0x01"}
-    after.close()
+def test_unreadable_password_file_names_its_setting(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^owner_password_file .*/none: No such file"):
+        password_of(tmp_path / "none", setting="owner_password_file")
+    (tmp_path / "binary").write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match=r"^password_file .*/binary: not a text file$"):
+        password_of(tmp_path / "binary")
+
+
+def test_token_is_the_word_in_its_file(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret-word\n", encoding="utf-8")
+    assert token_of("store_token_file", tmp_path / "token") == "secret-word"
+    assert token_of("store_token_file", None) is None
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"two words", b"word\nX-Other: 1", "wörd".encode(), b"\xff"])
+def test_other_content_is_no_token(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "token").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"^pinning_token_file .*/token: ") as caught:
+        token_of("pinning_token_file", tmp_path / "token")
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_token_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        token_of("store_token_file", tmp_path / "none")
+
+
+def test_webhook_file_contains_a_url(tmp_path: Path) -> None:
+    (tmp_path / "webhook").write_text("https://hooks.example/secret-part\n", encoding="utf-8")
+    assert webhook_of(tmp_path / "webhook") == "https://hooks.example/secret-part"
+    assert webhook_of(None) is None
+
+
+def test_webhook_error_does_not_quote_the_file(tmp_path: Path) -> None:
+    (tmp_path / "webhook").write_text("hooks.example/secret-part\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="must contain a URL") as caught:
+        webhook_of(tmp_path / "webhook")
+    assert "secret-part" not in str(caught.value)
+
+
+def test_keystore_opens_with_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_keystore(tmp_path / "key.json", "secret", key=KEY, iterations=1 << 10)
+    settings = signer_settings(keystore=str(tmp_path / "key.json"))
+    assert signer_address(settings) == ADDRESS
+    monkeypatch.setenv("COVEY_PASSWORD", "wrong")
+    with pytest.raises(FatalError):
+        unlock(settings)
+    monkeypatch.setenv("COVEY_PASSWORD", "secret")
+    assert unlock(settings).address == ADDRESS
+
+
+@pytest.mark.daemon
+def test_remote_signer_replaces_a_keystore() -> None:
+    with Web3SignerServer([KEY], 31337) as server:
+        location = f"web3signer:{server.url}"
+        signer = unlock(signer_settings(remote_signer=location))
+        assert isinstance(signer, RemoteSigner)
+        assert signer.address == signer_address(signer_settings(remote_signer=location)) == ADDRESS
+        with pytest.raises(FatalError, match="does not hold the key of"):
+            unlock(signer_settings(remote_signer=location, signer_address=OTHER))
+    with pytest.raises(SignerUnreachable):
+        unlock(signer_settings(remote_signer=location))
+    assert signer_address(signer_settings(remote_signer=location, signer_address=OTHER)) == OTHER
+
+
+def test_settings_without_a_signer_are_an_error() -> None:
+    with pytest.raises(ConfigError, match="no signer: give keystore or remote_signer"):
+        unlock(signer_settings())

@@ -15,9 +15,10 @@ import pytest
 
 from covey.chain import artifacts
 from covey.chain.deployment import ContractRecord, Deployment
+from covey.chain.errors import SignerUnreachable
 from covey.chain.signing.keystore import create_keystore
-from covey.config.credentials import password_of, token_of
-from covey.config.node import ConfigError, NodeConfig
+from covey.config.credentials import unlock
+from covey.config.node import NodeConfig
 from covey.daemon.run import FAILED, MISCONFIGURED, STOPPED, run
 from covey.daemon.storage.data_dir import lock_data_dir
 
@@ -111,45 +112,31 @@ def test_an_unreachable_endpoint_is_retried(settings: dict[str, Any], capsys: py
     assert "no RPC endpoint answered" in output
 
 
+@pytest.mark.daemon
+def test_an_unreachable_remote_signer_is_retried(
+    settings: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = threading.Event()
+    attempts: list[str] = []
+
+    def unlock_and_count(config: NodeConfig) -> Any:
+        try:
+            return unlock(config)
+        except SignerUnreachable as error:
+            attempts.append(str(error))
+            if len(attempts) == 2:
+                stop.set()
+            raise
+
+    monkeypatch.setattr("covey.daemon.run.unlock", unlock_and_count)
+    del settings["keystore"], settings["password_file"]
+    config = NodeConfig.model_validate({**settings, "remote_signer": "clef:/nonexistent/clef.ipc"})
+    assert (run(config, stop=stop), len(attempts)) == (STOPPED, 2)
+    assert "not started yet" in capsys.readouterr().err
+
+
 def test_the_daemon_imports_no_machine_learning() -> None:
     heavy = ("torch", "transformers", "tokenizers", "numpy", "safetensors", "peft")
     code = f"import sys; import covey.daemon.run; print([name for name in {heavy} if name in sys.modules])"
     output = subprocess.check_output([sys.executable, "-c", code], env={"PYTHONPATH": SOURCE}, text=True)
     assert output.strip() == "[]"
-
-
-class TestPassword:
-    def test_the_file_takes_precedence_over_the_environment(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        (tmp_path / "secret").write_text("from file\n", encoding="utf-8")
-        monkeypatch.setenv("COVEY_PASSWORD", "from environment")
-        assert password_of(tmp_path / "secret") == "from file"
-        assert password_of(None) == "from environment"
-
-    def test_a_systemd_credential_is_used(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        (tmp_path / "keystore-password").write_text("from systemd", encoding="utf-8")
-        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-        assert password_of(None) == "from systemd"
-
-    def test_a_missing_file_is_an_error(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match="No such file"):
-            password_of(tmp_path / "none")
-
-
-class TestToken:
-    def test_the_token_is_the_word_in_its_file(self, tmp_path: Path) -> None:
-        (tmp_path / "secret").write_text("secret-word\n", encoding="utf-8")
-        assert token_of("store_token_file", tmp_path / "secret") == "secret-word"
-        assert token_of("store_token_file", None) is None
-
-    @pytest.mark.parametrize("content", [b"", b" \n", b"two words", b"word\nX-Other: 1", "wörd".encode(), b"\xff"])
-    def test_any_other_content_is_refused_in_one_line(self, tmp_path: Path, content: bytes) -> None:
-        (tmp_path / "secret").write_bytes(content)
-        with pytest.raises(ConfigError, match=r"^pinning_token_file .*/secret: ") as caught:
-            token_of("pinning_token_file", tmp_path / "secret")
-        assert "\n" not in str(caught.value)
-
-    def test_a_missing_file_is_an_error(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match="No such file"):
-            token_of("store_token_file", tmp_path / "none")

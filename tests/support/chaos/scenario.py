@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from tests.support.network import Network, Node, tiny_spec
 
 from covey.chain.errors import TransientError
-from covey.config.node import Role
+from covey.config.types import Role
 from covey.daemon.planning.duty import Identity
 from covey.daemon.planning.faults import seats_in
 from covey.daemon.state.world import Committee, Task

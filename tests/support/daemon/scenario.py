@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from covey.config.node import Role
+from covey.config.types import Role
 from covey.daemon.planning.duty import Identity
 from covey.daemon.state.folds import apply_event
 from covey.daemon.state.task import Task

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from covey.config.node import ConfigError, NodeConfig
+from covey.config.errors import ConfigError
+from covey.config.node import NodeConfig
 from covey.daemon.context import Context
 from covey.daemon.duties.outcomes import Ended, Step, Waiting, declined
 from covey.daemon.duties.specs import base_of, spec_of

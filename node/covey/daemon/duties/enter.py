@@ -6,7 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
-from covey.config.node import ConfigError, NodeConfig
+from covey.config.errors import ConfigError
+from covey.config.node import NodeConfig
 from covey.daemon.context import Context, log
 from covey.daemon.duties import jobs
 from covey.daemon.duties.outcomes import Ended, Step, Waiting, declined

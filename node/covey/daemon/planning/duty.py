@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from eth_hash.auto import keccak
 
-from covey.config.node import Role
+from covey.config.types import Role
 
 NO_DEADLINE = 2**48
 """Stands for a missing deadline; later than any unix time."""

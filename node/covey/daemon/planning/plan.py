@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
 
-from covey.config.node import Role
+from covey.config.types import Role
 from covey.daemon.planning.appeals import appeal_claims, appeal_steps
 from covey.daemon.planning.duty import NO_DEADLINE, PERMISSIONLESS, Duty, DutyKind, Identity
 from covey.daemon.planning.faults import fault_reports, owes, seats_in

@@ -22,7 +22,7 @@ from covey.chain.rpc.http import HttpEndpoint
 from covey.chain.signing.keystore import LocalSigner
 from covey.chain.tx.store import SqliteTxStore, TxStatus
 from covey.chain.units import CVY
-from covey.config.node import Role
+from covey.config.types import Role
 from covey.daemon.context import Context
 from covey.daemon.duties import rows
 from covey.daemon.integrity import resync as resync_module

@@ -17,7 +17,7 @@ from tests.support.daemon.scenario import OPERATOR
 from covey.chain.events.decoder import Event
 from covey.chain.events.follower import Checkpoint
 from covey.config.credentials import webhook_of
-from covey.config.node import ConfigError
+from covey.config.errors import ConfigError
 from covey.daemon.monitoring.metrics import Metrics, Snapshot
 from covey.daemon.monitoring.notifications import Notifications
 from covey.daemon.monitoring.webhook import Webhook

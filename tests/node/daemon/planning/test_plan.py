@@ -21,7 +21,7 @@ from tests.support.daemon.scenario import (
     identity,
 )
 
-from covey.config.node import Role
+from covey.config.types import Role
 from covey.daemon.planning.duty import Identity, stagger_fraction
 from covey.daemon.planning.plan import (
     NO_DEADLINE,
