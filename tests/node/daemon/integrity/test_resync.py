@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +26,6 @@ from covey.chain.units import CVY
 from covey.config.types import Role
 from covey.daemon.context import Context
 from covey.daemon.duties import rows
-from covey.daemon.integrity import resync as resync_module
 from covey.daemon.integrity.crosscheck import first_missing_task
 from covey.daemon.integrity.resync import EventResync
 from covey.daemon.planning.duty import Duty, DutyKind, Identity
@@ -384,7 +384,7 @@ def test_an_endpoint_that_keeps_omitting_events_is_reported_and_resynced_with_gr
     assert "omitted or forged events" in problem
     assert "seed 0x" in problem
     tamper[0] = lambda logs: logs
-    monkeypatch.setattr(resync_module.time, "monotonic", _later(120))
+    monkeypatch.setattr(time, "monotonic", _later(120))
     reader.run_until_stable()
     assert reader.resyncs == 2
     assert dict(reader.resync.problems) == {}
@@ -448,7 +448,7 @@ def test_an_entry_is_revealed_although_enrolments_are_omitted(
 
 
 def _later(seconds: float) -> Callable[[], float]:
-    now = resync_module.time.monotonic
+    now = time.monotonic
     return lambda: now() + seconds
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from pydantic import ByteSize
 from tests.support.daemon.scenario import COMMIT_END, OPERATOR, REVEAL_END, Scenario, address, identity
 
 from covey.chain.contracts import Call
@@ -50,7 +51,11 @@ class Node:
         self.status = SenderStatus(identity().signer)
         self.now = COMMIT_END - 90
         config = NodeConfig.model_construct(
-            max_head_age_seconds=180, min_balance=10**16, disk_quota=1, data_dir=folder, min_free_disk=0
+            max_head_age_seconds=180,
+            min_balance=10**16,
+            disk_quota=ByteSize(1),
+            data_dir=folder,
+            min_free_disk=ByteSize(0),
         )
         self.reporter = SnapshotReporter(
             config=config,

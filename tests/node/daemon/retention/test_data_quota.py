@@ -18,6 +18,7 @@ from covey.daemon.workers import base_digests
 from covey.daemon.workers.base_digests import BaseDigests
 from covey.ipfs import BlockStore
 from covey.ipfs.keeper import Keeper
+from covey.lora.bases.digest import base_digest
 from covey.lora.bases.resolve import TINY, resolve, tiny_folder
 from covey.lora.errors import BaseModelError
 from covey.protocol.spec import TaskSpec
@@ -31,7 +32,6 @@ NETWORK = "31337-0xabc"
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Folders hashed so far, in order."""
     folders: list[Path] = []
-    base_digest = base_digests.base_digest
 
     def record(folder: Path) -> str:
         folders.append(folder)
