@@ -2,7 +2,7 @@
 
 Both sides start from the same files and the same resident base. Own layers: `load_adapter`, which checks every byte,
 and `AdaptedModel.set`. PEFT: `load_adapter` under a new name, `set_adapter`, and `delete_adapter` of the previous one.
-The figure is the median over several adapters, without the first. Prints a table and, last, one JSON object.
+The two are measured in turns; figures are medians over several adapters. Prints a table and, last, one JSON object.
 
     OMP_NUM_THREADS=1 python bench/adapter_swap.py [--adapters 20] [--rank 8]
 """
@@ -19,8 +19,9 @@ from pathlib import Path
 import torch
 from peft import PeftModel
 
-from covey.lora.adapters.format import weights_bytes
-from covey.lora.adapters.loader import CONFIG, WEIGHTS, AdapterLimits, load_adapter
+from covey.lora.adapters.export import weights_bytes
+from covey.lora.adapters.format import CONFIG, WEIGHTS
+from covey.lora.adapters.loader import AdapterLimits, load_adapter
 from covey.lora.adapters.model import AdaptedModel, random_arrays
 from covey.lora.bases.load import load_base
 from covey.lora.bases.resolve import resolve
@@ -37,28 +38,21 @@ def write(folder: Path, rank: int, seed: int) -> Path:
     return folder
 
 
-def own_seconds(folders: list[Path]) -> float:
-    """Median time to check, load and activate an adapter with own layers."""
+def pairs(folders: list[Path]) -> list[tuple[float, float]]:
+    """Seconds to activate each adapter with own layers and with PEFT, one after the other."""
     base = resolve("tiny")
-    model, times = AdaptedModel(load_base(base, "float32")), []
-    for folder in folders:
-        start = time.perf_counter()
-        model.set(load_adapter(folder, base.config, AdapterLimits()))
-        times.append(time.perf_counter() - start)
-    return statistics.median(times[1:])
-
-
-def peft_seconds(folders: list[Path]) -> float:
-    """Median time to load and activate an adapter with PEFT."""
-    loaded = load_base(resolve("tiny"), "float32").model
-    model, times = PeftModel.from_pretrained(loaded, str(folders[0]), adapter_name="0"), []
+    own = AdaptedModel(load_base(base, "float32"))
+    peft = PeftModel.from_pretrained(load_base(base, "float32").model, str(folders[0]), adapter_name="0")
+    found = []
     for number, folder in enumerate(folders[1:], 1):
         start = time.perf_counter()
-        model.load_adapter(str(folder), adapter_name=str(number))
-        model.set_adapter(str(number))
-        model.delete_adapter(str(number - 1))
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+        own.set(load_adapter(folder, base.config, AdapterLimits()))
+        between = time.perf_counter()
+        peft.load_adapter(str(folder), adapter_name=str(number))
+        peft.set_adapter(str(number))
+        peft.delete_adapter(str(number - 1))
+        found.append((between - start, time.perf_counter() - between))
+    return found[1:]
 
 
 def main() -> None:
@@ -69,11 +63,13 @@ def main() -> None:
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as scratch:
         folders = [write(Path(scratch, str(seed)), chosen.rank, seed) for seed in range(chosen.adapters)]
-        own, peft = own_seconds(folders), peft_seconds(folders)
-    print(f"activate an adapter of rank {chosen.rank} on the tiny base, median of {chosen.adapters - 1}")
-    print(f"  own layers {1000 * own:8.1f} ms")
-    print(f"  PEFT       {1000 * peft:8.1f} ms")
-    print(json.dumps({"own_ms": 1000 * own, "peft_ms": 1000 * peft, "ratio": peft / own}))
+        found = pairs(folders)
+    own, peft = (1000 * statistics.median(times) for times in zip(*found, strict=True))
+    ratio = statistics.median(theirs / ours for ours, theirs in found)
+    print(f"activate an adapter of rank {chosen.rank} on the tiny base, median of {len(found)}")
+    print(f"  own layers {own:8.1f} ms")
+    print(f"  PEFT       {peft:8.1f} ms, {ratio:.1f} times as long")
+    print(json.dumps({"own_ms": own, "peft_ms": peft, "ratio": ratio}))
 
 
 if __name__ == "__main__":
