@@ -16,8 +16,6 @@ from tests.support.daemon.scenario import OPERATOR
 
 from covey.chain.events.decoder import Event
 from covey.chain.events.follower import Checkpoint
-from covey.config.credentials import webhook_of
-from covey.config.errors import ConfigError
 from covey.daemon.monitoring.metrics import Metrics, Snapshot
 from covey.daemon.monitoring.notifications import Notifications
 from covey.daemon.monitoring.webhook import Webhook
@@ -244,14 +242,3 @@ class TestDelivery:
         assert [notification["number"] for _, notification in webhook._queue] == [4, 5, 6, 7, 8]
         assert metrics.registry.get_sample_value("covey_notifications_total", {"outcome": "dropped"}) == 4
         webhook.close(wait_s=0)
-
-
-def test_an_invalid_webhook_url_is_not_in_the_error(tmp_path: Path) -> None:
-    file = tmp_path / "webhook"
-    file.write_text("hooks.example/secret-path", encoding="utf-8")
-    with pytest.raises(ConfigError, match="must hold an address") as caught:
-        webhook_of(file)
-    assert "secret" not in str(caught.value)
-    file.write_text("https://hooks.example/secret-path\n", encoding="utf-8")
-    assert webhook_of(file) == "https://hooks.example/secret-path"
-    assert webhook_of(None) is None
