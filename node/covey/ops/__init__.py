@@ -1,4 +1,4 @@
-"""Files to run and watch a node with: systemd unit, container file, Prometheus settings, alerts, Grafana dashboard."""
+"""Files for operators: systemd unit, container file, Prometheus settings and alerts, Grafana dashboard."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ FILES = ("covey.service", "Containerfile", "prometheus.yml", "alerts.yml", "graf
 
 
 def folder() -> Path:
-    """Where the files lie in the package."""
+    """Folder of the files in the package."""
     return Path(__file__).parent
 
 
 def copy(to: Path) -> list[Path]:
-    """Write all files into `to`, which is made if missing. Raises FileExistsError before it writes anything."""
+    """Copy all files into `to`, which is created if missing.
+
+    Raises:
+        FileExistsError: one of them is there already; nothing was written.
+    """
     targets = [to / name for name in FILES]
     for target in targets:
         if target.exists():
