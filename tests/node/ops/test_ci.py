@@ -1,4 +1,4 @@
-"""What `.ci/run` demands of a machine: Debian's prometheus where it can be had, nothing of it where it cannot."""
+"""`.ci/run` requires Prometheus where Debian's package can be installed, and skips its tests elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOOLS = ("bash", "dirname", "mkdir", "mktemp", "rm", "mv", "cp")
 
 
 class Machine:
-    """A checkout and a PATH with nothing on it but basic tools, and a `make` that tells what is required."""
+    """A checkout, and a PATH with basic tools and a `make` that prints the requirement."""
 
     def __init__(self, folder: Path) -> None:
         self.checkout, self.path = folder / "checkout", folder / "bin"
@@ -45,9 +45,9 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def test_prometheus_is_demanded_where_the_package_can_be_had(machine: Machine) -> None:
+def test_prometheus_is_required_where_the_package_is_available(machine: Machine) -> None:
     machine.program("apt-get", '[[ $* == *" download "* ]] && echo > prometheus_1.deb')
-    unpack = 'mkdir -p "$3/usr/bin"; for one in prometheus promtool; do cp "$0" "$3/usr/bin/$one"; done'
+    unpack = 'mkdir -p "$3/usr/bin"; for name in prometheus promtool; do cp "$0" "$3/usr/bin/$name"; done'
     machine.program("dpkg-deb", f'[ "$1" != -x ] || {{ {unpack}; }}')
     ran = machine.ci()
     assert ran.returncode == 0, ran.stderr
@@ -60,30 +60,30 @@ def test_prometheus_is_demanded_where_the_package_can_be_had(machine: Machine) -
 
 
 @pytest.mark.parametrize(
-    ("apt", "says"),
+    ("apt", "message"),
     [
         (None, "This is no Debian"),
         ('echo "E: Unable to locate package prometheus" >&2; exit 100', "Unable to locate package"),
     ],
     ids=["no apt-get", "apt-get without a network"],
 )
-def test_ci_passes_and_says_so_where_it_cannot(machine: Machine, apt: str | None, says: str) -> None:
+def test_ci_passes_with_a_message_where_it_is_not(machine: Machine, apt: str | None, message: str) -> None:
     if apt is not None:
         machine.program("apt-get", apt)
         machine.program("dpkg-deb", "exit 1")
     ran = machine.ci()
     assert ran.returncode == 0, ran.stderr
-    assert "CI goes on without the tests of alert rules" in ran.stdout
-    assert says in ran.stderr
+    assert "no prometheus: the tests of alert rules and of a scrape are skipped" in ran.stdout
+    assert message in ran.stderr
     assert "required: no" in ran.stdout
     assert "required: 1" not in ran.stdout
     left = machine.checkout / ".cache" / "prometheus"
     assert not left.exists() or not list(left.iterdir())
 
 
-def test_a_package_for_another_machine_is_not_taken(machine: Machine) -> None:
+def test_package_for_another_architecture_is_not_used(machine: Machine) -> None:
     machine.program("apt-get", '[[ $* == *" download "* ]] && echo > prometheus_1.deb')
-    unpack = 'mkdir -p "$3/usr/bin"; for one in prometheus promtool; do echo > "$3/usr/bin/$one"; done'
+    unpack = 'mkdir -p "$3/usr/bin"; for name in prometheus promtool; do echo > "$3/usr/bin/$name"; done'
     machine.program("dpkg-deb", unpack)
     ran = machine.ci()
     assert ran.returncode == 0, ran.stderr

@@ -1,7 +1,7 @@
-"""What an operator runs and watches a node with fits the node that ships it: rules, dashboard, unit, container file.
+"""The operators' files fit the node: alert rules, dashboard, systemd unit, container file.
 
-Rules and scrape settings are judged by promtool, the unit by systemd-analyze, the container file by hadolint, and the
-dashboard by Grafana's own model of a dashboard (grafana-foundation-sdk).
+promtool checks rules and scrape settings, systemd-analyze the unit, hadolint the container file, and Grafana's own
+dashboard model (grafana-foundation-sdk) the dashboard.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ FULL = Snapshot(
 
 
 def exported() -> dict[str, dict[str, set[str]]]:
-    """Series that a node exports: name to label to values."""
+    """Series that a node exports: values by name and label."""
     metrics = Metrics()
     metrics.set_limits(10**16, 1 << 30)
     metrics.measure(FULL)
@@ -82,7 +82,7 @@ def dashboard() -> dict[str, Any]:
 
 
 def queries() -> list[tuple[str, str]]:
-    """(where, PromQL) of the dashboard and the alert rules."""
+    """(panel or alert, PromQL) of the dashboard and the alert rules."""
     found = [(panel["title"], target["expr"]) for panel in dashboard()["panels"] for target in panel.get("targets", [])]
     rules = yaml.safe_load((FOLDER / "alerts.yml").read_text(encoding="utf-8"))
     return found + [(rule["alert"], rule["expr"]) for group in rules["groups"] for rule in group["rules"]]
@@ -94,18 +94,18 @@ SET_BY_PROMETHEUS = {"job", "instance"}
 
 
 @pytest.mark.parametrize(("where", "query"), queries(), ids=[where for where, _ in queries()])
-def test_every_query_names_what_the_node_exports(where: str, query: str) -> None:
+def test_every_query_uses_exported_series(where: str, query: str) -> None:
     known = exported()
     used = SERIES.findall(query)
-    assert used or "up{" in query, f"{where} asks for nothing of ours"
+    assert used or "up{" in query, f"{where} uses no series of the node"
     for name, matchers in used:
         assert name in known, f"{where}: no series {name}"
         for label, _, value in MATCHER.findall(matchers):
             if label in SET_BY_PROMETHEUS:
                 continue
             assert label in known[name], f"{where}: {name} has no label {label}"
-            for one in value.split("|"):
-                assert one in known[name][label], f"{where}: {name} has no {label} {one}"
+            for alternative in value.split("|"):
+                assert alternative in known[name][label], f"{where}: {name} has no {label} {alternative}"
     for label in re.findall(r"\{\{(\w+)\}\}", query):
         assert label in SET_BY_PROMETHEUS
 
@@ -116,7 +116,7 @@ def test_every_metric_is_on_the_dashboard_or_in_an_alert() -> None:
     assert ours - shown == set()
 
 
-def test_legends_use_labels_that_their_series_have() -> None:
+def test_legends_use_labels_of_their_series() -> None:
     known = exported()
     for panel in dashboard()["panels"]:
         for target in panel.get("targets", []):
@@ -125,7 +125,7 @@ def test_legends_use_labels_that_their_series_have() -> None:
             assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= labels, panel["title"]
 
 
-def test_of_two_deadlines_with_the_same_labels_the_first_is_exported() -> None:
+def test_earlier_of_two_deadlines_with_the_same_labels_is_exported() -> None:
     metrics = Metrics()
     metrics.measure(FULL)
     value = metrics.registry.get_sample_value
@@ -136,15 +136,15 @@ def test_of_two_deadlines_with_the_same_labels_the_first_is_exported() -> None:
 
 
 class TestDashboard:
-    def test_is_what_grafanas_own_model_reads_and_writes(self) -> None:
-        """Whatever that model does not know, or holds otherwise, would get lost on the way."""
+    def test_grafanas_model_reads_and_writes_it_unchanged(self) -> None:
+        """Fields that the model does not know would be lost."""
         plugins.register_default_plugins()
         model = Dashboard.from_json(dashboard())
         lost = list(differences(dashboard(), json.loads(JSONEncoder().encode(model))))
         assert lost == []
         assert list(wrongly_typed(model)) == []
 
-    def test_a_misspelt_field_would_be_seen(self) -> None:
+    def test_misspelt_field_is_detected(self) -> None:
         plugins.register_default_plugins()
         board = dashboard()
         board["panels"][1]["fieldConfig"]["defaults"]["unitt"] = "s"
@@ -155,7 +155,7 @@ class TestDashboard:
         assert lost == ["/panels/1/fieldConfig/defaults/unitt", "/panels/1/options/colourMode"]
         assert list(wrongly_typed(model)) == ["GridPos.w is 'wide'"]
 
-    def test_panels_have_distinct_numbers_and_do_not_overlap(self) -> None:
+    def test_panels_have_distinct_ids_and_do_not_overlap(self) -> None:
         panels = dashboard()["panels"]
         assert len({panel["id"] for panel in panels}) == len(panels)
         taken: set[tuple[int, int]] = set()
@@ -168,7 +168,7 @@ class TestDashboard:
 
 
 def differences(ours: Any, theirs: Any, path: str = "") -> typing.Iterator[str]:
-    """Where `ours` is not in `theirs`; defaults that the model adds do not count."""
+    """Paths at which `theirs` lacks content of `ours`; defaults that the model adds do not count."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key, value in ours.items():
             if key in theirs:
@@ -176,17 +176,17 @@ def differences(ours: Any, theirs: Any, path: str = "") -> typing.Iterator[str]:
             else:
                 yield f"{path}/{key}"
     elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
-        for number, (mine, other) in enumerate(zip(ours, theirs, strict=True)):
-            yield from differences(mine, other, f"{path}/{number}")
+        for number, (left, right) in enumerate(zip(ours, theirs, strict=True)):
+            yield from differences(left, right, f"{path}/{number}")
     elif ours != theirs:
         yield path
 
 
 def wrongly_typed(model: Any) -> typing.Iterator[str]:
-    """Fields of the model, at any depth, whose plain value is none of the types that its annotation names."""
+    """Fields of the model, at any depth, whose plain value has none of the annotated types."""
     if isinstance(model, list):
-        for one in model:
-            yield from wrongly_typed(one)
+        for item in model:
+            yield from wrongly_typed(item)
     elif type(model).__module__.startswith("grafana_foundation_sdk"):
         hints = typing.get_type_hints(type(model))
         for name, value in getattr(model, "__dict__", {}).items():
@@ -197,7 +197,7 @@ def wrongly_typed(model: Any) -> typing.Iterator[str]:
 
 
 def plain_types(hint: Any) -> set[type]:
-    """The types of a hint if all of them are plain, else nothing (no judgement)."""
+    """The types of a hint if all of them are plain, otherwise an empty set."""
     parts = typing.get_args(hint) if typing.get_origin(hint) is not None else (hint,)
     kinds = {part for part in parts if part is not type(None)}
     if not kinds or not kinds <= {str, int, float, bool}:
@@ -214,17 +214,17 @@ class TestRules:
         self.promtool("check", "rules", str(FOLDER / "alerts.yml"))
         self.promtool("check", "config", str(FOLDER / "prometheus.yml"))
 
-    def test_each_alert_fires_when_it_should(self) -> None:
+    def test_each_alert_fires_in_its_condition(self) -> None:
         self.promtool("test", "rules", str(ALERT_TESTS))
 
     def test_each_alert_is_tested(self) -> None:
         rules = yaml.safe_load((FOLDER / "alerts.yml").read_text(encoding="utf-8"))
         alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
         tests = yaml.safe_load(ALERT_TESTS.read_text(encoding="utf-8"))["tests"]
-        fired = {one["alertname"] for test in tests for one in test.get("alert_rule_test", []) if one["exp_alerts"]}
+        fired = {case["alertname"] for test in tests for case in test.get("alert_rule_test", []) if case["exp_alerts"]}
         assert fired == alerts
 
-    def test_a_rule_that_never_fires_fails_its_test(self, tmp_path: Path) -> None:
+    def test_rule_that_never_fires_fails_its_test(self, tmp_path: Path) -> None:
         rules = (FOLDER / "alerts.yml").read_text(encoding="utf-8").replace("covey_healthy == 0", "covey_healthy == 7")
         (tmp_path / "alerts.yml").write_text(rules, encoding="utf-8")
         tests = ALERT_TESTS.read_text(encoding="utf-8").replace("../../../node/covey/ops/", "")
@@ -241,7 +241,7 @@ class TestRules:
 
 
 def init_settings(folder: Path) -> Settings:
-    """What `covey init` is told, with a password file in `folder`."""
+    """Settings for `covey init`, with a password file in `folder`."""
     password = folder / "signer.password"
     password.write_text("correct horse battery staple", encoding="utf-8")
     return Settings(
@@ -255,15 +255,15 @@ def init_settings(folder: Path) -> Settings:
 class TestUnit:
     @pytest.fixture
     def unit(self, tmp_path: Path) -> Path:
-        """The unit, with a program that is here."""
+        """The unit, with an executable that exists here."""
         if shutil.which("systemd-analyze") is None:
-            pytest.skip("systemd-analyze is not here")
+            pytest.skip("systemd-analyze is not installed")
         text = (FOLDER / "covey.service").read_text(encoding="utf-8")
         target = tmp_path / "covey.service"
         target.write_text(text.replace("/opt/covey/bin/covey", sys.executable), encoding="utf-8")
         return target
 
-    def test_systemd_understands_it(self, unit: Path) -> None:
+    def test_systemd_accepts_it(self, unit: Path) -> None:
         ran = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
         assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
 
@@ -273,13 +273,13 @@ class TestUnit:
         ran = subprocess.run(check, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stdout[-300:] + ran.stderr
 
-    def test_its_environment_are_settings_that_there_are(self) -> None:
+    def test_its_variables_are_settings_of_the_node(self) -> None:
         text = (FOLDER / "covey.service").read_text(encoding="utf-8")
         known = {f"COVEY_{name}".upper() for name in NodeConfig.model_fields}
         assert set(re.findall(r"^Environment=(COVEY_\w+)=", text, re.MULTILINE)) <= known
 
-    def test_what_it_hands_over_beats_what_covey_init_writes(self, tmp_path: Path) -> None:
-        """The service may see no password file in somebody's home and no data folder beside the settings."""
+    def test_its_variables_override_the_settings_of_covey_init(self, tmp_path: Path) -> None:
+        """The service can read neither a password file in a home nor a data folder beside the settings."""
         text = (FOLDER / "covey.service").read_text(encoding="utf-8")
         specifiers = {"%S": "/var/lib", "%d": "/run/credentials/covey.service"}
         environ = {}
@@ -288,14 +288,14 @@ class TestUnit:
         settings = set_up(tmp_path / "node", init_settings(tmp_path), None).settings
         assert "password_file" in settings.read_text(encoding="utf-8")
         config = NodeConfig.load(file=settings, environ=environ)
-        handed_over = dict(re.findall(r"^LoadCredential=([\w-]+):(.*)$", text, re.MULTILINE))
+        credentials = dict(re.findall(r"^LoadCredential=([\w-]+):(.*)$", text, re.MULTILINE))
         for path in (config.keystore, config.password_file):
             assert path is not None and str(path.parent) == specifiers["%d"]
-            assert path.name in handed_over
+            assert path.name in credentials
         [state] = re.findall(r"^StateDirectory=(.*)$", text, re.MULTILINE)
         assert config.data_dir == Path("/var/lib", state)
 
-    def test_the_guide_makes_what_it_needs(self) -> None:
+    def test_guide_creates_its_user_and_files(self) -> None:
         text = (FOLDER / "covey.service").read_text(encoding="utf-8")
         commands = re.findall(r"^sudo .*$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
         [user] = re.findall(r"^User=(.*)$", text, re.MULTILINE)
@@ -305,44 +305,44 @@ class TestUnit:
 
 
 class TestContainer:
-    def test_hadolint_finds_nothing(self) -> None:
+    def test_hadolint_accepts_it(self) -> None:
         hadolint = Path(sys.executable).with_name("hadolint")
         ran = subprocess.run(
             [str(hadolint), str(FOLDER / "Containerfile")], capture_output=True, text=True, check=False
         )
         assert (ran.returncode, ran.stdout) == (0, "")
 
-    def test_it_runs_as_nobody_special_and_tells_its_health(self) -> None:
+    def test_it_runs_unprivileged_with_a_health_check(self) -> None:
         text = (FOLDER / "Containerfile").read_text(encoding="utf-8")
         [user] = re.findall(r"^USER (\d+):\d+$", text, re.MULTILINE)
         assert int(user) > 0
         assert text.count("\nHEALTHCHECK ") == 1
         assert "127.0.0.1:9464/health" in text
 
-    def test_its_environment_fits_its_health_check_ports_and_volume(self) -> None:
+    def test_its_variables_match_health_check_ports_and_volume(self) -> None:
         text = (FOLDER / "Containerfile").read_text(encoding="utf-8")
         environ = dict(re.findall(r"^    (COVEY_\w+)=(\S+)", text, re.MULTILINE))
         assert set(environ) <= {f"COVEY_{name}".upper() for name in NodeConfig.model_fields}
         listens = {environ["COVEY_HEALTH_LISTEN"], environ["COVEY_GATEWAY_LISTEN"]}
         [exposed] = re.findall(r"^EXPOSE (.*)$", text, re.MULTILINE)
-        assert listens == {f"0.0.0.0:{port}" for port in exposed.split()}, "what is bound to 127.0.0.1 is not published"
+        assert listens == {f"0.0.0.0:{port}" for port in exposed.split()}, "a server on 127.0.0.1 cannot be published"
         assert environ["COVEY_HEALTH_LISTEN"].split(":")[1] in re.findall(r"127\.0\.0\.1:(\d+)/health", text)
         assert f'VOLUME ["{environ["COVEY_DATA_DIR"]}"]' in text
 
-    def test_its_head_builds_it_in_the_format_that_keeps_the_health_check(self) -> None:
-        """OCI images have none: podman drops it, with a warning."""
+    def test_its_podman_command_keeps_the_health_check(self) -> None:
+        """OCI images have no health check: podman drops it, with a warning."""
         text = (FOLDER / "Containerfile").read_text(encoding="utf-8")
         assert re.findall(r"^# +podman build .*$", text, re.MULTILINE) == [
             "#   podman build --format docker -t covey ."
         ]
 
 
-def test_the_files_are_copied_and_never_written_over(tmp_path: Path) -> None:
+def test_copy_never_overwrites_a_file(tmp_path: Path) -> None:
     written = ops.copy(tmp_path / "ops")
     assert {path.name for path in written} == set(ops.FILES)
     assert all(path.read_bytes() == (FOLDER / path.name).read_bytes() for path in written)
     (tmp_path / "two").mkdir()
-    (tmp_path / "two" / "alerts.yml").write_text("mine", encoding="utf-8")
+    (tmp_path / "two" / "alerts.yml").write_text("other", encoding="utf-8")
     with pytest.raises(FileExistsError, match=r"alerts\.yml"):
         ops.copy(tmp_path / "two")
     assert [path.name for path in (tmp_path / "two").iterdir()] == ["alerts.yml"]

@@ -1,4 +1,4 @@
-"""scripts/artifacts.py: what it writes and when its check fails. The compilation itself: tests/contracts."""
+"""scripts/artifacts.py: the artifacts it writes and its check. tests/contracts covers the compilation itself."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def run_of(code: str = "6000", unit: str = "contracts/A.sol", immutables: Any = 
         "evm": {"bytecode": {"object": code}, "deployedBytecode": deployed},
     }
     variables = [{"nodeType": "VariableDeclaration", "stateVariable": True, "id": i, "name": f"v{i}"} for i in (7, 8)]
-    # The contract and one that it inherits from, with a function each.
+    # A contract and its base, with two functions each.
     inherited = {"nodeType": "ContractDefinition", "id": 2, "name": "B", "linearizedBaseContracts": [2]}
     inherited["nodes"] = [function("g", "restricted"), function("f", "other")]
     own = {"nodeType": "ContractDefinition", "id": 1, "name": "A", "linearizedBaseContracts": [1, 2]}
@@ -58,17 +58,17 @@ def run_of(code: str = "6000", unit: str = "contracts/A.sol", immutables: Any = 
 
 
 def function(name: str, *modifiers: str) -> dict[str, Any]:
-    """The syntax tree of a function, as far as it is read."""
+    """The parts of a function's syntax tree that the script reads."""
     named = [{"modifierName": {"name": modifier}} for modifier in modifiers]
     return {"nodeType": "FunctionDefinition", "name": name, "modifiers": named}
 
 
-def test_restricted_functions_are_found_in_bases_too(script: ModuleType) -> None:
+def test_restricted_functions_include_those_of_bases(script: ModuleType) -> None:
     [(artifact, _)] = script.artifacts(*run_of())
     assert artifact["restricted"] == ["g", "h"]
 
 
-def test_immutables_are_named_and_in_order(script: ModuleType) -> None:
+def test_immutables_have_names_and_are_sorted(script: ModuleType) -> None:
     places = {"8": [{"start": 9, "length": 32}], "7": [{"start": 50, "length": 32}, {"start": 1, "length": 32}]}
     [(artifact, _)] = script.artifacts(*run_of(immutables=places))
     assert [(place["name"], place["start"]) for place in artifact["immutableReferences"]] == [
@@ -78,7 +78,7 @@ def test_immutables_are_named_and_in_order(script: ModuleType) -> None:
     ]
 
 
-def test_the_compiler_input_holds_the_used_sources_under_the_names_they_are_imported_by(script: ModuleType) -> None:
+def test_compiler_input_has_the_used_sources_by_import_path(script: ModuleType) -> None:
     [(artifact, source)] = script.artifacts(*run_of())
     assert list(json.loads(source)["sources"]) == ["@openzeppelin/contracts/utils/L.sol", "contracts/A.sol"]
     assert "remappings" not in json.loads(source)["settings"]
@@ -92,7 +92,7 @@ def test_the_compiler_input_holds_the_used_sources_under_the_names_they_are_impo
 
 
 @pytest.mark.parametrize("unit", ["contracts/mocks/A.sol", "contracts/.cache/openzeppelin/local/utils/A.sol"])
-def test_what_does_not_lie_right_in_contracts_does_not_ship(script: ModuleType, unit: str) -> None:
+def test_only_contracts_of_the_top_folder_ship(script: ModuleType, unit: str) -> None:
     assert list(script.artifacts(*run_of(unit=unit))) == []
 
 
@@ -103,28 +103,28 @@ def test_interfaces_do_not_ship(script: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("code", "message"), [("73__$0123$__", "linked library"), ("00" * 24_577, "the limit is 24576")]
 )
-def test_a_contract_that_cannot_be_deployed_stops_it(script: ModuleType, code: str, message: str) -> None:
+def test_undeployable_contract_is_an_error(script: ModuleType, code: str, message: str) -> None:
     with pytest.raises(SystemExit, match=message):
         list(script.artifacts(*run_of(code=code)))
 
 
-def test_rendering_is_json_with_an_abi_entry_a_line(script: ModuleType) -> None:
+def test_render_writes_one_line_per_abi_entry(script: ModuleType) -> None:
     artifact = {"contractName": "A", "abi": [{"type": "error"}, {"type": "event"}], "immutableReferences": []}
     text = script.render(artifact)
     assert json.loads(text) == artifact
     assert len(text.splitlines()) == 8
 
 
-def test_check_wants_the_same_files_with_the_same_bytes(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_compares_files_byte_by_byte(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="no artifacts"):
         script.check()
     (script.FRESH / "A.json").write_text("a")
     (script.SHIPPED / "Gone.json").write_text("g")
-    with pytest.raises(SystemExit, match=r"A\.json, Gone\.json: not what the sources compile to"):
+    with pytest.raises(SystemExit, match=r"A\.json, Gone\.json: differ from the compiled sources"):
         script.check()
     script.ship()
     script.check()
-    assert "1 artifacts are what the sources compile to" in capsys.readouterr().out
+    assert "1 artifacts match the compiled sources" in capsys.readouterr().out
     (script.SHIPPED / "A.json").write_text("b")
-    with pytest.raises(SystemExit, match=r"A\.json: not what"):
+    with pytest.raises(SystemExit, match=r"A\.json: differ from"):
         script.check()

@@ -1,4 +1,4 @@
-"""The set-up says in one line what is missing; the wheel check finds a file that was left out."""
+"""The set-up reports a missing tool in one line; the wheel check reports a missing file."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def program(folder: Path, name: str, script: str) -> Path:
 
 
 def check_tools(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run check_tools.sh with nothing on PATH but `path`."""
+    """Run check_tools.sh with only `path` on PATH."""
     path.mkdir(exist_ok=True)
-    command = [BASH, SCRIPTS / "check_tools.sh", *arguments]
+    command: list[str | Path] = [BASH, SCRIPTS / "check_tools.sh", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": str(path)})
 
 
@@ -36,18 +36,18 @@ def assert_refused(done: subprocess.CompletedProcess[str], message: str) -> None
     assert [line for line in done.stderr.splitlines() if line.startswith("error: ")] == [f"error: {message}"]
 
 
-def test_a_missing_python(tmp_path: Path) -> None:
+def test_missing_python_is_reported(tmp_path: Path) -> None:
     done = check_tools(tmp_path / "bin", "python", "python3.11")
     assert_refused(done, "python3.11 not found; install Python 3.11, or name one: make PYTHON=/path/to/python3.11")
 
 
-def test_another_python(tmp_path: Path) -> None:
+def test_other_python_version_is_reported(tmp_path: Path) -> None:
     program(tmp_path / "bin", "python3", "exit 1")
     done = check_tools(tmp_path / "bin", "python", "python3")
     assert_refused(done, "python3 is not Python 3.11; name one: make PYTHON=/path/to/python3.11")
 
 
-def test_a_python_without_venv(tmp_path: Path) -> None:
+def test_python_without_venv_is_reported(tmp_path: Path) -> None:
     program(tmp_path / "bin", "python3.11", 'case "$2" in *ensurepip*) exit 1 ;; esac')
     done = check_tools(tmp_path / "bin", "python", "python3.11")
     assert_refused(
@@ -55,11 +55,11 @@ def test_a_python_without_venv(tmp_path: Path) -> None:
     )
 
 
-def test_this_python_will_do(tmp_path: Path) -> None:
+def test_current_python_is_accepted(tmp_path: Path) -> None:
     assert check_tools(tmp_path / "bin", "python", sys.executable).returncode == 0
 
 
-def test_a_missing_or_old_node(tmp_path: Path) -> None:
+def test_missing_or_old_node_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "bin"
     assert_refused(check_tools(path, "node"), "node not found; install Node.js 20 or later")
     program(path, "node", "echo 18")
@@ -70,7 +70,7 @@ def test_a_missing_or_old_node(tmp_path: Path) -> None:
     assert check_tools(path, "node").returncode == 0
 
 
-def test_a_missing_foundry(tmp_path: Path) -> None:
+def test_missing_foundry_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "bin"
     for tool in ("anvil", "forge", "cast"):
         assert_refused(check_tools(path, "foundry"), f"{tool} does not run; install Foundry 1.7 and put it on PATH")
@@ -104,16 +104,14 @@ def wheel(folder: Path, *names: str) -> Path:
     return path
 
 
-def test_a_wheel_must_have_every_tracked_file(check_wheel: ModuleType, tmp_path: Path) -> None:
+def test_wheel_without_a_tracked_file_is_refused(check_wheel: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"not in covey-0-py3-none-any\.whl: covey/data\.json"):
         check_wheel.check_files(wheel(tmp_path, "covey/code.py"))
 
 
-def test_a_file_that_is_not_tracked_is_named(
-    check_wheel: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    check_wheel.check_files(wheel(tmp_path, "covey/code.py", "covey/data.json", "covey/stranger.py"))
-    assert "but not tracked: covey/stranger.py" in capsys.readouterr().err
+def test_untracked_file_is_named(check_wheel: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check_wheel.check_files(wheel(tmp_path, "covey/code.py", "covey/data.json", "covey/untracked.py"))
+    assert "but not tracked: covey/untracked.py" in capsys.readouterr().err
 
 
 def test_constraints_are_the_locked_versions(check_wheel: ModuleType) -> None:

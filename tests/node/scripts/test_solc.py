@@ -1,4 +1,4 @@
-"""scripts/solc.js: the compiler from npm behind the native compiler's command line."""
+"""scripts/solc.js: the npm compiler with the command line of the native one."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def errors(output: dict[str, Any]) -> list[str]:
     return [error["message"] for error in output.get("errors", []) if error["severity"] == "error"]
 
 
-def test_version_line() -> None:
+def test_version_is_printed() -> None:
     done = solc("--version")
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1].startswith("Version: 0.8.37+commit.")
 
 
-def test_imports_and_urls_are_read_below_the_base_path(tmp_path: Path) -> None:
+def test_imports_and_urls_resolve_below_the_base_path(tmp_path: Path) -> None:
     (tmp_path / "User.sol").write_text(USER)
     (tmp_path / "Twice.sol").write_text(LIBRARY)
     given = compiled("--base-path", tmp_path, source=standard({"User.sol": {"urls": ["User.sol"]}}))
@@ -62,7 +62,7 @@ def test_imports_and_urls_are_read_below_the_base_path(tmp_path: Path) -> None:
     assert given["contracts"]["User.sol"]["User"]["evm"] == inline["contracts"]["User.sol"]["User"]["evm"]
 
 
-def test_imports_are_read_below_an_include_path(tmp_path: Path) -> None:
+def test_imports_resolve_below_an_include_path(tmp_path: Path) -> None:
     library = tmp_path / "library"
     library.mkdir()
     (library / "Twice.sol").write_text(LIBRARY)
@@ -71,12 +71,12 @@ def test_imports_are_read_below_an_include_path(tmp_path: Path) -> None:
     assert errors(output) == []
 
 
-def test_a_missing_import_is_a_compiler_error(tmp_path: Path) -> None:
+def test_missing_import_is_a_compiler_error(tmp_path: Path) -> None:
     output = compiled("--base-path", tmp_path, source=standard({"User.sol": {"content": USER}}))
     assert any("Twice.sol" in message and "not found" in message for message in errors(output))
 
 
-def test_the_hash_of_the_sources_stays_out_of_the_bytecode_unless_asked_for() -> None:
+def test_bytecode_has_no_source_hash_by_default() -> None:
     def bytecode(source: str, **settings: Any) -> str:
         output = compiled(source=standard({"A.sol": {"content": source}}, **settings))
         code: str = output["contracts"]["A.sol"]["A"]["evm"]["bytecode"]["object"]
@@ -90,7 +90,7 @@ def test_the_hash_of_the_sources_stays_out_of_the_bytecode_unless_asked_for() ->
 
 
 @pytest.mark.parametrize("arguments", [("--bin",), (), ("--base-path",)])
-def test_what_it_does_not_understand_it_refuses(arguments: tuple[str, ...]) -> None:
+def test_unknown_arguments_are_refused(arguments: tuple[str, ...]) -> None:
     done = solc(*arguments)
     assert done.returncode == 1
     assert done.stderr.startswith("Error: ")
@@ -104,7 +104,7 @@ def native(folder: Path, script: str) -> str:
     return str(program)
 
 
-def test_a_native_compiler_gets_the_completed_input(tmp_path: Path) -> None:
+def test_native_compiler_gets_the_completed_input(tmp_path: Path) -> None:
     program = native(tmp_path, 'echo "$@" > arguments; cat')
     source = standard({"A.sol": {"content": "contract A {}"}})
     done = subprocess.run(
@@ -120,7 +120,7 @@ def test_a_native_compiler_gets_the_completed_input(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["settings"]["metadata"] == {"bytecodeHash": "none"}
 
 
-def test_a_failing_native_compiler_fails_the_call(tmp_path: Path) -> None:
+def test_failure_of_the_native_compiler_is_reported(tmp_path: Path) -> None:
     program = native(tmp_path, "cat > /dev/null; echo broken >&2; exit 3")
     done = solc("--standard-json", source=standard({}), COVEY_SOLC_NATIVE=program)
     assert done.returncode == 1
