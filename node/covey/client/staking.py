@@ -66,7 +66,7 @@ def stake_calls(
         highest = staking.max_commission_bps()
         if commission_bps > highest:
             raise InvalidInput(
-                f"{commission_bps} is above the highest of {highest} (1/10000)", parameter="commission_bps"
+                f"{commission_bps} is above the maximum of {highest} (1/10000)", parameter="commission_bps"
             )
         calls.append(staking.register_operator(signer, reward_address or owner, commission_bps))
     return calls + _approve_and_delegate(chain, owner, owner, amount)

@@ -1,4 +1,4 @@
-"""Bumping and cancelling by hand: wishes that another process leaves in the database."""
+"""Bumps and cancellations that another process requests through the database; low funds and failing signers."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from covey.chain.tx.store import SqliteTxStore, TxAction, TxStatus
 pytestmark = pytest.mark.daemon
 
 
-def test_a_bump_offers_an_eighth_more_at_the_same_nonce(chain: Chain, tmp_path: Path) -> None:
+def test_bump_raises_fees_by_an_eighth_at_the_same_nonce(chain: Chain, tmp_path: Path) -> None:
     chain.hold()
     store = open_store(tmp_path / "tx.db")
     sender = new_sender(chain.rpc, chain.account(1), store)
     sender.submit("a", plain())
     sender.tick()
-    open_store(tmp_path / "tx.db").request_action(1, TxAction.BUMP)  # as another process does
+    open_store(tmp_path / "tx.db").request_action(1, TxAction.BUMP)  # like another process
     sender.tick()
     sender.tick()
     old, new = store.attempts(1)
@@ -39,7 +39,7 @@ def test_a_bump_offers_an_eighth_more_at_the_same_nonce(chain: Chain, tmp_path: 
     assert sender.request("a").tx_hash == new.hash  # type: ignore[union-attr]
 
 
-def test_a_cancelled_transaction_gives_its_nonce_to_a_transfer_of_nothing(chain: Chain) -> None:
+def test_cancel_replaces_the_call_with_an_empty_transfer(chain: Chain) -> None:
     chain.hold()
     signer = chain.account(1)
     store = open_store()
@@ -59,11 +59,11 @@ def test_a_cancelled_transaction_gives_its_nonce_to_a_transfer_of_nothing(chain:
     assert status_of(sender, "a") == TxStatus.CANCELLED
     assert chain.rpc.balance(TO) == 0
     assert chain.rpc.nonce(signer.address) == 1
-    sender.submit("a", plain(), retry=True)  # cancelled is cancelled
+    sender.submit("a", plain(), retry=True)  # a cancellation is final
     assert status_of(sender, "a") == TxStatus.CANCELLED
 
 
-def test_a_cancel_that_is_left_out_is_raised_as_a_cancel(chain: Chain) -> None:
+def test_pending_cancel_is_raised_as_a_cancel(chain: Chain) -> None:
     chain.hold()
     store = open_store()
     sender = new_sender(chain.rpc, chain.account(1), store)
@@ -79,13 +79,13 @@ def test_a_cancel_that_is_left_out_is_raised_as_a_cancel(chain: Chain) -> None:
             sender.tick()
     finally:
         chain.ask("evm_setBlockGasLimit", hex(room))
-    assert [one.cancels for one in store.attempts(1)] == [False, True, True]
+    assert [attempt.cancels for attempt in store.attempts(1)] == [False, True, True]
     chain.mine()
     sender.tick()
     assert status_of(sender, "a") == TxStatus.CANCELLED
 
 
-def test_a_cancel_that_comes_too_late_says_so(chain: Chain) -> None:
+def test_late_cancel_is_reported(chain: Chain) -> None:
     chain.hold()
     store = open_store()
     sender = new_sender(chain.rpc, chain.account(1), store, confirmations=2)
@@ -105,7 +105,7 @@ def test_a_cancel_that_comes_too_late_says_so(chain: Chain) -> None:
     assert chain.rpc.balance(TO) == 5
 
 
-def test_what_waits_unsigned_is_cancelled_without_a_transaction(chain: Chain) -> None:
+def test_unsigned_request_is_cancelled_without_a_transaction(chain: Chain) -> None:
     signer = chain.account(1, ether=0)
     store = open_store()
     sender = new_sender(chain.rpc, signer, store)
@@ -119,7 +119,7 @@ def test_what_waits_unsigned_is_cancelled_without_a_transaction(chain: Chain) ->
     assert store.attempts(2) == []
 
 
-def test_a_bump_above_the_cap_is_refused_in_words(chain: Chain) -> None:
+def test_bump_above_the_fee_cap_is_refused(chain: Chain) -> None:
     chain.hold()
     store = open_store()
     cap = chain.rpc.block().base_fee * 2 + 10**9
@@ -135,11 +135,11 @@ def test_a_bump_above_the_cap_is_refused_in_words(chain: Chain) -> None:
     assert len(store.attempts(1)) == 1
 
 
-# ---------------------------------------------------------------------- money that is spoken for
+# ---------------------------------------------------------------------- reserved funds
 
 
-def test_what_is_in_flight_is_not_spent_twice(chain: Chain) -> None:
-    """Money for one transaction, two to send: the second waits until it is known what the first one cost."""
+def test_funds_of_pending_transactions_are_reserved(chain: Chain) -> None:
+    """With funds for one of two transactions, the second waits until the cost of the first is known."""
     chain.hold()
     signer = chain.account(1)
     store = open_store()
@@ -158,64 +158,62 @@ def test_what_is_in_flight_is_not_spent_twice(chain: Chain) -> None:
     assert status_of(sender, "a") == status_of(sender, "b") == TxStatus.DONE
 
 
-def test_a_lack_of_funds_is_looked_at_once_a_block(chain: Chain) -> None:
+def test_low_funds_are_checked_once_per_block(chain: Chain) -> None:
     signer = chain.account(1, ether=0)
     sender = new_sender(chain.rpc, signer)
-    asked: list[str] = []
+    methods: list[str] = []
     original = chain.rpc.request
 
     def count(method: str, params: list[Any], *args: Any, **named: Any) -> Any:
-        asked.append(method)
+        methods.append(method)
         return original(method, params, *args, **named)
 
     chain.rpc.request = count  # type: ignore[method-assign]
     sender.submit("a", plain())
     for _ in range(5):
         assert "add funds" in sender.tick().blocked
-    assert asked.count("eth_estimateGas") == asked.count("eth_getBalance") == 1
+    assert methods.count("eth_estimateGas") == methods.count("eth_getBalance") == 1
     chain.ask("evm_mine")
     sender.tick()
-    assert asked.count("eth_estimateGas") == 2
+    assert methods.count("eth_estimateGas") == 2
 
 
-# ---------------------------------------------------------------------- signers that fail, databases of old
+# ---------------------------------------------------------------------- failing signers, older databases
 
 
-class Moody:
+class UnreliableSigner:
     """A signer that can fail."""
 
     def __init__(self, inner: LocalSigner) -> None:
         self.inner = inner
         self.fault: SigningFailed | None = SignerUnreachable("the remote signer does not answer")
-        self.asked = 0
+        self.calls = 0
 
     @property
     def address(self) -> str:
         return self.inner.address
 
     def sign_transaction(self, fields: dict[str, Any]) -> SignedTransaction:
-        self.asked += 1
+        self.calls += 1
         if self.fault is not None:
             raise self.fault
         return self.inner.sign_transaction(fields)
 
 
-def test_a_signer_that_fails_blocks_the_queue_and_is_left_alone_for_a_while(
-    chain: Chain, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failing_signer_blocks_the_queue_and_is_retried_later(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
     monkeypatch.setattr("covey.chain.tx.attempts.time.monotonic", lambda: clock[0])
-    signer = Moody(chain.account(1))
+    signer = UnreliableSigner(chain.account(1))
     store = open_store()
     sender = new_sender(chain.rpc, signer, store)
     sender.submit("a", plain())
     for _ in range(5):
         assert sender.tick().blocked == "send 5 wei: the remote signer does not answer"
-    assert signer.asked == 1
+    assert signer.calls == 1
     assert store.attempts(1) == []
     clock[0] += 61
     sender.tick()
-    assert signer.asked == 2
+    assert signer.calls == 2
     signer.fault = None
     clock[0] += 61
     assert sender.tick().blocked == ""
@@ -224,7 +222,7 @@ def test_a_signer_that_fails_blocks_the_queue_and_is_left_alone_for_a_while(
     assert chain.rpc.nonce(signer.address) == 1
 
 
-def test_a_transaction_that_runs_out_of_gas_says_so(chain: Chain, contracts: Contracts) -> None:
+def test_out_of_gas_is_reported(chain: Chain, contracts: Contracts) -> None:
     chain.hold()
     signer = chain.account(1)
     sender = new_sender(chain.rpc, signer)
@@ -240,7 +238,7 @@ def test_a_transaction_that_runs_out_of_gas_says_so(chain: Chain, contracts: Con
     assert request.outcome.startswith("ran out of gas in block")
 
 
-def test_a_database_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
+def test_database_of_an_earlier_version_is_migrated(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "old.db", isolation_level=None)
     db.execute(
         "CREATE TABLE tx_request (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, sender TEXT NOT NULL, target TEXT,"

@@ -1,0 +1,129 @@
+"""`covey.client` on a local chain: connecting, reading tasks, moving stake, and its errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.support.chain.anvil import Chain
+from tests.support.chain.scenario import Scenario
+
+from covey import client
+from covey.chain.contracts import Contracts
+from covey.chain.deployment import Deployment
+from covey.chain.signing.keystore import LocalSigner
+from covey.chain.units import CVY
+from covey.protocol.types import Outcome
+
+pytestmark = pytest.mark.daemon
+
+
+@pytest.fixture
+def network(chain: Chain, deployment: Deployment, tmp_path: Path) -> client.Network:
+    return client.connect(chain.url, deployment.save(tmp_path))
+
+
+@pytest.fixture
+def operator(chain: Chain, contracts: Contracts, deployer: LocalSigner) -> str:
+    """An operator with a pool."""
+    scenario = Scenario(chain, contracts, deployer, seed=1)
+    return scenario.join(0x900, 3_000 * CVY).address
+
+
+@pytest.fixture
+def wallet(network: client.Network, chain: Chain, contracts: Contracts, deployer: LocalSigner) -> client.Wallet:
+    """A wallet with 500 CVY."""
+    signer = chain.account(0x777)
+    client.Wallet(chain.rpc, deployer).send(contracts.token.transfer(signer.address, 500 * CVY))
+    return network.wallet(signer)
+
+
+def test_connect_refuses_a_folder_without_records(chain: Chain, tmp_path: Path) -> None:
+    with pytest.raises(client.InvalidInput, match="no deployment records"):
+        client.connect(chain.url, tmp_path)
+
+
+def test_connect_reports_an_endpoint_that_does_not_respond(deployment: Deployment, tmp_path: Path) -> None:
+    with pytest.raises(client.NetworkError):
+        client.connect("http://127.0.0.1:1", deployment.save(tmp_path))
+
+
+def test_lost_connection_is_a_client_error(network: client.Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        from covey.chain.errors import Unreachable
+
+        raise Unreachable("no RPC endpoint answered")
+
+    monkeypatch.setattr(network.rpc, "request", fail)
+    with pytest.raises(client.NetworkError, match="no RPC endpoint answered"):
+        network.tasks()
+
+
+def test_tasks_are_read_newest_first(
+    network: client.Network, chain: Chain, contracts: Contracts, deployer: LocalSigner
+) -> None:
+    assert network.tasks() == []
+    with pytest.raises(client.UnknownTask, match="none yet"):
+        network.task(1)
+    scenario = Scenario(chain, contracts, deployer, seed=2)
+    scenario.post()
+    [task] = network.tasks()
+    assert task == network.task(1)
+    assert (task.id, task.running, task.phase.value) == (1, True, "entry commit")
+    assert task.deadline == task.schedule.entry_commit_end
+    assert task.params.bounty == 1_000 * CVY
+    assert task.state.outcome == Outcome.RUNNING
+    with pytest.raises(client.UnknownTask, match=r"no task 2 \(tasks: 1 to 1\)"):
+        network.verify_payout(2)
+    report = network.verify_payout(1)
+    assert report.matches
+    assert report.explanation.stage == "0 entries committed, 0 revealed, 0 validators enrolled"
+
+
+def test_delegation_goes_in_and_out(
+    network: client.Network, wallet: client.Wallet, operator: str, chain: Chain
+) -> None:
+    staking = network.contracts.staking
+    sent = network.delegate(wallet, operator, 300 * CVY)
+    assert [transaction.purpose.split()[0] for transaction in sent] == ["allow", "delegate"]
+    assert staking.tokens_for(operator, staking.shares_of(operator, wallet.address)) == 300 * CVY
+    assert network.operator_of(operator) == operator, "the operator signs for itself"
+
+    [left] = network.undelegate(wallet, operator, 100 * CVY)
+    assert left.gas_used > 21_000
+    [(entry, end)] = network.unbonding_ends(wallet.address).items()
+    with pytest.raises(client.InvalidInput, match=rf"entry {entry} ends at .* UTC, not yet"):
+        network.withdraw(wallet, entry)
+    with pytest.raises(client.InvalidInput, match="the next of 1 unbonding entries ends at"):
+        network.withdraw(wallet)
+    chain.jump(end)
+    network.withdraw(wallet)
+    assert network.contracts.token.balance_of(wallet.address) == 300 * CVY
+    assert network.unbonding_ends(wallet.address) == {}
+
+
+def test_invalid_delegations_are_not_sent(network: client.Network, wallet: client.Wallet, operator: str) -> None:
+    with pytest.raises(client.InsufficientBalance, match="holds 500 CVY, less than 501 CVY"):
+        network.delegate(wallet, operator, 501 * CVY)
+    with pytest.raises(client.InvalidInput, match="is not an operator"):
+        network.delegate(wallet, wallet.address, CVY)
+    with pytest.raises(client.InvalidInput, match="has nothing in the pool"):
+        network.undelegate(wallet, operator)
+    with pytest.raises(client.InvalidInput, match="commission_bps: 9999 is above the maximum"):
+        network.stake(wallet, CVY, signer=wallet.address, commission_bps=9999)
+    with pytest.raises(client.InvalidInput, match="no operator names"):
+        network.operator_of(wallet.address)
+    assert network.rpc.nonce(wallet.address) == 0
+
+
+def test_reverted_call_begins_with_its_purpose(network: client.Network, wallet: client.Wallet) -> None:
+    with pytest.raises(client.TransactionFailed, match=r"^set commission to 1%: StakingUnknownOperator"):
+        wallet.send(network.contracts.staking.set_commission(100))
+
+
+def test_keystore_errors_are_invalid_input(tmp_path: Path) -> None:
+    with pytest.raises(client.InvalidInput, match="no such keystore"):
+        client.open_keystore(tmp_path / "missing.json", "password")
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(client.InvalidInput):
+        client.open_keystore(tmp_path / "other.json", "password")

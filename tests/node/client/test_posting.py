@@ -1,0 +1,68 @@
+"""Parameters of a new task: the registry's minimums as defaults, and its bounds."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.support.network import tiny_spec
+
+from covey.chain.units import CVY
+from covey.client.errors import InvalidInput
+from covey.client.posting import fetch_spec, read_spec, task_params
+from covey.ipfs import BlockStore, directory_cid
+from covey.protocol.types import Windows
+
+MINIMUM = Windows(60, 30, 40, 0, 50, 30, 20, 0)
+BOUNDS = SimpleNamespace(
+    min_windows=MINIMUM, min_bounty=CVY, min_bond=2 * CVY, stake_multiple_bps=20_000, max_entries=1_024,
+    max_target_seats=101, max_h=4_000, max_tau=4_000,
+)  # fmt: skip
+CHAIN: Any = SimpleNamespace(contracts=SimpleNamespace(bounds=SimpleNamespace(config=lambda: BOUNDS)))
+
+
+def test_defaults_are_the_minimums_of_the_registry() -> None:
+    spec = tiny_spec()
+    params = task_params(CHAIN, spec, bounty=10 * CVY, enrol=99)
+    assert (params.bond, params.min_stake) == (2 * CVY, 20 * CVY)
+    assert params.windows == Windows(60, 99, 40, 0, 50, 30, 20, 0)
+    assert (params.h, params.tau, params.floor_score) == (spec.scoring.h, spec.scoring.tau, spec.scoring.floor)
+    assert params.spec_digest == directory_cid({"spec.json": spec.canonical_bytes()}).word
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bounty": CVY // 2}, "bounty: 0.5 CVY is below the registry's minimum of 1 CVY"),
+        ({"bond": CVY}, "bond: 1 CVY is below the registry's minimum of 2 CVY"),
+        ({"min_stake": CVY}, "min_stake: 1 CVY is below the registry's minimum of 20 CVY for this bounty"),
+        ({"settle": 5}, "settle: 5 s is below the registry's minimum of 20 s"),
+        ({"max_entries": 2_000}, "max_entries: 2000 is above the registry's maximum of 1024"),
+        ({"target_seats": 500}, "target_seats: 500 is above the registry's maximum of 101"),
+    ],
+)
+def test_parameter_outside_the_bounds_is_named(changes: dict[str, int], message: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        task_params(CHAIN, tiny_spec(), **{"bounty": 10 * CVY, **changes})
+    assert str(caught.value) == message
+    assert caught.value.parameter == next(iter(changes))
+
+
+def test_spec_that_cannot_be_read_is_invalid_input(tmp_path: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"cannot read the spec .*missing\.json"):
+        read_spec(tmp_path / "missing.json")
+    (tmp_path / "bad.json").write_text("{}")
+    with pytest.raises(InvalidInput, match=r"bad\.json: "):
+        read_spec(tmp_path / "bad.json")
+    (tmp_path / "large.json").write_bytes(b" " * ((1 << 20) + 1))
+    with pytest.raises(InvalidInput, match="larger than a spec may be"):
+        read_spec(tmp_path / "large.json")
+
+
+def test_spec_is_fetched_from_the_store(tmp_path: Any) -> None:
+    spec = tiny_spec()
+    with BlockStore(tmp_path / "blocks") as store:
+        cid = store.add_directory({"spec.json": spec.canonical_bytes()}, name="task spec")
+        assert fetch_spec(store, cid.word) == spec
+        assert fetch_spec(store, bytes(32)) is None
