@@ -122,7 +122,7 @@ format: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Format Python and Solidity
 	forge fmt contracts tests/solidity bench/solidity
 
 .PHONY: reference
-reference: $(TOOLS)/python.stamp ## Write docs/reference: settings and commands from the models, metrics and alerts from the node
+reference: $(TOOLS)/python.stamp ## Write docs/reference: settings and commands from the models, metrics, alerts and log events from the node
 	$(PY) scripts/reference.py
 	$(PY) scripts/monitoring_reference.py
 
