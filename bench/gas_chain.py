@@ -252,8 +252,8 @@ class BenchChain:
     def deploy(self, name: str, *arguments: Any) -> Contract:
         """Deploy one of the plain contracts."""
         compiled = self.plain[name]
-        made = Web3().eth.contract(abi=compiled["abi"], bytecode=compiled["bytecode"])
-        data = made.constructor(*arguments).data_in_transaction
+        factory = Web3().eth.contract(abi=compiled["abi"], bytecode=compiled["bytecode"])
+        data = factory.constructor(*arguments).data_in_transaction
         transaction = {"from": self.deployer.address, "data": data, "gas": hex(GAS), "gasPrice": hex(10**9)}
         receipt = self._receipt(self.rpc("eth_sendTransaction", transaction))
         if receipt["status"] != "0x1":

@@ -1,4 +1,4 @@
-"""A node with a policy of its own: it declines tasks that pay too little for each entry.
+"""Run a node with a custom policy: it declines tasks that pay too little for each entry.
 
 The settings under `policy` cover domains, bases, fees and windows. Everything else is a `Strategy`: a method returns
 why to decline a task, or None to take part. The node logs the reason.

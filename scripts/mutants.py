@@ -1,8 +1,9 @@
-"""Mutants of a Solidity file: each is one small mistake, as a range of the source and the text in its place.
+"""Finds and applies mutants of a Solidity file: small mistakes, each a range of the source and its replacement.
 
-They come from the compiler's syntax tree. Most are *guarded*: both the original and the mistake are compiled in, and
-the block's beneficiary (an address that the contracts never read) chooses at run time, so that one compilation serves
-many mutants. What cannot be guarded (constants, modifiers, pure functions, assembly) is compiled alone.
+Mutants are derived from the compiler's syntax tree. Most are *guarded*: the original and the mistake are both compiled,
+and the block's beneficiary, an address that the contracts never read, selects one at run time, so that one compilation
+serves many mutants. Mutants of constants, modifiers, pure functions and assembly cannot be guarded; each is compiled
+alone.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ BENEFICIARY = 0xC0FFEE0000
 
 @dataclass(frozen=True)
 class Mutant:
-    """`text` in place of source[start:end]; `guard` is "expression", "statement" or "" (compiled alone)."""
+    """Replaces source[start:end] by `text`. `guard` is "expression", "statement" or "" (compiled alone)."""
 
     kind: str
     function: str
@@ -39,11 +40,11 @@ class Mutant:
     text: str
     guard: str
     again: int = 0
-    """How many mutants of this text come before it in its function."""
+    """Number of earlier mutants with this text in the function."""
 
     @property
     def name(self) -> str:
-        """The same for the same mistake in the same function, wherever that lies in the file."""
+        """A stable name: equal for the same mistake in the same function, wherever the function is in the file."""
         content = f"{self.kind}\0{self.function}\0{self.original}\0{self.text}" + f"\0{self.again}" * bool(self.again)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
@@ -73,7 +74,7 @@ class Finder:
     def add(self, kind: str, node: Node, text: str, guard: str, original: Node | None = None) -> None:
         start, length, _ = map(int, (original or node)["src"].split(":"))
         end = start + length
-        # A statement's range leaves out its semicolon.
+        # The range of a statement excludes its semicolon.
         if guard == "statement" and self.source[end : end + 1] == b";":
             end += 1
         line = self.source[:start].count(b"\n") + 1
@@ -96,7 +97,7 @@ class Finder:
         if kind == "VariableDeclaration" and node.get("stateVariable") and node.get("value"):
             self.function, self.guardable = node["name"], False
         if kind in {"EmitStatement", "RevertStatement"}:
-            return  # what a message says is for the tests of messages
+            return  # other tests cover the content of events and errors
         visit = getattr(self, f"visit_{kind}", None)
         if visit is not None:
             visit(node)
@@ -169,7 +170,7 @@ class Finder:
         for old, new in (("Math.min", "Math.max"), ("Math.max", "Math.min")):
             if name == old:
                 self.add("minimum and maximum", node, self.text(node).replace(old, new, 1), "expression")
-                return  # and they are symmetric
+                return  # their arguments are interchangeable
         if name.startswith("abi.") or name == "keccak256":
             return
         for i in range(len(arguments) - 1):
@@ -206,7 +207,7 @@ class Finder:
 
 
 def children(node: Node) -> Iterator[Node]:
-    """Nodes right below, assembly not included."""
+    """Direct child nodes, without assembly."""
     for key, value in node.items():
         if key in {"AST", "documentation", "overrides", "typeName"}:
             continue
@@ -216,7 +217,7 @@ def children(node: Node) -> Iterator[Node]:
 
 
 def yul(node: Node) -> Iterator[Node]:
-    """All nodes of a block of assembly."""
+    """All nodes of an assembly block."""
     yield node
     for value in node.values():
         for child in value if isinstance(value, list) else [value]:
@@ -225,7 +226,7 @@ def yul(node: Node) -> Iterator[Node]:
 
 
 def find(tree: Node, source: bytes) -> list[Mutant]:
-    """All mutants of a file, in order of place."""
+    """All mutants of a file, by position."""
     finder = Finder(source)
     finder.walk(tree)
     seen: Counter[str] = Counter()
@@ -237,32 +238,32 @@ def find(tree: Node, source: bytes) -> list[Mutant]:
 
 
 def batches(mutants: list[Mutant], most: int) -> list[list[Mutant]]:
-    """Mutants that can be compiled together: guarded ones whose ranges do not overlap; others alone."""
-    made: list[list[Mutant]] = []
+    """Group mutants that can be compiled together: guarded ones with disjoint ranges, at most `most`; others alone."""
+    groups: list[list[Mutant]] = []
     alone = [[mutant] for mutant in mutants if not mutant.guard]
     for mutant in mutants:
         if not mutant.guard:
             continue
-        for batch in made:
+        for batch in groups:
             if len(batch) < most and all(mutant.end <= other.start or other.end <= mutant.start for other in batch):
                 batch.append(mutant)
                 break
         else:
-            made.append([mutant])
-    return made + alone
+            groups.append([mutant])
+    return groups + alone
 
 
 def beneficiary(place: int) -> str:
-    """The block's beneficiary that switches the mutant at this place of its batch on."""
+    """The block beneficiary that enables the mutant at position `place` of its batch."""
     return f"0x{BENEFICIARY + place:040x}"
 
 
 def apply(source: bytes, batch: list[Mutant]) -> tuple[bytes, list[tuple[int, int]]]:
-    """The file with a batch of mutants in it, and where each of them lies there."""
+    """Apply a batch. Returns the new source, and the range of each mutant in it."""
     if len(batch) == 1 and not batch[0].guard:
         (only,) = batch
-        made = source[: only.start] + only.text.encode() + source[only.end :]
-        return made, [(only.start, only.start + len(only.text))]
+        mutated = source[: only.start] + only.text.encode() + source[only.end :]
+        return mutated, [(only.start, only.start + len(only.text))]
     text, places, at = b"", {}, 0
     for place, mutant in sorted(enumerate(batch), key=lambda pair: pair[1].start):
         switch = f"_mutant({BENEFICIARY + place})"

@@ -1,13 +1,13 @@
-"""Mutation testing: do the forge tests notice small mistakes in a contract?
+"""Mutation testing: checks that the forge tests detect small mistakes in a contract.
 
-Each mutant is compiled into a copy of the tree with the project's compiler; the tests run with few random cases first,
-then, where that noticed nothing, with as many as ever. What no test notices is listed: write a test for it, or say in
-docs/assurance.md why it is equivalent. Results are kept in .toolchain/mutation, so that a run that was stopped goes on
-where it was.
+Each mutant is compiled in a copy of the tree with the project's compiler. The tests run with few random cases first
+and, if they all pass, with the usual number. Mutants that no test detects are listed: write a test, or explain in
+docs/assurance.md why the mutant is equivalent. Results are stored in .toolchain/mutation, so that an interrupted run
+resumes.
 
     python scripts/mutate.py contracts/Staking.sol --tests 'Staking*.t.sol'
-    python scripts/mutate.py contracts/Staking.sol ... --report     # what is known so far, without running anything
-    python scripts/mutate.py contracts/Staking.sol ... --again      # try those again that survived
+    python scripts/mutate.py contracts/Staking.sol ... --report     # print the stored results only
+    python scripts/mutate.py contracts/Staking.sol ... --again      # run the survivors again
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from mutants import Mutant, apply, batches, beneficiary, find
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = ROOT / ".toolchain"
 BATCH = 60
-"""Mutants that are compiled together at most: more make functions too deep for the compiler's stack."""
-LARGE = {"FOUNDRY_CODE_SIZE_LIMIT": "1000000"}  # many mutants at once outgrow what a chain accepts
+"""Maximum mutants per compilation: more exceed the compiler's stack depth in a function."""
+LARGE = {"FOUNDRY_CODE_SIZE_LIMIT": "1000000"}  # a batch of mutants exceeds the chain's code size limit
 SEARCH = {"FOUNDRY_FUZZ_RUNS": "48", "FOUNDRY_INVARIANT_RUNS": "8", "FOUNDRY_INVARIANT_DEPTH": "48"}
 
 
 class Tree:
-    """A copy of what forge needs; only the file under test changes in it."""
+    """A copy of the files that forge needs; only the file under test changes."""
 
     def __init__(self, folder: Path, file: str, tests: list[str], commit: str | None) -> None:
         self.folder, self.file = folder, file
@@ -53,7 +53,7 @@ class Tree:
                 shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns(".cache"))
             else:
                 shutil.copy(ROOT / name, target)
-        # Forge looks at every test there is, so only those that are asked for stay.
+        # Forge compiles every test file, so only the selected ones stay.
         for test in (folder / "tests/solidity").glob("*.sol"):
             if not any(test.match(pattern) for pattern in tests):
                 test.unlink()
@@ -68,10 +68,10 @@ class Tree:
         (self.folder / self.file).write_bytes(source)
 
     def compile(self, output: list[str]) -> dict[str, Any]:
-        """The compiler's standard JSON output for the file under test alone."""
+        """Standard JSON output of the compiler for the file under test."""
         selection = {self.file: {"": output}}
         remappings = ["@openzeppelin/contracts/=node_modules/@openzeppelin/contracts/"]
-        asked = {
+        compiler_input = {
             "language": "Solidity",
             "sources": {self.file: {"urls": [self.file]}},
             "settings": {"viaIR": True, "evmVersion": "prague", "remappings": remappings, "outputSelection": selection},
@@ -79,13 +79,13 @@ class Tree:
         solc = next((TOOLS / "solcx").glob("solc-v*"))
         done = subprocess.run(
             [str(solc), "--standard-json", "--base-path", str(self.folder)],
-            input=json.dumps(asked), capture_output=True, text=True, check=True, cwd=self.folder,
+            input=json.dumps(compiler_input), capture_output=True, text=True, check=True, cwd=self.folder,
         )  # fmt: skip
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
+        compiled: dict[str, Any] = json.loads(done.stdout)
+        return compiled
 
     def forge(self, arguments: list[str], limit: float, environment: dict[str, str] | None = None) -> tuple[int, str]:
-        """Exit status and output; 124 when it took longer than `limit` seconds."""
+        """Run forge. Returns its exit status and output; the status is 124 after `limit` seconds."""
         process = subprocess.Popen(
             ["forge", *arguments],
             cwd=self.folder, env={**os.environ, **LARGE, **(environment or {})}, stdout=subprocess.PIPE,
@@ -97,13 +97,13 @@ class Tree:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-            return 124, "took too long"
+            return 124, "timed out"
         return process.returncode, output
 
 
 def loosened(tree: dict[str, Any], source: bytes) -> bytes:
-    """The file with `view` for `pure` where nobody outside sees it: the switch of a mutant reads the block."""
-    made = bytearray(source)
+    """Replace `pure` by `view` in private and internal functions, since a mutant's switch reads the block."""
+    loose = bytearray(source)
     for contract in tree["nodes"]:
         for node in contract.get("nodes", []):
             if node["nodeType"] != "FunctionDefinition" or contract["contractKind"] != "contract":
@@ -113,19 +113,19 @@ def loosened(tree: dict[str, Any], source: bytes) -> bytes:
                 body = int(node["body"]["src"].split(":")[0]) if node.get("body") else len(source)
                 at = source.find(b" pure", start, body)
                 if at >= 0:
-                    made[at : at + 5] = b" view"
-    return bytes(made)
+                    loose[at : at + 5] = b" view"
+    return bytes(loose)
 
 
-def wrong_ones(tree: Tree, batch: list[Mutant], places: list[tuple[int, int]]) -> list[Mutant]:
-    """Mutants of the batch that the compiler refuses (types, mutability): found by where its errors lie."""
+def uncompilable(tree: Tree, batch: list[Mutant], places: list[tuple[int, int]]) -> list[Mutant]:
+    """Mutants of the batch that the compiler rejects (types, mutability), found by the positions of its errors."""
     errors = [error for error in tree.compile(["ast"]).get("errors", []) if error["severity"] == "error"]
     wrong: list[Mutant] = []
     for error in errors:
         spots = [error.get("sourceLocation", {}), *error.get("secondarySourceLocations", [])]
         ranges = [(spot["start"], spot["end"]) for spot in spots if spot.get("file") == tree.file]
         inside = [m for m, (start, end) in zip(batch, places, strict=True) if any(start <= a < end for a, _ in ranges)]
-        # A conversion that fails is reported as a whole: it lies around the mutant.
+        # A failing conversion is reported as a whole, around the mutant.
         around = [m for m, (start, end) in zip(batch, places, strict=True) if any(a < start < b for a, b in ranges)]
         wrong += [mutant for mutant in inside or around if mutant not in wrong]
     if errors and not wrong and len(batch) == 1:
@@ -136,11 +136,11 @@ def wrong_ones(tree: Tree, batch: list[Mutant], places: list[tuple[int, int]]) -
 
 
 class Unlocated(Exception):
-    """The compiler refuses a batch at a place where no mutant is."""
+    """The compiler rejects a batch at a position outside all mutants."""
 
 
 class Run:
-    """Tries mutants and keeps what came out."""
+    """Runs mutants and stores the results."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
@@ -151,32 +151,34 @@ class Run:
         self.results: dict[str, dict[str, Any]] = {}
         if self.state.exists():
             for line in self.state.read_text().splitlines():
-                one = json.loads(line)
-                self.results[one["name"]] = one
-        answer = self.tree.compile(["ast"])
-        if options.file not in answer.get("sources", {}):
-            raise SystemExit(f"error: {options.file} does not compile: {answer.get('errors')}")
-        ast = answer["sources"][options.file]["ast"]
+                entry = json.loads(line)
+                self.results[entry["name"]] = entry
+        output = self.tree.compile(["ast"])
+        if options.file not in output.get("sources", {}):
+            raise SystemExit(f"error: {options.file} does not compile: {output.get('errors')}")
+        ast = output["sources"][options.file]["ast"]
         self.source = loosened(ast, self.tree.original)
         self.all = find(ast, self.tree.original)
         self.deadline = time.monotonic() + 60 * options.minutes
 
     def record(self, mutant: Mutant, result: str, note: str = "") -> None:
-        one = {"name": mutant.name, "result": result, "what": mutant.describe(), "note": note}
-        self.results[mutant.name] = one
+        entry = {"name": mutant.name, "result": result, "what": mutant.describe(), "note": note}
+        self.results[mutant.name] = entry
         with self.state.open("a") as file:
-            file.write(json.dumps(one) + "\n")
+            file.write(json.dumps(entry) + "\n")
         if not self.options.quiet:
             print(f"{result:<13}{mutant.describe()}{f'  [{note}]' if note else ''}", flush=True)
 
     def chosen(self) -> list[Mutant]:
-        """The sample: by a hash of the mutant, so that it is the same in each run."""
+        """The sample, selected by the hash of the mutant's name, so that every run has the same one."""
         parts = self.options.fraction
         sample = [m for m in self.all if int(hashlib.sha256(m.name.encode()).hexdigest(), 16) % parts == 0]
         return [m for m in sample if m.function in self.options.functions] if self.options.functions else sample
 
     def due(self) -> list[Mutant]:
-        done = {name for name, one in self.results.items() if not (self.options.again and one["result"] == "survived")}
+        done = {
+            name for name, entry in self.results.items() if not (self.options.again and entry["result"] == "survived")
+        }
         return [mutant for mutant in self.chosen() if mutant.name not in done]
 
     # ------------------------------------------------------------------ running
@@ -187,11 +189,11 @@ class Run:
         return self.tree.forge(arguments, self.options.limit, SEARCH if search else None)
 
     def notices(self, place: int) -> tuple[str, str]:
-        """ "killed" and the first test that failed, or "survived"."""
+        """Run the tests against one mutant. Returns "killed" and the first failing test, or "survived"."""
         for search in (True, False):
             status, output = self.test(beneficiary(place), search)
             if status == 124:
-                return "killed", "took too long"
+                return "killed", "timed out"
             if status != 0:
                 failed = [line.strip() for line in output.splitlines() if "[FAIL" in line]
                 if not failed:
@@ -207,7 +209,7 @@ class Run:
             source, places = apply(self.tree.original if alone else self.source, batch)
             self.tree.write(source)
             try:
-                wrong = wrong_ones(self.tree, batch, places)
+                wrong = uncompilable(self.tree, batch, places)
             except Unlocated:
                 self.batch(batch[::2])
                 self.batch(batch[1::2])
@@ -219,14 +221,14 @@ class Run:
                 break
         if not batch:
             return
-        # Compiles; with no mutant on, the tests pass.
+        # The batch compiles. With no mutant enabled, the tests must pass.
         status, output = (0, "") if alone else self.test(beneficiary(-1), True)
         if status != 0 and "Stack too deep" in output.replace("\n", " ") and len(batch) > 1:
             self.batch(batch[::2])
             self.batch(batch[1::2])
             return
         if status != 0:
-            raise SystemExit(f"error: the tests fail before anything is wrong:\n{output[-3000:]}")
+            raise SystemExit(f"error: the tests fail without a mutant:\n{output[-3000:]}")
         for place, mutant in enumerate(batch):
             if time.monotonic() > self.deadline:
                 return
@@ -237,13 +239,13 @@ class Run:
         print(f"{self.options.file}: {len(self.all)} mutants, 1 in {self.options.fraction} sampled; {len(due)} to do")
         for batch in batches(due, BATCH):
             if time.monotonic() > self.deadline:
-                print(f"stopped after {self.options.minutes} minutes; the same command goes on")
+                print(f"stopped after {self.options.minutes} minutes; run the same command to resume")
                 break
             self.batch(batch)
         self.tree.write(self.tree.original)
 
     def report(self) -> bool:
-        """Print how many were killed and which were not; True when none survived."""
+        """Print the counts and the survivors. True if none survived."""
         sample = {mutant.name: mutant for mutant in self.chosen()}
         known = {name: self.results[name]["result"] for name in sample if name in self.results}
         counts = Counter(known.values())
@@ -264,30 +266,28 @@ class Run:
 
 
 def name_of(line: str) -> str:
-    """The test that a line of forge's output says has failed."""
+    """The name of the failed test in a line of forge's output."""
     found = re.findall(r"\b((?:test|invariant)\w*)", line)
     return found[-1] if found else line[:80]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", help="the contract, as contracts/Staking.sol")
-    parser.add_argument(
-        "--tests", nargs="+", default=["*.t.sol"], help="tests that may notice: names below tests/solidity"
-    )
-    parser.add_argument("--once", action="store_true", help="run the tests with few cases only")
-    parser.add_argument("--without", default="Gas", help="test contracts to leave out: a mutant's switch costs gas")
-    parser.add_argument("--commit", help="mutate this commit instead of the files as they are")
+    parser.add_argument("file", help="the contract, for example contracts/Staking.sol")
+    parser.add_argument("--tests", nargs="+", default=["*.t.sol"], help="patterns of test files below tests/solidity")
+    parser.add_argument("--once", action="store_true", help="run the tests with few random cases only")
+    parser.add_argument("--without", default="Gas", help="test contracts to exclude: a mutant's switch costs gas")
+    parser.add_argument("--commit", help="mutate this commit instead of the working tree")
     parser.add_argument("--functions", nargs="*", help="only mutants of these functions")
-    parser.add_argument("--fraction", type=int, default=1, help="try one mutant in so many")
-    parser.add_argument("--minutes", type=float, default=60.0, help="stop after so long")
-    parser.add_argument("--limit", type=float, default=600.0, help="seconds one run of the tests may take")
-    parser.add_argument("--again", action="store_true", help="try again what survived")
-    parser.add_argument("--report", action="store_true", help="only tell what is known")
+    parser.add_argument("--fraction", type=int, default=1, help="run one mutant in FRACTION")
+    parser.add_argument("--minutes", type=float, default=60.0, help="stop after this time")
+    parser.add_argument("--limit", type=float, default=600.0, help="time limit of one test run, seconds")
+    parser.add_argument("--again", action="store_true", help="run the survivors again")
+    parser.add_argument("--report", action="store_true", help="print the stored results only")
     parser.add_argument("--quiet", action="store_true", help="print the report only")
     options = parser.parse_args()
     if not (ROOT / options.file).is_file():
-        sys.exit(f"error: {options.file} is no file of this project")
+        sys.exit(f"error: {options.file} is not a file of this project")
     run = Run(options)
     if not options.report:
         run.go()

@@ -177,7 +177,7 @@ def connect(
 
     Raises:
         InvalidInput: the folder has no valid records.
-        NetworkError: no endpoint answers, or all serve another chain.
+        NetworkError: no endpoint responds, or all serve another chain.
     """
     try:
         records = Deployment.load(deployment)

@@ -51,8 +51,8 @@ def action(name: str, number: int, validator: int, **args: Any) -> Event:
 
 def reseated_task_events() -> list[Event]:
     """Events of the whole task: topped up, paid by the second committee, all rewards claimed and earmarks released."""
-    begun = paid_task_events()
-    events = begun[: next(i for i, event in enumerate(begun) if event.name == "SeedFixed") + 1]
+    paid = paid_task_events()
+    events = paid[: next(i for i, event in enumerate(paid) if event.name == "SeedFixed") + 1]
     created = next(event for event in events if event.name == "TaskCreated")
     created.args = {**created.args, "params": {**PARAMS, "windows": WINDOWS}, "schedule": {"expiresAt": 10_000}}
     row = {"index": 0, "words": pack(SCORES[0]), "evidenceDigest": "0x" + "00" * 32}
