@@ -91,7 +91,7 @@ def test_a_node_without_state_ends_nobodys_work(proxy: RpcProxy, chain: Chain, c
     """What it answers is no reason to take the contracts for others."""
     proxy.set("no state")
     deployment = contracts.deployment
-    with pytest.raises(Unreachable, match="did not answer totalSupply as compiled"):
+    with pytest.raises(Unreachable, match="returned a malformed result of totalSupply"):
         Contracts(Rpc(proxy.url, CHAIN_ID), deployment).token.total_supply()
     with pytest.raises(WrongDeployment, match="no contract at"):
         deployment.verify(Rpc(proxy.url, CHAIN_ID))  # nobody says otherwise

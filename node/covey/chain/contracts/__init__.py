@@ -1,4 +1,4 @@
-"""One class a contract: typed reads, and writes as `Call` values for the sender."""
+"""One binding per contract: typed reads, and writes as `Call` values for the sender."""
 
 from __future__ import annotations
 

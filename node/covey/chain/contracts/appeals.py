@@ -1,4 +1,4 @@
-"""Appeals and AppealCommittee: contested words of sealed tasks, and the committee that scores them again."""
+"""Appeals and AppealCommittee: contested words of sealed tasks, and the committee that rescores them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Appeal:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """One contested word; ``found`` means something once the appeal is settled."""
+    """One contested word; ``found`` is valid once the appeal is settled."""
 
     appellant: str
     word: int
@@ -40,14 +40,14 @@ class Contest:
 
 
 class Appeals(Binding):
-    """Reads and writes of the contract that keeps contests and their bonds."""
+    """Reads and writes of Appeals, which holds contests and their bonds."""
 
     artifact = "Appeals"
 
     # ------------------------------------------------------------------ reads
 
     def appeal_of(self, task_id: int) -> Appeal:
-        """The task's appeal; its state is NONE where nothing was contested."""
+        """The task's appeal; its state is NONE if no word was contested."""
         return self._read_struct(Appeal, "appealOf", task_id)
 
     def contest_of(self, task_id: int, index: int) -> Contest:
@@ -55,11 +55,11 @@ class Appeals(Binding):
         return self._read_struct(Contest, "contestOf", task_id, index)
 
     def contest_at(self, task_id: int, word_index: int) -> int:
-        """The contest of a word counted from 1; 0 where it is not contested."""
+        """The number of a word's contest, counted from 1; 0 if it is not contested."""
         return int(self._read("contestAt", task_id, word_index))
 
     def bond_of(self, task_id: int) -> int:
-        """What contesting a word costs, wei."""
+        """The bond for contesting a word, wei."""
         return int(self._read("bondOf", task_id))
 
     def owed_to(self, account: str) -> int:
@@ -67,7 +67,7 @@ class Appeals(Binding):
         return int(self._read("owedTo", account))
 
     def claimed(self, task_id: int, operator: str) -> bool:
-        """True once the validator was paid for the round."""
+        """True once the validator's share of the round was paid."""
         return bool(self._read("claimed", task_id, operator))
 
     def overturned(self, task_id: int, operator: str) -> bool:
@@ -75,39 +75,39 @@ class Appeals(Binding):
         return bool(self._read("overturned", task_id, operator))
 
     def is_open(self, task_id: int) -> bool:
-        """Whether a contested word is unresolved."""
+        """True while a contested word is unresolved."""
         return bool(self._read("isOpen", task_id))
 
     def holds(self, task_id: int, operator: str) -> bool:
-        """Whether the operator's earmark behind the task must stay for the appeal's sake."""
+        """True while the operator's earmark for the task must stay because of the appeal."""
         return bool(self._read("holds", task_id, operator))
 
     # ------------------------------------------------------------------ writes
 
     def contest(self, task_id: int, word_index: int, word: int, proof: Sequence[bytes]) -> Call:
-        """Contest a median word; Appeals must be allowed to take the bond."""
-        told = f"contest word {word_index} of task {task_id}"
-        return self._write(told, "contest", task_id, word_index, word, list(proof))
+        """Contest a median word; needs an allowance of the bond for Appeals."""
+        description = f"contest word {word_index} of task {task_id}"
+        return self._write(description, "contest", task_id, word_index, word, list(proof))
 
     def fail_appeal(self, task_id: int) -> Call:
-        """Say that the appeal's quorum was missed, or that its time is over."""
+        """End an appeal that missed its quorum or its deadline."""
         return self._write(f"fail the appeal of task {task_id}", "failAppeal", task_id)
 
     def resolve(self, task_id: int, index: int, proof: Sequence[bytes]) -> Call:
-        """Decide one contest; ``proof`` is of its previous word in its page as it is now."""
+        """Decide one contest; ``proof`` shows its previous word in the current page."""
         return self._write(f"resolve contest {index} of task {task_id}", "resolve", task_id, index, list(proof))
 
     def report_overturned(self, task_id: int, operator: str, index: int, words: Sequence[int]) -> Call:
-        """Prove that a row is far from what the appeal found; ``words`` is the row as it was revealed."""
-        told = f"report that the row of {operator} in task {task_id} is overturned by contest {index}"
-        return self._write(told, "reportOverturned", task_id, operator, index, list(words))
+        """Prove that a row is far from the appeal's result; ``words`` is the revealed row."""
+        description = f"report that contest {index} overturns the row of {operator} in task {task_id}"
+        return self._write(description, "reportOverturned", task_id, operator, index, list(words))
 
     def claim_appeal(self, task_id: int, operator: str) -> Call:
         """Pay a validator's share of the round into its pool."""
         return self._write(f"claim the pay of the appeal of task {task_id}", "claimAppeal", task_id, operator)
 
     def withdraw(self, account: str) -> Call:
-        """Pay out the bonds and premiums that ``account`` is owed."""
+        """Pay out the bonds and premiums owed to ``account``."""
         return self._write(f"withdraw the appeal bonds of {account}", "withdraw", account)
 
 
@@ -122,11 +122,11 @@ class AppealCommittee(Committee):
         return int(self._read("earmarkOf", task_id, operator))
 
     def enrolled_of(self, task_id: int) -> int:
-        """All stake that enrolled for the appeal, wei."""
+        """Total stake enrolled for the appeal, wei."""
         return int(self._read("enrolledOf", task_id))
 
     def found_of(self, task_id: int, index: int) -> int:
-        """The word that was found for a contest; meaningful once the appeal is settled."""
+        """The resulting word of a contest; valid once the appeal is settled."""
         return int(self._read("foundOf", task_id, index))
 
     def paid_seats_of(self, task_id: int, operator: str) -> int:
@@ -134,17 +134,17 @@ class AppealCommittee(Committee):
         return int(self._read("paidSeatsOf", task_id, operator))
 
     def enrol(self, task_id: int, operator: str, amount: int) -> Call:
-        """Back the appeal's committee with stake beside what is behind the task."""
-        told = f"enrol for the appeal of task {task_id} with {cvy(amount)}"
-        return self._write(told, "enrol", task_id, operator, amount)
+        """Enrol stake for the appeal, in addition to the stake enrolled for the task."""
+        description = f"enrol for the appeal of task {task_id} with {cvy(amount)}"
+        return self._write(description, "enrol", task_id, operator, amount)
 
     def settle_contests(
         self, task_id: int, page: int, rows: Sequence[int], found: Sequence[int], words: Sequence[int]
     ) -> Call:
-        """Settle the next page of contested words; arguments as of `Scoring.settle_page`."""
-        told = f"settle page {page} of the appeal of task {task_id}"
-        return self._write(told, "settleContests", task_id, page, list(rows), list(found), list(words))
+        """Settle the next page of contested words; arguments as for `Scoring.settle_page`."""
+        description = f"settle page {page} of the appeal of task {task_id}"
+        return self._write(description, "settleContests", task_id, page, list(rows), list(found), list(words))
 
     def release(self, task_id: int, operator: str) -> Call:
-        """Free the stake behind an appeal that is over."""
+        """Release the stake enrolled for an appeal that has ended."""
         return self._write(f"release the stake behind the appeal of task {task_id}", "release", task_id, operator)

@@ -1,4 +1,4 @@
-"""What all bindings share: reading through web3's contract object, structs as dataclasses, writes as values."""
+"""Base of all bindings: reads through web3's contract object, structs as dataclasses, writes as `Call` values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A transaction to be sent: where, what, and a line that says it in words."""
+    """A transaction to send. ``describe`` says in one line what it does, for logs and status output."""
 
     to: str | None
     """None creates a contract."""
@@ -33,21 +33,21 @@ class Call:
 
 
 def snake(name: str) -> str:
-    """camelCase to snake_case."""
+    """Convert camelCase to snake_case."""
     return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
 
 
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
-    """Field names and types of a dataclass."""
+    """Types of a dataclass's fields, by name."""
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
 def struct(kind: type[T], components: list[dict[str, Any]], values: Any) -> T:
-    """A Solidity struct as the dataclass whose fields have its names in snake_case.
+    """Convert a Solidity struct to a dataclass with the same field names in snake_case.
 
-    Components that the dataclass lacks are left out.
+    Components without a field in the dataclass are ignored.
 
     Raises:
         WrongDeployment: the ABI lacks a field of the dataclass.
@@ -56,7 +56,7 @@ def struct(kind: type[T], components: list[dict[str, Any]], values: Any) -> T:
     arguments = {}
     for name, hint in _hints(cast(Any, kind)).items():
         if name not in by_name:
-            raise WrongDeployment(f"the contract's struct has no field {name} of {kind.__name__}: another version?")
+            raise WrongDeployment(f"the contract's struct lacks {name} of {kind.__name__}: it may be another version")
         component, value = by_name[name]
         arguments[name] = _converted(hint, component, value)
     return kind(**arguments)
@@ -74,9 +74,9 @@ class Binding:
     """A contract at an address, over an `Rpc`.
 
     Args:
-        rpc: where to ask.
-        address: the contract's address, any letter case.
-        block: the block that reads see unless a read names another.
+        rpc: client for reads.
+        address: the contract's address, in any letter case.
+        block: default block of reads.
     """
 
     artifact = ""
@@ -105,12 +105,12 @@ class Binding:
         return str(self._read("authority"))
 
     def _read(self, function: str, *args: Any, block: BlockId | None = None) -> Any:
-        """The decoded result of a view.
+        """Call a view function and return its decoded result.
 
         Raises:
-            Reverted: the view reverted.
-            Unreachable: no endpoint answered, or one answered as if the contract were not there. That it is was found
-                out at the start, see `Deployment.verify`; a node that lacks the state must not end anybody's work.
+            ContractReverted: the view reverted.
+            Unreachable: no endpoint answered, or one answered as if there were no such contract. `Deployment.verify`
+                has checked at the start that there is, so the endpoint lacks the state; that must not be fatal.
         """
         from web3.exceptions import Web3Exception
 
@@ -119,7 +119,7 @@ class Binding:
             return call.call({}, block_identifier=self.block if block is None else block)
         except Web3Exception as error:
             where = f"{self.artifact} at {self.address}"
-            raise Unreachable(f"{where} did not answer {function} as compiled: {str(error)[:200]}") from None
+            raise Unreachable(f"{where} returned a malformed result of {function}: {str(error)[:200]}") from None
 
     def _read_struct(self, kind: type[T], function: str, *args: Any, block: BlockId | None = None) -> T:
         values = self._read(function, *args, block=block)
@@ -128,7 +128,7 @@ class Binding:
         return struct(kind, components, values)
 
     def _write(self, describe: str, function: str, *args: Any) -> Call:
-        """The call of a state-changing function.
+        """Encode a call of a state-changing function.
 
         Raises:
             ValueError: an argument does not fit its type; the message names the function.
@@ -147,7 +147,7 @@ class Binding:
 
 
 def _checksummed(argument: Any) -> Any:
-    """Addresses in web3's spelling; everything else as it is."""
+    """Checksum an address, as web3 requires; return anything else unchanged."""
     if isinstance(argument, str) and re.fullmatch(r"0x[0-9a-fA-F]{40}", argument):
         return to_checksum_address(argument)
     return argument

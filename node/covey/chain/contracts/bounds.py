@@ -1,4 +1,4 @@
-"""TaskBounds: what a task may ask for."""
+"""TaskBounds: limits on the parameters of a task."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from covey.protocol.types import Windows
 
 @dataclass(frozen=True, slots=True)
 class RegistryConfig:
-    """Bounds on what a task may ask for; see ITaskRegistry.RegistryConfig."""
+    """Limits on the parameters of a task; see ITaskRegistry.RegistryConfig."""
 
     min_windows: Windows
     min_bounty: int
@@ -23,18 +23,18 @@ class RegistryConfig:
 
 
 class Bounds(Binding):
-    """Reads of the bounds on tasks."""
+    """Reads of TaskBounds."""
 
     artifact = "TaskBounds"
 
     def config(self) -> RegistryConfig:
-        """The governed bounds."""
+        """The governed limits."""
         return self._read_struct(RegistryConfig, "config")
 
     def bounty_limit(self, stake: int) -> int:
-        """The largest bounty, wei, that may be decided on with that stake behind the committee."""
+        """The maximum bounty, wei, for a committee with that stake."""
         return int(self._read("bountyLimit", stake))
 
     def max_task_life(self) -> int:
-        """The longest a task may take, second committee and appeal included, seconds."""
+        """The maximum duration of a task with a second committee and an appeal, seconds."""
         return int(self._read("maxTaskLife"))

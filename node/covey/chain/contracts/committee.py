@@ -1,4 +1,4 @@
-"""What the bindings of Scoring and AppealCommittee share: seed, seats, score commit-reveal, reports of faults."""
+"""Common binding of Scoring and AppealCommittee: seed, seats, commit-reveal of scores, fault reports."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ class Committee(Binding):
     """Reads and writes of a contract that seats committees."""
 
     work = "task"
-    """What the committee scores, in words."""
+    """The committee's object in call descriptions."""
 
     # ------------------------------------------------------------------ reads
 
     def round_of(self, task_id: int) -> Round:
-        """Where the current round stands; all zero but for its number before its seed is requested."""
+        """State of the current round; all zero except its number before its seed is requested."""
         return self._read_struct(Round, "roundOf", task_id)
 
     def round_at(self, task_id: int, round_number: int) -> Round:
-        """The round of that number; all zero if there never was one."""
+        """State of a round by number; all zero if it does not exist."""
         return self._read_struct(Round, "roundAt", task_id, round_number)
 
     def row_of(self, task_id: int, operator: str) -> Row:
-        """The operator's row of the current round."""
+        """The operator's row in the current round."""
         return self._read_struct(Row, "rowOf", task_id, operator)
 
     def row_at(self, task_id: int, round_number: int, operator: str) -> Row:
-        """The operator's row of the round of that number."""
+        """The operator's row in a round by number."""
         return self._read_struct(Row, "rowAt", task_id, round_number, operator)
 
     def seats_of(self, task_id: int, operator: str) -> int:
@@ -37,11 +37,11 @@ class Committee(Binding):
         return int(self._read("seatsOf", task_id, operator))
 
     def seats_at(self, task_id: int, round_number: int, operator: str) -> int:
-        """Seats of an operator under the fixed seed of the round of that number."""
+        """Seats of an operator under the fixed seed of a round by number."""
         return int(self._read("seatsAt", task_id, round_number, operator))
 
     def accumulator_of(self, task_id: int, page: int) -> bytes:
-        """Fold of the revealed rows of a page; zero once the page is settled."""
+        """Hash chain over the revealed rows of a page; zero once the page is settled."""
         return bytes(self._read("accumulatorOf", task_id, page))
 
     def loss_of(self, task_id: int, index: int) -> int:
@@ -49,13 +49,13 @@ class Committee(Binding):
         return int(self._read("lossOf", task_id, index))
 
     def owes_fault(self, task_id: int, operator: str) -> bool:
-        """Whether the operator has a duty open, or left one undone that nobody has reported yet."""
+        """True if the operator has an open duty, or missed one that is not yet reported."""
         return bool(self._read("owesFault", task_id, operator))
 
     # ------------------------------------------------------------------ seed
 
     def request_seed(self, task_id: int) -> Call:
-        """Name the block whose randomness seats the committee."""
+        """Choose the block whose randomness seats the committee."""
         return self._write(f"request the seed of {self.work} {task_id}", "requestSeed", task_id)
 
     def fix_seed(self, task_id: int, proof: bytes) -> Call:
@@ -69,24 +69,24 @@ class Committee(Binding):
         return self._write(f"commit scores of {self.work} {task_id}", "commitScores", task_id, operator, commitment)
 
     def abstain(self, task_id: int, operator: str) -> Call:
-        """Say before commits close that the entries cannot be scored here."""
+        """Declare, before commits close, that this operator cannot score the entries."""
         return self._write(f"abstain from {self.work} {task_id}", "abstain", task_id, operator)
 
     def reveal_scores(
         self, task_id: int, operator: str, words: Sequence[int], evidence_digest: bytes, salt: bytes
     ) -> Call:
         """Reveal the committed row."""
-        told = f"reveal scores of {self.work} {task_id}"
-        return self._write(told, "revealScores", task_id, operator, list(words), evidence_digest, salt)
+        description = f"reveal scores of {self.work} {task_id}"
+        return self._write(description, "revealScores", task_id, operator, list(words), evidence_digest, salt)
 
     # ------------------------------------------------------------------ faults
 
     def report_absent(self, task_id: int, round_number: int, operator: str) -> Call:
         """Prove that a seated operator neither committed nor abstained."""
-        told = f"report that {operator} was absent from round {round_number} of {self.work} {task_id}"
-        return self._write(told, "reportAbsent", task_id, round_number, operator)
+        description = f"report that {operator} was absent from round {round_number} of {self.work} {task_id}"
+        return self._write(description, "reportAbsent", task_id, round_number, operator)
 
     def report_unrevealed(self, task_id: int, round_number: int, operator: str) -> Call:
         """Prove that an operator did not reveal the row it committed."""
-        told = f"report that {operator} did not reveal its row of round {round_number} of {self.work} {task_id}"
-        return self._write(told, "reportUnrevealed", task_id, round_number, operator)
+        description = f"report that {operator} did not reveal its row of round {round_number} of {self.work} {task_id}"
+        return self._write(description, "reportUnrevealed", task_id, round_number, operator)

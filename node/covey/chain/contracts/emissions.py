@@ -1,4 +1,4 @@
-"""Emissions: what is minted for running tasks, and the votes that direct it."""
+"""Emissions: tokens minted for running tasks, and the votes that direct them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from covey.protocol.emissions import EmissionsConfig
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """The stream as it is now; amounts and weights are wei, times chain time."""
+    """State of the emission stream; amounts and weights are wei, times chain time."""
 
     total_weight: int
     allotted: int
@@ -23,7 +23,7 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True)
 class ShareState:
-    """A task's part as it is now, wei; how often its votes were dropped."""
+    """A task's share of the stream, wei; ``generation`` counts how often its votes were dropped."""
 
     weight: int
     pending: int
@@ -37,39 +37,39 @@ class Emissions(Binding):
     artifact = "Emissions"
 
     def stream(self) -> StreamState:
-        """The stream now."""
+        """The current stream."""
         return self._read_struct(StreamState, "streamOf")
 
     def share(self, task: int) -> ShareState:
-        """A task's part now."""
+        """The current share of a task."""
         return self._read_struct(ShareState, "shareOf", task)
 
     def room(self, task: int) -> int:
-        """What can still be minted for a task."""
+        """The maximum that can still be minted for a task."""
         return int(self._read("roomOf", task))
 
     def voting_power(self, operator: str) -> int:
-        """What an operator may vote with."""
+        """The stake with which an operator may vote."""
         return int(self._read("votingPower", operator))
 
     def vote_of(self, operator: str, task: int) -> int:
-        """What counts of an operator's vote for a task."""
+        """The counted weight of an operator's vote for a task."""
         return int(self._read("voteOf", operator, task))
 
     def vote(self, operator: str, task: int, weight: int) -> Call:
-        """Put stake behind a task instead of what the operator had there; sent by it or its signer."""
+        """Replace the operator's vote for a task; sent by the operator or its signer."""
         return self._write(f"vote for task {task} with {cvy(weight)}", "vote", operator, task, weight)
 
     def poke(self, operator: str, task: int) -> Call:
-        """Bring a vote down to the stake that is left."""
+        """Reduce a vote to the operator's remaining stake."""
         return self._write(f"poke the vote of {operator} for task {task}", "poke", operator, task)
 
     def push(self, task: int) -> Call:
-        """Mint what a task has been allotted into its bounty."""
+        """Mint a task's allotted tokens into its bounty."""
         return self._write(f"push the emissions of task {task}", "push", task)
 
     def drop(self, task: int) -> Call:
-        """Drop the votes of a task that can take no more."""
+        """Drop the votes of a task that cannot receive more."""
         return self._write(f"drop the votes of task {task}", "drop", task)
 
     def configure(self, config: EmissionsConfig) -> Call:

@@ -11,10 +11,10 @@ from covey.protocol.types import Outcome, Schedule, TaskParams, TaskState
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An operator's entry as the registry knows it.
+    """An operator's entry in the registry.
 
-    ``commitment`` holds the first 28 bytes of what was committed, zero if nothing was; ``sequence`` is the order of
-    commitment; ``lane`` means something once ``revealed``; ``fee`` is what was paid, wei.
+    ``commitment`` contains the first 28 bytes of the commitment, zero if there is none; ``sequence`` is the order of
+    commitment; ``lane`` is valid once ``revealed``; ``fee`` is the paid fee, wei.
     """
 
     commitment: bytes
@@ -25,7 +25,7 @@ class Entry:
 
     @property
     def committed(self) -> bool:
-        """True once a commitment stands."""
+        """True once the entry is committed."""
         return any(self.commitment)
 
 
@@ -41,19 +41,19 @@ class Registry(Binding):
         return int(self._read("taskCount"))
 
     def params_of(self, task_id: int) -> TaskParams:
-        """What the creator posted."""
+        """The parameters that the creator posted."""
         return self._read_struct(TaskParams, "paramsOf", task_id)
 
     def schedule_of(self, task_id: int) -> Schedule:
-        """Ends of the windows that the registry keeps."""
+        """Ends of the windows that the registry enforces."""
         return self._read_struct(Schedule, "scheduleOf", task_id)
 
     def state_of(self, task_id: int) -> TaskState:
-        """Where the task stands."""
+        """The task's state."""
         return self._read_struct(TaskState, "stateOf", task_id)
 
     def outcome_of(self, task_id: int) -> Outcome:
-        """How the task ended, or that it runs."""
+        """The task's outcome; RUNNING if it has not ended."""
         return Outcome(self._read("outcomeOf", task_id))
 
     def entry_fee_at(self, task_id: int, entries: int) -> int:
@@ -69,19 +69,19 @@ class Registry(Binding):
         return str(self._read("entrantOf", task_id, lane))
 
     def earmark_of(self, task_id: int, operator: str) -> int:
-        """Stake by which the operator is drawn: what it enrolled with, wei."""
+        """Stake that the operator enrolled with, wei; it weighs the draw of seats."""
         return int(self._read("earmarkOf", task_id, operator))
 
     def held_of(self, task_id: int, operator: str) -> int:
-        """What of it is still earmarked, wei: less what faults took, nothing once released."""
+        """The part still earmarked, wei: reduced by faults, 0 once released."""
         return int(self._read("heldOf", task_id, operator))
 
     def bounty_limit_of(self, task_id: int) -> int:
-        """The largest bounty that the task may decide on, top-ups included, wei."""
+        """The maximum bounty of the task with top-ups, wei."""
         return int(self._read("bountyLimitOf", task_id))
 
     def ready_for_seed(self, task_id: int) -> bool:
-        """True once everything before the seed is done."""
+        """True once all steps before the seed are done."""
         return bool(self._read("readyForSeed", task_id))
 
     def paused(self) -> bool:
@@ -91,11 +91,11 @@ class Registry(Binding):
     # ------------------------------------------------------------------ creators
 
     def create_task(self, params: TaskParams) -> Call:
-        """Post a task; Rewards must be allowed to take bounty + bond."""
+        """Post a task; needs an allowance of bounty + bond for Rewards."""
         return self._write(f"post a task with a bounty of {cvy(params.bounty)}", "createTask", astuple(params))
 
     def cancel_task(self, task_id: int) -> Call:
-        """Take a task back before its first entry."""
+        """Cancel a task before its first entry."""
         return self._write(f"cancel task {task_id}", "cancelTask", task_id)
 
     def open_sealed(self, task_id: int, digest: bytes, salt: bytes) -> Call:
@@ -105,22 +105,22 @@ class Registry(Binding):
     # ------------------------------------------------------------------ operators
 
     def commit_entry(self, task_id: int, operator: str, commitment: bytes, max_fee: int) -> Call:
-        """Commit an entry; Rewards must be allowed to take the fee from the sender."""
-        told = f"commit an entry to task {task_id}"
-        return self._write(told, "commitEntry", task_id, operator, commitment, max_fee)
+        """Commit an entry; needs an allowance of the fee for Rewards, from the sender."""
+        description = f"commit an entry to task {task_id}"
+        return self._write(description, "commitEntry", task_id, operator, commitment, max_fee)
 
     def reveal_entry(self, task_id: int, operator: str, digest: bytes, salt: bytes) -> Call:
         """Reveal the committed entry."""
         return self._write(f"reveal the entry to task {task_id}", "revealEntry", task_id, operator, digest, salt)
 
     def enrol(self, task_id: int, operator: str, amount: int) -> Call:
-        """Back a task with stake, to validate it."""
+        """Enrol stake to validate a task."""
         return self._write(f"enrol in task {task_id} with {cvy(amount)}", "enrol", task_id, operator, amount)
 
     # ------------------------------------------------------------------ endings
 
     def close_task(self, task_id: int) -> Call:
-        """End a task that cannot go on."""
+        """End a task that cannot continue."""
         return self._write(f"close task {task_id}", "closeTask", task_id)
 
     def expire(self, task_id: int) -> Call:
@@ -128,7 +128,7 @@ class Registry(Binding):
         return self._write(f"expire task {task_id}", "expire", task_id)
 
     def release_earmark(self, task_id: int, operator: str) -> Call:
-        """Free the stake behind an ended task."""
+        """Release the stake enrolled for a task that has ended."""
         return self._write(f"release the stake behind task {task_id}", "releaseEarmark", task_id, operator)
 
     # ------------------------------------------------------------------ governance

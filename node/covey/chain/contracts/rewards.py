@@ -12,7 +12,7 @@ from covey.protocol.types import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Escrow:
-    """What a task holds; see IRewards.Escrow. Amounts are wei."""
+    """Funds of a task; see IRewards.Escrow. Amounts are wei."""
 
     bounty: int
     bond: int
@@ -39,7 +39,7 @@ class Rewards(Binding):
     # ------------------------------------------------------------------ reads
 
     def escrow_of(self, task_id: int) -> Escrow:
-        """What the task holds."""
+        """The funds of a task."""
         return self._read_struct(Escrow, "escrowOf", task_id)
 
     def owed_to(self, account: str) -> int:
@@ -55,19 +55,19 @@ class Rewards(Binding):
         return bool(self._read("scoringClaimed", task_id, operator))
 
     def fee_claimed(self, task_id: int, operator: str) -> bool:
-        """True once the entry fee was given back."""
+        """True once the entry fee was refunded."""
         return bool(self._read("feeClaimed", task_id, operator))
 
     def entry_reward(self, task_id: int, median: int) -> int:
-        """What an entry with that median gets, wei."""
+        """The reward of an entry with that median, wei."""
         return int(self._read("entryReward", task_id, median))
 
     def scoring_reward(self, task_id: int, operator: str) -> int:
-        """What the validator gets, wei."""
+        """The reward of a validator, wei."""
         return int(self._read("scoringReward", task_id, operator))
 
     def tip_amount(self) -> int:
-        """Tip of a step, wei."""
+        """Tip for the caller of a task's step, wei."""
         return int(self._read("tipAmount"))
 
     # ------------------------------------------------------------------ writes
@@ -83,13 +83,13 @@ class Rewards(Binding):
         return self._write(f"claim the scoring reward of task {task_id}", "claimScoring", task_id, operator)
 
     def claim_fee(self, task_id: int, operator: str) -> Call:
-        """Give an entry fee back after a refunded or failed task."""
+        """Refund an entry fee after a refunded or failed task."""
         return self._write(f"claim back the entry fee of task {task_id}", "claimFee", task_id, operator)
 
     def top_up(self, task_id: int, amount: int) -> Call:
-        """Add to the bounty of a running task; Rewards must be allowed to take ``amount``."""
+        """Add to the bounty of a running task; needs an allowance of ``amount`` for Rewards."""
         return self._write(f"add {cvy(amount)} to the bounty of task {task_id}", "topUp", task_id, amount)
 
     def withdraw(self, account: str) -> Call:
-        """Pay out what ``account`` is owed."""
+        """Pay out the credit of ``account``."""
         return self._write(f"withdraw the credit of {account}", "withdraw", account)

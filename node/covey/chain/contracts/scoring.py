@@ -29,7 +29,7 @@ class Scoring(Committee):
         return int(self._read("gainOf", task_id, operator))
 
     def is_settled(self, task_id: int) -> bool:
-        """True once all pages are settled: the task can only end as paid."""
+        """True once all pages are settled; the task can then only end as paid."""
         return bool(self._read("isSettled", task_id))
 
     # ------------------------------------------------------------------ settlement
@@ -38,13 +38,13 @@ class Scoring(Committee):
         self, task_id: int, page: int, rows: Sequence[int], medians: Sequence[int], words: Sequence[int]
     ) -> Call:
         """Settle the next page; ``rows`` are row heads in order of reveal, ``words`` row after row."""
-        told = f"settle page {page} of task {task_id}"
-        return self._write(told, "settlePage", task_id, page, list(rows), list(medians), list(words))
+        description = f"settle page {page} of task {task_id}"
+        return self._write(description, "settlePage", task_id, page, list(rows), list(medians), list(words))
 
     def finalise(self, task_id: int) -> Call:
         """Make a settled task payable after the appeal window."""
         return self._write(f"finalise task {task_id}", "finalise", task_id)
 
     def fail_round(self, task_id: int) -> Call:
-        """Say that the quorum was missed."""
+        """End a round that missed its quorum."""
         return self._write(f"fail the round of task {task_id}", "failRound", task_id)

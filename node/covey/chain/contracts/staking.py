@@ -10,7 +10,7 @@ from covey.chain.units import cvy
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """An operator's pool now, drip included. Tokens are wei; see IStaking.PoolView."""
+    """An operator's pool, including dripped rewards. Tokens are wei; see IStaking.PoolView."""
 
     signer: str
     reward_address: str
@@ -34,13 +34,13 @@ class Pool:
 
     @property
     def free(self) -> int:
-        """Active tokens that back no duty."""
+        """Active tokens that are not earmarked."""
         return max(0, self.active_tokens - self.earmarked)
 
 
 @dataclass(frozen=True, slots=True)
 class StakingConfig:
-    """What a deployment of Staking fixes; see IStaking.StakingConfig. Periods are seconds."""
+    """Parameters of a Staking deployment; see IStaking.StakingConfig. Periods are seconds."""
 
     min_self_bond: int
     unbonding_period: int
@@ -54,7 +54,7 @@ class StakingConfig:
 
 @dataclass(frozen=True, slots=True)
 class UnbondingEntry:
-    """One undelegation on its way out."""
+    """One undelegation that is unbonding."""
 
     operator: str
     owner: str
@@ -87,7 +87,7 @@ class Staking(Binding):
         return int(self._read("sharesOf", operator, delegator))
 
     def tokens_for(self, operator: str, shares: int) -> int:
-        """What ``shares`` of the pool are worth now."""
+        """The current value of ``shares`` of the pool."""
         return int(self._read("tokensFor", operator, shares))
 
     def unbonding_entry(self, entry_id: int) -> UnbondingEntry:
@@ -107,15 +107,15 @@ class Staking(Binding):
         return int(self._read("stakeAt", operator, timepoint))
 
     def owed_to(self, account: str) -> int:
-        """Shares of slashes that ``account`` can have paid out, wei."""
+        """Credit of ``account`` that is not paid out yet, wei: shares of slashes, and drips of an empty pool."""
         return int(self._read("owedTo", account))
 
     def min_self_bond(self) -> int:
-        """What an operator must own of its own pool."""
+        """The minimum stake of an operator in its own pool."""
         return int(self._read("minSelfBond"))
 
     def unbonding_period(self) -> int:
-        """Seconds from undelegating to withdrawing."""
+        """Seconds between undelegation and withdrawal."""
         return int(self._read("unbondingPeriod"))
 
     def max_commission_bps(self) -> int:
@@ -123,7 +123,7 @@ class Staking(Binding):
         return int(self._read("maxCommissionBps"))
 
     def is_duty(self, account: str) -> bool:
-        """True for the contracts that may earmark, slash and reward."""
+        """True for contracts that may earmark, slash and reward."""
         return bool(self._read("isDuty", account))
 
     def paused(self) -> bool:
@@ -133,53 +133,53 @@ class Staking(Binding):
     # ------------------------------------------------------------------ operators
 
     def register_operator(self, signer: str, reward_address: str, commission_bps: int) -> Call:
-        """Open a pool; the sender becomes the operator."""
-        told = f"register as operator, signer {signer}, commission {commission_bps / 100:g}%"
-        return self._write(told, "registerOperator", signer, reward_address, commission_bps)
+        """Open a pool; the sender becomes its operator."""
+        description = f"register as operator, signer {signer}, commission {commission_bps / 100:g}%"
+        return self._write(description, "registerOperator", signer, reward_address, commission_bps)
 
     def set_signer(self, signer: str) -> Call:
-        """Name another hot key at once."""
-        return self._write(f"name {signer} as signer", "setSigner", signer)
+        """Change the hot key; takes effect at once."""
+        return self._write(f"set the signer to {signer}", "setSigner", signer)
 
     def set_reward_address(self, reward_address: str) -> Call:
-        """Name another address for commission."""
+        """Change the address that receives the commission."""
         return self._write(f"send commission to {reward_address}", "setRewardAddress", reward_address)
 
     def set_commission(self, commission_bps: int) -> Call:
-        """Lower the commission at once, or announce a higher one."""
+        """Lower the commission at once, or announce an increase."""
         return self._write(f"set commission to {commission_bps / 100:g}%", "setCommission", commission_bps)
 
     def apply_commission(self, operator: str) -> Call:
-        """Apply an announced commission after its notice."""
+        """Apply an announced commission after its notice period."""
         return self._write(f"apply the announced commission of {operator}", "applyCommission", operator)
 
     def unjail(self) -> Call:
-        """Leave jail after its time."""
+        """Leave jail after the jail period."""
         return self._write("leave jail", "unjail")
 
     # ------------------------------------------------------------------ delegators
 
     def delegate(self, operator: str, amount: int, min_shares: int = 0) -> Call:
-        """Buy shares of a pool; Staking must be allowed to take ``amount``."""
+        """Buy shares of a pool; needs an allowance of ``amount`` for Staking."""
         return self._write(f"delegate {cvy(amount)} to {operator}", "delegate", operator, amount, min_shares)
 
     def undelegate(self, operator: str, shares: int, min_tokens: int = 0) -> Call:
-        """Start leaving a pool with ``shares``."""
+        """Start unbonding ``shares`` of a pool."""
         return self._write(f"undelegate {shares} shares from {operator}", "undelegate", operator, shares, min_tokens)
 
     def withdraw(self, entry_id: int) -> Call:
-        """Take out a finished undelegation."""
+        """Withdraw a finished undelegation."""
         return self._write(f"withdraw unbonding entry {entry_id}", "withdraw", entry_id)
 
     def pay_owed(self, account: str) -> Call:
-        """Pay out what slashes have credited to an account."""
-        return self._write(f"pay out what is owed to {account}", "payOwed", account)
+        """Pay out the credit of an account; see `owed_to`."""
+        return self._write(f"pay out the credit of {account}", "payOwed", account)
 
     # ------------------------------------------------------------------ governance
 
     def set_duty(self, duty: str, allowed: bool) -> Call:
-        """Admit or dismiss a duty contract."""
-        return self._write(f"{'admit' if allowed else 'dismiss'} duty contract {duty}", "setDuty", duty, allowed)
+        """Admit or remove a duty contract."""
+        return self._write(f"{'admit' if allowed else 'remove'} duty contract {duty}", "setDuty", duty, allowed)
 
     def set_paused(self, paused: bool) -> Call:
         """Pause or resume delegating."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Contracts:
-    """Bindings of a deployment over one `Rpc`; ``block`` is what reads see."""
+    """Bindings of a deployment over one `Rpc`; ``block`` is the default block of reads."""
 
     def __init__(self, rpc: Rpc, deployment: Deployment, block: BlockId = "latest") -> None:
         self.rpc = rpc

@@ -1,4 +1,4 @@
-"""CoveyToken: the ERC-20 that is staked, paid and earned."""
+"""CoveyToken: the ERC-20 token for stakes, payments and rewards."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ class Token(Binding):
     artifact = "CoveyToken"
 
     def balance_of(self, account: str) -> int:
-        """Tokens that ``account`` holds."""
+        """Balance of ``account``."""
         return int(self._read("balanceOf", account))
 
     def allowance(self, owner: str, spender: str) -> int:
-        """What ``spender`` may still take from ``owner``."""
+        """Amount that ``spender`` may still transfer from ``owner``."""
         return int(self._read("allowance", owner, spender))
 
     def total_supply(self) -> int:
-        """All tokens there are."""
+        """Total supply."""
         return int(self._read("totalSupply"))
 
     def approve(self, spender: str, amount: int) -> Call:
-        """Allow ``spender`` to take up to ``amount``."""
-        told = "any amount" if amount == UNLIMITED else cvy(amount)
-        return self._write(f"allow {spender} to take {told}", "approve", spender, amount)
+        """Allow ``spender`` to transfer up to ``amount``."""
+        limit = "any amount" if amount == UNLIMITED else cvy(amount)
+        return self._write(f"allow {spender} to transfer {limit}", "approve", spender, amount)
 
     def transfer(self, to: str, amount: int) -> Call:
-        """Give ``amount`` to ``to``."""
+        """Transfer ``amount`` to ``to``."""
         return self._write(f"transfer {cvy(amount)} to {to}", "transfer", to, amount)

@@ -1,1 +1,1 @@
-"""Deployment of the contracts and of their governance."""
+"""Deployment of the contracts, and their governance."""

@@ -1,7 +1,7 @@
-"""Deploying Covey: all contracts, their wiring, and a check that the wiring is what it should be.
+"""Deploys and wires all contracts, and verifies the wiring.
 
-The contracts hold each other's addresses as immutables, so addresses are computed ahead from the deployer's nonce
-(CREATE: the last 20 bytes of keccak256(rlp([deployer, nonce]))).
+The contracts store each other's addresses as immutables, so the addresses are computed in advance from the deployer's
+nonce (CREATE: the last 20 bytes of keccak256(rlp([deployer, nonce]))).
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ DUTIES = ("TaskRegistry", "Rewards", "Appeals", "AppealCommittee")
 
 @dataclass(frozen=True, slots=True)
 class DeployConfig:
-    """What a deployment fixes. Amounts are wei, periods seconds.
+    """Parameters of a deployment. Amounts are wei, periods seconds.
 
     Attributes:
         supply: tokens minted to ``receiver``.
-        receiver: who gets them; None: who governs.
-        treasury: who is credited forfeits; None: who governs.
-        tip: what a step of a task pays its caller out of the creator's bond.
-        seed_distance: blocks between a seed's request and its block; two epochs on Ethereum.
-        governance: who governs once the deployer is done; None: the deployer keeps its role.
-        governance_delay: delay of everything governance does, seconds.
-        guardian: who may pause entry at once; None: nobody but governance.
-        must_hand_over: refuse to deploy without governance that is not the deployer, its delay, and a guardian.
+        receiver: account that receives the supply; None: ``governance``.
+        treasury: account that is credited forfeits; None: ``governance``.
+        tip: reward of the caller of a task's step, from the creator's bond.
+        seed_distance: blocks between the request of a seed and its block; two epochs on Ethereum.
+        governance: account that governs after the deployment; None: the deployer.
+        governance_delay: delay of every action of governance, seconds.
+        guardian: account that may pause entry without delay; None: only governance may pause.
+        must_hand_over: require a governance other than the deployer, its delay, and a guardian.
     """
 
     staking: StakingConfig
@@ -66,12 +66,12 @@ class DeployConfig:
     must_hand_over: bool = False
 
     def governors(self, deployer: str) -> Governors:
-        """Who governs what ``deployer`` has deployed."""
+        """The accounts that govern a deployment by ``deployer``."""
         return Governors(self.governance or deployer, self.governance_delay, self.guardian)
 
     @classmethod
     def public(cls) -> DeployConfig:
-        """For a public network: windows longer than finality plus the work, a governed delay of two days."""
+        """For a public network: windows longer than finality plus the work; a governance delay of two days."""
         return cls(
             staking=StakingConfig(
                 min_self_bond=1_000 * CVY,
@@ -99,7 +99,7 @@ class DeployConfig:
 
     @classmethod
     def devnet(cls) -> DeployConfig:
-        """For a local network: windows of seconds, the seed two blocks ahead, the deployer governs."""
+        """For a local network: windows of seconds, seeds two blocks ahead; the deployer governs."""
         return cls(
             staking=StakingConfig(
                 min_self_bond=100 * CVY,
@@ -126,11 +126,11 @@ class DeployConfig:
 
 
 Progress = Callable[[str], None]
-"""Told what was done, a line each."""
+"""Called with one line per completed step."""
 
 
 def create_address(deployer: str, nonce: int) -> str:
-    """Address of the contract that ``deployer`` creates with its transaction ``nonce``."""
+    """Address of the contract that ``deployer`` creates with the transaction ``nonce``."""
     import rlp  # type: ignore[import-untyped]
 
     minimal = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
@@ -140,32 +140,34 @@ def create_address(deployer: str, nonce: int) -> str:
 def deploy(rpc: Rpc, account: Signer, config: DeployConfig, *, progress: Progress | None = None) -> Deployment:
     """Deploy and wire all contracts from ``account``, and verify the result.
 
-    The account must send nothing else meanwhile: the addresses depend on its nonce.
+    The account must send nothing else meanwhile, because the addresses depend on its nonce.
 
     Raises:
-        ValueError: an address of the configuration is none, or nobody would govern; nothing was sent.
-        Reverted: a constructor or a wiring call refused its arguments, and why.
-        WrongDeployment: what stands on the chain is not what was meant.
+        ValueError: an address is malformed, or the configuration must hand over and does not; nothing was sent.
+        ContractReverted: a constructor or a wiring call refused its arguments.
+        WrongDeployment: the result on the chain differs from the configuration.
     """
-    people = {name: getattr(config, name) for name in ("receiver", "treasury", "governance", "guardian")}
-    given: dict[str, Any] = {
-        name: str(to_checksum_address(address_bytes(who))) for name, who in people.items() if who is not None
+    accounts = {name: getattr(config, name) for name in ("receiver", "treasury", "governance", "guardian")}
+    checksummed: dict[str, Any] = {
+        name: str(to_checksum_address(address_bytes(address)))
+        for name, address in accounts.items()
+        if address is not None
     }
-    config = replace(config, **given)
+    config = replace(config, **checksummed)
     _check_hand_over(config, account.address)
     return _Run(rpc, account, config, progress or (lambda _line: None)).deploy()
 
 
 def _check_hand_over(config: DeployConfig, deployer: str) -> None:
-    """Refuse to leave a public network to the key that deployed it."""
+    """Refuse a configuration that leaves a public network to its deployer."""
     if not config.must_hand_over:
         return
     if config.governance is None or config.governance.lower() == deployer.lower():
-        raise ValueError("name who governs: on a public network it is an address (--governance), not the deployer")
+        raise ValueError("a public network needs a governance address other than the deployer: give --governance")
     if config.guardian is None or config.guardian.lower() == deployer.lower():
-        raise ValueError("name who may pause: on a public network it is an address (--guardian), not the deployer")
+        raise ValueError("a public network needs a guardian address other than the deployer: give --guardian")
     if config.governance_delay <= 0:
-        raise ValueError("on a public network what governance does takes a delay (--governance-delay)")
+        raise ValueError("a public network needs a governance delay above 0: give --governance-delay")
 
 
 @dataclass(slots=True)
@@ -173,7 +175,7 @@ class _Run:
     rpc: Rpc
     account: Signer
     config: DeployConfig
-    tell: Progress
+    report: Progress
     records: dict[str, ContractRecord] = field(default_factory=dict)
 
     def deploy(self) -> Deployment:
@@ -223,7 +225,9 @@ class _Run:
         receipt = self._send(Call(None, data, f"deploy {name}"))
         address = to_checksum_address(receipt.contract_address or "0x" + "00" * 20)
         if address != planned:
-            raise WrongDeployment(f"{name} came to {address}, not {planned}: the account sent something meanwhile")
+            raise WrongDeployment(
+                f"{name} was created at {address}, not at {planned}: the account sent another transaction meanwhile"
+            )
         self.records[name] = ContractRecord(
             name=name,
             address=str(address),
@@ -236,12 +240,12 @@ class _Run:
             source_name=artifact.source_name,
             sources=artifact.sources,
         )
-        self.tell(f"{name} at {address}")
+        self.report(f"{name} at {address}")
 
     def _send(self, call: Call) -> Receipt:
         receipt = send(self.rpc, self.account, call)
         if call.to is not None:
-            self.tell(call.describe)
+            self.report(call.describe)
         return receipt
 
 
@@ -254,14 +258,13 @@ _COMMITTEE = {
 
 
 def verify_wiring(contracts: Contracts, config: DeployConfig | None = None, deployer: str | None = None) -> None:
-    """Check that every contract of a deployment knows the others, that its code is what this package ships, and that
-    every governed function has its role.
+    """Check each contract's code against this package, its references to the others, and the roles of its functions.
 
     Args:
-        config: also check the tip and, given the ``deployer``, who holds the roles against it.
+        config: also check the tip and, if ``deployer`` is given, the holders of the roles.
 
     Raises:
-        WrongDeployment: the first thing that is not as it should be.
+        WrongDeployment: the first difference.
     """
     deployment, rpc = contracts.deployment, contracts.rpc
     deployment.verify(rpc)
@@ -306,13 +309,13 @@ def verify_wiring(contracts: Contracts, config: DeployConfig | None = None, depl
             "rewards": "Rewards",
         },
     }
-    for name, known in wiring.items():
+    for name, references in wiring.items():
         values = artifacts.immutable_values(name, rpc.code(at[name]))
         if values is None:
-            raise WrongDeployment(f"the code of {name} at {at[name]} is not what this version of covey ships")
-        for immutable, other in known.items():
+            raise WrongDeployment(f"the code of {name} at {at[name]} differs from this version of covey")
+        for immutable, other in references.items():
             if values[immutable] != int(at[other], 16):
-                raise WrongDeployment(f"{name} at {at[name]} knows another {other} than {at[other]}")
+                raise WrongDeployment(f"{name} at {at[name]} refers to another {other} than {at[other]}")
     manager = Manager(rpc, at["AccessManager"])
     for name in GOVERNED:
         if (authority := manager.authority_of(name, at[name])).lower() != manager.address.lower():
@@ -322,11 +325,11 @@ def verify_wiring(contracts: Contracts, config: DeployConfig | None = None, depl
             raise WrongDeployment(f"Staking does not admit {duty} as a duty contract")
     verify_roles(manager, deployment, config.governors(deployer) if config is not None and deployer else None)
     if config is not None and contracts.rewards.tip_amount() != config.tip:
-        raise WrongDeployment("Rewards pays another tip than configured")
+        raise WrongDeployment("the tip of Rewards differs from the configuration")
 
 
 def _plain(argument: Any) -> Any:
-    """A constructor argument for the record: structs by field, large numbers as decimal strings."""
+    """A constructor argument as JSON for the record: structs by field, large numbers as decimal strings."""
     if is_dataclass(argument) and not isinstance(argument, type):
         return {f.name: _plain(getattr(argument, f.name)) for f in fields(argument)}
     if isinstance(argument, int) and abs(argument) >= 1 << 53:

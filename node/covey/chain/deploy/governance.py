@@ -1,7 +1,7 @@
-"""Who governs what: the map of roles, its wiring into the access manager, and a check of what the chain has.
+"""Governance roles: which role may call which function, their set-up in the access manager, and verification.
 
-The map is told in words in docs/governance.md. Which functions there are to govern is read from the compiled contracts,
-so that a new one without a role is an error and not a door.
+docs/governance.md describes the roles. The restricted functions are read from the compiled contracts, so a new
+restricted function without a role here is an error.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ GOVERNED: dict[str, dict[str, int]] = {
     "TaskBounds": {"setConfig": GOVERNOR_ROLE},
     "TaskRegistry": {"setPaused": GUARDIAN_ROLE},
 }
-"""Contract, restricted function, and the role that may call it."""
+"""The role that may call each restricted function, by contract and function."""
 
 MINTERS = ("Emissions",)
-"""Contracts that may create tokens."""
+"""Contracts that may mint tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Governors:
-    """Who holds the roles.
+    """The accounts that hold the roles.
 
     Attributes:
         governance: administers roles and parameters.
-        delay: what governance does takes as long, seconds.
-        guardian: may pause entry at once; None: governance alone may pause.
+        delay: delay of every action of governance, seconds.
+        guardian: may pause entry without delay; None: only governance may pause.
     """
 
     governance: str
@@ -64,77 +64,77 @@ class Governors:
 
 
 def wiring(manager: Manager, deployment: Deployment, governors: Governors, deployer: str) -> Iterator[Call]:
-    """The calls by which a deployer, who administers a fresh manager, hands it over; the last takes its own role."""
+    """The calls by which the deployer of a new manager hands it over; the last call gives up the deployer's role."""
     at = deployment.addresses
     for role, label in ROLES.items():
-        if role != ADMIN_ROLE:  # which the manager itself names
+        if role != ADMIN_ROLE:  # the manager itself labels it
             yield manager.label_role(role, label)
     for name, functions in GOVERNED.items():
         for role in ROLES:
-            chosen = [_selector(name, function) for function, held_by in functions.items() if held_by == role]
-            if chosen and role != ADMIN_ROLE:  # whose every function is that has no other role
-                yield manager.set_function_role(at[name], chosen, role)
+            selectors = [_selector(name, function) for function, held_by in functions.items() if held_by == role]
+            if selectors and role != ADMIN_ROLE:  # functions without another role belong to ADMIN
+                yield manager.set_function_role(at[name], selectors, role)
         if governors.delay:
             yield manager.set_target_admin_delay(at[name], governors.delay)
-    mine = (ADMIN_ROLE, deployer.lower())
+    deployer_role = (ADMIN_ROLE, deployer.lower())
     members = governors.members(at)
     for (role, account), delay in members.items():
-        if (role, account) != mine:
+        if (role, account) != deployer_role:
             yield manager.grant_role(role, account, delay)
-    if mine not in members:
+    if deployer_role not in members:
         yield manager.renounce_role(ADMIN_ROLE, deployer)
 
 
 def verify_roles(manager: Manager, deployment: Deployment, governors: Governors | None = None) -> None:
-    """Read the roles back from the chain and compare them with the map.
+    """Compare the roles on the chain with `GOVERNED`.
 
     Args:
-        governors: also check that exactly these hold the roles, with their delays; reads the manager's events.
+        governors: also check that exactly these accounts hold the roles, with their delays; reads the manager's events.
 
     Raises:
-        WrongDeployment: the first thing that is not as it should be.
+        WrongDeployment: the first difference.
     """
     at = deployment.addresses
     for name in artifacts.CONTRACTS:
         known, restricted = set(GOVERNED.get(name, ())), set(artifacts.load(name).restricted)
         if known != restricted:
             raise WrongDeployment(
-                f"the map of roles and {name} differ in {', '.join(sorted(known ^ restricted))}: say who may call it"
+                f"GOVERNED and {name} differ in {', '.join(sorted(known ^ restricted))}: assign a role to each function"
             )
     for name, functions in GOVERNED.items():
         if manager.is_closed(at[name]):
-            raise WrongDeployment(f"nobody may call the restricted functions of {name}: the manager has closed it")
+            raise WrongDeployment(f"the manager has closed {name}: its restricted functions cannot be called")
         for function, role in functions.items():
             found = manager.function_role(at[name], _selector(name, function))
             if found != role:
                 raise WrongDeployment(f"role {found} may call {function} of {name}, not {ROLES[role]}")
     for role, label in ROLES.items():
         if manager.role_admin(role) != ADMIN_ROLE or manager.role_guardian(role) != ADMIN_ROLE:
-            raise WrongDeployment(f"another role than ADMIN gives {label} or cancels what it schedules")
+            raise WrongDeployment(f"a role other than ADMIN grants {label} or cancels what it schedules")
     if governors is not None:
         _verify_members(manager, deployment, governors)
 
 
 def _verify_members(manager: Manager, deployment: Deployment, governors: Governors) -> None:
-    """Compare members and delays, all of them: the manager lists none, so its events since it began are read."""
+    """Compare all members and delays. The manager cannot list them, so its events since the deployment are read."""
     since = deployment.contracts[Manager.artifact].block
-    told = manager.role_events(since, manager.rpc.block_number())
-    meant = governors.members(deployment.addresses)
-    for role, account in sorted(told.members - meant.keys()):
-        raise WrongDeployment(f"{account} holds role {role} ({ROLES.get(role, 'unknown')}) and should not")
-    for (role, account), delay in meant.items():
+    events = manager.role_events(since, manager.rpc.block_number())
+    expected = governors.members(deployment.addresses)
+    for role, account in sorted(events.members - expected.keys()):
+        raise WrongDeployment(f"{account} holds role {role} ({ROLES.get(role, 'unknown')}) but must not")
+    for (role, account), delay in expected.items():
         member, found = manager.has_role(role, account)
         if not member:
             raise WrongDeployment(f"{account} does not hold role {role} ({ROLES[role]})")
         if found != delay:
             raise WrongDeployment(f"{account} acts as {ROLES[role]} after {found} s, not {delay} s")
     for name in GOVERNED:
-        found = told.admin_delays.get(deployment.address(name).lower(), 0)
+        found = events.admin_delays.get(deployment.address(name).lower(), 0)
         if found != governors.delay:
             raise WrongDeployment(f"changes to the roles of {name} take {found} s, not {governors.delay} s")
 
 
 def _selector(name: str, function: str) -> bytes:
-    """The selector of a contract's only function of that name."""
+    """The selector of a function whose name is unique in its contract."""
     [found] = [item for item in artifacts.load(name).abi if item["type"] == "function" and item["name"] == function]
     return selector(signature(found))

@@ -1,4 +1,4 @@
-"""Deployment: wiring, records, hand-over, and what is refused."""
+"""Deployment: wiring, records, hand-over, refused configurations."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from covey.chain.units import CVY
 pytestmark = pytest.mark.daemon
 
 
-def test_create_address_by_a_known_example() -> None:
-    """The first contracts of anvil's first account, which every Foundry user has seen."""
+def test_create_address_matches_known_addresses() -> None:
+    """The addresses of the first contracts of anvil's first account."""
     deployer = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
     assert create_address(deployer, 0) == "0x5FbDB2315678afecb367f032d93F642f64180aa3"
     assert create_address(deployer, 1) == "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512"
 
 
-def test_records_hold_what_is_on_chain(chain: Chain, deployment: Deployment, tmp_path: Path) -> None:
+def test_records_match_the_chain(chain: Chain, deployment: Deployment, tmp_path: Path) -> None:
     folder = deployment.save(tmp_path)
     assert folder == tmp_path / str(CHAIN_ID)
     assert Deployment.load(folder) == deployment
@@ -47,11 +47,11 @@ def test_records_hold_what_is_on_chain(chain: Chain, deployment: Deployment, tmp
     assert deployment.start_block == min(record.block for record in deployment.contracts.values())
 
 
-def test_the_wiring_stands(contracts: Contracts) -> None:
+def test_deployment_passes_verification(contracts: Contracts) -> None:
     verify_wiring(contracts, DeployConfig.devnet())
 
 
-def test_verification_sees_a_wrong_contract(chain: Chain, deployment: Deployment) -> None:
+def test_verification_detects_a_wrong_contract(chain: Chain, deployment: Deployment) -> None:
     records = deployment.contracts
     empty = replace(records["Rewards"], address="0x" + "12" * 20)
     with pytest.raises(WrongDeployment, match="no contract at 0x1212"):
@@ -65,16 +65,16 @@ def test_verification_sees_a_wrong_contract(chain: Chain, deployment: Deployment
         deployment.address("Federation")
 
 
-def test_verification_sees_parts_of_two_deployments(chain: Chain, deployment: Deployment) -> None:
+def test_verification_detects_parts_of_two_deployments(chain: Chain, deployment: Deployment) -> None:
     other = deploy(chain.rpc, chain.account(1), DeployConfig.devnet())
     mixed = Deployment(CHAIN_ID, deployment.contracts | {"Rewards": other.contracts["Rewards"]})
-    with pytest.raises(WrongDeployment, match=r"TaskRegistry at .* knows another Rewards"):
+    with pytest.raises(WrongDeployment, match=r"TaskRegistry at .* refers to another Rewards"):
         verify_wiring(Contracts(chain.rpc, mixed))
-    with pytest.raises(WrongDeployment, match="another tip"):
+    with pytest.raises(WrongDeployment, match="tip of Rewards differs"):
         verify_wiring(Contracts(chain.rpc, other), replace(DeployConfig.devnet(), tip=7))
 
 
-def test_verification_sees_a_dismissed_duty_and_foreign_code(
+def test_verification_detects_a_removed_duty_and_unknown_code(
     chain: Chain, contracts: Contracts, deployer: LocalSigner
 ) -> None:
     scoring, rewards = contracts.deployment.address("Scoring"), contracts.deployment.address("Rewards")
@@ -83,15 +83,15 @@ def test_verification_sees_a_dismissed_duty_and_foreign_code(
         verify_wiring(contracts)
     chain.ask("anvil_setCode", scoring, "0x6001600101")
     record = replace(contracts.deployment.contracts["Scoring"], runtime_hash="0x" + keccak(b"\x60\1\x60\1\1").hex())
-    foreign = Deployment(CHAIN_ID, contracts.deployment.contracts | {"Scoring": record})
-    with pytest.raises(WrongDeployment, match=r"code of Scoring .* is not what this version"):
-        verify_wiring(Contracts(chain.rpc, foreign))
+    changed = Deployment(CHAIN_ID, contracts.deployment.contracts | {"Scoring": record})
+    with pytest.raises(WrongDeployment, match=r"code of Scoring .* differs from this version"):
+        verify_wiring(Contracts(chain.rpc, changed))
 
 
-def test_reads_of_a_contract_that_is_not_there(chain: Chain, deployment: Deployment) -> None:
+def test_read_of_a_missing_contract_is_transient(chain: Chain, deployment: Deployment) -> None:
     record = replace(deployment.contracts["Staking"], address="0x" + "12" * 20)
     wrong = Contracts(chain.rpc, Deployment(CHAIN_ID, deployment.contracts | {"Staking": record}))
-    with pytest.raises(Unreachable, match=r"Staking at 0x1212.* did not answer minSelfBond as compiled"):
+    with pytest.raises(Unreachable, match=r"Staking at 0x1212.* returned a malformed result of minSelfBond"):
         wrong.staking.min_self_bond()
 
 
@@ -106,9 +106,9 @@ def test_governance_is_handed_over(chain: Chain) -> None:
         treasury=treasury,
         receiver=governance.address,
     )
-    told: list[str] = []
-    contracts = Contracts(chain.rpc, deploy(chain.rpc, deployer, config, progress=told.append))
-    assert told[0].startswith("AccessManager at 0x")
+    lines: list[str] = []
+    contracts = Contracts(chain.rpc, deploy(chain.rpc, deployer, config, progress=lines.append))
+    assert lines[0].startswith("AccessManager at 0x")
     manager = Manager(chain.rpc, contracts.deployment.address("AccessManager"))
     assert manager.has_role(ADMIN_ROLE, deployer.address) == (False, 0)
     assert manager.has_role(ADMIN_ROLE, governance.address) == (True, DAY)
@@ -124,7 +124,7 @@ def test_governance_is_handed_over(chain: Chain) -> None:
         send(chain.rpc, guardian, contracts.staking.set_duty(guardian.address, True))
 
 
-def test_a_bad_address_is_refused_before_anything_is_sent(chain: Chain) -> None:
+def test_malformed_address_is_refused_before_sending(chain: Chain) -> None:
     for name in ("receiver", "treasury", "governance", "guardian"):
         wrong: dict[str, Any] = {name: "nobody"}
         config = replace(DeployConfig.devnet(), **wrong)
@@ -133,14 +133,14 @@ def test_a_bad_address_is_refused_before_anything_is_sent(chain: Chain) -> None:
     assert chain.rpc.nonce(chain.account(1).address) == 0
 
 
-def test_a_constructor_says_what_it_refuses(chain: Chain) -> None:
+def test_error_of_a_constructor_is_reported(chain: Chain) -> None:
     config = DeployConfig.devnet()
     short = replace(config, staking=replace(config.staking, unbonding_period=1))
     with pytest.raises(ContractReverted, match="deploy Staking: StakingBadConfig\\(name=unbondingPeriod\\)"):
         deploy(chain.rpc, chain.account(1), short)
 
 
-def test_the_public_configuration_deploys(chain: Chain) -> None:
+def test_public_configuration_deploys(chain: Chain) -> None:
     config = replace(DeployConfig.public(), governance=chain.account(2).address, guardian=chain.account(3).address)
     contracts = Contracts(chain.rpc, deploy(chain.rpc, chain.account(1), config))
     assert contracts.staking.unbonding_period() == 21 * DAY
@@ -148,7 +148,7 @@ def test_the_public_configuration_deploys(chain: Chain) -> None:
     assert contracts.staking.min_self_bond() == 1_000 * CVY
 
 
-def test_records_that_cannot_be_used(deployment: Deployment, tmp_path: Path) -> None:
+def test_unusable_records_are_refused(deployment: Deployment, tmp_path: Path) -> None:
     with pytest.raises(FatalError, match="no deployment records"):
         Deployment.load(tmp_path / "nowhere")
     folder = deployment.save(tmp_path)

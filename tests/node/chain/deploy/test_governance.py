@@ -1,4 +1,4 @@
-"""Roles: the map, its wiring on a chain, what its check sees, and what each holder can and cannot do."""
+"""Governance roles: set-up, verification, and the powers of each holder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOBODY = "0x" + "12" * 20
 
 
 class Public:
-    """A deployment of the public configuration: deployer, governance and guardian are three accounts."""
+    """A deployment of the public configuration, with three accounts as deployer, governance and guardian."""
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
@@ -40,18 +40,18 @@ class Public:
         self.manager = Manager(chain.rpc, self.deployment.address("AccessManager"))
         self.governors = self.config.governors(self.deployer.address)
 
-    def send(self, who: LocalSigner, call: Call) -> None:
-        send(self.chain.rpc, who, call)
+    def send(self, signer: LocalSigner, call: Call) -> None:
+        send(self.chain.rpc, signer, call)
 
     def govern(self, call: Call) -> None:
-        """Announce, wait for the delay, do."""
+        """Schedule a call, wait for the delay, execute it."""
         self.send(self.governance, self.manager.schedule(call))
         self.chain.jump(self.chain.rpc.block().timestamp + self.config.governance_delay)
         self.send(self.governance, self.manager.execute(call))
 
-    def refused(self, who: LocalSigner, call: Call) -> str:
+    def refused(self, signer: LocalSigner, call: Call) -> str:
         with pytest.raises(ContractReverted) as caught:
-            self.send(who, call)
+            self.send(signer, call)
         assert caught.value.name is not None
         return caught.value.name
 
@@ -61,18 +61,19 @@ def public(chain: Chain) -> Public:
     return Public(chain)
 
 
-def test_every_restricted_function_of_the_sources_is_in_the_map() -> None:
-    """Read from the sources' text here, from the compiler's syntax tree in the artifacts: both must find the same."""
+def test_every_restricted_function_has_a_role() -> None:
+    """The functions in the source text, those in the artifacts and those in `GOVERNED` must agree."""
     found: dict[str, set[str]] = {}
     for file in (ROOT / "contracts").glob("*.sol"):
         names = re.findall(r"function (\w+)\([^)]*\)[^{;]*\brestricted\b", file.read_text())
         if names:
             found[file.stem] = set(names)
     assert found == {name: set(functions) for name, functions in GOVERNED.items()}
-    assert found == {name: set(made) for name in artifacts.CONTRACTS if (made := artifacts.load(name).restricted)}
+    restricted = {name: set(artifacts.load(name).restricted) for name in artifacts.CONTRACTS}
+    assert found == {name: functions for name, functions in restricted.items() if functions}
 
 
-def test_the_map_is_the_one_in_the_docs() -> None:
+def test_roles_match_the_documentation() -> None:
     text = (ROOT / "docs" / "governance.md").read_text().split("## Functions")[1].split("##")[0]
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (\w+) \|$", text, re.MULTILINE)
     assert {(contract, function, role) for contract, function, role in rows} == {
@@ -82,9 +83,9 @@ def test_the_map_is_the_one_in_the_docs() -> None:
     }
 
 
-def test_a_pause_stops_what_the_docs_say_it_stops() -> None:
+def test_functions_stopped_by_a_pause_match_the_documentation() -> None:
     text = (ROOT / "docs" / "governance.md").read_text().split("## A pause")[1].split("##")[0]
-    told = {
+    documented = {
         name: set(re.findall(r"`(\w+)`", cell)) for name, cell in re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.M)
     }
     found: dict[str, set[str]] = {}
@@ -98,10 +99,10 @@ def test_a_pause_stops_what_the_docs_say_it_stops() -> None:
             }
         if stopped:
             found[file.stem] = stopped - {name for name in stopped if name.startswith("_")}
-    assert found == told
+    assert found == documented
 
 
-def test_the_deployer_is_out_and_each_role_is_held_as_the_map_says(public: Public) -> None:
+def test_roles_are_held_as_configured_and_not_by_the_deployer(public: Public) -> None:
     for role in ROLES:
         assert public.manager.has_role(role, public.deployer.address) == (False, 0)
     governance, guardian = public.governance.address, public.guardian.address
@@ -117,7 +118,7 @@ def test_the_deployer_is_out_and_each_role_is_held_as_the_map_says(public: Publi
     verify_wiring(public.contracts, public.config, public.deployer.address)
 
 
-def test_governance_acts_after_its_delay_only(public: Public) -> None:
+def test_governance_acts_only_after_its_delay(public: Public) -> None:
     call = public.contracts.staking.set_duty(NOBODY, True)
     assert public.refused(public.governance, call) == "AccessManagerNotScheduled"
     public.send(public.governance, public.manager.schedule(call))
@@ -125,23 +126,23 @@ def test_governance_acts_after_its_delay_only(public: Public) -> None:
     public.chain.jump(public.chain.rpc.block().timestamp + 2 * DAY)
     public.send(public.governance, public.manager.execute(call))
     assert public.contracts.staking.is_duty(NOBODY)
-    # And so with the roles themselves.
+    # The delay applies to grants of roles too.
     grant = public.manager.grant_role(MINTER_ROLE, public.governance.address, 0)
     assert public.refused(public.governance, grant) == "AccessManagerNotScheduled"
 
 
-def test_the_guardian_pauses_at_once_and_can_do_nothing_else(public: Public) -> None:
+def test_guardian_can_only_pause(public: Public) -> None:
     contracts = public.contracts
     for governed in (contracts.staking, contracts.registry):
         public.send(public.guardian, governed.set_paused(True))
         assert governed.paused()
         for stranger in (public.deployer, public.chain.account(9)):
             assert public.refused(stranger, governed.set_paused(False)) == "AccessManagedUnauthorized"
-        public.govern(governed.set_paused(False))  # against the guardian
+        public.govern(governed.set_paused(False))  # overrides the guardian
         assert not governed.paused()
     mint = contracts.token._write("mint", "mint", public.guardian.address, 1)
-    for who in (public.guardian, public.governance, public.deployer):
-        assert public.refused(who, mint) == "AccessManagedUnauthorized"
+    for signer in (public.guardian, public.governance, public.deployer):
+        assert public.refused(signer, mint) == "AccessManagedUnauthorized"
     assert public.refused(public.guardian, contracts.staking.set_duty(NOBODY, True)) == "AccessManagedUnauthorized"
     grant = public.manager.grant_role(MINTER_ROLE, public.guardian.address, 0)
     assert public.refused(public.guardian, grant) == "AccessManagerUnauthorizedAccount"
@@ -150,17 +151,17 @@ def test_the_guardian_pauses_at_once_and_can_do_nothing_else(public: Public) -> 
 Change = Callable[[Public], Call]
 
 CHANGES: list[tuple[str, Change]] = [
-    ("holds role 2 .MINTER. and should not", lambda p: p.manager.grant_role(MINTER_ROLE, NOBODY, 0)),
-    ("holds role 77 .unknown. and should not", lambda p: p.manager.grant_role(77, NOBODY, 0)),
+    ("holds role 2 .MINTER. but must not", lambda p: p.manager.grant_role(MINTER_ROLE, NOBODY, 0)),
+    ("holds role 77 .unknown. but must not", lambda p: p.manager.grant_role(77, NOBODY, 0)),
     ("does not hold role 1 .GUARDIAN.", lambda p: p.manager._write("", "revokeRole", 1, p.guardian.address)),
     ("acts as GUARDIAN after 60 s, not 0 s", lambda p: p.manager.grant_role(GUARDIAN_ROLE, p.guardian.address, 60)),
     (
         "role 1 may call mint of CoveyToken, not MINTER",
         lambda p: p.manager.set_function_role(p.contracts.token.address, [selector("mint(address,uint256)")], 1),
     ),
-    ("another role than ADMIN gives MINTER", lambda p: p.manager._write("", "setRoleAdmin", MINTER_ROLE, 1)),
-    ("another role than ADMIN gives GOVERNOR", lambda p: p.manager._write("", "setRoleGuardian", GOVERNOR_ROLE, 1)),
-    ("has closed it", lambda p: p.manager._write("", "setTargetClosed", p.contracts.staking.address, True)),
+    ("a role other than ADMIN grants MINTER", lambda p: p.manager._write("", "setRoleAdmin", MINTER_ROLE, 1)),
+    ("a role other than ADMIN grants GOVERNOR", lambda p: p.manager._write("", "setRoleGuardian", GOVERNOR_ROLE, 1)),
+    ("has closed Staking", lambda p: p.manager._write("", "setTargetClosed", p.contracts.staking.address, True)),
     (
         "changes to the roles of Staking take 9 s",
         lambda p: p.manager.set_target_admin_delay(p.contracts.staking.address, 9),
@@ -172,16 +173,16 @@ CHANGES: list[tuple[str, Change]] = [
 ]
 
 
-@pytest.mark.parametrize(("told", "change"), CHANGES, ids=[told for told, _ in CHANGES])
-def test_the_check_sees_what_changed(public: Public, told: str, change: Change) -> None:
-    if "0x1212" in told:  # the manager asks for a contract there
+@pytest.mark.parametrize(("message", "change"), CHANGES, ids=[message for message, _ in CHANGES])
+def test_verification_detects_a_changed_role(public: Public, message: str, change: Change) -> None:
+    if "0x1212" in message:  # the manager requires a contract there
         public.chain.ask("anvil_setCode", NOBODY, "0x00")
     public.govern(change(public))
-    with pytest.raises(WrongDeployment, match=told):
+    with pytest.raises(WrongDeployment, match=message):
         verify_wiring(public.contracts, public.config, public.deployer.address)
 
 
-def test_emissions_are_off_until_governance_turns_them_on_after_its_delay(public: Public) -> None:
+def test_emissions_start_only_after_governance_configures_them(public: Public) -> None:
     emissions = public.contracts.emissions
     assert emissions.stream().daily == 0
     config = EmissionsConfig(per_day=5_000 * CVY, decay=ONE, cap=10**6 * CVY, task_cap=10**5 * CVY, quorum=0)
@@ -195,13 +196,13 @@ def test_emissions_are_off_until_governance_turns_them_on_after_its_delay(public
     assert public.refused(public.governance, public.manager.execute(too_much)) == "EmissionsBadConfig"
 
 
-def test_a_restricted_function_without_a_role_fails_the_check(public: Public, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restricted_function_without_a_role_fails_verification(public: Public, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(GOVERNED, "Staking", {"setPaused": GUARDIAN_ROLE})
-    with pytest.raises(WrongDeployment, match=r"the map of roles and Staking differ in setDuty: say who may call it"):
+    with pytest.raises(WrongDeployment, match=r"GOVERNED and Staking differ in setDuty: assign a role"):
         verify_roles(public.manager, public.deployment)
 
 
-def test_a_local_deployer_keeps_all_but_minting(chain: Chain, contracts: Contracts, deployer: LocalSigner) -> None:
+def test_local_deployer_holds_all_roles_but_minter(chain: Chain, contracts: Contracts, deployer: LocalSigner) -> None:
     manager = Manager(chain.rpc, contracts.deployment.address("AccessManager"))
     verify_roles(manager, contracts.deployment, Governors(deployer.address))
     send(chain.rpc, deployer, contracts.staking.set_paused(True))
@@ -211,18 +212,18 @@ def test_a_local_deployer_keeps_all_but_minting(chain: Chain, contracts: Contrac
     assert caught.value.name == "AccessManagedUnauthorized"
 
 
-def test_nobody_deploys_to_a_public_network_without_governors(chain: Chain) -> None:
+def test_public_deployment_requires_governance_guardian_and_delay(chain: Chain) -> None:
     deployer = chain.account(1)
     other, guardian = chain.account(2).address, chain.account(3).address
-    whole = replace(DeployConfig.public(), governance=other, guardian=guardian)
+    complete = replace(DeployConfig.public(), governance=other, guardian=guardian)
     wrong: list[tuple[dict[str, Any], str]] = [
-        ({"governance": None}, "name who governs"),
-        ({"governance": deployer.address}, "not the deployer"),
-        ({"guardian": None}, "name who may pause"),
-        ({"guardian": deployer.address.lower()}, "not the deployer"),
-        ({"governance_delay": 0}, "takes a delay"),
+        ({"governance": None}, "needs a governance address"),
+        ({"governance": deployer.address}, "other than the deployer"),
+        ({"guardian": None}, "needs a guardian address"),
+        ({"guardian": deployer.address.lower()}, "other than the deployer"),
+        ({"governance_delay": 0}, "needs a governance delay"),
     ]
-    for change, told in wrong:
-        with pytest.raises(ValueError, match=told):
-            deploy(chain.rpc, deployer, replace(whole, **change))
+    for change, message in wrong:
+        with pytest.raises(ValueError, match=message):
+            deploy(chain.rpc, deployer, replace(complete, **change))
     assert chain.rpc.nonce(deployer.address) == 0
