@@ -1,4 +1,4 @@
-"""Against a real geth: what anvil forgives, it does not. Blocks come each second and no chain time can be skipped."""
+"""The chain layer on a real geth, which is stricter than anvil. Blocks come every second; chain time cannot jump."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(1_800)]
 
 PATIENCE_S = 600.0
 WINDOWS = Windows(20, 20, 20, 0, 25, 300, 2_000, 0)
-"""Seconds that really pass, but for what ends early: reveals, once all have come, and settling."""
+"""Real seconds, except for windows that end early: reveals, once all are in, and settlement."""
 
 
-class Live:
-    """A chain whose time passes by itself."""
+class RealTimeChain:
+    """A chain on which waiting is the only way to pass time."""
 
     def __init__(self, geth: Geth) -> None:
         self.geth = geth
@@ -53,23 +53,23 @@ class Live:
         return self.geth.account(number)
 
     def jump(self, timestamp: int) -> None:
-        """Wait for a block of that time or later."""
+        """Wait for a block at or after a chain time."""
         end = time.monotonic() + PATIENCE_S
         while self.rpc.block().timestamp < timestamp:
-            assert time.monotonic() < end, f"geth did not come to {timestamp}"
+            assert time.monotonic() < end, f"geth did not reach chain time {timestamp}"
             time.sleep(0.2)
 
     def mine(self, blocks: int) -> None:
-        """Wait for so many more blocks."""
-        wanted, end = self.rpc.block_number() + blocks, time.monotonic() + PATIENCE_S
-        while self.rpc.block_number() < wanted:
-            assert time.monotonic() < end, f"geth did not come to block {wanted}"
+        """Wait for a number of new blocks."""
+        target, end = self.rpc.block_number() + blocks, time.monotonic() + PATIENCE_S
+        while self.rpc.block_number() < target:
+            assert time.monotonic() < end, f"geth did not reach block {target}"
             time.sleep(0.2)
 
 
 @dataclass
-class LiveStory(Scenario):
-    """The story with the sender of a daemon for each key, all at work at once, as in a real network."""
+class RealTimeScenario(Scenario):
+    """A scenario in which each key has its own sender and all senders work at once, as in a real network."""
 
     def send_queues(self, queues: Sequence[tuple[LocalSigner, Sequence[Call]]]) -> None:
         senders = []
@@ -99,11 +99,11 @@ class LiveStory(Scenario):
         self.trainers = [self.chain.account(0x100 + i) for i in range(self.entries)]
         self.scorers = [self.chain.account(0x900 + i) for i in range(self.validators)]
         stakes = [200 * CVY] * self.entries + [(3_000 + 500 * i) * CVY for i in range(self.validators)]
-        people = list(zip([*self.trainers, *self.scorers], stakes, strict=True))
-        gifts = [c.token.transfer(signer.address, stake + 1_000 * CVY) for signer, stake in people]
-        self.send_queues([(self.deployer, [*gifts, c.token.approve(c.rewards.address, 2_000 * CVY)])])
+        operators = list(zip([*self.trainers, *self.scorers], stakes, strict=True))
+        transfers = [c.token.transfer(signer.address, stake + 1_000 * CVY) for signer, stake in operators]
+        self.send_queues([(self.deployer, [*transfers, c.token.approve(c.rewards.address, 2_000 * CVY)])])
         joins = []
-        for signer, stake in people:
+        for signer, stake in operators:
             register = c.staking.register_operator(signer.address, signer.address, 500)
             approvals = c.token.approve(c.staking.address, stake), c.token.approve(c.rewards.address, 1_000 * CVY)
             joins.append((signer, [register, *approvals, c.staking.delegate(signer.address, stake)]))
@@ -117,8 +117,8 @@ class LiveStory(Scenario):
 def geth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Geth]:
     node = new_geth(tmp_path_factory.mktemp("geth"))
     with node:
-        people = [0xD0, *range(0x100, 0x102), *range(0x900, 0x903)]
-        node.fund(*(node.account(number).address for number in people))
+        numbers = [0xD0, *range(0x100, 0x102), *range(0x900, 0x903)]
+        node.fund(*(node.account(number).address for number in numbers))
         yield node
 
 
@@ -137,25 +137,27 @@ def contracts(geth: Geth, deployment: Deployment) -> Contracts:
     return Contracts(geth.rpc, deployment)
 
 
-def test_a_whole_task(geth: Geth, contracts: Contracts, deployer: LocalSigner, tmp_path: Path) -> None:
-    story = LiveStory(Live(geth), contracts, deployer, seed=1, entries=2, validators=3, windows=WINDOWS)
-    task = story.post()
-    story.enter()
-    story.draw()
-    assert contracts.scoring.round_of(task).seeded  # geth's own header has passed
-    story.score()
-    expected = story.finish()
+def test_complete_task(geth: Geth, contracts: Contracts, deployer: LocalSigner, tmp_path: Path) -> None:
+    scenario = RealTimeScenario(
+        RealTimeChain(geth), contracts, deployer, seed=1, entries=2, validators=3, windows=WINDOWS
+    )
+    task = scenario.post()
+    scenario.enter()
+    scenario.draw()
+    assert contracts.scoring.round_of(task).seeded  # the contract accepted geth's header
+    scenario.score()
+    expected = scenario.finish()
     assert contracts.registry.outcome_of(task) == Outcome.PAID
-    check_payouts(story, expected, story.expected()[0])
-    check_events(story, expected)
-    story.chain.mine(2)
+    check_payouts(scenario, expected, scenario.expected()[0])
+    check_events(scenario, expected)
+    scenario.chain.mine(2)
     log = Journal(tmp_path / "journal.sqlite", None)
     follow(Follower(geth.rpc, contracts.deployment, log, Finality(1)))
     assert [e.args["outcome"] for e in log.events() if e.name == "TaskEnded"] == [Outcome.PAID]
 
 
 def follow(follower: Follower) -> int:
-    """Read everything; the newest settled block."""
+    """Poll until caught up; return the newest settled block."""
     while True:
         progress = follower.poll()
         if progress.caught_up:
@@ -163,7 +165,7 @@ def follow(follower: Follower) -> int:
 
 
 @pytest.mark.parametrize("transport", ["http", "ws", "ipc"])
-def test_the_follower_over_every_transport(
+def test_follower_over_every_transport(
     geth: Geth, contracts: Contracts, deployer: LocalSigner, tmp_path: Path, transport: str
 ) -> None:
     rpc = Rpc(geth.urls[transport], CHAIN_ID, timeout=60)
@@ -182,9 +184,9 @@ def test_the_follower_over_every_transport(
 
 
 def test_finality_moves_by_epochs(geth: Geth, contracts: Contracts, tmp_path: Path) -> None:
-    live = Live(geth)
+    chain = RealTimeChain(geth)
     if (ahead := contracts.deployment.start_block + 33 - geth.rpc.block_number()) > 0:
-        live.mine(ahead)
+        chain.mine(ahead)
     log = Journal(tmp_path / "journal.sqlite", None)
     block = follow(Follower(geth.rpc, contracts.deployment, log, Finality()))
     assert block % 32 == 0
@@ -193,22 +195,22 @@ def test_finality_moves_by_epochs(geth: Geth, contracts: Contracts, tmp_path: Pa
     assert list(log.events()) == reader.read_all(geth.rpc.logs(reader.addresses, 0, block))
 
 
-def test_a_transaction_above_128_kib_is_told_apart(geth: Geth, deployer: LocalSigner) -> None:
+def test_transaction_above_128_kib_fails(geth: Geth, deployer: LocalSigner) -> None:
     with pytest.raises(ChainError, match="oversized data"):
         send(geth.rpc, deployer, Call(deployer.address, b"\0" * (128 << 10), "send too much"))
     receipt = send(geth.rpc, deployer, Call(deployer.address, b"\0" * (120 << 10), "send enough"))
     assert receipt.succeeded
 
 
-def test_no_two_blocks_have_the_same_time(geth: Geth, deployer: LocalSigner) -> None:
+def test_block_timestamps_are_distinct(geth: Geth, deployer: LocalSigner) -> None:
     receipts = send_all(geth.rpc, deployer, [Call(deployer.address, b"", "pay", 1) for _ in range(2)])
     assert receipts[0].block < receipts[1].block
     times = [geth.rpc.block(number).timestamp for number in range(receipts[1].block + 1)]
     assert all(earlier < later for earlier, later in pairwise(times))
 
 
-def test_a_header_is_proven_out_of_the_history_contract(geth: Geth, contracts: Contracts) -> None:
-    """Seen from 1,000 blocks later, BLOCKHASH is gone and EIP-2935's contract alone knows the block."""
+def test_header_is_proven_through_the_history_contract(geth: Geth, contracts: Contracts) -> None:
+    """After 1,000 blocks BLOCKHASH no longer works; only EIP-2935's contract has the block's hash."""
     randomness = contracts.deployment.address("BeaconRandomness")
     target = geth.rpc.block_number() - 1
 
@@ -222,40 +224,40 @@ def test_a_header_is_proven_out_of_the_history_contract(geth: Geth, contracts: C
     mix = bytes.fromhex(geth.rpc.block_json(target)["mixHash"][2:])
     assert reveal(proof, 1_000) == mix
     assert reveal(proof, 8_000) == mix
-    for bad, later in ((proof[:-1] + bytes([proof[-1] ^ 1]), 1_000), (proof, 9_000)):
+    for wrong, later in ((proof[:-1] + bytes([proof[-1] ^ 1]), 1_000), (proof, 9_000)):
         with pytest.raises(ChainError, match=r"Randomness(BadProof|TargetLost)"):
-            reveal(bad, later)
+            reveal(wrong, later)
 
 
 def test_all_transports_agree(geth: Geth, contracts: Contracts, tmp_path: Path) -> None:
     dead = str(tmp_path / "nothing.ipc")
     rpc = Rpc([dead, *geth.urls.values()], CHAIN_ID, timeout=60, quorum=3)
     rpc.check()
-    supply = quorum_read(rpc, lambda one: Contracts(one, contracts.deployment).token.total_supply())
+    supply = quorum_read(rpc, lambda pinned: Contracts(pinned, contracts.deployment).token.total_supply())
     assert supply == contracts.token.total_supply()
     assert [report.ok for report in rpc.report()] == [False, True, True, True]
 
 
 @pytest.mark.parametrize("transport", ["http", "ws", "ipc"])
-def test_another_network_is_fatal_over_every_transport(geth: Geth, transport: str) -> None:
+def test_wrong_chain_is_fatal_over_every_transport(geth: Geth, transport: str) -> None:
     with pytest.raises(WrongChain, match="serves chain 1337, not 1") as caught:
         Rpc(geth.urls[transport], 1, timeout=60).check()
     assert isinstance(caught.value, FatalError)
 
 
-def test_blocks_that_geth_takes_back_are_taken_back(
+def test_follower_rewinds_when_geth_sets_its_head_back(
     geth: Geth, contracts: Contracts, deployer: LocalSigner, tmp_path: Path
 ) -> None:
-    """The last test: it undoes what the others may rely on."""
+    """Must run last: it removes blocks that other tests rely on."""
     log = Journal(tmp_path / "journal.sqlite", None)
     follower = Follower(geth.rpc, contracts.deployment, log, Finality(0))
     base = follow(follower)
     send(geth.rpc, deployer, contracts.staking.set_paused(False))
-    Live(geth).mine(3)
+    RealTimeChain(geth).mine(3)
     ahead = follow(follower)
     assert max(event.block for event in log.events()) > base
     geth.set_head(base)
-    Live(geth).mine(ahead - base + 2)
+    RealTimeChain(geth).mine(ahead - base + 2)
     progress = follower.poll()
     assert progress.rewound_to is not None
     assert progress.rewound_to <= base

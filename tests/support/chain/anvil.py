@@ -1,7 +1,4 @@
-"""A real anvil for the tests of the chain layer.
-
-Where there is none the tests are skipped, or fail if COVEY_REQUIRE_ANVIL is set.
-"""
+"""Fixtures with a real anvil. Without anvil, tests are skipped, or fail if COVEY_REQUIRE_ANVIL is set."""
 
 from __future__ import annotations
 
@@ -29,35 +26,35 @@ CHAIN_ID = 31337
 
 
 class Chain:
-    """A running anvil that mines each transaction at once, unless a test says otherwise."""
+    """A running anvil that mines each transaction at once, until `hold`."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.rpc = Rpc(url, CHAIN_ID, timeout=30)
 
     def ask(self, method: str, *params: Any) -> Any:
-        """One call of anvil's own interface."""
+        """Make one JSON-RPC call to anvil."""
         return self.rpc.request(method, list(params))
 
     def hold(self) -> None:
-        """Keep transactions waiting until `mine`."""
+        """Stop automatic mining; transactions wait for `mine`."""
         self.ask("evm_setAutomine", False)
 
     def mine(self, blocks: int = 1, base_fee: int | None = None) -> None:
-        """Mine blocks, each at a base fee if one is given."""
+        """Mine blocks, each with the given base fee, if any."""
         for _ in range(blocks):
             if base_fee is not None:
                 self.ask("anvil_setNextBlockBaseFeePerGas", hex(base_fee))
             self.ask("evm_mine")
 
     def jump(self, timestamp: int) -> None:
-        """Mine a block at a chain time; one that is past leaves the chain as it is."""
+        """Mine a block at a chain time; does nothing if that time has passed."""
         if timestamp > self.rpc.block().timestamp:
             self.ask("evm_setNextBlockTimestamp", timestamp)
             self.ask("evm_mine")
 
     def account(self, number: int, ether: int = 100) -> LocalSigner:
-        """A signer with gas money, always the same for a number."""
+        """A signer with coin for gas; the same number gives the same signer."""
         signer = LocalSigner.from_key(number.to_bytes(32, "big"))
         self.ask("anvil_setBalance", signer.address, hex(ether * 10**18))
         return signer
@@ -65,7 +62,7 @@ class Chain:
 
 @contextmanager
 def new_anvil(folder: Path) -> Iterator[Chain]:
-    """An anvil of one's own; where there is none the test is skipped, or fails if COVEY_REQUIRE_ANVIL is set."""
+    """A new anvil. Without anvil the test is skipped, or fails if COVEY_REQUIRE_ANVIL is set."""
     try:
         program = find_anvil(install=False)
     except DevnetError as missing:
@@ -78,7 +75,7 @@ def new_anvil(folder: Path) -> Iterator[Chain]:
         process = subprocess.Popen([*command, "--chain-id", str(CHAIN_ID)], stdout=log, stderr=log)
         try:
             chain = Chain(f"http://127.0.0.1:{port}")
-            _await(chain, process, Path(log.name))
+            _wait_until_ready(chain, process, Path(log.name))
             yield chain
         finally:
             process.terminate()
@@ -92,7 +89,7 @@ def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
         yield chain
 
 
-def _await(chain: Chain, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_ready(chain: Chain, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + 30
     while True:
         try:
@@ -106,7 +103,7 @@ def _await(chain: Chain, process: subprocess.Popen[bytes], log: Path) -> None:
 
 @pytest.fixture(scope="session")
 def deployer(anvil: Chain) -> LocalSigner:
-    """Who deploys and governs."""
+    """The account that deploys and governs."""
     return anvil.account(0xD0)
 
 
@@ -118,12 +115,12 @@ def deployment(anvil: Chain, deployer: LocalSigner) -> Deployment:
 
 @pytest.fixture
 def chain(anvil: Chain, deployment: Deployment) -> Iterator[Chain]:
-    """The chain with Covey on it; what a test does to it is undone."""
+    """The chain with Covey's contracts; changes by a test are reverted."""
     snapshot = anvil.ask("evm_snapshot")
     yield Chain(anvil.url)
     anvil.ask("anvil_dropAllTransactions")
     anvil.ask("evm_revert", snapshot)
-    anvil.ask("anvil_setNextBlockBaseFeePerGas", hex(anvil.rpc.block().base_fee))  # a revert leaves a test's own
+    anvil.ask("anvil_setNextBlockBaseFeePerGas", hex(anvil.rpc.block().base_fee))  # evm_revert keeps it
     anvil.ask("evm_setAutomine", True)
 
 
@@ -135,6 +132,7 @@ def contracts(chain: Chain, deployment: Deployment) -> Contracts:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Answer], Server]]:
+    """Starts JSON-RPC servers with scripted behaviour."""
     servers: list[Server] = []
 
     def start(answer: Answer) -> Server:

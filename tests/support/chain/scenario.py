@@ -1,4 +1,4 @@
-"""One arena task on a real chain, from posting to payout, driven by the bindings alone."""
+"""One arena task on a real chain, from posting to payout, driven through the contract bindings."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 WINDOWS = Windows(100, 100, 100, 0, 200, 200, 2_000, 0)
 
 
-class World(Protocol):
-    """What a story needs of a chain."""
+class ScenarioChain(Protocol):
+    """The chain of a scenario."""
 
     rpc: Rpc
 
     def account(self, number: int) -> LocalSigner:
-        """A signer with gas money, always the same for a number."""
+        """A signer with coin for gas; the same number gives the same signer."""
 
     def jump(self, timestamp: int) -> None:
-        """Come to a chain time."""
+        """Advance to a chain time."""
 
     def mine(self, blocks: int) -> None:
-        """Come to a block that many later."""
+        """Advance by a number of blocks."""
 
 
 def terms(windows: Windows = WINDOWS, **changes: int) -> TaskParams:
-    """A local task of 20% for validators, K = 21."""
+    """Parameters of a locally evaluated task with 20% for validators and K = 21."""
     fields = {
         "validator_bps": 2_000,
         "target_seats": 21,
@@ -64,9 +64,9 @@ def terms(windows: Windows = WINDOWS, **changes: int) -> TaskParams:
 
 @dataclass
 class Scenario:
-    """Who takes part and what they chose. Operators sign for themselves."""
+    """A task, its participants and their choices. Each operator is its own signer."""
 
-    chain: World
+    chain: ScenarioChain
     contracts: Contracts
     deployer: LocalSigner
     seed: int
@@ -87,7 +87,7 @@ class Scenario:
         send_all(self.chain.rpc, signer, calls)
 
     def send_each(self, sends: Sequence[tuple[LocalSigner, Call]]) -> None:
-        """Send calls of different signers, in that order."""
+        """Send calls of different signers in order."""
         for signer, call in sends:
             self.send(signer, call)
 
@@ -95,7 +95,7 @@ class Scenario:
         return self.random.randbytes(32)
 
     def join(self, number: int, stake: int) -> LocalSigner:
-        """A new operator with stake and money for fees."""
+        """Register a new operator with stake and tokens for entry fees."""
         c, signer = self.contracts, self.chain.account(number)
         self.send(self.deployer, c.token.transfer(signer.address, stake + 1_000 * CVY))
         self.send(
@@ -108,7 +108,7 @@ class Scenario:
         return signer
 
     def post(self) -> int:
-        """Register everybody and post the task."""
+        """Register all operators and post the task."""
         c = self.contracts
         self.trainers = [self.join(0x100 + i, 200 * CVY) for i in range(self.entries)]
         self.scorers = [self.join(0x900 + i, (3_000 + 500 * i) * CVY) for i in range(self.validators)]
@@ -124,8 +124,8 @@ class Scenario:
         for signer in self.trainers:
             digest, salt = self.bytes32(), self.bytes32()
             secrets[signer.address] = digest, salt
-            about = self.chain_id, c.registry.address, task, signer.address
-            commitment = commitments.entry_commitment(*about, digest, salt)
+            subject = self.chain_id, c.registry.address, task, signer.address
+            commitment = commitments.entry_commitment(*subject, digest, salt)
             commits.append((signer, c.registry.commit_entry(task, signer.address, commitment, 10 * CVY)))
         self.send_each(commits)
         schedule = c.registry.schedule_of(task)
@@ -147,7 +147,7 @@ class Scenario:
         self.send(self.deployer, c.scoring.fix_seed(task, header_proof(self.chain.rpc, target)))
 
     def score(self) -> None:
-        """Commit and reveal rows around a common truth; validators without a seat stay out."""
+        """Commit and reveal rows around common true scores; validators without a seat do not take part."""
         c, task = self.contracts, self.task
         truth = [self.random.choice([0, 1, self.random.randint(500, 12_000)]) for _ in range(self.entries)]
         secrets, commits = {}, []
@@ -167,7 +167,7 @@ class Scenario:
         self.send_each([(s, c.scoring.reveal_scores(task, s.address, *secrets[s.address])) for s in revealers])
 
     def expected(self) -> tuple[list[RevealedRow], Settlement]:
-        """What the protocol's Python says of the revealed rows, in order of reveal."""
+        """The revealed rows in order of reveal, and their settlement by `covey.protocol`."""
         c, task = self.contracts, self.task
         rows = {a: c.scoring.row_of(task, a) for a in self.rows}
         order = sorted(self.rows, key=lambda a: rows[a].index)
@@ -177,7 +177,7 @@ class Scenario:
         return revealed, settle(revealed, rules, c.scoring.round_of(task).page_words)
 
     def finish(self) -> Settlement:
-        """Settle all pages with the medians that Python computes, and make the task payable."""
+        """Settle all pages with the medians of `covey.protocol`, and make the task payable."""
         c, task = self.contracts, self.task
         rows, settlement = self.expected()
         width = c.scoring.round_of(task).page_words

@@ -1,4 +1,4 @@
-"""What the tests of the sender share."""
+"""Helpers for tests of the transaction sender."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def status_of(sender: Sender, key: str) -> TxStatus:
 
 
 def finish(sender: Sender, *keys: str) -> None:
-    """Tick until the requests are over: anvil mines a moment after it takes a transaction."""
+    """Tick until the requests are final; anvil mines shortly after it accepts a transaction."""
     end = time.monotonic() + 20
     while not all(status_of(sender, key).is_final for key in keys):
         assert time.monotonic() < end, sender.status

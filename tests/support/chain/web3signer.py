@@ -1,9 +1,9 @@
-"""A server that answers as Web3Signer's eth1 mode is documented to, with a real key. Web3Signer itself needs Java.
+"""A fake of Web3Signer's eth1 mode that signs with a real key. Web3Signer itself needs Java.
 
-Request and answer follow its JSON-RPC reference: `eth_accounts` gives the addresses; `eth_signTransaction` takes
-exactly one object with `from`, `to`, `gas`, `gasPrice` or the two fees of EIP-1559, `nonce`, `value`, `data`, all as
-hex text, wants the nonce to be there, and gives the signed transaction as one string of hex. Errors come as JSON-RPC
-errors with an HTTP status of their own. Stricter than the original, it refuses fields that the reference lacks.
+It follows the JSON-RPC reference: `eth_accounts` returns the addresses; `eth_signTransaction` takes one object with
+`from`, `to`, `gas`, `gasPrice` or the two fees of EIP-1559, `nonce` (required), `value` and `data`, all as hex strings,
+and returns the signed transaction as a hex string. Errors are JSON-RPC errors with an HTTP error status. Unlike the
+original it refuses fields that are not in the reference.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Fault(Exception):
 
 
 class Web3SignerServer:
-    """The server. ``tamper`` may change the fields before they are signed; ``answer`` stands in for the answer."""
+    """The server. ``tamper`` changes the fields before they are signed; ``answer`` replaces the result."""
 
     def __init__(self, keys: list[bytes], chain_id: int) -> None:
         self.accounts = {(account := Account.from_key(key)).address.lower(): account for key in keys}
@@ -63,7 +63,7 @@ class Web3SignerServer:
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     def handle(self, method: str, params: Any) -> Any:
-        """The result of one call."""
+        """Handle one call and return its result."""
         if method == "eth_accounts":
             return list(self.accounts)
         if method != "eth_signTransaction":
@@ -81,17 +81,19 @@ class Web3SignerServer:
 
     def _fields(self, given: dict[str, Any]) -> dict[str, Any]:
         unknown = given.keys() - _FIELDS
-        texts = all(isinstance(value, str) for value in given.values())
-        numbers = all(re.fullmatch(r"0x(0|[1-9a-f][0-9a-f]*)", given[one]) for one in _QUANTITIES & given.keys())
-        if unknown or not texts or not numbers or "nonce" not in given or "from" not in given:
+        are_texts = all(isinstance(value, str) for value in given.values())
+        are_quantities = all(
+            re.fullmatch(r"0x(0|[1-9a-f][0-9a-f]*)", given[name]) for name in _QUANTITIES & given.keys()
+        )
+        if unknown or not are_texts or not are_quantities or "nonce" not in given or "from" not in given:
             raise _Fault(-32602, "Invalid params")
         if not re.fullmatch(r"0x([0-9a-f]{2})*", given.get("data", "0x")):
             raise _Fault(-32602, "Invalid params")
-        made: dict[str, Any] = {name: int(given[name], 16) for name in _QUANTITIES & given.keys()}
-        made.update(type=2, chainId=self.chain_id, data=given.get("data", "0x"))
+        fields: dict[str, Any] = {name: int(given[name], 16) for name in _QUANTITIES & given.keys()}
+        fields.update(type=2, chainId=self.chain_id, data=given.get("data", "0x"))
         if "to" in given:
-            made["to"] = given["to"]
-        return made
+            fields["to"] = given["to"]
+        return fields
 
     def __enter__(self) -> Self:
         self._thread.start()

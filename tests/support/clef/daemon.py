@@ -1,4 +1,4 @@
-"""A throw-away Clef on loopback that signs unattended, by attested rules."""
+"""A temporary Clef on the loopback interface that signs automatically, by attested rules."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ CLEF = Program("Clef", "clef", "github.com/ethereum/go-ethereum", "clef", ("--ve
 
 
 class Clef(Server):
-    """A Clef with one key, or several. `attest` a rule file before `start`; stop it to attest another.
+    """A Clef with one or more keys. Call `attest` with the rules before `start`; stop Clef to attest others.
 
-    Clef reads its passwords from standard input: each command gets the lines it will ask for, in order.
+    Clef reads passwords from standard input: each command gets the lines it asks for, in order.
     """
 
     def __init__(self, folder: Path, keys: list[bytes], chain_id: int) -> None:
@@ -33,9 +33,9 @@ class Clef(Server):
         self._binary = CLEF.find()
         self._chain_id = chain_id
         folder.mkdir(parents=True)
-        made = [create_keystore(folder / "keys" / f"{i}.json", PASSWORD, key=key, iterations=1 << 12)
+        signers = [create_keystore(folder / "keys" / f"{i}.json", PASSWORD, key=key, iterations=1 << 12)
                 for i, key in enumerate(keys)]  # fmt: skip
-        self.addresses = [signer.address for signer in made]
+        self.addresses = [signer.address for signer in signers]
         self._config = folder / "config"
         self._run("init", lines=[MASTER, MASTER])
         for address in self.addresses:
@@ -43,21 +43,21 @@ class Clef(Server):
 
     @property
     def ipc(self) -> str:
-        """The path of its socket."""
+        """Path of the IPC socket."""
         return str(self._config / "clef.ipc")
 
     @property
     def log(self) -> Path:
-        """What it says."""
+        """Path of the log file."""
         return self.folder / "clef.log"
 
     def attest(self, rules: str) -> None:
-        """Make ``rules`` what it signs by."""
+        """Write ``rules`` to the rule file and attest it."""
         (self.folder / "rules.js").write_text(rules)
         self._run("attest", hashlib.sha256(rules.encode()).hexdigest(), lines=[MASTER])
 
     def start(self, timeout_s: float = 120.0) -> Self:
-        """Start it and wait until it answers."""
+        """Start Clef and wait until it answers."""
         port = self.http.rsplit(":", 1)[1]
         command = [self._binary, "--configdir", str(self._config), "--keystore", str(self.folder / "keys")]
         command += ["--suppress-bootwarn", "--nousb", "--chainid", str(self._chain_id), "--http", "--http.port", port]
@@ -65,14 +65,15 @@ class Clef(Server):
         command += ["--4bytedb-custom", str(self.folder / "4byte.json")]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
-        assert self._process.stdin is not None
+        if self._process.stdin is None:
+            raise RuntimeError("clef was started without a pipe for its standard input")
         self._process.stdin.write(f"{MASTER}\n".encode())
-        self._process.stdin.close()  # nobody is there to be asked anything
+        self._process.stdin.close()  # no further question can be answered
         self._wait(lambda: self.ask("account_version"), ChainError, self.log, timeout_s)
         return self
 
     def ask(self, method: str, *params: Any) -> Any:
-        """One call of its interface."""
+        """Make one JSON-RPC call."""
         return open_endpoint(self.http).request(method, list(params), 60)
 
     def _run(self, *arguments: str, lines: list[str]) -> None:

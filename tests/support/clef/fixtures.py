@@ -1,4 +1,4 @@
-"""Clef for tests: skipped where there is none, with the reason."""
+"""Clef for tests. Without Clef, tests are skipped with the reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.go_programs import NotBuilt
 
 
 def new_clef(folder: Path, keys: list[bytes], chain_id: int) -> Clef:
-    """A Clef, not started; where there is none the test is skipped, or fails if COVEY_REQUIRE_CLEF is set."""
+    """Create a Clef, not started. Without Clef the test is skipped, or fails if COVEY_REQUIRE_CLEF is set."""
     try:
         return Clef(folder, keys, chain_id)
     except NotBuilt as missing:

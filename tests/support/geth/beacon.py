@@ -1,7 +1,7 @@
-"""A throw-away geth whose beacon chain is the test: blocks come over the Engine API, so that chain time can jump.
+"""A temporary geth whose beacon chain is this module, so that chain time can jump.
 
-geth's own development mode takes the time of its blocks from the clock. Here it is an ordinary execution client of a
-merged network, and who tells it which block to build, at which time, and what is safe and finalised, is this module:
+geth's development mode takes block times from the clock. Here geth is an ordinary execution client of a merged network.
+Over the Engine API this module tells it which block to build, at which time, and which blocks are safe and finalised:
 https://github.com/ethereum/execution-apis/tree/main/src/engine
 """
 
@@ -28,18 +28,18 @@ from covey.devnet.anvil import free_port
 
 _ZERO = "0x" + "00" * 32
 _BUILD_S = 0.2
-"""What geth has to put pending transactions into a block; what does not make it waits for the next."""
+"""Time for geth to add pending transactions to a block; the rest wait for the next one."""
 
 
 class Engine:
-    """The Engine API of one geth: each call carries a fresh token, signed with the secret that both know."""
+    """The Engine API of one geth. Each call has a new token, signed with the shared secret."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.secret = secrets.token_bytes(32)
 
     def ask(self, method: str, *params: Any) -> Any:
-        """One call. Raises OSError where nobody answers, RuntimeError with what geth says against it."""
+        """Make one call. Raises OSError if geth does not answer, RuntimeError with geth's error."""
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         headers = {"content-type": "application/json", "authorization": f"Bearer {self._token()}"}
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}", json.dumps(body).encode(), headers)
@@ -56,9 +56,9 @@ class Engine:
 
 
 class DrivenGeth(Geth):
-    """A merged network of one node, with the rules of the Hoodi test network. Its time passes, and jumps when told.
+    """A merged network of one node with the rules of the Hoodi test network. Chain time passes, and can jump.
 
-    A block a `period_s`; the one before the head is safe, the one before that final.
+    One block every ``period_s``. The block before the head is safe, the one before that finalised.
     """
 
     def __init__(self, folder: Path, *, period_s: float = 1.0) -> None:
@@ -66,14 +66,14 @@ class DrivenGeth(Geth):
         self._bank = LocalSigner.from_key(secrets.token_bytes(32))
         self._engine = Engine(free_port())
         self._period_s = period_s
-        self._ahead = 0.0  # chain time less this machine's
+        self._ahead = 0.0  # chain time minus this machine's time
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._beacon: threading.Thread | None = None
         self._newest: list[str] = []
 
     def start(self, timeout_s: float = 120.0) -> Self:
-        """Start it, and a block every period."""
+        """Start geth, then produce one block every period."""
         data, genesis, secret = (self.folder / name for name in ("data", "genesis.json", "jwt"))
         self.folder.mkdir(parents=True, exist_ok=True)
         genesis.write_text(json.dumps(self._genesis()), encoding="utf-8")
@@ -83,19 +83,19 @@ class DrivenGeth(Geth):
         super().start(timeout_s)
         self._newest = [self.rpc.block().hash] * 3
         self.jump_to(int(time.time()))
-        self._beacon = threading.Thread(target=self._go_on, name="beacon", daemon=True)
+        self._beacon = threading.Thread(target=self._produce_blocks, name="beacon", daemon=True)
         self._beacon.start()
         return self
 
     def stop(self) -> None:
-        """Stop the blocks, then geth."""
+        """Stop block production, then geth."""
         self._stopping.set()
         if self._beacon is not None:
             self._beacon.join()
         super().stop()
 
     def fund(self, *addresses: str, ether: int = 1_000) -> None:
-        """Send coin for gas from an account that has it from the genesis block."""
+        """Send coin for gas from an account funded in the genesis block."""
         rpc, hashes = self.rpc, []
         fees = {"maxFeePerGas": 10**11, "maxPriorityFeePerGas": 10**9, "gas": 21_000}
         nonce = rpc.nonce(self._bank.address)
@@ -108,7 +108,7 @@ class DrivenGeth(Geth):
             time.sleep(0.1)
 
     def jump_to(self, timestamp: int) -> None:
-        """Let chain time pass to ``timestamp`` in one block; nothing where it is past already."""
+        """Advance chain time to ``timestamp`` in one block; does nothing if that time has passed."""
         with self._lock:
             if timestamp > self.rpc.block().timestamp:
                 self._ahead = timestamp - time.time()
@@ -120,18 +120,18 @@ class DrivenGeth(Geth):
         return [*network, "--authrpc.port", str(self._engine.port), "--authrpc.jwtsecret", secret]
 
     def _genesis(self) -> dict[str, Any]:
-        """Hoodi's, begun a minute ago, with its contracts and without its accounts; the bank has all coin."""
-        told = subprocess.run([self._binary, "dumpgenesis", "--hoodi"], check=True, capture_output=True).stdout
-        genesis: dict[str, Any] = json.loads(told)
+        """Hoodi's genesis, started a minute ago, with its contracts, and with all coin in one account."""
+        dump = subprocess.run([self._binary, "dumpgenesis", "--hoodi"], check=True, capture_output=True).stdout
+        genesis: dict[str, Any] = json.loads(dump)
         alloc = {address: account for address, account in genesis["alloc"].items() if "code" in account}
         alloc[self._bank.address] = {"balance": hex(10**27)}
         config = {**genesis["config"], "chainId": CHAIN_ID}
-        begun = hex(int(time.time()) - 60)
-        return {**genesis, "config": config, "timestamp": begun, "gasLimit": hex(30_000_000), "alloc": alloc}
+        start = hex(int(time.time()) - 60)
+        return {**genesis, "config": config, "timestamp": start, "gasLimit": hex(30_000_000), "alloc": alloc}
 
-    def _go_on(self) -> None:
+    def _produce_blocks(self) -> None:
         while not self._stopping.wait(self._period_s):
-            with self._lock, suppress(OSError, ChainError):  # a late answer: the next block is another try
+            with self._lock, suppress(OSError, ChainError):  # the next block is a new attempt
                 self._block(max(int(time.time() + self._ahead), self.rpc.block().timestamp + 1))
 
     def _block(self, timestamp: int) -> None:
@@ -143,22 +143,24 @@ class DrivenGeth(Geth):
             "withdrawals": [],
             "parentBeaconBlockRoot": _ZERO,
         }
-        payload_id = self._choose(attributes)["payloadId"]
+        payload_id = self._update_forkchoice(attributes)["payloadId"]
         time.sleep(_BUILD_S)
         built = self._engine.ask("engine_getPayloadV5", payload_id)
         payload = built["executionPayload"]
-        found = self._engine.ask("engine_newPayloadV4", payload, [], _ZERO, built["executionRequests"])
-        assert found["status"] == "VALID", found
+        imported = self._engine.ask("engine_newPayloadV4", payload, [], _ZERO, built["executionRequests"])
+        if imported["status"] != "VALID":
+            raise RuntimeError(f"geth refused the block: {imported}")
         self._newest = [*self._newest[1:], payload["blockHash"]]
-        self._choose(None)
+        self._update_forkchoice(None)
 
-    def _choose(self, attributes: dict[str, Any] | None) -> Any:
-        """Say which block is the head, which is safe and which final; with attributes, have the next one built."""
+    def _update_forkchoice(self, attributes: dict[str, Any] | None) -> Any:
+        """Set the head, safe and finalised blocks; with attributes, start building the next block."""
         final, safe, head = self._newest
         state = {"headBlockHash": head, "safeBlockHash": safe, "finalizedBlockHash": final}
-        chosen = self._engine.ask("engine_forkchoiceUpdatedV3", state, attributes)
-        assert chosen["payloadStatus"]["status"] == "VALID", chosen
-        return chosen
+        reply = self._engine.ask("engine_forkchoiceUpdatedV3", state, attributes)
+        if reply["payloadStatus"]["status"] != "VALID":
+            raise RuntimeError(f"geth refused the fork choice: {reply}")
+        return reply
 
 
 def _base64url(raw: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""geth for tests: skipped where there is none, with the reason."""
+"""geth for tests. Without geth, tests are skipped with the reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.go_programs import NotBuilt
 
 
 def new_geth(folder: Path, kind: type[Geth] = Geth) -> Geth:
-    """A geth, not started; where there is none the test is skipped, or fails if COVEY_REQUIRE_GETH is set."""
+    """Create a geth, not started. Without geth the test is skipped, or fails if COVEY_REQUIRE_GETH is set."""
     try:
         return kind(folder)
     except NotBuilt as missing:

@@ -1,4 +1,4 @@
-"""Fast decoding against web3's and eth_abi's general decoders, for every event of every contract."""
+"""The event decoder compared with eth_abi, for every event of every contract and for other ABI types."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def values_of(component: dict[str, Any]) -> st.SearchStrategy[Any]:
     kind = component["type"]
     array = re.fullmatch(r"(.*)\[(\d*)\]", kind)
     if array is not None:
-        least, most = (int(array[2]), int(array[2])) if array[2] else (0, 5)
-        return st.lists(values_of(component | {"type": array[1]}), min_size=least, max_size=most)
+        shortest, longest = (int(array[2]), int(array[2])) if array[2] else (0, 5)
+        return st.lists(values_of(component | {"type": array[1]}), min_size=shortest, max_size=longest)
     if kind == "tuple":
         return st.tuples(*map(values_of, component["components"]))
     if kind == "address":
@@ -54,7 +54,7 @@ def values_of(component: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 
 def as_read(component: dict[str, Any], value: Any) -> Any:
-    """eth_abi's value in the form that events are read in."""
+    """Convert a value of eth_abi to the form of the event decoder."""
     kind = component["type"]
     if kind.endswith("]"):
         return [as_read(component | {"type": kind[: kind.rindex("[")]}, item) for item in value]
@@ -63,19 +63,19 @@ def as_read(component: dict[str, Any], value: Any) -> Any:
     return "0x" + value.hex() if isinstance(value, bytes) else value
 
 
-def spelled(value: Any) -> Any:
-    """Addresses in one letter case."""
+def lower_case(value: Any) -> Any:
+    """Convert addresses to lower case."""
     if isinstance(value, dict):
-        return {k: spelled(v) for k, v in value.items()}
+        return {k: lower_case(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [spelled(v) for v in value]
+        return [lower_case(v) for v in value]
     return value.lower() if isinstance(value, str) else value
 
 
 @pytest.mark.parametrize(("contract", "item"), EVENTS)
 @given(data=st.data())
 @settings(max_examples=25)
-def test_reads_what_eth_abi_reads(contract: str, item: dict[str, Any], data: st.DataObject) -> None:
+def test_event_is_decoded_like_eth_abi(contract: str, item: dict[str, Any], data: st.DataObject) -> None:
     indexed = [c for c in item["inputs"] if c["indexed"]]
     plain = [c for c in item["inputs"] if not c["indexed"]]
     topics = [data.draw(values_of(c)) for c in indexed]
@@ -95,47 +95,53 @@ def test_reads_what_eth_abi_reads(contract: str, item: dict[str, Any], data: st.
     event = READER.read(log)
     assert event is not None
     assert (event.name, event.contract, event.block, event.log_index) == (item["name"], contract, 16, 3)
-    wanted = {c["name"]: as_read(c, v) for c, v in zip(indexed, topics, strict=True)}
-    wanted |= {c["name"]: as_read(c, v) for c, v in zip(plain, decode(types, body), strict=True)}
-    assert spelled(event.args) == spelled(wanted)
+    expected_args = {c["name"]: as_read(c, v) for c, v in zip(indexed, topics, strict=True)}
+    expected_args |= {c["name"]: as_read(c, v) for c, v in zip(plain, decode(types, body), strict=True)}
+    assert lower_case(event.args) == lower_case(expected_args)
 
 
-def one(kind: str, name: str = "value", *components: dict[str, Any]) -> dict[str, Any]:
+def abi(kind: str, name: str = "value", *components: dict[str, Any]) -> dict[str, Any]:
     return {"type": kind, "name": name} | ({"components": list(components)} if components else {})
 
 
 FAST = [
     *map(
-        one, ["uint8", "uint64", "uint256", "int8", "int64", "int72", "int256", "bool", "address", "bytes4", "bytes32"]
+        abi,
+        ["uint8", "uint64", "uint256", "int8", "int64", "int72", "int256", "bool", "address", "bytes4", "bytes32"],
     ),
-    *map(one, ["uint256[]", "uint16[]", "int128[]", "bytes32[]", "address[]", "bool[]", "bytes", "string"]),
-    one("tuple", "point", one("uint40", "x"), one("tuple", "inner", one("address", "who"), one("int16", "y"))),
+    *map(abi, ["uint256[]", "uint16[]", "int128[]", "bytes32[]", "address[]", "bool[]", "bytes", "string"]),
+    abi(
+        "tuple",
+        "point",
+        abi("uint40", "x"),
+        abi("tuple", "inner", abi("address", "who"), abi("int16", "y")),
+    ),
 ]
 GENERAL = [
-    *map(one, ["uint256[3]", "uint256[][]", "string[]", "bytes[2]"]),
-    one("tuple", "holder", one("uint256[]", "words"), one("address", "who")),
-    one("tuple[]", "points", one("uint40", "x"), one("bytes32", "y")),
+    *map(abi, ["uint256[3]", "uint256[][]", "string[]", "bytes[2]"]),
+    abi("tuple", "holder", abi("uint256[]", "words"), abi("address", "who")),
+    abi("tuple[]", "points", abi("uint40", "x"), abi("bytes32", "y")),
 ]
 
 
 @pytest.mark.parametrize("component", FAST + GENERAL, ids=canonical_type)
 @given(data=st.data())
 @settings(max_examples=25)
-def test_any_type_is_read_as_eth_abi_reads_it(component: dict[str, Any], data: st.DataObject) -> None:
-    components = [one("uint256", "before"), component, one("bytes", "after")]
+def test_any_type_is_decoded_like_eth_abi(component: dict[str, Any], data: st.DataObject) -> None:
+    components = [abi("uint256", "before"), component, abi("bytes", "after")]
     values = [data.draw(values_of(c)) for c in components]
     body = encode([canonical_type(c) for c in components], values)
     layout = layout_of(components)
     assert isinstance(layout, GeneralLayout if component in GENERAL else Layout)
     expected = decode([canonical_type(c) for c in components], body)
-    wanted = {c["name"]: as_read(c, v) for c, v in zip(components, expected, strict=True)}
-    assert spelled(layout.decode(body)) == spelled(wanted)
+    expected_args = {c["name"]: as_read(c, v) for c, v in zip(components, expected, strict=True)}
+    assert lower_case(layout.decode(body)) == lower_case(expected_args)
 
 
 @pytest.mark.parametrize("component", FAST + GENERAL, ids=canonical_type)
 @given(data=st.data())
 @settings(max_examples=10)
-def test_what_is_cut_short_is_refused_or_read_as_eth_abi_reads_it(
+def test_truncated_data_is_refused_unless_only_padding_is_missing(
     component: dict[str, Any], data: st.DataObject
 ) -> None:
     body = encode([canonical_type(component)], [data.draw(values_of(component))])
@@ -144,11 +150,10 @@ def test_what_is_cut_short_is_refused_or_read_as_eth_abi_reads_it(
         found = layout_of([component]).decode(short)
     except ValueError:
         return
-    # Padding after the last value is all that may be missing.
-    assert spelled(found) == spelled(layout_of([component]).decode(body))
+    assert lower_case(found) == lower_case(layout_of([component]).decode(body))
 
 
-def a_log(**changes: Any) -> dict[str, Any]:
+def make_log(**changes: Any) -> dict[str, Any]:
     return {
         "address": ADDRESSES["Rewards"],
         "topics": [topic_of("Rewards", "TipPaid"), "0x" + "00" * 31 + "07", "0x" + "00" * 12 + "ab" * 20],
@@ -160,12 +165,12 @@ def a_log(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def test_others_logs_are_passed_over() -> None:
-    assert READER.read(a_log()) is not None
-    assert READER.read(a_log(address="0x" + "99" * 20)) is None
-    assert READER.read(a_log(topics=["0x" + "99" * 32])) is None
-    assert READER.read(a_log(topics=[])) is None
-    assert READER.read_all([a_log(), a_log(topics=[])]) == [READER.read(a_log())]
+def test_logs_of_other_contracts_are_skipped() -> None:
+    assert READER.read(make_log()) is not None
+    assert READER.read(make_log(address="0x" + "99" * 20)) is None
+    assert READER.read(make_log(topics=["0x" + "99" * 32])) is None
+    assert READER.read(make_log(topics=[])) is None
+    assert READER.read_all([make_log(), make_log(topics=[])]) == [READER.read(make_log())]
 
 
 @pytest.mark.parametrize(
@@ -179,12 +184,12 @@ def test_others_logs_are_passed_over() -> None:
         {"address": None},
     ],
 )
-def test_a_damaged_log_is_not_believed(changes: dict[str, Any]) -> None:
+def test_malformed_log_is_rejected(changes: dict[str, Any]) -> None:
     with pytest.raises(Unreachable, match="malformed log"):
-        READER.read(a_log(**changes))
+        READER.read(make_log(**changes))
 
 
-def test_an_array_past_the_data_is_refused() -> None:
+def test_array_beyond_the_data_is_refused() -> None:
     layout = Layout([{"type": "uint256[]", "name": "words"}])
     word = struct.Struct(">24xQ").pack
     assert layout.decode(word(32) + word(1) + word(9)) == {"words": [9]}
@@ -193,6 +198,6 @@ def test_an_array_past_the_data_is_refused() -> None:
             layout.decode(data)
 
 
-def test_topic_of_an_unknown_event() -> None:
+def test_topic_of_an_unknown_event_raises_key_error() -> None:
     with pytest.raises(KeyError, match="Rewards has no event Nothing"):
         topic_of("Rewards", "Nothing")

@@ -1,4 +1,4 @@
-"""The size of ranges: found quickly, kept below what a node refuses, small where events are dense."""
+"""Sizes of log ranges: adapted to a node's limit and to the density of events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from covey.chain.events.ranges import WANTED_EVENTS, AdaptiveRange
 
 
 def follow(sizes: AdaptiveRange, blocks: int, limit: int, events: Callable[[int], int]) -> tuple[list[int], int]:
-    """Read so many blocks from a node that refuses ranges above ``limit``: (sizes read, refusals)."""
+    """Read ``blocks`` from a node that refuses ranges above ``limit``; return (sizes read, refusals)."""
     read, refused = [], 0
     while blocks:
         size = min(sizes.size, blocks)
@@ -26,17 +26,17 @@ def follow(sizes: AdaptiveRange, blocks: int, limit: int, events: Callable[[int]
 
 
 @given(first=st.integers(1, 20_000), limit=st.integers(1, 20_000), blocks=st.integers(1, 200_000))
-def test_every_block_is_read_whatever_the_limit(first: int, limit: int, blocks: int) -> None:
+def test_every_block_is_read_under_any_limit(first: int, limit: int, blocks: int) -> None:
     sizes = AdaptiveRange(first, 10_000)
     read, refused = follow(sizes, min(blocks, 400 * limit), limit, lambda _: 0)
     assert sum(read) == min(blocks, 400 * limit)
     assert max(read) <= min(limit, 10_000)
     assert 1 <= sizes.size <= 10_000
-    assert refused <= 16 + len(read) / 8  # finding the limit, then trying above it now and then
+    assert refused <= 16 + len(read) / 8  # to find the limit, then to test it again
 
 
 @given(limit=st.integers(1, 9_999))
-def test_a_fixed_limit_is_used_well(limit: int) -> None:
+def test_fixed_limit_is_mostly_used(limit: int) -> None:
     sizes = AdaptiveRange(32, 10_000)
     read, refused = follow(sizes, 2_000 * limit, limit, lambda _: 0)
     assert len(read) <= 2_000 * 2 + 20
@@ -44,14 +44,14 @@ def test_a_fixed_limit_is_used_well(limit: int) -> None:
 
 
 @given(density=st.integers(0, 3_000))
-def test_ranges_hold_few_events(density: int) -> None:
+def test_ranges_hold_a_bounded_number_of_events(density: int) -> None:
     sizes = AdaptiveRange(32, 10_000)
     read, _ = follow(sizes, 200_000, 10_000, lambda blocks: density * blocks)
     assert all(size == 1 or size * density <= max(WANTED_EVENTS, 32 * density) for size in read)
     assert all(size == 1 or size * density <= WANTED_EVENTS for size in read[12:])
 
 
-def test_it_grows_back_when_a_limit_goes_away() -> None:
+def test_size_grows_when_the_limit_is_lifted() -> None:
     sizes = AdaptiveRange(10_000, 10_000)
     follow(sizes, 50_000, 40, lambda _: 0)
     assert sizes.size <= 60
@@ -59,7 +59,7 @@ def test_it_grows_back_when_a_limit_goes_away() -> None:
     assert sizes.size > 5_000
 
 
-def test_a_range_cut_short_by_the_head_says_nothing_about_more_blocks() -> None:
+def test_range_cut_short_by_the_head_does_not_change_the_size() -> None:
     sizes = AdaptiveRange(100, 10_000)
     for _ in range(50):
         sizes.read(1, 0)

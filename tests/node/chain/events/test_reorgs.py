@@ -1,4 +1,4 @@
-"""Real reorganisations on a real chain, up to 64 blocks deep: the database is what a fresh scan of the chain gives."""
+"""Reorgs of up to 64 blocks on a real chain: the journal must equal a fresh scan of the chain."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ from covey.daemon.storage.journal import Journal
 pytestmark = pytest.mark.daemon
 
 DEEPEST = 64
-ON_A_CHAIN = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]}
+ON_A_CHAIN = settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=10
+)
 _names = itertools.count()
 
 
 class Actors:
-    """Makes events without end: operators that change their reward addresses. Never reorganises below ``base``."""
+    """Operators that emit events by changing their reward addresses, and reorgs down to ``base``."""
 
     def __init__(self, chain: Chain, contracts: Contracts) -> None:
         self.chain = chain
@@ -58,14 +60,14 @@ class Actors:
         return self.contracts.staking.set_reward_address(f"0x{next(self.numbers):040x}")
 
     def mine(self, blocks: Sequence[int]) -> None:
-        """A block for each number, with that many events in it."""
+        """Mine one block per number, with that many events."""
         for events in blocks:
             for who in self.operators[:events]:
                 self._send(who, self._change())
             self.chain.mine()
 
     def reorganise(self, depth: int, at: Sequence[int]) -> None:
-        """Replace the newest blocks by as many others, with an event in those at the offsets given."""
+        """Replace the newest blocks by as many others, with one event at each of the given offsets."""
         depth = self._depth(depth)
         pairs = zip(self.operators, [offset for offset in at if offset < depth], strict=False)
         base = self.chain.rpc.block_number() - depth
@@ -76,7 +78,7 @@ class Actors:
         self.chain.ask("anvil_reorg", depth, changes)
 
     def roll_back(self, depth: int) -> None:
-        """Take the newest blocks away and put one in their place: the chain is shorter than it was."""
+        """Replace the newest blocks by a single one, so that the chain becomes shorter."""
         self.chain.ask("anvil_rollback", self._depth(depth))
         self.mine([1])
 
@@ -84,8 +86,8 @@ class Actors:
         return min(wanted, self.chain.rpc.block_number() - self.base)
 
     @contextmanager
-    def undone(self) -> Iterator[None]:
-        """What is done to the chain within is undone."""
+    def reverted(self) -> Iterator[None]:
+        """Revert all changes to the chain at the end of the block."""
         snapshot = self.chain.ask("evm_snapshot")
         yield
         self.chain.ask("anvil_dropAllTransactions")
@@ -94,14 +96,14 @@ class Actors:
 
 @pytest.fixture
 def chain(tmp_path: Path) -> Iterator[Chain]:
-    """A chain for each test: one that took back hundreds of blocks mines no more of what `anvil_reorg` names."""
+    """A new chain per test: after many reorgs anvil no longer mines the transactions of `anvil_reorg`."""
     with new_anvil(tmp_path) as chain:
         yield chain
 
 
 @pytest.fixture
 def contracts(chain: Chain) -> Contracts:
-    """Covey on it."""
+    """Covey's contracts on the chain."""
     return Contracts(chain.rpc, deploy(chain.rpc, chain.account(0xD0), DeployConfig.devnet()))
 
 
@@ -111,7 +113,7 @@ def actors(chain: Chain, contracts: Contracts) -> Actors:
 
 
 class Log:
-    """A journal in a file, and the follower that fills it."""
+    """A journal file and the follower that fills it."""
 
     def __init__(self, folder: Path, rpc: Rpc, contracts: Contracts, confirmations: int = 0) -> None:
         self.path = folder / f"{next(_names)}.sqlite"
@@ -121,13 +123,13 @@ class Log:
         self.start()
 
     def start(self) -> None:
-        """As a node does, with what is in the file."""
+        """Open the journal and start the follower, like a node after a restart."""
         self.journal = Journal(self.path, None)
         self.sink = ChainLog(self.journal)
         self.follower = Follower(self.rpc, self.contracts.deployment, self.sink, self.finality, first_range=16)
 
     def catch_up(self) -> int | None:
-        """Poll until everything is read; the lowest block rewound to."""
+        """Poll until caught up; return the lowest block rewound to, if any."""
         rewound = []
         while True:
             progress = self.follower.poll(max_ranges=3)
@@ -137,10 +139,10 @@ class Log:
 
     @property
     def headers(self) -> dict[int, str]:
-        return {one.block: one.hash for one in self.journal.checkpoints()}
+        return {checkpoint.block: checkpoint.hash for checkpoint in self.journal.checkpoints()}
 
     def check(self, folder: Path) -> list[Event]:
-        """It holds what a scan from the start gives, and headers that are all on the chain."""
+        """Compare the events with a scan from the start, and the headers with the chain."""
         fresh = Log(folder, Rpc(self.rpc.health[0].endpoint.url, CHAIN_ID), self.contracts)
         fresh.finality = self.finality
         fresh.start()
@@ -156,8 +158,8 @@ class Log:
         return events
 
 
-def parting(log: Log) -> int | None:
-    """The newest kept block that is still on the chain; None where the newest of all is."""
+def common_ancestor(log: Log) -> int | None:
+    """The newest kept block that is still on the chain; None if that is the newest of all."""
     kept = sorted(log.headers.items(), reverse=True)
     for block, block_hash in kept:
         found = log.rpc.find_block(block)
@@ -174,50 +176,50 @@ step = st.one_of(
 )
 
 
-@settings(max_examples=10, **ON_A_CHAIN)
+@ON_A_CHAIN
 @given(
     confirmations=st.sampled_from([0, 0, 1, 3]),
     rounds=st.lists(st.lists(step, min_size=1, max_size=3), min_size=1, max_size=3),
     restarts=st.booleans(),
 )
-def test_the_database_is_what_a_fresh_scan_gives(
+def test_journal_equals_a_fresh_scan_after_reorgs(
     actors: Actors, tmp_path: Path, confirmations: int, rounds: list[list[Any]], restarts: bool
 ) -> None:
-    with actors.undone():
+    with actors.reverted():
         actors.mine([1] * 3 + [0] * 62 + [1])
         log = Log(tmp_path, actors.chain.rpc, actors.contracts, confirmations)
         log.catch_up()
         for steps in rounds:
             for name, *arguments in steps:
                 getattr(actors, name)(*arguments)
-            actors.chain.ask("anvil_mine", hex(DEEPEST + 2))  # past what was read, so that no head is behind it
-            wanted = parting(log)
+            actors.chain.ask("anvil_mine", hex(DEEPEST + 2))  # so that the head is above all checkpoints
+            ancestor = common_ancestor(log)
             if restarts:
                 log.journal.close()
                 log.start()
-            assert log.catch_up() == wanted  # exactly where both chains part
+            assert log.catch_up() == ancestor
             log.check(tmp_path)
         log.journal.close()
 
 
-def test_64_blocks_are_taken_back_one_for_one(actors: Actors, tmp_path: Path) -> None:
+def test_reorg_of_64_blocks_replaces_exactly_those(actors: Actors, tmp_path: Path) -> None:
     actors.mine([1] * DEEPEST)
     base = actors.chain.rpc.block_number() - DEEPEST
     log = Log(tmp_path, actors.chain.rpc, actors.contracts)
     log.catch_up()
     before = [event for event in log.journal.events() if event.block <= base]
-    gone = {event.args["rewardAddress"] for event in log.journal.events() if event.block > base}
-    assert len(gone) == DEEPEST
+    removed = {event.args["rewardAddress"] for event in log.journal.events() if event.block > base}
+    assert len(removed) == DEEPEST
     actors.reorganise(DEEPEST, [0, 10, DEEPEST - 1])
     assert log.catch_up() == base
     events = log.check(tmp_path)
     assert events[: len(before)] == before
     new = events[len(before) :]
     assert [event.block for event in new] == [base + 1, base + 11, base + DEEPEST]
-    assert not gone & {event.args["rewardAddress"] for event in new}
+    assert not removed & {event.args["rewardAddress"] for event in new}
 
 
-def test_a_chain_that_became_shorter_is_followed_at_once(actors: Actors, tmp_path: Path) -> None:
+def test_shorter_chain_is_followed_at_once(actors: Actors, tmp_path: Path) -> None:
     actors.mine([1] * 20)
     log = Log(tmp_path, actors.chain.rpc, actors.contracts)
     log.catch_up()
@@ -227,85 +229,83 @@ def test_a_chain_that_became_shorter_is_followed_at_once(actors: Actors, tmp_pat
     log.check(tmp_path)
 
 
-def test_a_head_that_only_lags_is_waited_for(actors: Actors, tmp_path: Path) -> None:
+def test_lagging_head_is_not_a_reorg(actors: Actors, tmp_path: Path) -> None:
     actors.mine([1] * 5)
     log = Log(tmp_path, actors.chain.rpc, actors.contracts)
     log.catch_up()
     before = list(log.journal.events())
-    actors.chain.ask("anvil_rollback", 3)  # as an endpoint looks that has not seen the last three blocks yet
+    actors.chain.ask("anvil_rollback", 3)  # like an endpoint without the last three blocks
     with pytest.raises(Unreachable, match="head is behind"):
         log.follower.poll()
     assert list(log.journal.events()) == before
 
 
-class Moving(HttpEndpoint):
-    """The chain is reorganised at one moment of the reading: before the nth answer."""
+class ReorgingEndpoint(HttpEndpoint):
+    """Reorganises the chain before the nth call."""
 
     def __init__(self, actors: Actors, moment: int, depth: int) -> None:
         super().__init__(actors.chain.url)
         self.actors = actors
         self.moment = moment
         self.depth = depth
-        self.asked = 0
+        self.calls = 0
 
     def request(self, method: str, params: list[Any], timeout: float) -> Any:
-        self.asked += 1
-        if self.asked == self.moment:
+        self.calls += 1
+        if self.calls == self.moment:
             self.actors.reorganise(self.depth, [0, 2, 5, 11])
         return super().request(method, params, timeout)
 
 
-@settings(max_examples=10, **ON_A_CHAIN)
+@ON_A_CHAIN
 @given(moment=st.integers(1, 120), depth=st.integers(1, 40), more=st.lists(st.integers(0, 1), min_size=1, max_size=40))
-def test_a_reorganisation_in_the_middle_of_a_look(
-    actors: Actors, tmp_path: Path, moment: int, depth: int, more: list[int]
-) -> None:
-    with actors.undone():
+def test_reorg_during_a_poll(actors: Actors, tmp_path: Path, moment: int, depth: int, more: list[int]) -> None:
+    with actors.reverted():
         log = Log(tmp_path, actors.chain.rpc, actors.contracts)
         log.catch_up()
         actors.mine(more)
         log.journal.close()
-        log.rpc = Rpc([], CHAIN_ID, endpoints=[Moving(actors, moment, depth)])
+        log.rpc = Rpc([], CHAIN_ID, endpoints=[ReorgingEndpoint(actors, moment, depth)])
         log.start()
         for _ in range(3):
-            with suppress(Unreachable):  # it moved while it was read: the next look goes on
+            with suppress(Unreachable):  # the chain changed during the poll; the next poll continues
                 log.catch_up()
         log.check(tmp_path)
         log.journal.close()
 
 
 class Crash(Exception):
-    """The process ends here."""
+    """Simulated end of the process."""
 
 
 class Crashing:
-    """A sink that ends the process around its nth transaction, before it or right after it."""
+    """A sink that raises Crash before or after its nth transaction."""
 
     def __init__(self, sink: ChainLog, moment: int, after: bool) -> None:
         self.sink = sink
-        self.left = moment
+        self.remaining = moment
         self.after = after
 
     def checkpoints(self) -> Sequence[Checkpoint]:
         return self.sink.checkpoints()
 
     def commit(self, events: Sequence[Event], checkpoint: Checkpoint, headers: Sequence[Checkpoint] = ()) -> None:
-        self._around(self.sink.commit, events, checkpoint, headers)
+        self._crash_around(self.sink.commit, events, checkpoint, headers)
 
     def rewind(self, block: int) -> None:
-        self._around(self.sink.rewind, block)
+        self._crash_around(self.sink.rewind, block)
 
-    def _around(self, change: Any, *arguments: Any) -> None:
-        self.left -= 1
-        if self.left == 0 and not self.after:
+    def _crash_around(self, change: Any, *arguments: Any) -> None:
+        self.remaining -= 1
+        if self.remaining == 0 and not self.after:
             raise Crash
         change(*arguments)
-        if self.left == 0:
+        if self.remaining == 0:
             raise Crash
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_it_resumes_after_a_crash_at_any_transaction(actors: Actors, tmp_path: Path, after: bool) -> None:
+def test_follower_resumes_after_a_crash_at_any_transaction(actors: Actors, tmp_path: Path, after: bool) -> None:
     actors.mine([1, 0, 2] * 14)
     for moment in range(1, 40):
         log = Log(tmp_path, actors.chain.rpc, actors.contracts)
@@ -327,12 +327,12 @@ def test_it_resumes_after_a_crash_at_any_transaction(actors: Actors, tmp_path: P
         log.journal.close()
         if finished:
             return
-    raise AssertionError("there were more transactions than expected")
+    raise AssertionError("more than 39 transactions")
 
 
-def test_the_finalised_block_may_stand_still_for_long(chain: Chain, contracts: Contracts, tmp_path: Path) -> None:
+def test_long_loss_of_finality_is_survived(chain: Chain, contracts: Contracts, tmp_path: Path) -> None:
     class Stalled(HttpEndpoint):
-        """Finality is lost at a block."""
+        """The finalised block stays at ``at``."""
 
         at = chain.rpc.block("latest").number
 

@@ -113,7 +113,7 @@ def test_flaky_endpoint_is_never_fatal(serve: Serve) -> None:
         return healthy()(handler, call)
 
     alone = Rpc(serve(flaky).url, chain_id=1, timeout=0.3)
-    outcomes = set()
+    outcomes: set[int | type[TransientError]] = set()
     for _ in range(40):
         try:
             outcomes.add(alone.block_number())

@@ -95,7 +95,7 @@ def by_another_key() -> str:
 
 def high_s() -> str:
     """The valid signature with the complementary s: it recovers to the same address, and nodes refuse it."""
-    import rlp
+    import rlp  # type: ignore[import-untyped]
 
     order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
     items = rlp.decode(LocalSigner.from_key(KEY).sign_transaction(FIELDS).raw[1:])

@@ -1,4 +1,4 @@
-"""Two programs with one key notice each other, and neither outbids or overtakes the other."""
+"""Two programs with one key detect each other; neither outbids the other or skips its nonce."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ pytestmark = pytest.mark.daemon
 ELSEWHERE = "0x" + "55" * 20
 
 
-class Blind(Sender):
-    """A second daemon as it is in the worst moment: it looked at the key before the first one sent."""
+class StaleSender(Sender):
+    """A second daemon that read the nonce before the first one sent."""
 
     def _next_nonce(self, view: Any) -> int | None:
         return int(view.nonce)
 
 
-def foreign(chain: Chain, signer: LocalSigner, nonce: int, max_fee: int = 10 * GWEI) -> str:
-    """A transaction of a wallet that holds the same key."""
+def send_external(chain: Chain, signer: LocalSigner, nonce: int, max_fee: int = 10 * GWEI) -> str:
+    """Send a transaction like a wallet with the same key; return its hash."""
     signed = signer.sign_transaction(
         {"type": 2, "chainId": CHAIN_ID, "nonce": nonce, "to": ELSEWHERE, "value": 1, "gas": 21_000, "data": b"",
          "maxFeePerGas": max_fee, "maxPriorityFeePerGas": GWEI}
@@ -40,27 +40,27 @@ def foreign(chain: Chain, signer: LocalSigner, nonce: int, max_fee: int = 10 * G
 
 
 def attempts_of(store: SqliteTxStore) -> list[tuple[int, int]]:
-    return [(one.nonce, one.max_fee) for one in store.attempts(1)]
+    return [(attempt.nonce, attempt.max_fee) for attempt in store.attempts(1)]
 
 
-def test_two_that_chose_the_same_nonce_do_not_outbid_each_other(chain: Chain) -> None:
+def test_two_programs_at_one_nonce_do_not_outbid_each_other(chain: Chain) -> None:
     chain.hold()
     signer = chain.account(1)
     stores = [open_store(), open_store()]
     first = new_sender(chain.rpc, signer, stores[0])
-    second = Blind(chain.rpc, signer, stores[1], fees=FeePolicy(patience=PATIENCE), finality=Finality(0))
+    second = StaleSender(chain.rpc, signer, stores[1], fees=FeePolicy(patience=PATIENCE), finality=Finality(0))
     first.submit("a", plain(1, ELSEWHERE))
     first.tick()
     second.submit("b", plain(5))
     second.tick()
-    told = second.status.external
-    assert f"waits at nonce 0 of {signer.address}" in told
-    assert "another program signs with this key" in told
-    dear = 3 * stores[0].attempts(1)[0].max_fee  # nothing is mined for a while
+    warning = second.status.external
+    assert f"waits at nonce 0 of {signer.address}" in warning
+    assert "another program signs with this key" in warning
+    base_fee = 3 * stores[0].attempts(1)[0].max_fee  # above both offers, so nothing is mined
     for _ in range(2 * PATIENCE):
-        chain.mine(base_fee=dear)
-        assert second.tick().external == told
-    assert len(attempts_of(stores[1])) == 1  # no war: not one more offer, and no other nonce
+        chain.mine(base_fee=base_fee)
+        assert second.tick().external == warning
+    assert len(attempts_of(stores[1])) == 1  # no bidding war: no further offer and no other nonce
     chain.mine(base_fee=GWEI // 10)
     for _ in range(2 * PATIENCE + 4):
         chain.mine(base_fee=GWEI // 10)
@@ -72,7 +72,7 @@ def test_two_that_chose_the_same_nonce_do_not_outbid_each_other(chain: Chain) ->
     assert [nonce for nonce, _ in attempts_of(stores[1])] == [0, 1]
 
 
-def test_a_transaction_that_outbid_ours_is_named_once_it_is_settled(chain: Chain) -> None:
+def test_transaction_that_replaced_ours_is_named_once_settled(chain: Chain) -> None:
     chain.hold()
     signer = chain.account(1)
     store = open_store()
@@ -80,7 +80,7 @@ def test_a_transaction_that_outbid_ours_is_named_once_it_is_settled(chain: Chain
     chain.mine(base_fee=GWEI)
     sender.submit("a", plain())
     sender.tick()
-    other = foreign(chain, signer, 0, max_fee=100 * GWEI)
+    other = send_external(chain, signer, 0, max_fee=100 * GWEI)
     chain.mine()
     outcomes = set()
     for _ in range(PATIENCE + 6):
@@ -97,21 +97,21 @@ def test_a_transaction_that_outbid_ours_is_named_once_it_is_settled(chain: Chain
     assert other in sender.tick().external
 
 
-def test_what_another_program_sent_meanwhile_is_noticed_and_told_for_a_while(chain: Chain, tmp_path: Path) -> None:
+def test_external_use_is_reported_for_a_limited_time(chain: Chain, tmp_path: Path) -> None:
     signer = chain.account(1)
     store = open_store(tmp_path / "tx.db")
     sender = new_sender(chain.rpc, signer, store)
     sender.submit("a", plain())
     finish(sender, "a")
     assert sender.tick().external == ""
-    other = foreign(chain, signer, 1)
+    other = send_external(chain, signer, 1)
     while chain.rpc.nonce(signer.address) < 2:
         pass
     chain.ask("evm_mine")
     again = new_sender(chain.rpc, signer, open_store(tmp_path / "tx.db"))  # idle: nothing to send
-    told = again.tick().external
-    assert f"nonce 1 of {signer.address} was used by {other}" in told
-    assert "give this node a key of its own" in told
+    warning = again.tick().external
+    assert f"nonce 1 of {signer.address} was used by {other}" in warning
+    assert "give this node a key of its own" in warning
     chain.jump(chain.rpc.block().timestamp + NOTICE_SECONDS + 1)
     later = new_sender(chain.rpc, signer, open_store(tmp_path / "tx.db"))
     assert later.tick().external == ""
@@ -120,7 +120,7 @@ def test_what_another_program_sent_meanwhile_is_noticed_and_told_for_a_while(cha
     assert later.status.external == ""
 
 
-def test_a_lost_database_is_no_foreign_use(chain: Chain) -> None:
+def test_lost_database_is_not_reported_as_external_use(chain: Chain) -> None:
     signer = chain.account(1)
     sender = new_sender(chain.rpc, signer)
     sender.submit("a", plain())
@@ -132,7 +132,7 @@ def test_a_lost_database_is_no_foreign_use(chain: Chain) -> None:
     assert fresh.status.external == ""
 
 
-def test_what_waited_when_a_database_was_lost_is_waited_for_and_is_no_foreign_use(chain: Chain) -> None:
+def test_transactions_pending_at_the_loss_of_a_database_are_awaited(chain: Chain) -> None:
     chain.hold()
     signer = chain.account(1)
     sender = new_sender(chain.rpc, signer)
@@ -146,14 +146,14 @@ def test_what_waited_when_a_database_was_lost_is_waited_for_and_is_no_foreign_us
     chain.mine()
     assert fresh.tick().external == ""
     assert status_of(fresh, "b") == TxStatus.DONE
-    assert [one.nonce for one in (fresh.request("b"),) if one is not None] == [1]
+    assert [request.nonce for request in (fresh.request("b"),) if request is not None] == [1]
 
 
-def test_the_transaction_behind_a_nonce_is_found_by_bisection(chain: Chain) -> None:
+def test_find_transaction_finds_the_user_of_a_nonce(chain: Chain) -> None:
     signer = chain.account(1)
     hashes = []
     for nonce in range(3):
-        hashes.append(foreign(chain, signer, nonce))
+        hashes.append(send_external(chain, signer, nonce))
         while chain.rpc.nonce(signer.address) <= nonce:
             pass
         chain.mine(7)
@@ -165,7 +165,7 @@ def test_the_transaction_behind_a_nonce_is_found_by_bisection(chain: Chain) -> N
         assert chain.rpc.receipt(tx_hash).block == found[1]  # type: ignore[union-attr]
 
 
-def test_what_a_former_key_signed_is_brought_to_its_end_without_it(chain: Chain) -> None:
+def test_transaction_of_a_former_key_is_completed_without_the_key(chain: Chain) -> None:
     chain.hold()
     old, new = chain.account(1), chain.account(2)
     store = open_store()
@@ -176,18 +176,16 @@ def test_what_a_former_key_signed_is_brought_to_its_end_without_it(chain: Chain)
     chain.ask("anvil_dropTransaction", attempt.hash)
     chain.ask("evm_mine")
     after = new_sender(chain.rpc, new, store)
-    after.tick()  # sends again what the old key had signed
+    after.tick()  # rebroadcasts the attempt of the former key
     assert chain.rpc.transaction(attempt.hash) is not None
     chain.mine()
     after.tick()
     assert status_of(after, "a") == TxStatus.DONE
-    assert [chain.rpc.nonce(one.address) for one in (old, new)] == [1, 0]
+    assert [chain.rpc.nonce(signer.address) for signer in (old, new)] == [1, 0]
 
 
-def test_what_the_contracts_no_longer_take_from_a_former_key_is_sent_by_the_new_one(
-    chain: Chain, contracts: Contracts
-) -> None:
-    """As after a change of signers: the old key's transaction was dropped, and would be refused now."""
+def test_call_refused_from_a_former_key_is_sent_by_the_new_key(chain: Chain, contracts: Contracts) -> None:
+    """After a change of signers the old key's transaction was dropped, and the contract would now refuse it."""
     old, new = chain.account(1), chain.account(2)
     chain.hold()
     store = open_store()
@@ -212,4 +210,4 @@ def test_what_the_contracts_no_longer_take_from_a_former_key_is_sent_by_the_new_
     after.tick()
     assert status_of(after, "a") == TxStatus.DONE
     assert contracts.staking.pool_of(new.address).signer.lower() == ELSEWHERE
-    assert [chain.rpc.nonce(one.address) for one in (old, new)] == [0, 1]
+    assert [chain.rpc.nonce(signer.address) for signer in (old, new)] == [0, 1]

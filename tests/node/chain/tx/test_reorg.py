@@ -1,4 +1,4 @@
-"""Transactions that counted as settled and were undone all the same: taken up again, once, as they were."""
+"""Settled transactions that a reorg removed are sent again, once and unchanged."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SWITCH_CODE = "0x5f54600657005b5f5ffd"
 
 @pytest.fixture
 def chain(tmp_path: Path) -> Iterator[Chain]:
-    """A chain that mines when told to."""
+    """A chain that mines only on request."""
     with new_anvil(tmp_path) as chain:
         chain.mine(5)
         chain.hold()
@@ -36,22 +36,22 @@ def chain(tmp_path: Path) -> Iterator[Chain]:
 
 
 def funded(chain: Chain) -> LocalSigner:
-    """A signer whose money is older than anything that is undone."""
+    """A signer whose coin is in a block below all reorgs."""
     signer = chain.account(1)
     chain.mine(5)
     return signer
 
 
 def mine(chain: Chain, *senders: Sender, blocks: int = 1) -> None:
-    """Blocks, and a look of the senders after each."""
+    """Mine blocks and tick the senders after each."""
     for _ in range(blocks):
         chain.mine()
         for sender in senders:
             sender.tick()
 
 
-def done(chain: Chain, sender: Sender, *keys: str) -> None:
-    """Send a coin for each key."""
+def send_and_settle(chain: Chain, sender: Sender, *keys: str) -> None:
+    """Send one payment per key and wait until it is done."""
     for key in keys:
         sender.submit(key, plain())
     sender.tick()
@@ -59,22 +59,20 @@ def done(chain: Chain, sender: Sender, *keys: str) -> None:
     assert [status_of(sender, key) for key in keys] == [TxStatus.DONE] * len(keys)
 
 
-def undo(chain: Chain, depth: int) -> None:
-    """Replace blocks by empty ones; their transactions are in no pool either."""
+def reorg(chain: Chain, depth: int) -> None:
+    """Replace blocks by empty ones and drop their transactions from the pool."""
     chain.ask("anvil_reorg", depth, [])
     assert chain.ask("txpool_status") == {"pending": "0x0", "queued": "0x0"}
 
 
 @pytest.mark.parametrize("restarts", [False, True], ids=["running", "restarted"])
-def test_what_was_done_is_sent_again_as_it_was_when_its_block_is_undone(
-    chain: Chain, tmp_path: Path, restarts: bool
-) -> None:
+def test_removed_transaction_is_rebroadcast_unchanged(chain: Chain, tmp_path: Path, restarts: bool) -> None:
     signer = funded(chain)
     store = open_store(tmp_path / "tx.db")
     sender = new_sender(chain.rpc, signer, store)
-    done(chain, sender, "a", "b")
+    send_and_settle(chain, sender, "a", "b")
     mine(chain, sender, blocks=3)
-    undo(chain, 6)
+    reorg(chain, 6)
     assert chain.rpc.nonce(signer.address) == 0
     if restarts:
         mine(chain, blocks=10)
@@ -89,24 +87,24 @@ def test_what_was_done_is_sent_again_as_it_was_when_its_block_is_undone(
     assert status_of(sender, "a") == TxStatus.DONE
 
 
-def test_only_what_was_undone_is_taken_up(chain: Chain) -> None:
+def test_only_removed_transactions_are_pending_again(chain: Chain) -> None:
     signer = funded(chain)
     store = open_store()
     sender = new_sender(chain.rpc, signer, store)
-    done(chain, sender, "a")
-    done(chain, sender, "b")
-    undo(chain, 1)
+    send_and_settle(chain, sender, "a")
+    send_and_settle(chain, sender, "b")
+    reorg(chain, 1)
     assert sender.tick().pending == 1
     assert [status_of(sender, key) for key in "ab"] == [TxStatus.DONE, TxStatus.PENDING]
     mine(chain, sender)
     assert status_of(sender, "b") == TxStatus.DONE
 
 
-def test_a_shorter_chain_is_believed_when_it_has_grown(chain: Chain) -> None:
-    """Until then it may be an endpoint that lags."""
+def test_shorter_chain_is_accepted_once_it_has_grown(chain: Chain) -> None:
+    """Until then the endpoint may only lag."""
     signer = funded(chain)
     sender = new_sender(chain.rpc, signer)
-    done(chain, sender, "a")
+    send_and_settle(chain, sender, "a")
     mine(chain, sender, blocks=2)
     chain.ask("anvil_rollback", 4)
     sender.tick()
@@ -118,23 +116,23 @@ def test_a_shorter_chain_is_believed_when_it_has_grown(chain: Chain) -> None:
     assert chain.rpc.nonce(signer.address) == 1
 
 
-def test_what_another_chain_holds_elsewhere_is_not_sent_again(chain: Chain) -> None:
+def test_transaction_in_another_block_of_the_new_chain_is_not_resent(chain: Chain) -> None:
     signer = funded(chain)
     store = open_store()
     sender = new_sender(chain.rpc, signer, store)
-    done(chain, sender, "a")
-    was = sender.request("a")
+    send_and_settle(chain, sender, "a")
+    before = sender.request("a")
     mine(chain, sender, blocks=3)
     chain.ask("anvil_reorg", 5, [["0x" + store.attempts(1)[0].raw.hex(), 3]])
     sender.tick()
     request = sender.request("a")
-    assert was is not None and request is not None and was.block is not None
-    assert (request.status, request.tx_hash) == (TxStatus.DONE, was.tx_hash)
-    assert request.block is not None and request.block > was.block
+    assert before is not None and request is not None and before.block is not None
+    assert (request.status, request.tx_hash) == (TxStatus.DONE, before.tx_hash)
+    assert request.block is not None and request.block > before.block
 
 
-def test_a_failure_that_is_undone_leaves_no_hole_below_what_came_after_it(chain: Chain) -> None:
-    """A request failed in a block and was sent anew at the next nonce; then both blocks go."""
+def test_nonce_gap_below_a_resent_request_is_filled(chain: Chain) -> None:
+    """A request reverts and is sent again at the next nonce; then a reorg removes both blocks."""
     chain.ask("anvil_setCode", SWITCH, SWITCH_CODE)
     signer = funded(chain)
     store = open_store()
@@ -150,7 +148,7 @@ def test_a_failure_that_is_undone_leaves_no_hole_below_what_came_after_it(chain:
     sender.tick()
     mine(chain, sender)
     assert status_of(sender, "a") == TxStatus.DONE
-    undo(chain, 3)
+    reorg(chain, 3)
     assert chain.rpc.nonce(signer.address) == 0
     sender.tick()
     assert status_of(sender, "a") == TxStatus.PENDING
@@ -162,20 +160,20 @@ def test_a_failure_that_is_undone_leaves_no_hole_below_what_came_after_it(chain:
     assert status_of(sender, f"use-nonce/0/{signer.address}/0") == TxStatus.DONE
 
 
-def test_what_is_too_deep_to_be_undone_is_not_asked_about(chain: Chain) -> None:
+def test_transactions_too_deep_for_a_reorg_cost_no_calls(chain: Chain) -> None:
     class Counting(HttpEndpoint):
-        asked = 0
+        calls = 0
 
         def request(self, method: str, params: list[Any], timeout: float) -> Any:
-            self.asked += 1
+            self.calls += 1
             return super().request(method, params, timeout)
 
     endpoint = Counting(chain.url)
     sender = new_sender(Rpc([], CHAIN_ID, endpoints=[endpoint]), funded(chain))
-    done(chain, sender, "a")
+    send_and_settle(chain, sender, "a")
     chain.ask("anvil_mine", hex(UNFINAL_BLOCKS + 1))
     sender.tick()
-    before = endpoint.asked
+    before = endpoint.calls
     for _ in range(5):
         sender.tick()
-    assert endpoint.asked == before
+    assert endpoint.calls == before

@@ -1,4 +1,4 @@
-"""The sender on a real chain: once, in order, through stuck, dropped, replaced, reverted and unpaid transactions."""
+"""The sender on a real chain: exactly once and in order, with stuck, dropped, replaced and reverted transactions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.daemon
 
 
 class Tampered(HttpEndpoint):
-    """The real endpoint, but a method can be made to fail before or after it has its effect."""
+    """The real endpoint with a fault before or after the effect of one method."""
 
     before: str | None = None
     after: str | None = None
@@ -40,10 +40,10 @@ class Tampered(HttpEndpoint):
         return result
 
 
-# ---------------------------------------------------------------------- the straight path
+# ---------------------------------------------------------------------- without faults
 
 
-def test_a_request_is_sent_once_however_often_it_is_asked_for(chain: Chain) -> None:
+def test_request_is_sent_once_despite_repeated_submits(chain: Chain) -> None:
     signer = chain.account(1)
     sender = new_sender(chain.rpc, signer)
     for _ in range(3):
@@ -55,7 +55,7 @@ def test_a_request_is_sent_once_however_often_it_is_asked_for(chain: Chain) -> N
     assert sender.status.accepted_block == chain.rpc.block_number()
 
 
-def test_several_in_flight_take_nonces_in_order(chain: Chain) -> None:
+def test_requests_take_nonces_in_order(chain: Chain) -> None:
     chain.hold()
     signer = chain.account(1)
     sender = new_sender(chain.rpc, signer, max_in_flight=3)
@@ -72,9 +72,7 @@ def test_several_in_flight_take_nonces_in_order(chain: Chain) -> None:
     assert chain.rpc.balance(TO) == 15
 
 
-def test_a_call_that_needs_an_earlier_one_waits_for_it(
-    chain: Chain, contracts: Contracts, deployer: LocalSigner
-) -> None:
+def test_call_waits_for_an_earlier_one_that_it_needs(chain: Chain, contracts: Contracts, deployer: LocalSigner) -> None:
     chain.hold()
     sender = new_sender(chain.rpc, deployer)
     staking = contracts.staking
@@ -96,8 +94,8 @@ def test_a_call_that_needs_an_earlier_one_waits_for_it(
 # ---------------------------------------------------------------------- stuck, dropped, replaced
 
 
-def raises_of(store: SqliteTxStore) -> list[bool]:
-    """Whether each attempt offers an eighth more than the one before, at the same nonce."""
+def fee_increases(store: SqliteTxStore) -> list[bool]:
+    """For each replacement, whether it offers at least an eighth more than its predecessor, at the same nonce."""
     attempts = store.attempts(1)
     return [
         new.nonce == old.nonce and new.max_fee * 8 >= old.max_fee * 9 and new.priority_fee * 8 >= old.priority_fee * 9
@@ -105,23 +103,23 @@ def raises_of(store: SqliteTxStore) -> list[bool]:
     ]
 
 
-def test_a_transaction_left_out_for_long_is_replaced_at_its_nonce(chain: Chain) -> None:
+def test_transaction_left_out_of_blocks_is_replaced_at_its_nonce(chain: Chain) -> None:
     chain.hold()
     signer = chain.account(1)
     store = open_store()
     sender = new_sender(chain.rpc, signer, store)
     sender.submit("a", plain())
     sender.tick()
-    room = chain.rpc.block().gas_limit
-    chain.ask("evm_setBlockGasLimit", hex(20_000))  # no block has room for it
+    gas_limit = chain.rpc.block().gas_limit
+    chain.ask("evm_setBlockGasLimit", hex(20_000))  # no block has enough gas for it
     try:
         for block in range(1, 2 * PATIENCE + 1):
             chain.mine()
             sender.tick()
             assert len(store.attempts(1)) == 1 + block // PATIENCE
     finally:
-        chain.ask("evm_setBlockGasLimit", hex(room))
-    assert raises_of(store) == [True, True]
+        chain.ask("evm_setBlockGasLimit", hex(gas_limit))
+    assert fee_increases(store) == [True, True]
     chain.mine()
     sender.tick()
     assert status_of(sender, "a") == TxStatus.DONE
@@ -129,28 +127,28 @@ def test_a_transaction_left_out_for_long_is_replaced_at_its_nonce(chain: Chain) 
     assert chain.rpc.balance(TO) == 5
 
 
-def test_a_transaction_that_became_too_cheap_is_replaced_at_its_nonce(chain: Chain) -> None:
+def test_underpriced_transaction_is_replaced_at_its_nonce(chain: Chain) -> None:
     chain.hold()
     signer = chain.account(1)
     store = open_store()
     sender = new_sender(chain.rpc, signer, store)
     sender.submit("a", plain())
     sender.tick()
-    dear = 3 * store.attempts(1)[0].max_fee
+    base_fee = 3 * store.attempts(1)[0].max_fee
     for _ in range(PATIENCE + 1):
-        chain.mine(base_fee=dear)
+        chain.mine(base_fee=base_fee)
         sender.tick()
-    chain.mine(base_fee=dear)
+    chain.mine(base_fee=base_fee)
     sender.tick()
     assert status_of(sender, "a") == TxStatus.DONE
     assert len(store.attempts(1)) > 1
     assert sender.request("a").tx_hash == store.attempts(1)[-1].hash  # type: ignore[union-attr]
-    assert all(raises_of(store))
+    assert all(fee_increases(store))
     assert chain.rpc.nonce(signer.address) == 1
     assert chain.rpc.balance(TO) == 5
 
 
-def test_the_cap_ends_replacements_and_says_so(chain: Chain) -> None:
+def test_fee_cap_ends_replacements_and_is_reported(chain: Chain) -> None:
     chain.hold()
     store = open_store()
     base_fee = chain.rpc.block().base_fee
@@ -181,7 +179,7 @@ def test_nothing_is_signed_while_the_base_fee_is_above_the_cap(chain: Chain) -> 
     assert status_of(sender, "a") == TxStatus.DONE
 
 
-def test_a_dropped_transaction_is_broadcast_again_as_it_was(chain: Chain) -> None:
+def test_dropped_transaction_is_rebroadcast_unchanged(chain: Chain) -> None:
     chain.hold()
     store = open_store()
     sender = new_sender(chain.rpc, chain.account(1), store)
@@ -199,7 +197,7 @@ def test_a_dropped_transaction_is_broadcast_again_as_it_was(chain: Chain) -> Non
     assert status_of(sender, "a") == TxStatus.DONE
 
 
-def test_a_nonce_used_by_somebody_else_is_left_only_when_that_is_settled(chain: Chain) -> None:
+def test_nonce_used_by_another_program_is_abandoned_only_when_settled(chain: Chain) -> None:
     chain.hold()
     signer = chain.account(1)
     store = open_store()
@@ -208,11 +206,11 @@ def test_a_nonce_used_by_somebody_else_is_left_only_when_that_is_settled(chain: 
     sender.tick()
     (attempt,) = store.attempts(1)
     chain.ask("anvil_dropTransaction", attempt.hash)
-    foreign = signer.sign_transaction(
+    external = signer.sign_transaction(
         {"type": 2, "chainId": CHAIN_ID, "nonce": 0, "to": "0x" + "55" * 20, "value": 1, "gas": 21_000, "data": b"",
          "maxFeePerGas": 10 * GWEI, "maxPriorityFeePerGas": GWEI}
     )  # fmt: skip
-    chain.rpc.send_raw(foreign.raw)
+    chain.rpc.send_raw(external.raw)
     chain.mine()
     for _ in range(PATIENCE):
         status = sender.tick()
@@ -227,7 +225,7 @@ def test_a_nonce_used_by_somebody_else_is_left_only_when_that_is_settled(chain: 
     assert chain.rpc.balance(TO) == 5
 
 
-def test_a_waiting_transaction_of_somebody_else_keeps_its_nonce(chain: Chain) -> None:
+def test_waiting_transaction_of_another_program_keeps_its_nonce(chain: Chain) -> None:
     chain.hold()
     signer = chain.account(1)
     other, ours = new_sender(chain.rpc, signer), new_sender(chain.rpc, signer)
@@ -238,7 +236,7 @@ def test_a_waiting_transaction_of_somebody_else_keeps_its_nonce(chain: Chain) ->
         status = ours.tick()
         assert "waits at nonce 0 of" in status.external
         assert "another program signs with this key" in status.external
-        assert (status.queued, status.pending) == (1, 0)  # it does not go past it
+        assert (status.queued, status.pending) == (1, 0)  # the nonce is not skipped
     chain.mine()
     other.tick()
     ours.tick()
@@ -248,7 +246,7 @@ def test_a_waiting_transaction_of_somebody_else_keeps_its_nonce(chain: Chain) ->
     assert [sender.request(key).nonce for sender, key in ((other, "other"), (ours, "a"))] == [0, 1]  # type: ignore[union-attr]
 
 
-def test_a_block_undone_puts_its_transactions_back(chain: Chain) -> None:
+def test_transaction_of_a_reorged_block_is_pending_again(chain: Chain) -> None:
     chain.hold()
     signer = chain.account(1)
     store = open_store()
@@ -270,12 +268,12 @@ def test_a_block_undone_puts_its_transactions_back(chain: Chain) -> None:
     assert chain.rpc.nonce(signer.address) == 1
 
 
-# ---------------------------------------------------------------------- the process ends
+# ---------------------------------------------------------------------- restarts
 
 
 @pytest.mark.parametrize("cut", ["before", "after"])
-def test_a_signed_attempt_survives_the_process(chain: Chain, tmp_path: Path, cut: str) -> None:
-    """The broadcast fails, before or after it had its effect; the process ends; the next one finishes the job."""
+def test_signed_attempt_survives_a_restart(chain: Chain, tmp_path: Path, cut: str) -> None:
+    """The broadcast fails before or after its effect and the process ends; the next process completes the request."""
     signer = chain.account(1)
     endpoint = Tampered(chain.url)
     setattr(endpoint, cut, "eth_sendRawTransaction")
@@ -283,10 +281,10 @@ def test_a_signed_attempt_survives_the_process(chain: Chain, tmp_path: Path, cut
     first.submit("a", plain())
     with pytest.raises(Unreachable):
         first.tick()
-    wanted = 0 if cut == "before" else 1
-    while chain.rpc.nonce(signer.address) < wanted:  # anvil mines right after it answers
+    nonce = 0 if cut == "before" else 1
+    while chain.rpc.nonce(signer.address) < nonce:  # anvil mines right after its answer
         time.sleep(0.01)
-    assert chain.rpc.nonce(signer.address) == wanted
+    assert chain.rpc.nonce(signer.address) == nonce
 
     store = open_store(tmp_path / "tx.db")
     second = new_sender(chain.rpc, signer, store)
@@ -299,11 +297,11 @@ def test_a_signed_attempt_survives_the_process(chain: Chain, tmp_path: Path, cut
     assert chain.rpc.balance(TO) == 5
 
 
-def test_an_attempt_is_on_disk_before_it_is_broadcast(chain: Chain, tmp_path: Path) -> None:
+def test_attempt_is_on_disk_before_its_broadcast(chain: Chain, tmp_path: Path) -> None:
     path = tmp_path / "tx.db"
     seen: list[Any] = []
 
-    class Watching(HttpEndpoint):
+    class Recording(HttpEndpoint):
         def request(self, method: str, params: list[Any], timeout: float) -> Any:
             if method == "eth_sendRawTransaction":
                 with sqlite3.connect(path) as other:
@@ -311,14 +309,14 @@ def test_an_attempt_is_on_disk_before_it_is_broadcast(chain: Chain, tmp_path: Pa
                 seen.append(params[0])
             return super().request(method, params, timeout)
 
-    sender = new_sender(Rpc([], endpoints=[Watching(chain.url)]), chain.account(1), open_store(path))
+    sender = new_sender(Rpc([], endpoints=[Recording(chain.url)]), chain.account(1), open_store(path))
     sender.submit("a", plain())
     finish(sender, "a")
     row, sent = seen
     assert "0x" + bytes(row[0]).hex() == sent
 
 
-def test_a_request_may_share_a_transaction_with_its_duty_and_an_attempt_may_not(tmp_path: Path, chain: Chain) -> None:
+def test_request_joins_a_database_transaction_and_attempt_does_not(tmp_path: Path, chain: Chain) -> None:
     db = sqlite3.connect(tmp_path / "tx.db", isolation_level=None)
     sender = new_sender(chain.rpc, chain.account(1), SqliteTxStore(db))
     db.execute("BEGIN")
@@ -333,10 +331,10 @@ def test_a_request_may_share_a_transaction_with_its_duty_and_an_attempt_may_not(
     assert chain.rpc.nonce(chain.account(1).address) == 0
 
 
-# ---------------------------------------------------------------------- refused, reverted, unpaid
+# ---------------------------------------------------------------------- refusals, reverts, lack of funds
 
 
-def test_a_call_that_would_revert_is_never_sent_and_says_why(chain: Chain, contracts: Contracts) -> None:
+def test_call_that_would_revert_is_not_sent_and_can_be_retried(chain: Chain, contracts: Contracts) -> None:
     signer = chain.account(1)
     sender = new_sender(chain.rpc, signer)
     call = contracts.staking.register_operator("0x" + "00" * 20, signer.address, 0)
@@ -354,9 +352,7 @@ def test_a_call_that_would_revert_is_never_sent_and_says_why(chain: Chain, contr
     assert status_of(sender, "a") == TxStatus.DONE
 
 
-def test_a_transaction_that_reverts_in_its_block_is_told_from_one_that_was_lost(
-    chain: Chain, contracts: Contracts
-) -> None:
+def test_revert_in_a_block_is_final_with_its_reason(chain: Chain, contracts: Contracts) -> None:
     chain.hold()
     slow, fast = chain.account(1), chain.account(2)
     sender = new_sender(chain.rpc, slow)
@@ -372,10 +368,10 @@ def test_a_transaction_that_reverts_in_its_block_is_told_from_one_that_was_lost(
     assert request is not None
     assert request.status == TxStatus.REVERTED
     assert chain.rpc.nonce(slow.address) == 1
-    assert "StakingSignerTaken(" in request.outcome  # on the state before the block it would have succeeded
+    assert "StakingSignerTaken(" in request.outcome  # the call would succeed on the state before the block
 
 
-def test_a_lack_of_funds_blocks_the_queue_until_they_come(chain: Chain) -> None:
+def test_lack_of_funds_blocks_the_queue_until_funded(chain: Chain) -> None:
     signer = chain.account(1, ether=0)
     store = open_store()
     sender = new_sender(chain.rpc, signer, store)
@@ -392,7 +388,7 @@ def test_a_lack_of_funds_blocks_the_queue_until_they_come(chain: Chain) -> None:
     assert status_of(sender, "a") == TxStatus.DONE
 
 
-def test_a_request_that_waits_moves_to_a_new_signer_and_a_signed_one_stays(chain: Chain) -> None:
+def test_queued_request_moves_to_a_new_signer_and_signed_one_stays(chain: Chain) -> None:
     chain.hold()
     store = open_store()
     old, new = new_sender(chain.rpc, chain.account(1), store), new_sender(chain.rpc, chain.account(2), store)
@@ -411,7 +407,7 @@ def test_a_request_that_waits_moves_to_a_new_signer_and_a_signed_one_stays(chain
     assert [chain.rpc.nonce(chain.account(n).address) for n in (1, 2)] == [1, 1]
 
 
-def test_a_request_is_not_begun_after_its_window(chain: Chain) -> None:
+def test_request_is_not_sent_after_its_window(chain: Chain) -> None:
     sender = new_sender(chain.rpc, chain.account(1))
     sender.submit("late", plain(), not_after=chain.rpc.block().timestamp - 1)
     sender.submit("timely", plain(), not_after=chain.rpc.block().timestamp + 1_000)
@@ -421,9 +417,9 @@ def test_a_request_is_not_begun_after_its_window(chain: Chain) -> None:
     assert status_of(sender, "timely") == TxStatus.DONE
 
 
-def test_a_transaction_no_node_takes_fails_and_frees_its_nonce(chain: Chain) -> None:
+def test_rejected_transaction_fails_and_frees_its_nonce(chain: Chain) -> None:
     class Strict(HttpEndpoint):
-        """Refuses large transactions, as geth does and anvil does not."""
+        """Refuses large transactions like geth; anvil accepts them."""
 
         def request(self, method: str, params: list[Any], timeout: float) -> Any:
             if method == "eth_sendRawTransaction" and len(params[0]) > 2 * 131_072:
@@ -447,7 +443,7 @@ def test_send_returns_the_receipt(chain: Chain) -> None:
     assert receipt.gas_used == 21_000
 
 
-def test_send_all_lets_each_rely_on_those_before(chain: Chain, contracts: Contracts, deployer: LocalSigner) -> None:
+def test_send_all_sends_dependent_calls(chain: Chain, contracts: Contracts, deployer: LocalSigner) -> None:
     staking = contracts.staking
     calls = [
         staking.register_operator(chain.account(2).address, deployer.address, 0),
@@ -457,7 +453,7 @@ def test_send_all_lets_each_rely_on_those_before(chain: Chain, contracts: Contra
     assert all(receipt.succeeded for receipt in send_all(chain.rpc, deployer, calls))
 
 
-def test_send_says_why_not(chain: Chain, contracts: Contracts) -> None:
+def test_send_raises_with_the_reason(chain: Chain, contracts: Contracts) -> None:
     signer = chain.account(1)
     with pytest.raises(ContractReverted, match=r"set commission to 1%: StakingUnknownOperator") as caught:
         send(chain.rpc, signer, contracts.staking.set_commission(100))
@@ -469,13 +465,13 @@ def test_send_says_why_not(chain: Chain, contracts: Contracts) -> None:
         send(chain.rpc, signer, plain(), timeout=0.2)
 
 
-# ---------------------------------------------------------------------- prices
+# ---------------------------------------------------------------------- fees
 
 
 @pytest.mark.parametrize(
     ("old", "base_fee"), [(Fees(100, 10), 1), (Fees(9, 1), 4), (Fees(10**12, 10**9), 10**11), (Fees(1, 0), 0)]
 )
-def test_a_replacement_beats_what_nodes_ask_for(old: Fees, base_fee: int) -> None:
+def test_replacement_exceeds_the_minimum_increase_of_nodes(old: Fees, base_fee: int) -> None:
     new = FeePolicy(cap=10**15).replacement(old, base_fee, 1)
     assert new is not None
     assert new.max_fee * 10 >= old.max_fee * 11
@@ -483,7 +479,7 @@ def test_a_replacement_beats_what_nodes_ask_for(old: Fees, base_fee: int) -> Non
     assert new.priority_fee <= new.max_fee
 
 
-def test_first_offers_stay_within_the_policy() -> None:
+def test_first_fees_stay_within_the_policy() -> None:
     policy = FeePolicy(cap=100, min_priority=3, max_priority=20)
     assert policy.first(40, 1) == Fees(83, 3)
     assert policy.first(40, 50) == Fees(100, 20)

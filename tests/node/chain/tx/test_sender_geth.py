@@ -1,4 +1,4 @@
-"""What a real geth says to the sender's bumps, cancels and rivals, in its own words."""
+"""Bumps, cancellations and rival transactions on a real geth, with its own error messages."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from covey.chain.tx.store import TxAction, TxStatus
 pytestmark = pytest.mark.daemon
 
 
-class Stingy(FeePolicy):
-    """Offers less than the 7 wei under which a base fee cannot fall: geth takes a transaction and never includes it."""
+class TooLow(FeePolicy):
+    """Offers less than 7 wei, the minimum base fee: geth accepts such a transaction and never includes it."""
 
     def first(self, base_fee: int, suggested_priority: int) -> Fees:
         return Fees(4, 1)
@@ -46,19 +46,23 @@ def until(happened: Callable[[], bool], *senders: Sender) -> None:
         time.sleep(0.2)
 
 
-def test_geth_takes_a_bump_and_a_cancel_in_the_place_of_what_it_has(geth: Geth) -> None:
+def test_geth_replaces_a_transaction_by_a_bump_and_a_cancellation(geth: Geth) -> None:
     store = open_store()
-    stingy = sender_of(geth, 1, store, Stingy(patience=1000))
-    stingy.submit("a", plain())
-    stingy.tick()
+    low = sender_of(geth, 1, store, TooLow(patience=1000))
+    low.submit("a", plain())
+    low.tick()
     store.request_action(1, TxAction.BUMP)
-    stingy.tick()
+    low.tick()
     store.request_action(1, TxAction.CANCEL)
-    stingy.tick()
+    low.tick()
     first, bumped, cancel = store.attempts(1)
-    assert [one.max_fee for one in (first, bumped, cancel)] == [4, 5, 6]
-    assert [geth.rpc.transaction(one.hash) is not None for one in (first, bumped, cancel)] == [False, False, True]
-    assert stingy.status.blocked == stingy.status.external == ""
+    assert [attempt.max_fee for attempt in (first, bumped, cancel)] == [4, 5, 6]
+    assert [geth.rpc.transaction(attempt.hash) is not None for attempt in (first, bumped, cancel)] == [
+        False,
+        False,
+        True,
+    ]
+    assert low.status.blocked == low.status.external == ""
     store.request_action(1, TxAction.BUMP)
     generous = sender_of(geth, 1, store, FeePolicy())
     until(lambda: status_of(generous, "a").is_final, generous)
@@ -66,16 +70,16 @@ def test_geth_takes_a_bump_and_a_cancel_in_the_place_of_what_it_has(geth: Geth) 
     assert store.attempts(1)[-1].cancels
 
 
-def test_geth_does_not_let_two_programs_with_one_key_in_each_others_place(geth: Geth) -> None:
-    class Blind(Sender):
+def test_geth_refuses_a_rival_transaction_of_the_same_key(geth: Geth) -> None:
+    class StaleSender(Sender):
         def _next_nonce(self, view: Any) -> int | None:
             return int(view.nonce)
 
     stores = [open_store(), open_store(), open_store()]
-    first = sender_of(geth, 2, stores[0], Stingy(patience=1000))
+    first = sender_of(geth, 2, stores[0], TooLow(patience=1000))
     first.submit("a", plain(1))
     first.tick()
-    second = sender_of(geth, 2, stores[1], Stingy(patience=1000), Blind)
+    second = sender_of(geth, 2, stores[1], TooLow(patience=1000), StaleSender)
     second.submit("b", plain(2))
     second.tick()
     request = second.request("b")
