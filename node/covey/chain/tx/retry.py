@@ -12,7 +12,8 @@ Every retry keeps the nonce of the request, so at most one of its attempts can e
 - The operator requested a bump or a cancellation: replace the transaction at once.
 
 `covey.chain.tx.attempts.verdict_of` classifies a node's refusal. A request that failed or reverted is final here;
-`covey.chain.tx.sender.Sender.submit` queues it again with ``retry=True``.
+`covey.chain.tx.sender.Sender.submit` queues it again with ``retry=True``, as the daemon does in
+`covey.daemon.duties.transactions.send`.
 """
 
 from __future__ import annotations
