@@ -77,7 +77,7 @@ def remote_signer(settings: Settings) -> RemoteSigner:
     if settings.remote_signer is None:
         raise InputError("no remote signer: give --remote-signer")
     if settings.keystore is not None:
-        raise InputError("a node signs with a keystore or with a remote_signer: give not both")
+        raise InputError("keystore and remote_signer exclude each other: set only one")
     return open_remote_signer(settings.remote_signer, settings.signer_address)
 
 
@@ -111,7 +111,7 @@ def read_password(file: Path | None, variable: str, prompt: str) -> str:
         raise InputError(str(error)) from None
 
 
-def open_own_store(settings: Settings) -> Store:
+def open_block_store(settings: Settings) -> Store:
     """Open the block store that --store or --data-dir names. Raises InputError."""
     from covey.config.credentials import token_of
     from covey.config.errors import ConfigError
@@ -136,7 +136,7 @@ def fetch_spec(settings: Settings, digest: bytes) -> TaskSpec | None:
     if settings.store is None and settings.data_dir is None and not settings.peers:
         return None
     try:
-        store = open_own_store(settings)
+        store = open_block_store(settings)
     except InputError:
         return None
     with store:

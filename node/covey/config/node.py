@@ -180,11 +180,12 @@ class NodeConfig(
 
     @model_validator(mode="after")
     def _check_signer(self) -> Self:
-        if (self.keystore is None) == (self.remote_signer is None):
-            how = "not both" if self.keystore is not None else "one of them"
-            raise ValueError(f"a node signs with a keystore or with a remote_signer: give {how}")
+        if self.keystore is not None and self.remote_signer is not None:
+            raise ValueError("keystore and remote_signer exclude each other: set only one")
+        if self.keystore is None and self.remote_signer is None:
+            raise ValueError("no signer: set keystore or remote_signer")
         if self.signer_address is not None and self.remote_signer is None:
-            raise ValueError("signer_address is the account of a remote_signer: give that too, or leave it out")
+            raise ValueError("signer_address requires remote_signer")
         return self
 
     @model_validator(mode="after")
@@ -198,14 +199,16 @@ class NodeConfig(
     @model_validator(mode="after")
     def _check_tokens(self) -> Self:
         if (self.pinning_service is None) != (self.pinning_token_file is None):
-            raise ValueError("pinning_service and pinning_token_file go together: give both or neither")
+            raise ValueError("pinning_service and pinning_token_file require each other: set both or neither")
         if self.webhook_token_file is not None and self.webhook_url_file is None:
-            raise ValueError("webhook_token_file is for a webhook: give webhook_url_file too")
+            raise ValueError("webhook_token_file requires webhook_url_file")
         if self.store_token_file is not None:
             from covey.ipfs.open import is_rpc  # imported here because it loads an HTTP stack
 
             if not is_rpc(self.store_location):
-                raise ValueError(f"store_token_file is for a Kubo RPC; the store {self.store_location} is a folder")
+                raise ValueError(
+                    f"store_token_file requires a Kubo RPC API; the store {self.store_location} is a folder"
+                )
         return self
 
     @property

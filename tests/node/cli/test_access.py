@@ -12,7 +12,7 @@ from covey.chain.signing.keystore import LocalSigner, create_keystore
 from covey.cli.access import (
     connect,
     fetch_spec,
-    open_own_store,
+    open_block_store,
     operator_address,
     owner_wallet,
     read_password,
@@ -93,7 +93,7 @@ def test_operator_is_given_or_looked_up(network: Any, keys: dict[str, str]) -> N
 
 
 def test_remote_signer_excludes_a_keystore() -> None:
-    with pytest.raises(InputError, match="give not both"):
+    with pytest.raises(InputError, match="exclude each other: set only one"):
         remote_signer(settings(keystore="signer.json", remote_signer="clef:http://a"))
     with pytest.raises(InputError, match="no remote signer"):
         remote_signer(settings())
@@ -117,9 +117,9 @@ def test_owner_has_a_credential_of_its_own(folder: Path, monkeypatch: pytest.Mon
 
 
 def test_store_is_that_of_the_data_directory_by_default(folder: Path) -> None:
-    with open_own_store(settings(data_dir="data")):
+    with open_block_store(settings(data_dir="data")):
         assert (folder / "data/blocks").is_dir()
-    with open_own_store(settings(data_dir="data", store="elsewhere")):
+    with open_block_store(settings(data_dir="data", store="elsewhere")):
         assert (folder / "elsewhere").is_dir()
 
 
@@ -133,7 +133,7 @@ def test_store_is_that_of_the_data_directory_by_default(folder: Path) -> None:
 )
 def test_store_that_cannot_be_opened_is_an_error(keys: dict[str, str], values: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        open_own_store(settings(**values))
+        open_block_store(settings(**values))
 
 
 def test_spec_is_none_without_a_source() -> None:

@@ -64,16 +64,16 @@ def test_journal_and_store_are_in_the_data_directory_by_default(file: Path) -> N
         ({"log_level": "loud"}, {}, "--log-level: "),
         ({"pinning_service": "pin.example"}, {}, "--pinning-service: 'pin.example' is not a pinning service"),
         ({"pinning_service": "http://pin.example"}, {}, "would send the access token in the clear: use https"),
-        ({"pinning_service": "https://pin.example"}, {}, "pinning_service and pinning_token_file go together"),
-        ({"webhook_token_file": "token"}, {}, "webhook_token_file is for a webhook: give webhook_url_file too"),
-        ({"store_token_file": "token"}, {}, "store_token_file is for a Kubo RPC"),
-        ({"remote_signer": "clef:/run/clef.ipc"}, {}, "with a keystore or with a remote_signer: give not both"),
+        ({"pinning_service": "https://pin.example"}, {}, "pinning_service and pinning_token_file require each other"),
+        ({"webhook_token_file": "token"}, {}, "webhook_token_file requires webhook_url_file"),
+        ({"store_token_file": "token"}, {}, "store_token_file requires a Kubo RPC API"),
+        ({"remote_signer": "clef:/run/clef.ipc"}, {}, "keystore and remote_signer exclude each other: set only one"),
         (
             {"remote_signer": "clef.ipc"},
             {},
             "--remote-signer: 'clef.ipc' is not a remote signer; use web3signer:http",
         ),
-        ({"signer_address": "0x" + "11" * 20}, {}, "signer_address is the account of a remote_signer"),
+        ({"signer_address": "0x" + "11" * 20}, {}, "signer_address requires remote_signer"),
         ({"max_gas_price": "0"}, {}, "--max-gas-price: '0' is not a gas price between 1 and"),
         ({"max_gas_price": "3 ether"}, {}, "--max-gas-price: '3 ether' is not a gas price; write '300 gwei'"),
         ({"bump_blocks": "0"}, {}, "--bump-blocks: "),
@@ -91,7 +91,7 @@ def test_invalid_setting_is_reported_in_one_line(
 
 def test_signer_is_required(file: Path) -> None:
     file.write_text(SETTINGS.replace('keystore = "keys/signer.json"\n', ""), encoding="utf-8")
-    with pytest.raises(ConfigError, match="give one of them"):
+    with pytest.raises(ConfigError, match="no signer: set keystore or remote_signer"):
         NodeConfig.load(environ={}, file=file)
 
 

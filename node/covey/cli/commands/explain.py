@@ -20,7 +20,7 @@ def explain(
     """
     from contextlib import ExitStack
 
-    from covey.cli.access import connect, open_own_store
+    from covey.cli.access import connect, open_block_store
     from covey.cli.errors import CliError
     from covey.cli.output import console, print_json
     from covey.cli.views.explanation import show_explanation
@@ -30,7 +30,7 @@ def explain(
     with ExitStack() as stack:
         reader = None
         if settings.store is not None or settings.data_dir is not None:
-            store = stack.enter_context(open_own_store(settings))
+            store = stack.enter_context(open_block_store(settings))
             reader = stack.enter_context(open_fetcher(store, settings.peers, deadline_s=20))
         report = network.verify_payout(task, reader=reader)
     if json:

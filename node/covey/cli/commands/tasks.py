@@ -29,7 +29,7 @@ def create(
     Pins the spec in your block store and pays the bounty and the bond. Signs with the owner's key.
     """
     from covey.chain.units import format_cvy
-    from covey.cli.access import connect, open_own_store, owner_wallet
+    from covey.cli.access import connect, open_block_store, owner_wallet
     from covey.cli.errors import InputError
     from covey.cli.output import console, print_json
     from covey.client.errors import InvalidInput
@@ -44,7 +44,7 @@ def create(
         text = str(error)
         raise InputError(f"--{option}{text[len(option) :]}" if option else text) from None
     wallet = owner_wallet(network, settings)
-    with open_own_store(settings) as store:
+    with open_block_store(settings) as store:
         posted = network.post_task(wallet, store, document, params)
     if json:
         print_json({"task": posted.id, "spec": posted.spec_cid, "transaction": posted.tx_hash, "bounty": params.bounty})

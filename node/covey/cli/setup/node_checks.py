@@ -116,7 +116,7 @@ def check_records(path: Path | None) -> str | None:
 
 def check_store(settings: Settings) -> str | None:
     """The block store opens, is locked by another process, or can be created."""
-    from covey.cli.access import open_own_store
+    from covey.cli.access import open_block_store
     from covey.ipfs import BlockStore, StoreBusy
 
     location = settings.store_location
@@ -128,7 +128,7 @@ def check_store(settings: Settings) -> str | None:
             raise CheckFailed(f"{parent} is not writable: choose another store or data_dir")
         return f"{location} (created when the node first starts)"
     try:
-        with open_own_store(settings) as store:
+        with open_block_store(settings) as store:
             pins = f"{location}, {len(store.pins())} pins"
             if isinstance(store, BlockStore):
                 return f"embedded, {pins}, quota {settings.store_quota.human_readable()}"
