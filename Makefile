@@ -127,8 +127,9 @@ reference: $(TOOLS)/python.stamp ## Write docs/reference: settings and commands 
 	$(PY) scripts/monitoring_reference.py
 
 .PHONY: types
-types: $(TOOLS)/python.stamp ## Check types: mypy, strict, on the package
+types: $(TOOLS)/python.stamp ## Check types: mypy, strict, on the package, scripts, benchmarks and examples
 	mypy node/covey
+	mypy scripts bench examples
 
 .PHONY: artifacts-check
 artifacts-check: $(TOOLS)/compile.stamp ## Check that the shipped artifacts are what the sources compile to

@@ -41,16 +41,16 @@ class AppealRuling:
 def check_appeal(audit: Comparer, task: TaskRecord, domain: HashDomain, settlement: Settlement) -> AppealRuling:
     """Compare all figures of a task's appeal with the rules, and return what the rules give."""
     appeal, ruling = task.appeal, AppealRuling()
-    _contests(audit, task, settlement)
+    _check_contests(audit, task, settlement)
     round_ = appeal.round
     if round_ is not None:
-        _committee(audit, task, round_, domain)
+        _check_committee(audit, task, round_, domain)
         if appeal.settled is not None:
-            ruling.found = _found(audit, task, round_, appeal.settled, domain)
-    _resolutions(audit, task, ruling, settlement)
-    _overturned(audit, task, ruling)
-    _claims(audit, task, ruling)
-    _freed(audit, task)
+            ruling.found = _settle_round(audit, task, round_, appeal.settled, domain)
+    _check_resolutions(audit, task, ruling, settlement)
+    _check_overturned(audit, task, ruling)
+    _check_claims(audit, task, ruling)
+    _check_released(audit, task)
     return ruling
 
 
@@ -78,7 +78,7 @@ def _earmarks(task: TaskRecord, operator: str) -> list[int]:
     return [earmark_of(task, operator), own]
 
 
-def _contests(audit: Comparer, task: TaskRecord, settlement: Settlement) -> None:
+def _check_contests(audit: Comparer, task: TaskRecord, settlement: Settlement) -> None:
     params, entries = task.params, len(task.revealed)
     _, settled = task.settled_round()
     windows = params["windows"]
@@ -97,7 +97,7 @@ def _contests(audit: Comparer, task: TaskRecord, settlement: Settlement) -> None
         audit.compare(task, f"times of {what}", times, ends)
 
 
-def _committee(audit: Comparer, task: TaskRecord, round_: RoundRecord, domain: HashDomain) -> None:
+def _check_committee(audit: Comparer, task: TaskRecord, round_: RoundRecord, domain: HashDomain) -> None:
     audit.compare(task, "stake behind the appeal", int(round_.requested["totalEarmarked"]), _total_stake(task))
     if round_.fixed is None:
         return
@@ -112,7 +112,9 @@ def _committee(audit: Comparer, task: TaskRecord, round_: RoundRecord, domain: H
     )  # fmt: skip
 
 
-def _found(audit: Comparer, task: TaskRecord, round_: RoundRecord, settled: Args, domain: HashDomain) -> AppealRound:
+def _settle_round(
+    audit: Comparer, task: TaskRecord, round_: RoundRecord, settled: Args, domain: HashDomain
+) -> AppealRound:
     scores = LANES * len(task.appeal.contests)
     rows = [
         RevealedRow(
@@ -128,7 +130,7 @@ def _found(audit: Comparer, task: TaskRecord, round_: RoundRecord, settled: Args
     return found
 
 
-def _resolutions(audit: Comparer, task: TaskRecord, ruling: AppealRuling, settlement: Settlement) -> None:
+def _check_resolutions(audit: Comparer, task: TaskRecord, ruling: AppealRuling, settlement: Settlement) -> None:
     """Check contests in the order in which they were resolved: each is paid out of what the escrow still holds."""
     params, appeal, found = task.params, task.appeal, ruling.found
     h, tau = int(params["h"]), int(params["tau"])
@@ -159,7 +161,7 @@ def _resolutions(audit: Comparer, task: TaskRecord, ruling: AppealRuling, settle
             floor, power = int(params["floorScore"]), int(params["power"])
             total += word_weight(new, floor, power) - word_weight(words[word], floor, power)
             words[word] = new
-            _replacement(audit, task, replaced.pop(0) if replaced else None, words, word, total)
+            _check_replacement(audit, task, replaced.pop(0) if replaced else None, words, word, total)
     audit.compare(task, "appeal charges without a moved median", len(charged), 0)
     audit.compare(task, "replaced medians without a moved contest", len(replaced), 0)
 
@@ -176,7 +178,9 @@ def _bonds_before(task: TaskRecord) -> list[int]:
     return before
 
 
-def _replacement(audit: Comparer, task: TaskRecord, args: Args | None, words: list[int], word: int, total: int) -> None:
+def _check_replacement(
+    audit: Comparer, task: TaskRecord, args: Args | None, words: list[int], word: int, total: int
+) -> None:
     what = f"median word {word}"
     audit.compare(task, f"replacement of {what}", args is not None, True)
     if args is None:
@@ -190,7 +194,7 @@ def _replacement(audit: Comparer, task: TaskRecord, args: Args | None, words: li
     audit.compare(task, f"sum of weights after the replacement of {what}", int(args["weights"]), total)
 
 
-def _overturned(audit: Comparer, task: TaskRecord, ruling: AppealRuling) -> None:
+def _check_overturned(audit: Comparer, task: TaskRecord, ruling: AppealRuling) -> None:
     round_, _ = task.settled_round()
     found, h = ruling.found, int(task.params["h"])
     rows = {args["operator"]: list(args["words"]) for args in round_.revealed}
@@ -204,7 +208,7 @@ def _overturned(audit: Comparer, task: TaskRecord, ruling: AppealRuling) -> None
         check_slash(audit, task, fault, Fault.OVERTURNED, "the appeal", [earmark_of(task, operator)])
 
 
-def _claims(audit: Comparer, task: TaskRecord, ruling: AppealRuling) -> None:
+def _check_claims(audit: Comparer, task: TaskRecord, ruling: AppealRuling) -> None:
     round_, found = task.appeal.round, ruling.found
     if round_ is not None and found is not None:
         for args, paid in zip(round_.revealed, found.paid, strict=True):
@@ -218,7 +222,7 @@ def _claims(audit: Comparer, task: TaskRecord, ruling: AppealRuling) -> None:
         audit.compare(task, f"pay for the appeal added to the pool of {operator}", added or 0, rules)
 
 
-def _freed(audit: Comparer, task: TaskRecord) -> None:
+def _check_released(audit: Comparer, task: TaskRecord) -> None:
     appeal: AppealRecord = task.appeal
     taken: dict[str, int] = {}
     for fault in appeal.round.faults if appeal.round is not None else []:

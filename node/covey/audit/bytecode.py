@@ -48,7 +48,7 @@ class Checked:
         bytes: length of its code on chain.
         immutables: number of immutables that hold the value the constructor gives them.
         differences: deviations from the record or the compiled code; empty if the contract matches.
-        unavailable: checks that could not be made, and why.
+        unavailable: checks that were not possible, and why.
     """
 
     name: str

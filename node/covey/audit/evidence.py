@@ -58,20 +58,20 @@ def check_content(audit: Audit, task: TaskRecord, domain: HashDomain, reader: Re
         if ruling is None or ruling.entries[int(entry["lane"])].median == 0:
             continue  # the entry is invalid, so its manifest may be invalid too
         what = f"manifest of the entry of {entry['operator']}"
-        manifest = _document(audit, task, what, entry["digest"], MANIFEST_NAME, Manifest.from_bytes, reader)
+        manifest = _read_document(audit, task, what, entry["digest"], MANIFEST_NAME, Manifest.from_bytes, reader)
         if manifest is not None:
             audit.compare(task, f"task in the {what}", manifest.task, reference)
             audit.compare(task, f"operator in the {what}", manifest.operator, entry["operator"].lower())
     for round_ in task.rounds.values():
         for row in round_.revealed:
-            _sheet(audit, task, round_, row, reference, reader)
+            _check_sheet(audit, task, round_, row, reference, reader)
 
 
-def _sheet(
+def _check_sheet(
     audit: Audit, task: TaskRecord, round_: RoundRecord, row: Any, reference: TaskReference, reader: Reader
 ) -> None:
     what = f"score sheet of {row['operator']}"
-    sheet = _document(audit, task, what, row["evidenceDigest"], SHEET_NAME, ScoreSheet.from_bytes, reader)
+    sheet = _read_document(audit, task, what, row["evidenceDigest"], SHEET_NAME, ScoreSheet.from_bytes, reader)
     if sheet is None:
         return
     audit.compare(task, f"task in the {what}", sheet.task, reference)
@@ -82,7 +82,7 @@ def _sheet(
     audit.compare(task, f"entries in the {what}", digests, [entry.digest for entry in sheet.entries])
 
 
-def _document(
+def _read_document(
     audit: Audit, task: TaskRecord, what: str, digest: Any, name: str, parse: Callable[[bytes], Any], reader: Reader
 ) -> Any:
     """Fetch and parse a document. None if it is unavailable, or unreadable, which is a difference."""

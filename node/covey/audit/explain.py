@@ -174,8 +174,8 @@ def _explanation(task: TaskRecord, ruling: Ruling | None) -> Explanation:
         "extra": sum(int(top_up["amount"]) for top_up in task.top_ups),
         "appeal_cost": sum(int(charge["cost"]) for charge in task.appeal.charges),
         "round": task.last_round.number if task.last_round is not None else 0,
-        "faults": list(_faults(task)),
-        "contests": [_contest(task, index) for index in range(len(task.appeal.contests))],
+        "faults": list(_fault_explanations(task)),
+        "contests": [_contest_explanation(task, index) for index in range(len(task.appeal.contests))],
         "appeal_pay": {args["operator"]: int(args["amount"]) for args, _ in task.appeal.claims},
     }
     if ruling is None:
@@ -189,8 +189,8 @@ def _explanation(task: TaskRecord, ruling: Ruling | None) -> Explanation:
         to_treasury=pools.to_treasury,
         flat=pools.flat,
         spread=ruling.settlement.spread,
-        entries=[_entry(task, ruling, entry) for entry in ruling.entries],
-        rows=[_row(task, ruling, row) for row in ruling.rows],
+        entries=[_entry_explanation(task, ruling, entry) for entry in ruling.entries],
+        rows=[_row_explanation(task, ruling, row) for row in ruling.rows],
     )
 
 
@@ -212,24 +212,24 @@ def _stage(task: TaskRecord, outcome: Outcome) -> str:
     return f"settled, {unresolved} contested words are not resolved yet" if unresolved else "settled, waits for its end"
 
 
-def _faults(task: TaskRecord) -> Iterator[FaultExplanation]:
+def _fault_explanations(task: TaskRecord) -> Iterator[FaultExplanation]:
     places = [(f"round {round_.number}", round_.faults) for round_ in task.rounds.values()]
     if task.appeal.round is not None:
         places.append(("appeal", task.appeal.round.faults))
     for where, faults in places:
         for fault in faults:
-            yield _fault(fault, where, Fault(int(fault.args["fault"])))
+            yield _fault_explanation(fault, where, Fault(int(fault.args["fault"])))
     for fault in task.appeal.overturned:
-        yield _fault(fault, f"contest {fault.args['contest']}", Fault.OVERTURNED)
+        yield _fault_explanation(fault, f"contest {fault.args['contest']}", Fault.OVERTURNED)
 
 
-def _fault(fault: FaultRecord, where: str, kind: Fault) -> FaultExplanation:
+def _fault_explanation(fault: FaultRecord, where: str, kind: Fault) -> FaultExplanation:
     share = sum(int(slash["reporterReward"]) for slash in fault.slashes)
     args = fault.args
     return FaultExplanation(args["operator"], where, kind.name.lower(), int(args["taken"]), args["reporter"], share)
 
 
-def _contest(task: TaskRecord, index: int) -> ContestExplanation:
+def _contest_explanation(task: TaskRecord, index: int) -> ContestExplanation:
     appeal = task.appeal
     contest = appeal.contests[index]
     resolved = next((args for args in appeal.resolved if int(args["contest"]) == index), None)
@@ -244,7 +244,7 @@ def _contest(task: TaskRecord, index: int) -> ContestExplanation:
     )  # fmt: skip
 
 
-def _entry(task: TaskRecord, ruling: Ruling, entry: EntryPay) -> EntryExplanation:
+def _entry_explanation(task: TaskRecord, ruling: Ruling, entry: EntryPay) -> EntryExplanation:
     total = ruling.total_weights
     fee = next(int(args["fee"]) for args in task.committed if args["operator"] == entry.operator)
     paid = next((int(args["amount"]) for args, _ in task.entry_claims if int(args["lane"]) == entry.lane), None)
@@ -254,7 +254,7 @@ def _entry(task: TaskRecord, ruling: Ruling, entry: EntryPay) -> EntryExplanatio
     )  # fmt: skip
 
 
-def _row(task: TaskRecord, ruling: Ruling, row: RowPay) -> RowExplanation:
+def _row_explanation(task: TaskRecord, ruling: Ruling, row: RowPay) -> RowExplanation:
     params, settlement = task.params, ruling.settlement
     h, tau = int(params["h"]), int(params["tau"])
     round_, _ = task.settled_round()

@@ -81,7 +81,7 @@ def check_committees(audit: Comparer, task: TaskRecord, domain: HashDomain) -> N
                 lambda operator: [earmark_of(task, operator)],
             )  # fmt: skip
         if round_.failed is not None:
-            _failure(audit, task, round_, round_.failed)
+            _check_failure(audit, task, round_, round_.failed)
     second = task.rounds.get(1)
     if second is not None:
         first = task.rounds.get(0)
@@ -95,7 +95,7 @@ def check_committees(audit: Comparer, task: TaskRecord, domain: HashDomain) -> N
         audit.compare(task, "deadline of the extended task", int(task.extended["expiresAt"]), until)
 
 
-def _failure(audit: Comparer, task: TaskRecord, round_: RoundRecord, failed: Args) -> None:
+def _check_failure(audit: Comparer, task: TaskRecord, round_: RoundRecord, failed: Args) -> None:
     committed = sum(int(args["seats"]) for args in round_.committed)
     revealed = sum(int(args["seats"]) for args in round_.revealed)
     where = f"round {round_.number}"
@@ -111,7 +111,7 @@ def _failure(audit: Comparer, task: TaskRecord, round_: RoundRecord, failed: Arg
         audit.compare(task, "stake available for a second committee", rest, 0)
 
 
-def check_freed(audit: Comparer, task: TaskRecord, domain: HashDomain) -> None:
+def check_released(audit: Comparer, task: TaskRecord, domain: HashDomain) -> None:
     """Check released earmarks: all but the stake taken by faults, and only after these were reported."""
     taken = taken_of(task)
     for args in task.freed:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from covey.audit.appeals import AppealRuling, check_appeal
-from covey.audit.faults import check_committees, check_freed, check_stake
+from covey.audit.faults import check_committees, check_released, check_stake
 from covey.audit.record import Args, ChainEvent, RoundRecord, TaskRecord, gather, raw
 from covey.audit.rules import HashDomain, Ruling, pools_of, rule, seats_of
 from covey.protocol.payouts import Pools, entry_fee
@@ -68,16 +68,16 @@ def replay(events: Iterable[ChainEvent], domain: HashDomain, tasks: Iterable[int
 
 
 def _audit_task(audit: Audit, task: TaskRecord, domain: HashDomain) -> None:
-    _entries(audit, task)
+    _check_entries(audit, task)
     for round_ in task.rounds.values():
-        _committee(audit, task, round_, domain)
+        _check_committee(audit, task, round_, domain)
     check_committees(audit, task, domain)
-    check_freed(audit, task, domain)
+    check_released(audit, task, domain)
     outcome = Outcome(int(task.ended["outcome"])) if task.ended is not None else Outcome.RUNNING
     settled = task.last_round is not None and task.last_round.settled is not None
     if settled:
         ruling = audit.rulings[task.id] = rule(task, domain)
-        _settlement(audit, task, ruling)
+        _check_settlement(audit, task, ruling)
         if task.appeal.contests:
             audit.appeals[task.id] = check_appeal(audit, task, domain, ruling.settlement)
     if outcome == Outcome.RUNNING:
@@ -88,14 +88,14 @@ def _audit_task(audit: Audit, task: TaskRecord, domain: HashDomain) -> None:
     if outcome == Outcome.PAID:
         audit.compare(task, "paid task is settled", settled, True)
         if settled:
-            _pools(audit, task, task.closed, audit.rulings[task.id].pools)
-            _claims(audit, task, audit.rulings[task.id])
+            _check_pools(audit, task, task.closed, audit.rulings[task.id].pools)
+            _check_claims(audit, task, audit.rulings[task.id])
     else:
-        _pools(audit, task, task.closed, pools_of(task, None, outcome=outcome))
-        _refunds(audit, task)
+        _check_pools(audit, task, task.closed, pools_of(task, None, outcome=outcome))
+        _check_refunds(audit, task)
 
 
-def _entries(audit: Audit, task: TaskRecord) -> None:
+def _check_entries(audit: Audit, task: TaskRecord) -> None:
     params = task.params
     for index, entry in enumerate(task.committed):
         fee = entry_fee(int(params["entryFee"]), index, int(params["maxEntries"]))
@@ -115,7 +115,7 @@ def _entries(audit: Audit, task: TaskRecord) -> None:
     audit.compare(task, "fees paid", paid, [(entry["operator"], int(entry["fee"])) for entry in task.committed])
 
 
-def _committee(audit: Audit, task: TaskRecord, round_: RoundRecord, domain: HashDomain) -> None:
+def _check_committee(audit: Audit, task: TaskRecord, round_: RoundRecord, domain: HashDomain) -> None:
     number = round_.number
     check_stake(audit, task, round_)
     for args in [*round_.committed, *round_.abstained, *round_.revealed]:
@@ -127,7 +127,7 @@ def _committee(audit: Audit, task: TaskRecord, round_: RoundRecord, domain: Hash
         audit.compare(task, f"commitment of the row of {args['operator']}", args["operator"] in committed, True)
 
 
-def _settlement(audit: Audit, task: TaskRecord, ruling: Ruling) -> None:
+def _check_settlement(audit: Audit, task: TaskRecord, ruling: Ruling) -> None:
     settlement = ruling.settlement
     round_, settled = task.settled_round()
     audit.compare(task, "settled pages", sorted(round_.pages), list(range(len(settlement.pages))))
@@ -148,14 +148,14 @@ def _settlement(audit: Audit, task: TaskRecord, ruling: Ruling) -> None:
         audit.compare(task, f"loss of {row.operator}", loss, row.loss)
 
 
-def _pools(audit: Audit, task: TaskRecord, closed: Args, pools: Pools) -> None:
+def _check_pools(audit: Audit, task: TaskRecord, closed: Args, pools: Pools) -> None:
     audit.compare(task, "trainers' pool", int(closed["trainersPool"]), pools.trainers)
     audit.compare(task, "validators' pool", int(closed["validatorsPool"]), pools.validators)
     audit.compare(task, "paid back to the creator", int(closed["toCreator"]), pools.to_creator)
     audit.compare(task, "paid to the treasury", int(closed["toTreasury"]), pools.to_treasury)
 
 
-def _claims(audit: Audit, task: TaskRecord, ruling: Ruling) -> None:
+def _check_claims(audit: Audit, task: TaskRecord, ruling: Ruling) -> None:
     entries = {entry.lane: entry for entry in ruling.entries}
     for args, added in task.entry_claims:
         entry = entries.pop(int(args["lane"]), None)
@@ -184,7 +184,7 @@ def _claims(audit: Audit, task: TaskRecord, ruling: Ruling) -> None:
     ]
 
 
-def _refunds(audit: Audit, task: TaskRecord) -> None:
+def _check_refunds(audit: Audit, task: TaskRecord) -> None:
     fees = {entry["operator"]: int(entry["fee"]) for entry in task.committed}
     for args in task.fee_refunds:
         audit.compare(task, f"fee refunded to {args['operator']}", int(args["amount"]), fees.pop(args["operator"], 0))

@@ -1,4 +1,4 @@
-"""Plots of the report as inline SVG: themed by CSS variables, so that they follow light and dark.
+"""Draws the report's charts as inline SVG. Colours are CSS variables, so that charts follow the theme.
 
 Every function returns one `<svg>` element as text. Lengths are SVG user units.
 """

@@ -92,7 +92,7 @@ def run_demo(options: DemoOptions, view: View) -> Iterator[Demo]:
         DevnetError: the demo cannot run on this machine, or stalled; the message says what to do.
     """
     _check_extras()
-    base = _base(options.base)
+    base = _resolve_base(options.base)
     out = prepare_folder(options.out, MARKER)
     with ExitStack() as stack:
         stack.enter_context(interrupt_on_signals())
@@ -105,7 +105,7 @@ def _check_extras() -> None:
         raise BadInput(f"the demo needs {' and '.join(missing)}: pip install 'covey[demo]'")
 
 
-def _base(name: str) -> BaseFolder:
+def _resolve_base(name: str) -> BaseFolder:
     try:
         return resolve(name)
     except LoraError as error:
@@ -122,12 +122,12 @@ def _run(options: DemoOptions, view: View, base: BaseFolder, out: Path, stack: E
         nodes.warm_up()
         network = stack.enter_context(LocalNetwork(out, long_windows=True))
         view.note(f"a chain at {network.anvil.url} with {len(network.deployment.contracts)} contracts")
-        split = _split(out, options)
+        split = _write_split(out, options)
         participants = scenario.participants(options.validators, icd10.HOSPITAL_STRATA)
         operators = set_up_operators(network, participants, split)
         view.note(f"{len(operators)} operators with stake, each with its own daemon, block store and gateway")
         spec = scenario.task_spec(base, list(icd10.STRATA))
-        task, creator_url = _post(network, spec, out, stack)
+        task, creator_url = _post_task(network, spec, out, stack)
         peers = [creator_url, *(operator.gateway for operator in operators)]
         workers.wait()
         for operator in operators:
@@ -138,7 +138,7 @@ def _run(options: DemoOptions, view: View, base: BaseFolder, out: Path, stack: E
         truth = job.result()
         audit = _audit(watch, operators, out)
     result = build_result(watch, operators, spec, base, truth, audit, timer.phases, options.seed)
-    report = _write(out, result, audit)
+    report = _write_report(out, result, audit)
     return Demo(result, report, network, operators)
 
 
@@ -159,14 +159,14 @@ def _audit(watch: driver.TaskWatcher, operators: list[Operator], out: Path) -> A
             time.sleep(0.5)
 
 
-def _split(out: Path, options: DemoOptions) -> icd10.Split:
+def _write_split(out: Path, options: DemoOptions) -> icd10.Split:
     try:
         return icd10.write_split(out / "data", options.seed, options.validators)
     except LoraError as error:
         raise DevnetError(str(error)) from None
 
 
-def _post(network: LocalNetwork, spec: TaskSpec, out: Path, stack: ExitStack) -> tuple[int, str]:
+def _post_task(network: LocalNetwork, spec: TaskSpec, out: Path, stack: ExitStack) -> tuple[int, str]:
     """Publish the spec and post the task. Returns the task's id and the URL of the creator's gateway."""
     creator = network.account("creator")
     network.fund({creator.address: scenario.BOUNTY + scenario.BOND})
@@ -213,7 +213,7 @@ def _drive(
         for step in driver.steps(entrants, len(operators) - entrants, watch.chain.domain):
             run(step)
             if step.name == driver.REVEALED:
-                job = workers.submit(_evaluation(watch, operators, spec, source, common))
+                job = workers.submit(_build_evaluation(watch, operators, spec, source, common))
         run(driver.claims(watch))
     except DevnetError as error:
         warnings = last_warnings([operator.log for operator in operators])
@@ -225,7 +225,7 @@ def _drive(
     return job
 
 
-def _evaluation(
+def _build_evaluation(
     watch: driver.TaskWatcher, operators: list[Operator], spec: TaskSpec, source: str, common: Path
 ) -> EvaluateJob:
     """Fetch the entries from the gateways, and build the job that measures their true improvement on the common set."""
@@ -250,7 +250,7 @@ def _evaluation(
     return EvaluateJob(base=source, spec=spec, records=str(common), adapters=adapters, threads=1)
 
 
-def _write(out: Path, result: DemoResult, audit: Audit) -> Path:
+def _write_report(out: Path, result: DemoResult, audit: Audit) -> Path:
     (out / "result.json").write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     report = out / "report.html"
     report.write_text(render(result), encoding="utf-8")

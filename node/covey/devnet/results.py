@@ -38,7 +38,7 @@ def build_result(
         truth: result of the evaluation job on the common set.
     """
     ruling = audit.rulings[watch.task]
-    entries = _entries(watch, operators, truth, ruling)
+    entries = _build_entries(watch, operators, truth, ruling)
     chain = watch.chain
     return parts.DemoResult(
         seed=seed,
@@ -51,12 +51,12 @@ def build_result(
             skipped_s=watch.skipped_s,
             contracts=chain.deployment.addresses,
         ),
-        rules=_rules(watch, ruling),
+        rules=_build_rules(watch, ruling),
         strata={stratum.name: stratum.weight / 10_000 for stratum in spec.strata},
         held_out_records=truth.records,
         entries=entries,
-        validators=_validators(watch, operators, ruling),
-        matrix=_matrix(operators, spec, truth),
+        validators=_build_validators(watch, operators, ruling),
+        matrix=_build_matrix(operators, spec, truth),
         spearman=spearman([entry.true_improvement for entry in entries], [float(entry.median) for entry in entries]),
         check=parts.Check(
             checked=audit.checked,
@@ -67,7 +67,7 @@ def build_result(
     )
 
 
-def _entries(
+def _build_entries(
     watch: TaskWatcher, operators: Sequence[Operator], truth: EvaluateResult, ruling: Ruling
 ) -> list[parts.EntryResult]:
     record = watch.record()
@@ -95,7 +95,7 @@ def _entries(
     return entries
 
 
-def _validators(watch: TaskWatcher, operators: Sequence[Operator], ruling: Ruling) -> list[parts.ValidatorResult]:
+def _build_validators(watch: TaskWatcher, operators: Sequence[Operator], ruling: Ruling) -> list[parts.ValidatorResult]:
     paid = {str(args["operator"]): int(args["amount"]) for args, _ in watch.record().scoring_claims}
     rows = {row.operator: row for row in ruling.rows}
     results = []
@@ -120,7 +120,7 @@ def _validators(watch: TaskWatcher, operators: Sequence[Operator], ruling: Rulin
     return results
 
 
-def _rules(watch: TaskWatcher, ruling: Ruling) -> parts.Rules:
+def _build_rules(watch: TaskWatcher, ruling: Ruling) -> parts.Rules:
     record = watch.record()
     params = record.params
     return parts.Rules(
@@ -136,7 +136,7 @@ def _rules(watch: TaskWatcher, ruling: Ruling) -> parts.Rules:
     )
 
 
-def _matrix(operators: Sequence[Operator], spec: TaskSpec, truth: EvaluateResult) -> parts.Matrix:
+def _build_matrix(operators: Sequence[Operator], spec: TaskSpec, truth: EvaluateResult) -> parts.Matrix:
     trainers = [operator for operator in operators if operator.participant.trainer]
     columns = [stratum.name for stratum in spec.strata]
     return parts.Matrix(
