@@ -1,1 +1,1 @@
-"""The node's long-running process: follows the chain, plans duties, runs them, and tells how it is doing."""
+"""The node's long-running process: follows the chain, plans and runs duties, and reports its health."""

@@ -45,7 +45,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class NotFetched:
-    """Why an entry is not here: its content is `invalid`, it is `pending`, or this machine failed (`is_local`)."""
+    """Why an entry is not fetched: its content is `invalid`, it is `pending`, or this machine failed (`is_local`)."""
 
     reason: str
     invalid: bool = False

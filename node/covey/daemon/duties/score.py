@@ -33,7 +33,7 @@ from covey.protocol.types import Evaluation, RowStatus
 _FETCH_SHARE = 0.5
 """Until this share of the commit window is left, entries may still arrive. Then missing ones score 0."""
 _EARLIER_SHARE = 0.75
-"""The same for entries of earlier tasks. Then the comparison uses those that are here."""
+"""The same for entries of earlier tasks. Then the comparison uses those fetched so far."""
 _LAST_SHARE = 0.1
 """In this last share of the commit window, a node without scores abstains, because silence would be slashed."""
 
@@ -109,7 +109,7 @@ def _may_wait(ctx: Context, task: Task, duty: Duty, share: float) -> bool:
 
 
 def _wait_for_entries(ctx: Context, task: Task, duty: Duty, fetched: Fetched) -> Waiting | None:
-    """What the job waits for; None if it can run with the entries that are here."""
+    """What the job waits for; None if it can run with the fetched entries."""
     known = ctx.journal.job(duty.key)
     if fetched.local_errors and (known is None or known.status != JobStatus.DONE):
         lane, reason = min(fetched.local_errors.items())

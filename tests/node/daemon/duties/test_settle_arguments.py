@@ -1,4 +1,4 @@
-"""What a node claims when it settles a page is what the rules of the protocol give."""
+"""The arguments that settle a page, and proofs of medians, follow the protocol's rules."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ RULES = Rules(50, 500, 100, 1)
 
 
 def revealed(entries: int, rows: list[list[int]]) -> Scenario:
+    """A task with `entries` entries in which one validator per row has revealed it."""
     scenario = Scenario(max_entries=entries)
     for number in range(entries):
         scenario.enter(address(1_000 + number))
@@ -40,32 +41,32 @@ def tables(draw: st.DrawFn) -> tuple[int, list[list[int]]]:
 
 @settings(max_examples=60, deadline=None)
 @given(tables())
-def test_claims_equal_the_settlement(table: tuple[int, list[list[int]]]) -> None:
+def test_settlement_arguments_equal_the_protocols_settlement(table: tuple[int, list[list[int]]]) -> None:
     entries, rows = table
     scenario = revealed(entries, rows)
     task = scenario.task
-    told = [RevealedRow(address(1 + n), scenario.seats(address(1 + n)), row) for n, row in enumerate(rows)]
-    if sum(row.seats for row in told) == 0:
+    revealed_rows = [RevealedRow(address(1 + n), scenario.seats(address(1 + n)), row) for n, row in enumerate(rows)]
+    if sum(row.seats for row in revealed_rows) == 0:
         return
-    result = settle(told, RULES, task.words_per_page)
+    result = settle(revealed_rows, RULES, task.words_per_page)
     heads, medians, words = page_arguments(task, 0)
     assert medians == result.pages[0].words
-    assert heads == [row_head(row.operator, row.seats) for row in told]
+    assert heads == [row_head(row.operator, row.seats) for row in revealed_rows]
     width = len(medians)
     assert len(words) == width * len(rows)
     chained = EMPTY_ACCUMULATOR
-    for number, row in enumerate(told):
+    for number, row in enumerate(revealed_rows):
         chained = fold(chained, row.operator, row.seats, page_hash(words[number * width : (number + 1) * width]))
     expected = EMPTY_ACCUMULATOR
     assert task.committee is not None
-    for shown in task.committee.revealed:
-        expected = fold(expected, shown.operator, shown.seats, page_hash(shown.words[:width]))
+    for row_event in task.committee.revealed:
+        expected = fold(expected, row_event.operator, row_event.seats, page_hash(row_event.words[:width]))
     assert chained == expected
 
 
 @settings(max_examples=30, deadline=None)
 @given(tables(), st.data())
-def test_a_claimed_median_is_proven(table: tuple[int, list[list[int]]], data: st.DataObject) -> None:
+def test_a_median_proof_verifies_against_the_page_root(table: tuple[int, list[list[int]]], data: st.DataObject) -> None:
     entries, rows = table
     scenario = revealed(entries, rows)
     scores = {address(1 + number): row for number, row in enumerate(rows)}
