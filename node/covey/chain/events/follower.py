@@ -64,7 +64,7 @@ class Progress:
         return self.checkpoint.block >= self.target.number
 
 
-class ChainMoved(Unreachable):
+class ReorgDuringRead(Unreachable):
     """The chain changed during a read; the follower must find the common ancestor again."""
 
 
@@ -116,7 +116,7 @@ class Follower:
                     read, known = self._read_next(start, target.number, known)
                     total += read
                 break
-            except ChainMoved:
+            except ReorgDuringRead:
                 if attempt == _MAX_ANCESTOR_SEARCHES:
                     raise
         if known is None:  # the chain is still below the deployment
@@ -215,7 +215,7 @@ class Follower:
                     raise
                 break  # on a bad connection, store the blocks read so far
             if parent is not None and block.parent_hash != parent:
-                raise ChainMoved(f"block {number} is not a child of the block {number - 1} that was read")
+                raise ReorgDuringRead(f"block {number} is not a child of the block {number - 1} that was read")
             found = self._reader.read_all(logs)
             _check_block(found, block)
             events += found
@@ -236,7 +236,7 @@ def _check_order(events: Sequence[Event], start: int, last: Block) -> None:
         if place <= previous or event.block > last.number:
             raise Unreachable(f"a node returned logs out of order or range at block {event.block}")
         if event.block == last.number and event.block_hash != last.hash:
-            raise ChainMoved(f"block {last.number} changed while its logs were read")
+            raise ReorgDuringRead(f"block {last.number} changed while its logs were read")
         previous = place
 
 

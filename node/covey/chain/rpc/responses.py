@@ -62,8 +62,8 @@ def parse_block(fields: dict[str, Any]) -> Block:
     try:
         return Block(
             number=int(fields["number"], 16),
-            hash=fields["hash"],
-            parent_hash=fields["parentHash"],
+            hash=_string(fields["hash"]),
+            parent_hash=_string(fields["parentHash"]),
             timestamp=int(fields["timestamp"], 16),
             base_fee=int(fields.get("baseFeePerGas") or "0x0", 16),
             gas_limit=int(fields["gasLimit"], 16),
@@ -76,17 +76,29 @@ def parse_receipt(fields: dict[str, Any]) -> Receipt:
     """Parse a receipt. Raises Unreachable if a field is missing or malformed."""
     try:
         return Receipt(
-            tx_hash=fields["transactionHash"],
+            tx_hash=_string(fields["transactionHash"]),
             block=int(fields["blockNumber"], 16),
-            block_hash=fields["blockHash"],
+            block_hash=_string(fields["blockHash"]),
             succeeded=int(fields["status"], 16) == 1,
             gas_used=int(fields["gasUsed"], 16),
             gas_price=int(fields.get("effectiveGasPrice") or "0x0", 16),
             contract_address=fields.get("contractAddress"),
-            logs=fields["logs"],
+            logs=_list(fields["logs"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Unreachable(f"a node returned a receipt with an unusable field: {error}") from None
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.80} is not a string")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r:.80} is not a list")
+    return value
 
 
 def call_fields(to: str | None, data: bytes, sender: str | None, value: int) -> dict[str, str]:
