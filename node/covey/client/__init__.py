@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from covey.chain.units import CVY, cvy, to_wei
 from covey.client.claims import claim_calls
+from covey.client.content import open_reader
 from covey.client.errors import (
     ClientError,
     IncompleteEvents,
@@ -74,6 +75,7 @@ __all__ = [
     "fetch_spec",
     "list_transactions",
     "open_keystore",
+    "open_reader",
     "open_remote_signer",
     "read_keystore_address",
     "read_spec",

@@ -49,8 +49,7 @@ def verify_payout(chain: Chain, task_id: int, *, reader: Reader | None = None) -
     """Recompute a task's seats, medians, gains and payments, and compare them with what the contracts did.
 
     Args:
-        reader: where to read manifests and score sheets from, for instance a `covey.ipfs.Fetcher`; None checks the
-            chain's figures only.
+        reader: reads manifests and score sheets, see `client.open_reader`; None compares the chain's figures only.
 
     Raises:
         UnknownTask: there is no task of this id.

@@ -9,16 +9,16 @@ from pathlib import Path
 from covey.audit.chain import Chain
 from covey.chain.contracts.bounds import RegistryConfig
 from covey.chain.units import CVY, cvy
+from covey.client.content import open_reader
 from covey.client.errors import ClientError, InsufficientBalance, InvalidInput, TransactionFailed
 from covey.client.wallet import Wallet
-from covey.ipfs import Cid, IpfsError, Store, directory_cid, open_fetcher
+from covey.ipfs import Cid, IpfsError, Store, directory_cid
 from covey.protocol.canonical import DocumentError
 from covey.protocol.spec import TaskSpec
 from covey.protocol.types import Evaluation, Kind, TaskParams, Windows
 
 SPEC_NAME = "spec.json"
 MAX_SPEC_BYTES = 1 << 20
-_FETCH_DEADLINE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ def fetch_spec(store: Store, digest: bytes, *, peers: Sequence[str] = ()) -> Tas
         The spec, or None if no source has it within twenty seconds.
     """
     try:
-        with open_fetcher(store, peers, deadline_s=_FETCH_DEADLINE_S) as fetcher:
+        with open_reader(store, peers) as fetcher:
             return TaskSpec.from_bytes(fetcher.read(Cid.directory(digest), SPEC_NAME, MAX_SPEC_BYTES))
     except (IpfsError, DocumentError):
         return None

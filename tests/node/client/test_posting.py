@@ -66,3 +66,5 @@ def test_spec_is_fetched_from_the_store(tmp_path: Any) -> None:
         cid = store.add_directory({"spec.json": spec.canonical_bytes()}, name="task spec")
         assert fetch_spec(store, cid.word) == spec
         assert fetch_spec(store, bytes(32)) is None
+        remote: Any = SimpleNamespace(name="remote", get_block=store.get_block)
+        assert fetch_spec(remote, cid.word) == spec, "a store that is not a folder needs a cache of its own"

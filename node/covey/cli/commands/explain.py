@@ -24,14 +24,14 @@ def explain(
     from covey.cli.errors import CliError
     from covey.cli.output import console, print_json
     from covey.cli.views.explanation import show_explanation
-    from covey.ipfs import open_fetcher
+    from covey.client.content import open_reader
 
     network = connect(settings)
     with ExitStack() as stack:
         reader = None
         if settings.store is not None or settings.data_dir is not None:
             store = stack.enter_context(open_block_store(settings))
-            reader = stack.enter_context(open_fetcher(store, settings.peers, deadline_s=20))
+            reader = stack.enter_context(open_reader(store, settings.peers))
         report = network.verify_payout(task, reader=reader)
     if json:
         print_json(report.as_dict())
