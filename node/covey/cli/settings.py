@@ -129,11 +129,17 @@ def _with_options(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
             for name, annotation in options.items()
         ]
+        wrapper.__doc__ = _unwrap(command.__doc__ or "")
         wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return wrapper
 
     return decorate
+
+
+def _unwrap(text: str) -> str:
+    """Join the lines of each paragraph, which Rich would otherwise keep apart on help screens."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in inspect.cleandoc(text).split("\n\n"))
 
 
 def _flag_value(value: Any) -> object:

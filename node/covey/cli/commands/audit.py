@@ -23,7 +23,7 @@ ContractOption = Annotated[
     list[str] | None, typer.Option(metavar="NAME", help="Check only this contract. May be repeated.")
 ]
 TasksArgument = Annotated[
-    list[int] | None, typer.Argument(metavar="[TASK]...", help=r"Task ids. \[default: all tasks]", min=1)
+    list[int] | None, typer.Argument(metavar="task", help=r"Task ids. \[default: all tasks]", min=1)
 ]
 
 
