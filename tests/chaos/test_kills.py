@@ -72,7 +72,10 @@ def leave(scenario: Scenario, node: Node, supervised: list[Node]) -> None:
     scenario.away.add(node.operator)
 
 
-@pytest.mark.parametrize("kills", [60, pytest.param(1_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "kills",
+    [20, pytest.param(100, marks=[pytest.mark.long, pytest.mark.ci]), pytest.param(1_000, marks=pytest.mark.long)],
+)
 def test_kills_at_random_moments(scenario: Scenario, outcome_counts: OutcomeCounts, kills: int) -> None:
     net = scenario.net
     net.start()

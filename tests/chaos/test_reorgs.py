@@ -62,7 +62,7 @@ _FEW_SHALLOW = {
 @pytest.mark.parametrize(
     ("confirmations", "depths", "seed"),
     [
-        pytest.param(DEEP, _FEW_DEEP, 0, id="deeper than any, some phases"),
+        pytest.param(DEEP, _FEW_DEEP, 0, marks=[pytest.mark.long, pytest.mark.ci], id="deeper than any, some phases"),
         pytest.param(SHALLOW, _FEW_SHALLOW, 0, id="three confirmations, some phases"),
         *(
             pytest.param(confirmations, _ALL, seed, marks=pytest.mark.long, id=f"{name}, all phases, seed {seed}")

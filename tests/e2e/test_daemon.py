@@ -35,8 +35,8 @@ def committee_of(task: Task) -> Committee:
 
 
 def test_a_task_is_paid_despite_kills_a_missing_entry_and_broken_workers(net: Network) -> None:
-    net.launch = spawn  # new interpreters, as an operator starts daemons
     trainers = [net.add("trainer"), net.add("trainer")]
+    trainers[0].launch = spawn  # a new interpreter, as an operator starts a daemon
     vanished = net.add("trainer", hidden=True)
     earmark = {"policy.earmark": "2100 CVY"}
     validators = [net.add("validator", **earmark), net.add("validator", **earmark)]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.fork_pool import ForkPool
 
 from covey.devnet.result import DemoResult
 
@@ -27,16 +28,9 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("COVEY_") or name == "COVEY_ANVIL"}
 
 
-def covey(*arguments: str) -> Any:
+def covey(pool: ForkPool, *arguments: str) -> Any:
     """Run a command that must succeed; returns the JSON that it prints."""
-    done = subprocess.run(
-        [*COMMAND, *arguments, "--json"],
-        capture_output=True,
-        text=True,
-        env=environment(),
-        timeout=LIMIT_S,
-        check=False,
-    )
+    done = pool.covey(*arguments, "--json", environment=environment(), folder=Path.cwd(), timeout=LIMIT_S)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
 
@@ -107,29 +101,33 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DemoResu
     assert of_run(out) == set(), "a process of the run is still running"
 
 
-def test_demo_pays_by_the_rules_and_its_network_answers(running: tuple[DemoResult, Path, list[str]]) -> None:
+@pytest.mark.xdist_group("demo")
+def test_demo_pays_by_the_rules_and_its_network_answers(
+    running: tuple[DemoResult, Path, list[str]], pool: ForkPool
+) -> None:
     result, out, where = running
     assert (out / "report.html").stat().st_size > 20_000
     assert json.loads((out / "result.json").read_text())["spearman"] == result.spearman
-    why = covey("explain", "1", *where)
+    why = covey(pool, "explain", "1", *where)
     assert why["outcome"] == "paid"
     assert why["differences"] == why["unclaimed"] == []
     rewards = {entry["operator"]: int(entry["reward"]) for entry in why["entries"]}
     assert rewards == {entry.operator: int(entry.reward_wei) for entry in result.entries}
-    assert [task["state"]["outcome"] for task in covey("task", "list", *where)] == ["paid"]
-    audit = covey("audit", "replay", *where)
+    assert [task["state"]["outcome"] for task in covey(pool, "task", "list", *where)] == ["paid"]
+    audit = covey(pool, "audit", "replay", *where)
     assert (audit["tasks"], audit["differences"], audit["unclaimed"]) == (1, [], [])
     assert audit["checked"] > 100
     gateway = json.loads((out / "nodes/harbour-heart/settings.json").read_text())["peers"][0]
-    shown = covey("task", "show", "1", *where, "--data-dir", str(out / "reader"), "--peers", gateway)
+    shown = covey(pool, "task", "show", "1", *where, "--data-dir", str(out / "reader"), "--peers", gateway)
     assert shown["spec"]["base"]["digest"] == result.base.digest
 
 
-def test_status_of_a_node_of_the_demo(running: tuple[DemoResult, Path, list[str]]) -> None:
+@pytest.mark.xdist_group("demo")
+def test_status_of_a_node_of_the_demo(running: tuple[DemoResult, Path, list[str]], pool: ForkPool) -> None:
     result, out, where = running
     settings = json.loads((out / "nodes/anchor-lab/settings.json").read_text())
     standing = covey(
-        "status", *where, "--operator", settings["operator"], "--keystore", settings["keystore"],
+        pool, "status", *where, "--operator", settings["operator"], "--keystore", settings["keystore"],
         "--health-listen", settings["health_listen"],
     )  # fmt: skip
     assert standing["node"]["operator"] == standing["operator"] == settings["operator"]
@@ -139,14 +137,17 @@ def test_status_of_a_node_of_the_demo(running: tuple[DemoResult, Path, list[str]
     assert int(standing["tasks"][0]["paid"]) == int(paid)
 
 
-def test_delegator_enters_and_leaves_on_the_network(running: tuple[DemoResult, Path, list[str]]) -> None:
+@pytest.mark.xdist_group("demo")
+def test_delegator_enters_and_leaves_on_the_network(
+    running: tuple[DemoResult, Path, list[str]], pool: ForkPool
+) -> None:
     """Stake is delegated and undelegated by command; each refusal is one line."""
     result, out, where = running
     operator = next(entry.operator for entry in result.entries if entry.honest)
     key = ["--keystore", str(out / "keys/anchor-lab-owner.json"), "--password-file", str(out / "keys/password")]
-    entered = covey("delegate", operator, "5CVY", *where, *key)  # out of the commission that the owner was paid
+    entered = covey(pool, "delegate", operator, "5CVY", *where, *key)  # out of the commission that the owner was paid
     assert [sent["purpose"].split()[0] for sent in entered["transactions"]] == ["allow", "delegate"]
-    left = covey("undelegate", operator, "all", *where, *key)
+    left = covey(pool, "undelegate", operator, "all", *where, *key)
     assert len(left["transactions"]) == 1
     refusals = {
         "withdraw": "nothing to withdraw",
@@ -159,17 +160,15 @@ def test_delegator_enters_and_leaves_on_the_network(running: tuple[DemoResult, P
         "task show 7": "no task 7",
     }
     for line, message in refusals.items():
-        done = subprocess.run(
-            [*COMMAND, *line.split(), *where, *(key if line.split()[0] not in ("task", "explain", "audit") else [])],
-            capture_output=True, text=True, env=environment(), timeout=60, check=False,
-        )  # fmt: skip
+        wallet = key if line.split()[0] not in ("task", "explain", "audit") else []
+        done = pool.covey(*line.split(), *where, *wallet, environment=environment(), folder=out)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
         assert message in done.stderr
 
 
 @pytest.mark.long
-def test_demo_with_another_seed_and_more_validators(tmp_path: Path) -> None:
-    result = check(covey("demo", "--seed", "2024", "--validators", "4", "--out", str(tmp_path / "run")))
+def test_demo_with_another_seed_and_more_validators(tmp_path: Path, pool: ForkPool) -> None:
+    result = check(covey(pool, "demo", "--seed", "2024", "--validators", "4", "--out", str(tmp_path / "run")))
     assert sum(row.honest for row in result.validators) == 4
     assert of_run(tmp_path / "run") == set()
 

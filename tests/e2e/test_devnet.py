@@ -1,4 +1,4 @@
-"""The operator guide's commands on `covey devnet`: set up, stake, delegate, leave, post a task, look at it."""
+"""The operator guide's commands on `covey devnet`: set up, stake, delegate, undelegate, post and show a task."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.fork_pool import ForkPool
 
 from covey.devnet import scenario
 from covey.devnet.anvil import free_port
@@ -22,7 +23,7 @@ from covey.lora.bases.resolve import resolve
 
 COMMAND = [sys.executable, "-c", "from covey.cli.main import run; run()"]
 
-pytestmark = [pytest.mark.daemon, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.xdist_group("devnet")]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Devnet:
 
     folder: Path
     facts: dict[str, Any]
+    pool: ForkPool
 
     def key(self, number: int, prefix: str = "") -> list[str]:
         """Options that name a funded account's key."""
@@ -38,30 +40,22 @@ class Devnet:
         return [f"--{prefix}keystore", account["keystore"], f"--{prefix}password-file", self.facts["password_file"]]
 
     def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        """Run a command on this network; it must end with `code`."""
+        """Run a command on this network, which must exit with `code`."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("COVEY_")}
         environment |= {"COVEY_RPC_URLS": self.facts["rpc_url"], "COVEY_DEPLOYMENT": self.facts["deployment"]}
         environment["HOME"] = str(self.folder)
-        done = subprocess.run(
-            [*COMMAND, *arguments],
-            capture_output=True,
-            text=True,
-            env=environment,
-            cwd=self.folder,
-            timeout=120,
-            check=False,
-        )
+        done = self.pool.covey(*arguments, environment=environment, folder=self.folder)
         assert done.returncode == code, done.stderr
         return done
 
     def json(self, *arguments: str) -> Any:
-        """The JSON that a command prints."""
+        """Run a command; returns the JSON that it prints."""
         return json.loads(self.run(*arguments, "--json").stdout)
 
 
 @pytest.fixture(scope="module")
-def devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
-    """A network with five funded accounts, ended by Ctrl-C."""
+def devnet(tmp_path_factory: pytest.TempPathFactory, pool: ForkPool) -> Iterator[Devnet]:
+    """A network with five funded accounts; Ctrl-C ends it."""
     folder = tmp_path_factory.mktemp("devnet")
     process = subprocess.Popen(
         [*COMMAND, "devnet", "--port", str(free_port()), "--out", str(folder / "net"), "--json"],
@@ -75,7 +69,7 @@ def devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
             lines.append(line)
         assert lines, process.stderr.read()[-2000:]
         (folder / "heldout.jsonl").write_text('{"text": "a record", "stratum": "all"}\n')
-        yield Devnet(folder, json.loads("".join(lines) + "}"))
+        yield Devnet(folder, json.loads("".join(lines) + "}"), pool)
     finally:
         process.send_signal(signal.SIGINT)
         try:
@@ -103,7 +97,7 @@ def test_killed_devnet_takes_its_chain_along(tmp_path: Path) -> None:
 
 
 def answers(port: int) -> bool:
-    """Whether somebody listens at a port."""
+    """Whether a server listens on a port."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
@@ -112,15 +106,15 @@ def answers(port: int) -> bool:
 def operator(devnet: Devnet) -> str:
     """An operator whose owner is account 1 and whose signer is account 2; its settings are in `node`."""
     devnet.run("init", "node", "--role", "validator", "--heldout-records", "heldout.jsonl", *devnet.key(2))
-    told = devnet.json("stake", "1500CVY", "--config", "node/covey.toml", *devnet.key(1, "owner-"))
-    assert [one["purpose"].split()[0] for one in told["transactions"]] == ["register", "allow", "delegate"]
-    return str(told["operator"])
+    staked = devnet.json("stake", "1500CVY", "--config", "node/covey.toml", *devnet.key(1, "owner-"))
+    assert [sent["purpose"].split()[0] for sent in staked["transactions"]] == ["register", "allow", "delegate"]
+    return str(staked["operator"])
 
 
-def test_check_is_content(devnet: Devnet, operator: str) -> None:
-    found = {one["check"]: one for one in devnet.json("check", "--config", "node/covey.toml")}
-    assert found["chain"]["state"] == found["keystore"]["state"] == found["operator"]["state"] == "ok"
-    assert operator in found["operator"]["message"]
+def test_check_passes(devnet: Devnet, operator: str) -> None:
+    results = {result["check"]: result for result in devnet.json("check", "--config", "node/covey.toml")}
+    assert results["chain"]["state"] == results["keystore"]["state"] == results["operator"]["state"] == "ok"
+    assert operator in results["operator"]["message"]
 
 
 def test_check_finds_the_wrong_chain(devnet: Devnet, tmp_path: Path) -> None:
@@ -130,27 +124,25 @@ def test_check_finds_the_wrong_chain(devnet: Devnet, tmp_path: Path) -> None:
         (wrong / file.name).write_text(file.read_text().replace('"chainId": 31337', '"chainId": 1'))
     (tmp_path / "covey.toml").write_text(f'deployment = "{wrong}"\nrpc_urls = ["{devnet.facts["rpc_url"]}"]\n')
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVEY_")}
-    done = subprocess.run(
-        [*COMMAND, "check", "--config", str(tmp_path / "covey.toml"), "--json"],
-        capture_output=True, text=True, env=environment, timeout=60, check=False,
-    )  # fmt: skip
+    config = str(tmp_path / "covey.toml")
+    done = devnet.pool.covey("check", "--config", config, "--json", environment=environment, folder=tmp_path)
     assert done.returncode == 1
-    chain = next(one for one in json.loads(done.stdout) if one["check"] == "chain")
+    chain = next(result for result in json.loads(done.stdout) if result["check"] == "chain")
     assert chain["state"] == "failed"
     assert "31337" in chain["message"]
 
 
 def test_stake_again_only_adds(devnet: Devnet, operator: str) -> None:
     before = devnet.json("status", "--config", "node/covey.toml", "--health-listen", "127.0.0.1:1")
-    told = devnet.json("stake", "500CVY", "--config", "node/covey.toml", *devnet.key(1, "owner-"))
+    staked = devnet.json("stake", "500CVY", "--config", "node/covey.toml", *devnet.key(1, "owner-"))
     after = devnet.json("status", "--config", "node/covey.toml", "--health-listen", "127.0.0.1:1")
-    assert "register" not in told["transactions"][0]["purpose"]
+    assert "register" not in staked["transactions"][0]["purpose"]
     assert int(after["self_bond"]) - int(before["self_bond"]) == 500 * scenario.CVY
     assert after["node"] is None, "no daemon runs"
     assert after["operator"] == operator
 
 
-def test_delegator_comes_and_goes(devnet: Devnet, operator: str) -> None:
+def test_a_delegator_delegates_and_undelegates(devnet: Devnet, operator: str) -> None:
     key = devnet.key(3)
     devnet.run("delegate", operator, "300CVY", *key)
     devnet.run("undelegate", operator, "100CVY", *key)
@@ -162,13 +154,13 @@ def test_delegator_comes_and_goes(devnet: Devnet, operator: str) -> None:
     assert "less than 900 CVY" in devnet.run("undelegate", operator, "900CVY", *key, code=2).stderr
 
 
-def test_wrong_password_is_told(devnet: Devnet, operator: str, tmp_path: Path) -> None:
+def test_a_wrong_password_is_an_error(devnet: Devnet, operator: str, tmp_path: Path) -> None:
     (tmp_path / "wrong").write_text("not it\n")
     keystore = devnet.key(3)[1]
-    told = devnet.run(
+    done = devnet.run(
         "delegate", operator, "1CVY", "--keystore", keystore, "--password-file", str(tmp_path / "wrong"), code=2
     )
-    assert "wrong password" in told.stderr
+    assert "wrong password" in done.stderr
 
 
 def test_task_is_posted_listed_and_shown(devnet: Devnet, operator: str) -> None:
@@ -195,7 +187,7 @@ def test_task_is_posted_listed_and_shown(devnet: Devnet, operator: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--bounty", "0.5CVY"], "--bounty: 0.5 CVY is below the registry's minimum"),
         (["--bond", "0.5CVY"], "--bond"),
@@ -204,18 +196,18 @@ def test_task_is_posted_listed_and_shown(devnet: Devnet, operator: str) -> None:
         (["--bounty", "9000000CVY"], "bounty and bond take"),
     ],
 )
-def test_task_that_the_registry_would_refuse_is_not_sent(
-    devnet: Devnet, operator: str, options: list[str], told: str
+def test_a_task_that_the_registry_would_reject_is_not_sent(
+    devnet: Devnet, operator: str, options: list[str], message: str
 ) -> None:
     spec = scenario.task_spec(resolve("tiny"), ["one", "two"])
     (devnet.folder / "spec.json").write_text(json.dumps(spec.model_dump(mode="json", exclude_none=True)))
     done = devnet.run(
         "task", "create", "spec.json", *options, "--store", "other-blocks", *devnet.key(4, "owner-"), code=2
     )
-    assert told in done.stderr
+    assert message in done.stderr
 
 
-def test_revert_is_told_in_one_line(devnet: Devnet, operator: str) -> None:
+def test_a_revert_is_one_line(devnet: Devnet, operator: str) -> None:
     """An operator cannot enrol before the enrolment window; nothing but the reason is printed."""
     spec = scenario.task_spec(resolve("tiny"), ["one", "two"])
     (devnet.folder / "spec.json").write_text(json.dumps(spec.model_dump(mode="json", exclude_none=True)))

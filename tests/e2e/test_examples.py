@@ -17,7 +17,7 @@ from covey.protocol.scores import LANES
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
-pytestmark = pytest.mark.daemon
+pytestmark = [pytest.mark.daemon, pytest.mark.xdist_group("examples")]
 
 
 class LocalChain:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support.network import CVY, SOURCE, Network, tiny_params, tiny_spec
+from tests.support.fork_pool import ForkPool
+from tests.support.network import CVY, Network, tiny_params, tiny_spec
 
 from covey.audit.replay import replay
 from covey.chain.contracts import Call, Committee
@@ -75,33 +75,30 @@ def post(net: Network) -> tuple[int, LocalSigner]:
     return contracts.registry.task_count(), creator.signer
 
 
-def covey(net: Network, *arguments: str, key: Path | None = None) -> subprocess.CompletedProcess[str]:
+def covey(net: Network, pool: ForkPool, *arguments: str, key: Path | None = None) -> subprocess.CompletedProcess[str]:
     """`covey … --json` on this network."""
     where = ["--rpc-urls", net.local.anvil.url, "--deployment", str(net.local.deployment_folder), "--json"]
     wallet = ["--keystore", str(key), "--password-file", str(net.local.password_file)] if key is not None else []
-    run = "from covey.cli.main import run; run()"
-    return subprocess.run(
-        [sys.executable, "-c", run, *arguments, *where, *wallet], capture_output=True, text=True, timeout=240,
-        env={"PYTHONPATH": str(SOURCE), "PATH": "/usr/bin:/bin", "HOME": str(net.local.out)}, check=False,
-    )  # fmt: skip
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(net.local.out)}
+    return pool.covey(*arguments, *where, *wallet, environment=environment, folder=net.local.out)
 
 
-def command(net: Network, *arguments: str, key: Path | None = None) -> dict[str, object]:
+def command(net: Network, pool: ForkPool, *arguments: str, key: Path | None = None) -> dict[str, object]:
     """The JSON that a successful command prints."""
-    done = covey(net, *arguments, key=key)
+    done = covey(net, pool, *arguments, key=key)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 
 
-def error_line(net: Network, *arguments: str, key: Path) -> str:
+def error_line(net: Network, pool: ForkPool, *arguments: str, key: Path) -> str:
     """The error line of a command that fails."""
-    done = covey(net, *arguments, key=key)
+    done = covey(net, pool, *arguments, key=key)
     assert done.returncode == 2, done.stderr
     [line] = done.stderr.splitlines()
     return line
 
 
-def test_daemons_finish_a_sealed_task_and_its_appeal(net: Network) -> None:
+def test_daemons_finish_a_sealed_task_and_its_appeal(net: Network, pool: ForkPool) -> None:
     local, contracts = net.local, net.local.chain.contracts
     entrant, liar = ManualOperator(net, "entrant", 200 * CVY), ManualOperator(net, "liar", 3_000 * CVY)
     honest = [ManualOperator(net, "first", 1_000 * CVY), ManualOperator(net, "second", 1_000 * CVY)]
@@ -127,7 +124,7 @@ def test_daemons_finish_a_sealed_task_and_its_appeal(net: Network) -> None:
     net.wait("the seed", lambda: (c := net.task(task_id).committee) is not None and c.seeded)
     for validator, scores in rows.items():
         validator.commit(contracts.scoring, task_id, scores)
-    early = error_line(net, "appeal", "contest", str(task_id), "0", key=entrant.signer.keystore)
+    early = error_line(net, pool, "appeal", "contest", str(task_id), "0", key=entrant.signer.keystore)
     assert "not settled yet" in early
     net.jump(contracts.scoring.round_of(task_id).score_commit_end)
     for validator, scores in rows.items():
@@ -135,14 +132,14 @@ def test_daemons_finish_a_sealed_task_and_its_appeal(net: Network) -> None:
     net.wait("settlement", lambda: contracts.scoring.is_settled(task_id))
     assert _medians(net.task(task_id)) == tuple(pack(LIE)), "the majority lied"
     poor = local.account("poor").keystore
-    assert "the bond is" in error_line(net, "appeal", "contest", str(task_id), "0", key=poor)
+    assert "the bond is" in error_line(net, pool, "appeal", "contest", str(task_id), "0", key=poor)
 
-    contest = command(net, "appeal", "contest", str(task_id), "0", key=entrant.signer.keystore)
+    contest = command(net, pool, "appeal", "contest", str(task_id), "0", key=entrant.signer.keystore)
     assert (contest["word"], contest["bond"]) == (0, str(contracts.appeals.bond_of(task_id)))
     key = entrant.signer.keystore
-    assert "contested already" in error_line(net, "appeal", "contest", str(task_id), "0", key=key)
-    assert "there is no lane 7" in error_line(net, "appeal", "contest", str(task_id), "7", key=key)
-    assert "there is no task 9" in error_line(net, "appeal", "contest", "9", "0", key=key)
+    assert "contested already" in error_line(net, pool, "appeal", "contest", str(task_id), "0", key=key)
+    assert "there is no lane 7" in error_line(net, pool, "appeal", "contest", str(task_id), "7", key=key)
+    assert "there is no task 9" in error_line(net, pool, "appeal", "contest", "9", "0", key=key)
     appeal = contracts.appeals.appeal_of(task_id)
     net.jump(appeal.enrol_end)
     committee = contracts.appeal_committee
@@ -164,11 +161,11 @@ def test_daemons_finish_a_sealed_task_and_its_appeal(net: Network) -> None:
     assert (slash["operator"], slash["fromActive"]) == (liar.operator, 300 * CVY), "a tenth of what it put behind it"
     [reporter] = [node for node in daemons if node.signer == slash["reporter"]]
     net.wait("the reporter's share", lambda: contracts.staking.owed_to(reporter.signer) == 0)
-    earned = command(net, "status", "--config", str(reporter.settings))["earnings"]
+    earned = command(net, pool, "status", "--config", str(reporter.settings))["earnings"]
     assert earned["reports"] == str(slash["reporterReward"]) == str(30 * CVY)  # type: ignore[index]
     net.wait("the report of its earnings", lambda: reporter.report()["earnings"]["reports"] == str(30 * CVY))
-    assert "appeal window was over" in error_line(net, "appeal", "contest", str(task_id), "0", key=key)
-    listed = command(net, "appeal", "list", str(task_id))
+    assert "appeal window was over" in error_line(net, pool, "appeal", "contest", str(task_id), "0", key=key)
+    listed = command(net, pool, "appeal", "list", str(task_id))
     assert [contest["moved"] for contest in listed["contests"]] == [True]  # type: ignore[attr-defined]
     found = replay(net.events(), local.chain.domain)
     assert [str(difference) for difference in found.differences] == []

@@ -10,11 +10,10 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,7 +21,8 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.support.network import SOURCE, Network, Node, tiny_spec
+from tests.support.fork_pool import ForkPool
+from tests.support.network import Network, Node, tiny_spec
 from tests.support.prometheus import find
 
 from covey import ops
@@ -30,7 +30,7 @@ from covey.devnet.anvil import free_port
 
 pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(900)]
 
-COMMAND = (sys.executable, "-c", "from covey.cli.main import run; run()")
+Covey = Callable[..., str]
 COIN = 10**18
 
 
@@ -66,14 +66,17 @@ def webhook() -> Iterator[Webhook]:
     webhook.server.server_close()
 
 
-def covey(*arguments: str) -> str:
-    """Run a command that must succeed; returns its standard output."""
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "COVEY_PASSWORD": "", "COLUMNS": "200"}
-    done = subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, env=environment, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def covey(pool: ForkPool, tmp_path: Path) -> Covey:
+    """Runs a command that must succeed; returns its standard output."""
+
+    def run(*arguments: str) -> str:
+        environment = {**os.environ, "COVEY_PASSWORD": "", "COLUMNS": "200"}
+        done = pool.covey(*arguments, environment=environment, folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
 
 
 def fingerprint(folder: Path) -> dict[str, tuple[int, int, str]]:
@@ -95,13 +98,13 @@ def is_green(node: Node) -> bool:
     return node.report().get("status") == "ok"
 
 
-def dry_run(node: Node) -> dict[str, dict[str, Any]]:
+def dry_run(covey: Covey, node: Node) -> dict[str, dict[str, Any]]:
     """The planned actions, by kind of duty."""
     plan = json.loads(covey("run", "--dry-run", "--json", "--config", str(node.settings)))
     return {action["duty"].split("/")[0]: action for action in plan["actions"]}
 
 
-def test_every_reason_to_be_red_is_reported(net: Network, webhook: Webhook, tmp_path: Path) -> None:
+def test_every_reason_to_be_red_is_reported(net: Network, covey: Covey, webhook: Webhook, tmp_path: Path) -> None:
     (tmp_path / "webhook").write_text(webhook.url + "\n", encoding="utf-8")
     settings: dict[str, Any] = {
         "webhook_url_file": str(tmp_path / "webhook"),
@@ -131,7 +134,7 @@ def test_every_reason_to_be_red_is_reported(net: Network, webhook: Webhook, tmp_
     schedule = net.task(task).schedule
     late.kill()
     before = fingerprint(late.settings.parent)
-    foreseen = dry_run(late)
+    foreseen = dry_run(covey, late)
     assert foreseen["enter"]["would"] == "start a train job"
     assert 0 < foreseen["enter"]["seconds_left"] <= 600
     assert fingerprint(late.settings.parent) == before, "a dry run writes nothing"
@@ -146,7 +149,7 @@ def test_every_reason_to_be_red_is_reported(net: Network, webhook: Webhook, tmp_
     net.wait("the other's reveal", lambda: len(net.task(task).lanes) == 1)
     nonce = net.local.rpc.nonce(late.signer, "pending")
     before = fingerprint(late.settings.parent)
-    assert dry_run(late)["reveal-entry"]["would"].startswith("send reveal")
+    assert dry_run(covey, late)["reveal-entry"]["would"].startswith("send reveal")
     assert fingerprint(late.settings.parent) == before
     assert net.local.rpc.nonce(late.signer, "pending") == nonce
     anvil.set_balance(late.signer, 0)
@@ -162,7 +165,7 @@ def test_every_reason_to_be_red_is_reported(net: Network, webhook: Webhook, tmp_
     net.wait("a row", lambda: (c := net.task(task).committee) is not None and len(c.committed) == 1)
     committee = net.task(task).committee
     assert committee is not None
-    _check_status(validator, task)
+    _check_status(covey, validator, task)
     net.jump(committee.commit_end)
     net.wait("the pay", lambda: validator.operator in net.task(task).claimed_scoring)
     assert is_red(late, f"missed: reveal-entry/{task}")
@@ -182,7 +185,7 @@ def test_every_reason_to_be_red_is_reported(net: Network, webhook: Webhook, tmp_
         assert node.stop() == 0
 
 
-def _check_status(node: Node, task: int) -> None:
+def _check_status(covey: Covey, node: Node, task: int) -> None:
     status = json.loads(covey("status", "--json", "--config", str(node.settings)))
     assert status["node"]["seats"] == {str(task): 8}
     assert [task["seats"] for task in status["tasks"]] == [8]
@@ -193,7 +196,7 @@ def _check_status(node: Node, task: int) -> None:
         assert text in screen
 
 
-def test_a_dry_run_does_not_disturb_the_daemon(net: Network) -> None:
+def test_a_dry_run_does_not_disturb_the_daemon(net: Network, covey: Covey) -> None:
     node = net.add("validator")
     declining = net.add("trainer", **{"policy.domains": ["something else"]})
     net.start()

@@ -1,4 +1,4 @@
-"""Starts daemons in a tenth of a second, by forking a process that has already imported their code."""
+"""Starts daemons and commands in a tenth of a second, by forking a process that has already imported the package."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.support.fork_server import Order
@@ -18,7 +19,7 @@ from tests.support.network import ROOT, Launch, Node, child_environment
 
 
 class ForkedProcess:
-    """A daemon's process, with the interface of `subprocess.Popen`."""
+    """A child of the fork server, with the interface of `subprocess.Popen`."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -30,20 +31,21 @@ class ForkedProcess:
 
     def wait(self, timeout: float | None = None) -> int:
         if not self.ended.wait(timeout):
-            raise subprocess.TimeoutExpired("daemon", timeout or 0.0)
+            raise subprocess.TimeoutExpired("forked process", timeout or 0.0)
         assert self.returncode is not None
         return self.returncode
 
     def send_signal(self, sig: int) -> None:
         if not self.ended.is_set():
-            os.kill(self.pid, sig)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(self.pid, sig)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
 
 class ForkPool:
-    """Starts daemons through a `fork_server`; `launch` has the signature that `Node` expects.
+    """Starts daemons and commands through a `fork_server`; `launch` has the signature that `Node` expects.
 
     Args:
         folder: receives the server's log.
@@ -69,19 +71,34 @@ class ForkPool:
 
     def launch(self, node: Node) -> ForkedProcess:
         """Start a daemon for the node."""
-        return self._fork({"settings": str(node.settings), "log": str(node.log)})
+        return self._fork(_daemon(node))
 
     def launch_with_crash_points(self, steps: Path) -> Launch:
         """Starts daemons that die once at each durable step; the file ``steps`` lists those done."""
-        return lambda node: self._fork(
-            {"settings": str(node.settings), "log": str(node.log), "crash_points": str(steps)}
-        )
+        return lambda node: self._fork({**_daemon(node), "crash_points": str(steps)})
 
     def launch_with_disk_full_points(self, steps: Path) -> Launch:
         """Starts daemons whose disk is full once at each durable step; the file ``steps`` lists those done."""
-        return lambda node: self._fork(
-            {"settings": str(node.settings), "log": str(node.log), "disk_full_points": str(steps)}
-        )
+        return lambda node: self._fork({**_daemon(node), "disk_full_points": str(steps)})
+
+    def covey(
+        self, *arguments: str, environment: Mapping[str, str], folder: Path, timeout: float = 300.0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a `covey` command in a process of its own, with these variables only."""
+        with tempfile.TemporaryDirectory(dir=self._log.parent) as output:
+            stdout, stderr = Path(output) / "stdout", Path(output) / "stderr"
+            process = self._fork(
+                {
+                    "arguments": list(arguments),
+                    "environment": dict(environment),
+                    "folder": str(folder),
+                    "stdout": str(stdout),
+                    "stderr": str(stderr),
+                }
+            )
+            code = process.wait(timeout)
+            texts = (path.read_text(encoding="utf-8") for path in (stdout, stderr))
+            return subprocess.CompletedProcess(["covey", *arguments], code, *texts)
 
     def close(self) -> None:
         """End the server and all its daemons."""
@@ -91,14 +108,15 @@ class ForkPool:
 
     def _fork(self, order: Order) -> ForkedProcess:
         assert self._process.stdin is not None
-        Path(order["log"]).touch()  # tests may read it before the daemon runs
+        for path in (order["stdout"], order["stderr"]):  # tests may read them before the child runs
+            Path(path).touch()
         with self._lock:
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             self._process.stdin.flush()
             try:
                 return self._started.get(timeout=300)
             except queue.Empty:
-                raise AssertionError(f"no daemon was started: {self._log.read_text()[-2000:]}") from None
+                raise AssertionError(f"no process was started: {self._log.read_text()[-2000:]}") from None
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -111,6 +129,10 @@ class ForkPool:
             else:
                 process = self._alive[message["pid"]] = ForkedProcess(message["pid"])
                 self._started.put(process)
+
+
+def _daemon(node: Node) -> Order:
+    return {"settings": str(node.settings), "stdout": str(node.log), "stderr": str(node.log)}
 
 
 @contextmanager

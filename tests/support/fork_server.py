@@ -1,8 +1,7 @@
-"""A process that has imported the daemon's code and starts daemons by forking: `python -m tests.support.fork_server`.
+"""A process that has imported the package and forks daemons and commands: `python -m tests.support.fork_server`.
 
-Reads one JSON object a line from standard input, the fields of `Order`. Answers each with {"pid": n}, and reports the
-end of each daemon with {"pid": n, "code": n}, where a negative code is a signal. Its children are killed when standard
-input ends.
+Reads one JSON object a line from standard input, an `Order`. Answers each with {"pid": n}, and reports the end of each
+child with {"pid": n, "code": n}, where a negative code is a signal. Its children are killed when standard input ends.
 """
 
 from __future__ import annotations
@@ -19,24 +18,47 @@ from typing import NotRequired, TypedDict
 
 
 class Order(TypedDict):
-    """A request for one daemon. The two files of steps are optional; see the modules of the same names."""
+    """A request for one daemon or one command."""
 
-    settings: str
-    log: str
+    stdout: str
+    stderr: str
+    settings: NotRequired[str]
+    """Of a daemon."""
     crash_points: NotRequired[str]
+    """File of steps; see the module `crash_points`."""
     disk_full_points: NotRequired[str]
+    """File of steps; see the module `disk_full_points`."""
+    arguments: NotRequired[list[str]]
+    """Of a `covey` command."""
+    environment: NotRequired[dict[str, str]]
+    """All variables of the command."""
+    folder: NotRequired[str]
+    """The command's working directory."""
 
 
 def preload() -> None:
-    """Import everything that a daemon needs for its first cycle."""
+    """Import everything that a daemon needs for its first cycle, and the command line."""
     import web3  # noqa: F401
 
+    import covey.cli.main
     import covey.daemon.duties
     import covey.daemon.loop
     import covey.daemon.run  # noqa: F401
+    from covey.chain.events import decoder
 
+    decoder.followed()  # fills its cache
     gc.collect()
     gc.freeze()
+
+
+def run_command(arguments: list[str], environment: dict[str, str], folder: str) -> int:
+    """Run a `covey` command; returns its exit code."""
+    from covey.cli.main import main
+
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    return main(arguments)
 
 
 def run_daemon(order: Order) -> int:
@@ -57,7 +79,7 @@ def run_daemon(order: Order) -> int:
 
 
 def fork(order: Order) -> int:
-    """Fork a daemon; returns its process id."""
+    """Fork a child; returns its process id."""
     pid = os.fork()
     if pid:
         return pid
@@ -65,11 +87,13 @@ def fork(order: Order) -> int:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        null = os.open(os.devnull, os.O_RDONLY)
-        for target, source in ((0, null), (1, log), (2, log)):
-            os.dup2(source, target)
-        code = run_daemon(order)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        for target, path in ((1, order["stdout"]), (2, order["stderr"])):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), target)
+        if "arguments" in order:
+            code = run_command(order["arguments"], order["environment"], order["folder"])
+        else:
+            code = run_daemon(order)
     except BaseException:
         import traceback
 

@@ -170,7 +170,7 @@ class Node:
     def report(self) -> dict[str, Any]:
         """The JSON of /health, whatever its status; empty while nothing listens."""
         try:
-            with urllib.request.urlopen(f"{self.health}/health", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self.health}/health", timeout=60) as answer:
                 return dict(json.load(answer))
         except urllib.error.HTTPError as error:
             return dict(json.load(error))

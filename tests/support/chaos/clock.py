@@ -37,4 +37,5 @@ def clock_offset(seconds: int) -> dict[str, str]:
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "FAKETIME_DONT_RESET": "1",
         "FAKETIME_NO_CACHE": "1",
+        "NO_FAKE_STAT": "1",
     }
