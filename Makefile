@@ -107,9 +107,10 @@ test-sample: setup ## Run the part of the long cases that CI runs
 ##@ Check
 
 .PHONY: lint
-lint: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(SOLC) ## Check style (ruff, solhint, forge fmt), and that generated docs are current
+lint: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(SOLC) ## Check style (ruff, solhint, forge fmt), the direction of imports, and that generated docs are current
 	ruff check .
 	ruff format --check .
+	lint-imports --no-cache
 	$(PY) scripts/reference.py --check
 	$(PY) scripts/monitoring_reference.py --check
 	solhint --noPoster --max-warnings 0 'contracts/**/*.sol' 'tests/solidity/**/*.sol' 'bench/solidity/*.sol'
@@ -127,9 +128,10 @@ reference: $(TOOLS)/python.stamp ## Write docs/reference: settings and commands 
 	$(PY) scripts/monitoring_reference.py
 
 .PHONY: types
-types: $(TOOLS)/python.stamp ## Check types: mypy, strict, on the package, scripts, benchmarks and examples
+types: $(TOOLS)/python.stamp ## Check types: mypy, strict, on the package, scripts, benchmarks, examples and tests/support
 	mypy node/covey
 	mypy scripts bench examples
+	mypy --explicit-package-bases tests/support
 
 .PHONY: artifacts-check
 artifacts-check: $(TOOLS)/compile.stamp ## Check that the shipped artifacts are what the sources compile to

@@ -132,7 +132,7 @@ def test_daemons_finish_a_sealed_task_and_its_appeal(net: Network, pool: ForkPoo
     net.wait("settlement", lambda: contracts.scoring.is_settled(task_id))
     assert _medians(net.task(task_id)) == tuple(pack(LIE)), "the majority lied"
     poor = local.account("poor").keystore
-    assert "the bond is" in error_line(net, pool, "appeal", "contest", str(task_id), "0", key=poor)
+    assert "less than the bond of" in error_line(net, pool, "appeal", "contest", str(task_id), "0", key=poor)
 
     contest = command(net, pool, "appeal", "contest", str(task_id), "0", key=entrant.signer.keystore)
     assert (contest["word"], contest["bond"]) == (0, str(contracts.appeals.bond_of(task_id)))
@@ -164,7 +164,7 @@ def test_daemons_finish_a_sealed_task_and_its_appeal(net: Network, pool: ForkPoo
     earned = command(net, pool, "status", "--config", str(reporter.settings))["earnings"]
     assert earned["reports"] == str(slash["reporterReward"]) == str(30 * CVY)  # type: ignore[index]
     net.wait("the report of its earnings", lambda: reporter.report()["earnings"]["reports"] == str(30 * CVY))
-    assert "appeal window was over" in error_line(net, pool, "appeal", "contest", str(task_id), "0", key=key)
+    assert "its appeal window ended at" in error_line(net, pool, "appeal", "contest", str(task_id), "0", key=key)
     listed = command(net, pool, "appeal", "list", str(task_id))
     assert [contest["moved"] for contest in listed["contests"]] == [True]  # type: ignore[attr-defined]
     found = replay(net.events(), local.chain.domain)

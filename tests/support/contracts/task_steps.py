@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, replace
 from typing import Any
 
-from eth_utils import keccak
+from eth_utils.crypto import keccak
 from tests.support.contracts.covey_system import CVY, DAY, HOUR, System
 
 from covey.chain.rpc.header import header_rlp

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import z3
 
-Word = z3.BitVecRef
+Word: TypeAlias = z3.BitVecRef
 BITS = 256
 
 
@@ -95,7 +96,7 @@ class Machine:
         if expected is not None and token != expected:
             raise ValueError(f"expected {expected}, found {token}")
         self.at += 1
-        return token
+        return str(token)
 
     def _block(self) -> None:
         self._next("{")
