@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from covey.config.errors import ConfigError
-from covey.config.node import NodeConfig
 from covey.daemon.context import Context
 from covey.daemon.duties.outcomes import Ended, Step, Waiting, declined
+from covey.daemon.duties.records import heldout_records
 from covey.daemon.duties.specs import base_of, spec_of
 from covey.daemon.duties.transactions import revert_reason, send, transaction_progress
 from covey.daemon.planning.duty import Duty
@@ -49,13 +46,6 @@ def advance(ctx: Context, task: Task, duty: Duty) -> Step:
         return Waiting("no free eligible stake")
     call = registry.enrol(task.id, operator, amount)
     return send(ctx, duty, call, lambda: registry.earmark_of(task.id, operator) > 0)
-
-
-def heldout_records(config: NodeConfig) -> Path:
-    """The file of held-out records. Raises ConfigError if the settings have none, which only a trainer's may."""
-    if config.heldout_records is None:
-        raise ConfigError("a validator needs heldout_records")
-    return config.heldout_records
 
 
 def free_stake(ctx: Context, task: Task) -> int:

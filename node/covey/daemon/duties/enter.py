@@ -6,11 +6,10 @@ import os
 import shutil
 from pathlib import Path
 
-from covey.config.errors import ConfigError
-from covey.config.node import NodeConfig
 from covey.daemon.context import Context, log
 from covey.daemon.duties import jobs
 from covey.daemon.duties.outcomes import Ended, Step, Waiting, declined
+from covey.daemon.duties.records import training_records
 from covey.daemon.duties.specs import base_of, spec_of
 from covey.daemon.duties.transactions import revert_reason, send, send_repeatable, transaction_progress
 from covey.daemon.planning.duty import Duty
@@ -103,7 +102,7 @@ def _train(ctx: Context, task: Task, duty: Duty, spec: TaskSpec) -> Waiting | En
     job = TrainJob(
         base=base,
         spec=spec,
-        records=str(_training_records(ctx.config).resolve()),
+        records=str(training_records(ctx.config).resolve()),
         output=str(output.resolve()),
         task=ctx.reference(task),
         operator=ctx.identity.operator.lower(),
@@ -113,13 +112,6 @@ def _train(ctx: Context, task: Task, duty: Duty, spec: TaskSpec) -> Waiting | En
     )
     result = jobs.train(ctx, duty, ctx.strategy.training_job(job))
     return result if isinstance(result, Waiting | Ended) else None
-
-
-def _training_records(config: NodeConfig) -> Path:
-    """The file of training records. Raises ConfigError if the settings have none, which only a validator's may."""
-    if config.training_records is None:
-        raise ConfigError("a trainer needs training_records")
-    return config.training_records
 
 
 def _commit(ctx: Context, task: Task, duty: Duty, entry: CommittedEntry) -> Step:

@@ -10,11 +10,11 @@ import os
 
 from covey.daemon.context import Context, log
 from covey.daemon.duties import jobs, rows
-from covey.daemon.duties.enrol import heldout_records
 from covey.daemon.duties.fetching import Fetched, fetch_entries
 from covey.daemon.duties.lookback import EarlierEntries, fetch_earlier
 from covey.daemon.duties.outcomes import Ended, Step, Waiting, declined
 from covey.daemon.duties.preflight import reason_not_to_commit
+from covey.daemon.duties.records import heldout_records
 from covey.daemon.duties.specs import base_of, spec_of
 from covey.daemon.duties.transactions import send, transaction_progress
 from covey.daemon.planning.duty import Duty
