@@ -89,7 +89,10 @@ def list_transactions(data_dir: Path, *, limit: int = 20, only_open: bool = Fals
 
 
 def external_uses(data_dir: Path, senders: set[str]) -> list[ExternalUse]:
-    """For each sender, the newest nonce used by a transaction that the node did not send. Errors as above."""
+    """For each sender, the newest nonce used by a transaction that the node did not send.
+
+    Raises: see `list_transactions`.
+    """
     with journal_store(data_dir) as store:
         return [use for sender in sorted(senders) if (use := store.last_external_use(sender)) is not None]
 
