@@ -24,6 +24,7 @@ def test_every_exported_error_is_a_client_error() -> None:
 
 
 def test_import_loads_neither_torch_nor_the_command_line() -> None:
-    code = "import sys, covey.client; print(sorted(set(sys.modules) & {'torch', 'typer', 'covey.cli', 'covey.daemon.run'}))"
+    modules = {"torch", "typer", "covey.cli", "covey.daemon.run"}
+    code = f"import sys, covey.client; print(sorted(set(sys.modules) & {modules}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
