@@ -242,7 +242,7 @@ library_name: transformers
 
 A {parameters:,}-parameter Qwen3 causal language model (transformers' `Qwen3ForCausalLM`) with a byte-level BPE
 tokenizer of {vocab_size:,} tokens. It exists so that Covey's demonstration and tests train and score real adapters
-on a laptop, without a download. It is not good for anything else.
+on a laptop, without a download. It is not suitable for any other use.
 
 | | |
 |---|---|

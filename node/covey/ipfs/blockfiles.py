@@ -30,7 +30,7 @@ _STRAY_AGE_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StoredBlock:
     """A block on disk: digest, length in bytes, and time of the last write in seconds since 1970."""
 
     digest: bytes
@@ -138,14 +138,14 @@ class BlockFiles:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._file(digest))
 
-    def scan(self) -> Iterator[Found]:
+    def scan(self) -> Iterator[StoredBlock]:
         """Every block on disk, in arbitrary order."""
         for folder in self._blocks.iterdir():
             with os.scandir(folder) as entries:
                 for entry in entries:
                     with contextlib.suppress(FileNotFoundError):
                         status = entry.stat()
-                        yield Found(bytes.fromhex(entry.name), status.st_size, status.st_mtime)
+                        yield StoredBlock(bytes.fromhex(entry.name), status.st_size, status.st_mtime)
 
     def delete_strays(self) -> None:
         """Remove temporary files left by a crash."""

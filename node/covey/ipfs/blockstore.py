@@ -184,7 +184,7 @@ class BlockStore(Store):
 
     def usage(self) -> int:
         """Count the bytes of all blocks on disk."""
-        return sum(found.size for found in self._files.scan())
+        return sum(block.size for block in self._files.scan())
 
     def reserve(self, size: int) -> None:
         """Free ``size`` bytes under the quota by collecting the oldest garbage. Raises `StoreFull`."""
@@ -206,15 +206,15 @@ class BlockStore(Store):
         """
         with self._lock.exclusive(wait_s):
             keep = self._reachable()
-            blocks = sorted(self._files.scan(), key=lambda found: found.stored_at)
-            used = sum(found.size for found in blocks)
+            blocks = sorted(self._files.scan(), key=lambda block: block.stored_at)
+            used = sum(block.size for block in blocks)
             freed = 0
-            for found in blocks:
+            for block in blocks:
                 if used - freed <= target_bytes:
                     break
-                if found.digest not in keep:
-                    self._files.delete(found.digest)
-                    freed += found.size
+                if block.digest not in keep:
+                    self._files.delete(block.digest)
+                    freed += block.size
             self._files.delete_strays()
         return freed
 

@@ -205,15 +205,15 @@ def _blocks_of_part(file: FilePlan, part: str) -> Iterator[Cid]:
     start, _, end = part.partition(":")
     first = int(start) + (file.size if start.startswith("-") else 0)
     last = file.size - 1 if end == "*" else int(end) + (file.size if end.startswith("-") else 0)
-    wanted: set[Cid] = set()
+    selected: set[Cid] = set()
     leaves: set[Cid] = set()
     at = 0
     for leaf in file.leaves:
         leaves.add(leaf.cid)
         if at <= last and at + leaf.size > first:
-            wanted.add(leaf.cid)
+            selected.add(leaf.cid)
         at += leaf.size
-    return (cid for cid in file.order if cid not in leaves or cid in wanted)
+    return (cid for cid in file.order if cid not in leaves or cid in selected)
 
 
 class _Server(ThreadingHTTPServer):

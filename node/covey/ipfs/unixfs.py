@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, TypeAlias
+from typing import BinaryIO, Final, Protocol, TypeAlias
 
 from covey.ipfs.cid import DAG_PB, RAW, Cid
 from covey.ipfs.dagpb import Link, encode_directory, encode_file
@@ -26,6 +26,13 @@ CHUNK_BYTES: Final = 1 << 20
 MAX_LINKS: Final = 1024
 MAX_DIRECTORY_BYTES: Final = 256 << 10
 MAX_NAME_BYTES: Final = 255
+
+
+class Readable(Protocol):
+    """A stream of bytes. It may return fewer bytes than requested; no bytes mean its end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
 
 BlockSink: TypeAlias = Callable[[Cid, bytes], None]
 """Receives every hashed block. Called from worker threads if a build runs on an executor."""
@@ -59,7 +66,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def build_file(stream: BinaryIO, put: BlockSink, pool: Executor | None = None) -> Built:
+def build_file(stream: Readable, put: BlockSink, pool: Executor | None = None) -> Built:
     """Chunk and hash a file and emit its blocks. ``stream`` is read to its end and need not be seekable.
 
     Memory use: the links of one path down the tree and, with a ``pool`` that hashes and writes, `_READ_AHEAD` chunks.
@@ -106,7 +113,7 @@ def _leaf(chunk: bytes, put: BlockSink) -> Built:
     return Built(cid, len(chunk), len(chunk))
 
 
-def _leaves(stream: BinaryIO, put: BlockSink, pool: Executor | None) -> Iterator[Built]:
+def _leaves(stream: Readable, put: BlockSink, pool: Executor | None) -> Iterator[Built]:
     chunk = _read_full(stream)
     following = _read_full(stream) if len(chunk) == CHUNK_BYTES else b""
     if pool is None or not following:
@@ -124,7 +131,7 @@ def _leaves(stream: BinaryIO, put: BlockSink, pool: Executor | None) -> Iterator
         yield pending.popleft().result()
 
 
-def _read_full(stream: BinaryIO) -> bytes:
+def _read_full(stream: Readable) -> bytes:
     """One full chunk, or the rest of the stream."""
     chunk = stream.read(CHUNK_BYTES)
     if not chunk or len(chunk) == CHUNK_BYTES:
@@ -174,8 +181,8 @@ def entries(content: Content) -> list[tuple[str, bytes | Path]]:
     root = Path(content)
     if not root.is_dir():
         raise InvalidContent(f"{root} is not a directory: give a directory, or a mapping of names to files")
-    with os.scandir(root) as found:
-        return sorted((entry.name, root / entry.name) for entry in found)
+    with os.scandir(root) as directory:
+        return sorted((entry.name, root / entry.name) for entry in directory)
 
 
 def content_bytes(content: Content) -> int:

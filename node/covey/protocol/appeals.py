@@ -44,15 +44,15 @@ def lanes(word: int) -> list[int]:
     return unpack([word], LANES)
 
 
-def has_moved(previous: int, found: int, h: int, tau: int) -> bool:
+def has_moved(before: int, after: int, h: int, tau: int) -> bool:
     """Whether a median of the word moved by more than max(tau, 2h), so that the appellant was right."""
     limit = max(tau, 2 * h)
-    return any(abs(a - b) > limit for a, b in zip(lanes(previous), lanes(found), strict=True))
+    return any(abs(a - b) > limit for a, b in zip(lanes(before), lanes(after), strict=True))
 
 
-def is_overturned(word: int, found: int, h: int) -> bool:
+def is_overturned(word: int, median_word: int, h: int) -> bool:
     """Whether a row's word has a score more than 8h from the appeal's median, neither of the two being 0."""
-    pairs = zip(lanes(word), lanes(found), strict=True)
+    pairs = zip(lanes(word), lanes(median_word), strict=True)
     return any(a and b and abs(a - b) > TOLERANCE_H * h for a, b in pairs)
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.daemon
 BLOCK = b"content"
 CID = Cid.of(BLOCK, RAW)
 
-Reply = Callable[[socket.socket], None]
+Reply = Callable[[socket.socket], object]
 
 
 class RawServer:
@@ -142,7 +142,7 @@ def test_trickle_is_cut_at_the_deadline(server: RawServer) -> None:
 
 
 def test_silence_is_cut_at_the_deadline(server: RawServer) -> None:
-    server.reply = lambda _connection: server.stop.wait(20) and None
+    server.reply = lambda _connection: server.stop.wait(20)
     with pytest.raises(SourceError, match="cannot be reached"):
         GatewaySource(server.url).get_block(CID, timeout=0.2)
 

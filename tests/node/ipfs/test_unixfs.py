@@ -75,7 +75,7 @@ def test_pool_and_short_reads_do_not_change_the_cid() -> None:
     data = os.urandom(3 * MIB + 17)
     blocks: dict[Cid, bytes] = {}
     whole = build_file(io.BytesIO(data), blocks.__setitem__)
-    assert build_file(ShortReads(data), discard) == whole  # type: ignore[arg-type]
+    assert build_file(ShortReads(data), discard) == whole
     with ThreadPoolExecutor(2) as pool:
         assert build_file(io.BytesIO(data), discard, pool) == whole
     assert whole.total == sum(map(len, blocks.values()))

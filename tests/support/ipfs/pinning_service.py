@@ -1,4 +1,4 @@
-"""A pinning service in memory, by the specification; that Kubo's own client accepts it is tested as well."""
+"""A pinning service in memory that implements the specification; a test runs Kubo's client against it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ TOKEN = "secret"
 
 
 class Service:
+    """Serves pins over HTTP; `fail_with` and `garbage` replace its responses."""
+
     def __init__(self) -> None:
         self.pins: dict[str, dict[str, Any]] = {}
         self.fail_with: int | None = None
@@ -43,12 +45,12 @@ class Service:
                 request_id = unquote(url.path.removeprefix("/psa/pins").strip("/"))
                 if self.command == "GET" and not request_id:
                     query = parse_qs(url.query)
-                    wanted = query.get("status", ["pinned"])[0].split(",")
+                    statuses = query.get("status", ["pinned"])[0].split(",")
                     cids = query["cid"][0].split(",") if "cid" in query else None
                     found = [
                         pin
                         for pin in service.pins.values()
-                        if pin["status"] in wanted and (cids is None or pin["pin"]["cid"] in cids)
+                        if pin["status"] in statuses and (cids is None or pin["pin"]["cid"] in cids)
                     ]
                     limit = int(query.get("limit", ["10"])[0])
                     return self.answer(200, {"count": len(found), "results": found[:limit]})
@@ -64,8 +66,8 @@ class Service:
                     }
                     return self.answer(202, service.pins[number])
                 if self.command == "DELETE":
-                    gone = service.pins.pop(request_id, None)
-                    return self.answer(202 if gone else 404, None if gone else {"error": {"reason": "NOT_FOUND"}})
+                    removed = service.pins.pop(request_id, None)
+                    return self.answer(202 if removed else 404, None if removed else {"error": {"reason": "NOT_FOUND"}})
                 return self.answer(400, {"error": {"reason": "BAD_REQUEST"}})
 
             do_GET = do_POST = do_DELETE = handle_any

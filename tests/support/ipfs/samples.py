@@ -1,4 +1,4 @@
-"""Contents whose CIDs a real Kubo recorded in vectors.json; `python samples.py <path to ipfs>` does it anew."""
+"""Sample content whose CIDs a real Kubo recorded in vectors.json; `python samples.py PATH_TO_IPFS` records them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from typing_extensions import Buffer
 
 MIB = 1 << 20
 VECTORS = Path(__file__).with_name("vectors.json")
@@ -30,7 +32,7 @@ FILE_SIZES = {
     "2049 chunks + 5": 2049 * MIB + 5,
 }
 
-# Trees of several levels, which in earnest begin at 1 GiB and 1 TiB, from tiny chunks and nodes.
+# Trees of several levels from tiny chunks and nodes; with real sizes they start at 1 GiB and 1 TiB.
 DEEP_CHUNK_BYTES = 16
 DEEP_LINKS = 3
 DEEP_ADD = ("add", "--quieter", "--only-hash", f"--chunker=size-{DEEP_CHUNK_BYTES}", f"--max-file-links={DEEP_LINKS}")
@@ -67,13 +69,13 @@ DIRECTORIES: dict[str, dict[str, bytes]] = {
 
 
 def marked(size: int) -> Iterator[tuple[int, bytes]]:
-    """Where a sample file differs from zeros: each chunk begins with its number, so that no two are alike."""
+    """Offset and bytes of each non-zero part of a sample file: every chunk starts with its number, so all differ."""
     for at in range(0, size, MIB):
         yield at, (at // MIB + 1).to_bytes(8, "big")[: size - at]
 
 
 class SampleFile(io.RawIOBase):
-    """A sample file as a stream: no disk and one chunk of memory, whatever its size."""
+    """A sample file as a stream, without disk use and with at most one chunk in memory."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -82,19 +84,20 @@ class SampleFile(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer).cast("B")
         begin = self._at
-        count = min(len(buffer), self._size - begin, MIB - begin % MIB)
+        count = min(len(view), self._size - begin, MIB - begin % MIB)
         if count > 0:
-            buffer[:count] = bytes(count)
+            view[:count] = bytes(count)
             mark = (begin // MIB + 1).to_bytes(8, "big")[begin % MIB :][:count] if begin % MIB < 8 else b""
-            buffer[: len(mark)] = mark
+            view[: len(mark)] = mark
             self._at += count
         return max(0, count)
 
 
 def write_sparse(path: Path, size: int) -> None:
-    """A sample file on disk, with holes for the zeros."""
+    """Write a sample file as a sparse file."""
     with open(path, "wb") as file:
         file.truncate(size)
         for at, mark in marked(size):
@@ -109,7 +112,7 @@ def write_directory(path: Path, files: dict[str, bytes]) -> None:
 
 
 def deep_content(size: int) -> bytes:
-    """Content in which no two chunks are alike."""
+    """Content in which all chunks differ."""
     return b"".join(number.to_bytes(4, "big") for number in range(-(-size // 4)))[:size]
 
 

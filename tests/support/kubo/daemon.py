@@ -1,4 +1,4 @@
-"""A throw-away Kubo node on loopback, for tests and benchmarks."""
+"""A temporary Kubo node on loopback, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from typing import Self
 
 from tests.support.go_programs import Program, Server
 
-PROFILES = "test,unixfs-v1-2025"  # no bootstrap peers, no mDNS, free ports on loopback; the CIDs that Covey makes
-
+PROFILES = "test,unixfs-v1-2025"  # no bootstrap peers, no mDNS, free ports on loopback; the same CIDs as Covey
 
 KUBO = Program("Kubo", "kubo", "github.com/ipfs/kubo", "ipfs", ("version", "--number"), "{}\n", 3)
 
 
 class Kubo(Server):
-    """A node with its repository in ``repo``: command line at once, network and RPC between `start` and `stop`."""
+    """A node with its repository in ``repo``. `run` always works; network and RPC only between `start` and `stop`."""
 
     def __init__(self, repo: Path, *, token: str | None = None) -> None:
         self.repo = repo
@@ -32,7 +31,7 @@ class Kubo(Server):
             self.run("config", "--json", "API.Authorizations", json.dumps(rule))
 
     def run(self, *arguments: str, data: bytes | None = None) -> str:
-        """What `ipfs <arguments>` prints; it goes through the daemon while one runs."""
+        """Run `ipfs <arguments>`, through the daemon if it is running, and return the output."""
         auth = [f"--api-auth=bearer:{self.token}"] if self.token and self._process else []
         done = subprocess.run(
             [self._binary, *auth, *arguments], env=self._environment(), input=data, capture_output=True, check=False
@@ -42,7 +41,7 @@ class Kubo(Server):
         return done.stdout.decode().strip()
 
     def start(self, timeout_s: float = 200.0) -> Self:
-        """Start the daemon and wait until its RPC is there."""
+        """Start the daemon and wait until its RPC is ready."""
         (self.repo / "api").unlink(missing_ok=True)
         with open(self._log, "wb") as log:
             self._process = subprocess.Popen(
@@ -71,24 +70,24 @@ class Kubo(Server):
         return (self.repo / "gateway").read_text().strip()
 
     def connect(self, other: Kubo, timeout_s: float = 120.0) -> None:
-        """Connect to another node on loopback, and have both connect again should they lose each other."""
-        for one, peer in ((self, other), (other, self)):
-            one.run("swarm", "peering", "add", peer.address(timeout_s))
+        """Connect to another node on loopback; both reconnect if the connection is lost."""
+        for node, peer in ((self, other), (other, self)):
+            node.run("swarm", "peering", "add", peer.address(timeout_s))
         deadline = time.monotonic() + timeout_s
         while not self.run("swarm", "peers"):
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{self.repo} and {other.repo} did not find each other in {timeout_s:g} s")
+                raise RuntimeError(f"{self.repo} and {other.repo} did not connect within {timeout_s:g} s")
             time.sleep(0.1)
 
     def address(self, timeout_s: float = 120.0) -> str:
-        """The multiaddr at which other nodes on this machine reach it; a new daemon may not know it yet."""
+        """The multiaddr for other nodes on this machine. Waits, because a new daemon may not know it yet."""
         deadline = time.monotonic() + timeout_s
         while True:
             for address in json.loads(self.run("id"))["Addresses"] or ():
                 if address.startswith("/ip4/127.0.0.1/tcp/"):
                     return str(address)
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{self.repo} listens nowhere on loopback: {self._log.read_text()[-2000:]}")
+                raise RuntimeError(f"{self.repo} does not listen on loopback: {self._log.read_text()[-2000:]}")
             time.sleep(0.1)
 
     def _environment(self) -> dict[str, str]:

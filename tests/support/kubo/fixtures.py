@@ -1,4 +1,4 @@
-"""Kubo nodes for tests: skipped where there is no Kubo, with the reason."""
+"""Kubo nodes for tests. A test is skipped, with the reason, if Kubo is not built."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from tests.support.kubo.daemon import Kubo
 
 
 def new_kubo(folder: Path, *, token: str | None = None) -> Kubo:
-    """A Kubo node, not started; where there is none the test is skipped, or fails if COVEY_REQUIRE_KUBO is set."""
+    """A Kubo node that is not started.
+
+    If Kubo is not built, skips the test, or fails it if COVEY_REQUIRE_KUBO is set.
+    """
     try:
         return Kubo(folder, token=token)
     except NotBuilt as missing:

@@ -1,15 +1,19 @@
-"""Real small runs on the embedded base: a split of ICD-10-CM, two trained adapters and one random one."""
+"""Small training runs on the embedded base: a split of ICD-10-CM, two trained adapters and a random one."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from covey.devnet import icd10
+from covey.lora.adapters.format import WEIGHTS
 from covey.lora.bases.resolve import BaseFolder, resolve
 from covey.lora.jobs.dispatch import Runner
 from covey.lora.jobs.job import TrainJob, parse_job
@@ -52,7 +56,7 @@ def spec(tiny: BaseFolder) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the records made from the clinical tables are kept."""
+    """Folder of the records made from the clinical tables."""
     return tmp_path_factory.mktemp("cache")
 
 
@@ -95,3 +99,11 @@ def trained(runner: Runner, train_job: MakeTrainJob, tmp_path_factory: pytest.Te
     made = {name: runner.run(train_job(folder / name, index)) for index, name in enumerate(("first", "second"))}
     made["random"] = runner.run(train_job(folder / "random", 2).model_copy(update={"attack": "random_small"}))
     return {name: (folder / name, result) for name, result in made.items()}
+
+
+def fill_weights(adapter: Path, folder: Path, value: float) -> Path:
+    """Copy an adapter to a new folder, with every weight replaced by ``value``."""
+    shutil.copytree(adapter, folder)
+    arrays = {name: np.full_like(array, value) for name, array in load_file(folder / WEIGHTS).items()}
+    save_file(arrays, folder / WEIGHTS)
+    return folder

@@ -1,6 +1,6 @@
-"""More than a thousand strangers' adapters, each wrong in one way, and the one reason for which it must be refused.
+"""More than a thousand hostile adapters, each with one defect and the one reason for which it must be refused.
 
-All are made from one valid adapter of the embedded base, and the same ones every time.
+All are derived from one valid adapter of the embedded base. The list is deterministic.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FAMILIES: tuple[Callable[[], Rows], ...] = (
 
 
 def cases() -> list[Case]:
-    """Every case, in a fixed order; of two with one name the second is numbered."""
+    """Every case, in a fixed order. Cases with the same name are numbered."""
     counts: Counter[str] = Counter()
     found = []
     for family in FAMILIES:

@@ -1,4 +1,4 @@
-"""The one valid adapter that all hostile ones are made from, and how a case spoils it."""
+"""The valid adapter from which all hostile ones are derived, and functions that corrupt it."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ DATA = VALID_WEIGHTS[8 + HEADER_BYTES :]
 
 @dataclass(frozen=True)
 class Case:
-    """One hostile adapter: ``write`` spoils a folder that holds the valid one."""
+    """A hostile adapter: ``write`` corrupts a folder with the valid one."""
 
     family: str
     name: str
@@ -91,13 +91,13 @@ class Case:
 
 
 def write_valid(folder: Path) -> None:
-    """The adapter that is accepted."""
+    """Write the valid adapter."""
     folder.mkdir()
     for name, data in ((WEIGHTS, VALID_WEIGHTS), (CONFIG, VALID_CONFIG), (MANIFEST, VALID_MANIFEST)):
         (folder / name).write_bytes(data)
 
 
-# How a case spoils a folder.
+# Functions that corrupt a folder.
 
 
 def raw(name: str, data: bytes) -> Write:
@@ -127,9 +127,10 @@ def entry(tensor: str, **change: Any) -> Write:
 
 
 def text(old: str, new: str) -> Write:
-    """The header with one piece of its text replaced."""
+    """Replace a part of the header's text."""
     before = VALID_WEIGHTS[8 : 8 + HEADER_BYTES].decode()
-    assert old in before, old
+    if old not in before:
+        raise ValueError(f"not in the header: {old!r}")
     return raw(WEIGHTS, file(before.replace(old, new, 1).encode()))
 
 

@@ -1,4 +1,4 @@
-"""Configs and manifests that are wrong: numbers, methods, types, labels, code, targets, the entry of another."""
+"""Hostile configs and manifests: numbers, methods, types, labels, code, targets, manifests of other entries."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def numbers() -> Rows:
         yield f"lora_dropout {dropout!r:.40}", fields(lora_dropout=dropout), Refusal.BAD_CONFIG_VALUE
     for field in ("r", "lora_alpha", "lora_dropout"):
         old = f'"{field}":{CONFIG_FIELDS[field]}'.encode()
-        assert old in VALID_CONFIG
+        if old not in VALID_CONFIG:
+            raise ValueError(f"not in the config: {old!r}")
         for number in ("1e999", "-1e999"):
             yield (
                 f"{field} {number}",

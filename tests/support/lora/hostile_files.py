@@ -1,4 +1,4 @@
-"""Folders that are wrong: what is no safetensors or JSON, what is no file, names, sizes."""
+"""Hostile folders: other formats than safetensors or JSON, entries that are not regular files, names, sizes."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ def containers() -> Rows:
         "NumPy": b"\x93NUMPY\x01\0" + bytes(100),
         "Python": b"import os; os.system('touch /tmp/covey-was-here')\n",
         "a shell script": b"#!/bin/sh\ntouch /tmp/covey-was-here\n",
-        "a pointer": b"version https://git-lfs.github.com/spec/v1\n",
+        "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\n",
         "zeros": bytes(4096),
-        "a byte before": b"\0" + VALID_WEIGHTS,
+        "a leading byte": b"\0" + VALID_WEIGHTS,
         "big-endian length": struct.pack(">Q", HEADER_BYTES) + b"[" + VALID_WEIGHTS[9:],
         "a header that is an array": file(b"[" + VALID_WEIGHTS[8 : 8 + HEADER_BYTES] + b"]"),
         "a header after a space": file(b" " + VALID_WEIGHTS[8 : 8 + HEADER_BYTES]),
@@ -102,9 +102,9 @@ def containers() -> Rows:
         "pytorch_model.bin",
         "optimizer.pt",
     ):
-        yield f"beside: {name}", raw(name, gadgets[2]), Refusal.UNEXPECTED_FILE
+        yield f"extra: {name}", raw(name, gadgets[2]), Refusal.UNEXPECTED_FILE
         yield f"instead: {name}", moved(WEIGHTS, name), Refusal.MISSING_FILE
-    yield "a zip after the adapter", raw(WEIGHTS, VALID_WEIGHTS + others["a zip with a pickle"]), Refusal.BAD_OFFSETS
+    yield "the adapter, then a zip", raw(WEIGHTS, VALID_WEIGHTS + others["a zip with a pickle"]), Refusal.BAD_OFFSETS
 
 
 def nodes() -> Rows:
@@ -131,7 +131,7 @@ def nodes() -> Rows:
         for what, make in kinds.items():
             yield f"{name} is {what}", instead(name, make), Refusal.NOT_A_REGULAR_FILE
     for what, make in kinds.items():
-        yield f"beside: {what}", inside(make), Refusal.UNEXPECTED_FILE
+        yield f"extra: {what}", inside(make), Refusal.UNEXPECTED_FILE
 
 
 def many_files(folder: Path) -> None:
@@ -160,7 +160,7 @@ def names() -> Rows:
     for what, change in twins.items():
         for name in (WEIGHTS, CONFIG, MANIFEST):
             yield f"instead of {name}: {what}", moved(name, change(name)), Refusal.MISSING_FILE
-        yield f"beside: {what}", raw(change(WEIGHTS), VALID_WEIGHTS), Refusal.UNEXPECTED_FILE
+        yield f"extra: {what}", raw(change(WEIGHTS), VALID_WEIGHTS), Refusal.UNEXPECTED_FILE
     for name in (
         *(
             "README.md",
@@ -200,16 +200,16 @@ def names() -> Rows:
         ),
     ):
         yield (
-            f"beside: {name!r}",
+            f"extra: {name!r}",
             raw(name, b"import os; os.system('touch /tmp/covey-was-here')"),
             Refusal.UNEXPECTED_FILE,
         )
     yield (
-        "beside: no UTF-8",
+        "extra: not UTF-8",
         lambda f: Path(os.fsdecode(os.fsencode(f) + b"/\xff\xfe")).touch(),
         Refusal.UNEXPECTED_FILE,
     )
-    yield "beside: 3,000 files", many_files, Refusal.UNEXPECTED_FILE
+    yield "extra: 3,000 files", many_files, Refusal.UNEXPECTED_FILE
 
 
 def sizes() -> Rows:

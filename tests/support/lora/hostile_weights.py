@@ -1,4 +1,4 @@
-"""Weights files that are wrong: cut, bombs in the header, offsets, shapes, dtypes, values, keys."""
+"""Hostile weights files: truncated files, header bombs, offsets, shapes, dtypes, values, tensor names."""
 
 from __future__ import annotations
 
@@ -208,8 +208,8 @@ def values() -> Rows:
         for what, value in bits.items():
             for place, index in (("first", 0), ("middle", count // 2), ("last", count - 1)):
                 at = start + index * width
-                spoilt = blob[:at] + value.to_bytes(width, "little") + blob[at + width :]
-                yield f"{dtype} {what} {place}", raw(WEIGHTS, spoilt), Refusal.NOT_FINITE
+                corrupted = blob[:at] + value.to_bytes(width, "little") + blob[at + width :]
+                yield f"{dtype} {what} {place}", raw(WEIGHTS, corrupted), Refusal.NOT_FINITE
 
 
 def keys() -> Rows:

@@ -1,4 +1,4 @@
-"""Judge hostile adapters that lie on the disk while the interpreter is watched: run as a program by test_hostile."""
+"""Checks hostile adapters on disk under an audit hook and a memory limit; test_hostile runs it as a program."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ LIMITS = AdapterLimits(max_rank=8)
 BASE_DIGEST, OPERATOR = "44" * 32, "0x" + "55" * 20
 TASK = TaskReference(chain_id=31337, registry="0x" + "11" * 20, task_id=1, spec="22" * 32)
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-_MEMORY_BYTES = 96 << 20  # address space on top of what the interpreter and its libraries have
+_MEMORY_BYTES = 96 << 20  # address space in addition to that of the interpreter and its libraries
 
 
 class Gadget:
-    """What a pickle would do to whoever loads it."""
+    """A payload that a pickle runs when it is loaded."""
 
     def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
         return os.system, ("touch /tmp/covey-was-here",)
 
 
 def judge(folder: Path) -> str:
-    """The reason of the refusal, or "accepted"; in the order in which a validator asks."""
+    """The reason of the refusal, or "accepted". Checks run in a validator's order."""
     try:
         check_manifest(folder, TASK, BASE_DIGEST, OPERATOR)
         load_adapter(folder, BASE, LIMITS)
@@ -44,8 +44,8 @@ def judge(folder: Path) -> str:
     return "accepted"
 
 
-def header_alone(folder: Path) -> str:
-    """As `judge`, without the values and the manifest's content."""
+def judge_header(folder: Path) -> str:
+    """Like `judge`, without the values and the content of the manifest."""
     try:
         check_header(folder, BASE, LIMITS)
     except UnsafeAdapterError as error:
@@ -54,17 +54,17 @@ def header_alone(folder: Path) -> str:
 
 
 def peak_kib() -> int:
-    """Peak resident memory of this program; what getrusage tells begins at that of the process that started it."""
+    """Peak resident memory of this program. (getrusage would include the parent's at the time of the fork.)"""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0])
 
 
 def watch(index: Path) -> dict[str, Any]:
-    """Judge the folders listed in ``index`` (one a line) and report what the interpreter did meanwhile.
+    """Check the folders listed in ``index`` (one per line) and report the interpreter's actions meanwhile.
 
-    Returns ``verdicts`` by folder name, ``violations`` (audit events other than reading inside the judged folder),
-    ``modules`` imported, ``growth_kib`` of the peak resident memory, and ``proof``: the violations that a pickle with
-    code in it causes, so that an empty list means something.
+    Returns ``verdicts`` by folder name, ``violations`` (audit events other than reads inside the checked folder), the
+    imported ``modules``, ``growth_kib`` of the peak resident memory, and ``proof``: the violations that unpickling the
+    payload causes, which shows that the hook detects them.
     """
     folders = [Path(line) for line in index.read_text().splitlines()]
     valid, *hostile = folders
@@ -86,10 +86,11 @@ def watch(index: Path) -> dict[str, Any]:
         violations.append(f"{inside.name}: {event} {arguments!r:.200}")
         raise RuntimeError(f"forbidden: {event}")
 
-    assert judge(valid) == header_alone(valid) == "accepted"
+    if judge(valid) != "accepted" or judge_header(valid) != "accepted":
+        raise ValueError(f"the valid adapter in {valid} is refused")
     sys.addaudithook(audit)
     in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (in_use + (_MEMORY_BYTES), resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_AS, (in_use + _MEMORY_BYTES, resource.RLIM_INFINITY))
     before = set(sys.modules)
     peak = peak_kib()
     verdicts: dict[str, str] = {}

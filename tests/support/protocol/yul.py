@@ -84,6 +84,8 @@ class Machine:
         self.variables = variables
         self.builtins = BUILTINS | builtins
         self.assigned = assigned or (lambda _name, value: value)
+        self.tokens: list[str] = []
+        self.at = 0
 
     def run(self, code: str) -> None:
         self.tokens = re.findall(r":=|->|0x[0-9a-fA-F]+|\w+|[{}(),]", code)

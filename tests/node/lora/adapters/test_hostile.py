@@ -1,4 +1,4 @@
-"""Strangers' adapters by the hundred: each refused for its own reason, in bounded memory, and without any effect."""
+"""Over a thousand hostile adapters: each is refused for its reason, in bounded memory, without side effects."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tests.support.lora import instrumented
 from tests.support.lora.hostile import cases
 from tests.support.lora.hostile_base import CONFIG_FIELDS, Case, write_valid
 from tests.support.lora.hostile_config import NEUTRAL_FIELDS
-from tests.support.lora.instrumented import header_alone, judge
+from tests.support.lora.instrumented import judge, judge_header
 
-from covey.lora.adapters import loader as safe
+from covey.lora.adapters import loader
 from covey.lora.adapters.format import CONFIG
 from covey.lora.adapters.refusal import Refusal
 
@@ -28,7 +28,7 @@ CASES = cases()
 
 
 def fingerprint(folder: Path) -> str:
-    """What lies in a folder: names, kinds, sizes and the beginnings and ends of files. Links are not followed."""
+    """Hash of a folder's names, kinds, sizes and the first bytes of its files. Links are not followed."""
     found = hashlib.sha256()
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         status = entry.stat(follow_symlinks=False)
@@ -43,7 +43,7 @@ def fingerprint(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
-    """The folder of each case by its name, in order."""
+    """The folder of each case, by name."""
     root = tmp_path_factory.mktemp("hostile")
     yield {case.name: case.make(root / f"{number:04}") for number, case in enumerate(CASES)}
     shutil.rmtree(root)
@@ -51,33 +51,33 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 @pytest.mark.timeout(20)
-def test_refused_for_its_own_reason(folders: dict[str, Path], case: Case) -> None:
+def test_hostile_adapter_is_refused_for_its_reason(folders: dict[str, Path], case: Case) -> None:
     folder = folders[case.name]
     before = fingerprint(folder)
     assert judge(folder) == case.reason.value
     if case.reason not in (Refusal.NOT_FINITE, Refusal.WRONG_MANIFEST) and "manifest.json" not in case.name:
-        assert header_alone(folder) == case.reason.value
+        assert judge_header(folder) == case.reason.value
     assert fingerprint(folder) == before
 
 
-def test_there_are_hundreds_of_different_ones(folders: dict[str, Path]) -> None:
+def test_cases_differ_and_cover_every_reason(folders: dict[str, Path]) -> None:
     assert len({fingerprint(folder) for folder in folders.values()}) >= 1200
     assert {case.reason for case in CASES} == set(Refusal)
     assert min(Counter(case.family for case in CASES).values()) >= 10
 
 
-def test_the_adapter_they_are_made_from_is_accepted(tmp_path: Path) -> None:
+def test_valid_adapter_is_accepted(tmp_path: Path) -> None:
     write_valid(tmp_path / "valid")
-    assert judge(tmp_path / "valid") == header_alone(tmp_path / "valid") == "accepted"
+    assert judge(tmp_path / "valid") == judge_header(tmp_path / "valid") == "accepted"
     (tmp_path / "valid" / "manifest.json").unlink()
-    assert header_alone(tmp_path / "valid") == "accepted"
+    assert judge_header(tmp_path / "valid") == "accepted"
     assert judge(tmp_path / "valid") == Refusal.MISSING_FILE
 
 
-def test_every_known_field_is_among_the_wrong_ones_and_accepted_where_it_changes_nothing(tmp_path: Path) -> None:
-    assert set(NEUTRAL_FIELDS) == set(safe._NEUTRAL)
+def test_known_fields_are_accepted_at_neutral_values_only(tmp_path: Path) -> None:
+    assert set(NEUTRAL_FIELDS) == set(loader._NEUTRAL)
     write_valid(tmp_path / "valid")
-    for field, values in safe._NEUTRAL.items():
+    for field, values in loader._NEUTRAL.items():
         for value in values:
             (tmp_path / "valid" / CONFIG).write_text(json.dumps(CONFIG_FIELDS | {field: value}))
             assert judge(tmp_path / "valid") == "accepted", (field, value)
@@ -85,7 +85,7 @@ def test_every_known_field_is_among_the_wrong_ones_and_accepted_where_it_changes
 
 @pytest.fixture(scope="module")
 def watched(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a process of its own reports, with little memory and an audit hook; see instrumented.py."""
+    """Report of a separate process with a memory limit and an audit hook; see instrumented.py."""
     root = tmp_path_factory.mktemp("watched")
     write_valid(root / "valid")
     (root / "index").write_text("\n".join(map(str, [root / "valid", *folders.values()])))
@@ -109,13 +109,13 @@ def watched(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     return dict(json.loads(done.stdout))
 
 
-def test_refused_in_little_memory(folders: dict[str, Path], watched: dict[str, Any]) -> None:
-    wanted = {folders[case.name].name: case.reason.value for case in CASES}
-    assert watched["verdicts"] == wanted
+def test_refusals_use_little_memory(folders: dict[str, Path], watched: dict[str, Any]) -> None:
+    expected = {folders[case.name].name: case.reason.value for case in CASES}
+    assert watched["verdicts"] == expected
     assert watched["growth_kib"] < 64 << 10
 
 
-def test_nothing_is_written_imported_or_run(watched: dict[str, Any]) -> None:
+def test_nothing_is_written_imported_or_executed(watched: dict[str, Any]) -> None:
     assert watched["violations"] == []
     assert watched["modules"] == []
-    assert any("pickle.find_class" in line for line in watched["proof"])  # the watch does see what it forbids
+    assert any("pickle.find_class" in line for line in watched["proof"])  # the hook detects what it forbids

@@ -1,4 +1,4 @@
-"""Strangers' entries on their way in: what may not be fetched leaves nothing behind, what may is judged afterwards."""
+"""Fetching of hostile entries: a refused fetch leaves nothing behind; a fetched entry is checked afterwards."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ LIMITS = Limits(max_bytes=1 << 20, max_files=3)
 
 
 class Peer:
-    """A stranger's blocks, by the CIDs that the stranger gives them."""
+    """Blocks of an untrusted peer, by the CIDs under which it serves them."""
 
-    name = "stranger"
+    name = "peer"
 
     def __init__(self) -> None:
         self.blocks: dict[Cid, bytes] = {}
@@ -78,12 +78,12 @@ def raw_name(name: bytes) -> Callable[[Peer], Cid]:
 
 
 def claimed(size: int) -> Callable[[Peer], Cid]:
-    """Weights whose link claims a size."""
+    """Weights whose link claims another size."""
     return lambda peer: peer.add(encode_directory([Link(peer.add(VALID_WEIGHTS, RAW), WEIGHTS, size)]))
 
 
 def tree(levels: int, width: int) -> Callable[[Peer], Cid]:
-    """Weights of width^levels leaves in very few blocks."""
+    """Weights of width^levels leaves in a few blocks."""
 
     def make(peer: Peer) -> Cid:
         child, size = peer.add(b"leaf", RAW), 4
@@ -94,13 +94,13 @@ def tree(levels: int, width: int) -> Callable[[Peer], Cid]:
     return make
 
 
-def forged(spoil: Callable[[bytes], bytes], which: str) -> Callable[[Peer], Cid]:
-    """A block that is not the one its CID stands for: a file's, or the directory's own."""
+def forged(corrupt: Callable[[bytes], bytes], which: str) -> Callable[[Peer], Cid]:
+    """A block that does not match its CID: a file's, or the directory's."""
 
     def make(peer: Peer) -> Cid:
         root = peer.entry()
         cid = Cid.of(FILES[which], RAW) if which else root
-        peer.blocks[cid] = spoil(peer.blocks[cid])
+        peer.blocks[cid] = corrupt(peer.blocks[cid])
         return root
 
     return make
@@ -115,12 +115,12 @@ def without(name: str) -> Callable[[Peer], Cid]:
     return make
 
 
-SPOILT: dict[str, Callable[[bytes], bytes]] = {
+CORRUPTIONS: dict[str, Callable[[bytes], bytes]] = {
     "the first bit": lambda data: bytes([data[0] ^ 1]) + data[1:],
     "the last bit": lambda data: data[:-1] + bytes([data[-1] ^ 128]),
     "cut": lambda data: data[:-1],
     "cut in half": lambda data: data[: len(data) // 2],
-    "a byte more": lambda data: data + b"\0",
+    "an extra byte": lambda data: data + b"\0",
     "empty": lambda data: b"",
     "zeros": lambda data: bytes(len(data)),
     "three megabytes": lambda data: data + bytes(3 << 20),
@@ -152,15 +152,19 @@ CASES: Rows = [
         for name in (b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"..", b"\0")
     ),
     *(
-        (f"{which or 'directory'}: {what}", forged(spoil, which), SourceError)
+        (f"{which or 'directory'}: {what}", forged(corrupt, which), SourceError)
         for which in ("", *FILES)
-        for what, spoil in SPOILT.items()
+        for what, corrupt in CORRUPTIONS.items()
     ),
     *((f"no {name}", without(name), NotFound) for name in FILES),
     ("no directory", lambda peer: directory_cid(FILES), NotFound),
-    ("a file twice", lambda peer: peer.entry(peer.link(CONFIG, b"{}")), LimitExceeded),
-    ("a file twice of three", lambda peer: peer.add(encode_directory([peer.link(CONFIG, b"{}")] * 2)), InvalidContent),
-    ("a file too many", lambda peer: peer.entry(peer.link("x", b"x")), LimitExceeded),
+    ("a duplicate file", lambda peer: peer.entry(peer.link(CONFIG, b"{}")), LimitExceeded),
+    (
+        "two files of one name",
+        lambda peer: peer.add(encode_directory([peer.link(CONFIG, b"{}")] * 2)),
+        InvalidContent,
+    ),
+    ("an extra file", lambda peer: peer.entry(peer.link("x", b"x")), LimitExceeded),
     ("a thousand files", lambda peer: peer.entry(*(peer.link(f"{n}", b"x") for n in range(1000))), LimitExceeded),
     ("a folder", lambda peer: peer.add(encode_directory([Link(peer.entry(), "sub", 9)])), InvalidContent),
     ("a bare file", lambda peer: peer.add(VALID_WEIGHTS, RAW), InvalidContent),
@@ -174,7 +178,7 @@ CASES: Rows = [
         InvalidContent,
     ),
     ("a sharded directory", lambda peer: peer.add(encode_node([], b"\x08\x05\x28\x22\x30\x80\x02")), InvalidContent),
-    ("no dag-pb", lambda peer: peer.add(VALID_WEIGHTS), InvalidContent),
+    ("not dag-pb", lambda peer: peer.add(VALID_WEIGHTS), InvalidContent),
     ("a pyramid", tree(3, 1000), LimitExceeded),
     ("a tower", tree(20, 1), LimitExceeded),
     ("a megabyte too much", tree(2, 600), LimitExceeded),
@@ -185,20 +189,20 @@ CASES: Rows = [
 
 @pytest.mark.parametrize(("make", "error"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 @pytest.mark.timeout(20)
-def test_refused_on_the_way_in(tmp_path: Path, make: Callable[[Peer], Cid], error: type[IpfsError]) -> None:
+def test_hostile_entry_is_not_fetched(tmp_path: Path, make: Callable[[Peer], Cid], error: type[IpfsError]) -> None:
     peer = Peer()
     cid = make(peer)
     with Fetcher(BlockStore(tmp_path / "cache"), [peer], timeout_s=5) as fetcher:
         with pytest.raises(IpfsError) as caught:
             fetcher.get_directory(cid, tmp_path / "entries" / "entry", LIMITS)
         assert type(caught.value) is error
-        assert (error is SourceError) == ("stranger" in fetcher.dropped)
+        assert (error is SourceError) == ("peer" in fetcher.dropped)
     assert "\n" not in str(caught.value)
     assert {path.name for path in tmp_path.iterdir()} <= {"cache", "entries"}
     assert not (tmp_path / "entries").exists() or list((tmp_path / "entries").iterdir()) == []
 
 
-def test_the_names_of_the_cases_differ() -> None:
+def test_names_of_the_cases_differ() -> None:
     assert len({name for name, _, _ in CASES}) == len(CASES) >= 70
 
 
@@ -219,7 +223,7 @@ def test_the_names_of_the_cases_differ() -> None:
         (lambda peer: peer.add(encode_directory([peer.link(name, VALID_CONFIG) for name in FILES])), "wrong_manifest"),
     ],
 )
-def test_what_may_be_fetched_is_judged_by_its_content(tmp_path: Path, make: Callable[[Peer], Cid], reason: str) -> None:
+def test_fetched_entry_is_checked(tmp_path: Path, make: Callable[[Peer], Cid], reason: str) -> None:
     peer = Peer()
     with Fetcher(BlockStore(tmp_path / "cache"), [peer]) as fetcher:
         assert judge(fetcher.get_directory(make(peer), tmp_path / "entry", LIMITS)) == reason

@@ -1,4 +1,4 @@
-"""Strangers' adapters: each way to be wrong has its name, and nothing is executed."""
+"""Loading of untrusted adapters: each defect is refused for its own reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from tests.support.lora.fixtures import Trained  # type: ignore[import-not-found]
+from tests.support.lora.fixtures import Trained
 
 from covey.lora.adapters.format import CONFIG, MANIFEST, WEIGHTS
 from covey.lora.adapters.loader import AdapterLimits, check_header, check_manifest, load_adapter
@@ -25,7 +25,7 @@ from covey.lora.bases.resolve import BaseFolder
 from covey.protocol.entry import TaskReference
 
 LIMITS = AdapterLimits(max_rank=8, max_bytes=1 << 20)
-Change = Callable[[Path], None]
+Change = Callable[[Path], object]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def header(edit: Callable[[dict[str, Any]], None]) -> Change:
 
 
 def raw(name: str, data: bytes) -> Change:
-    return lambda folder: (folder / name).write_bytes(data) and None
+    return lambda folder: (folder / name).write_bytes(data)
 
 
 def first_tensor(value: dict[str, Any]) -> dict[str, Any]:
@@ -121,8 +121,8 @@ def transpose(arrays: dict[str, np.ndarray[Any, Any]]) -> None:
 CASES: list[tuple[str, Change, Refusal]] = [
     ("no weights", lambda f: (f / WEIGHTS).unlink(), Refusal.MISSING_FILE),
     ("no config", lambda f: (f / CONFIG).unlink(), Refusal.MISSING_FILE),
-    ("a pickle beside", raw("adapter_model.bin", pickle.dumps({})), Refusal.UNEXPECTED_FILE),
-    ("code beside", raw("modeling.py", b"raise SystemExit"), Refusal.UNEXPECTED_FILE),
+    ("an extra pickle", raw("adapter_model.bin", pickle.dumps({})), Refusal.UNEXPECTED_FILE),
+    ("extra code", raw("modeling.py", b"raise SystemExit"), Refusal.UNEXPECTED_FILE),
     ("weights are a pickle", raw(WEIGHTS, pickle.dumps({"a": 1})), Refusal.NOT_SAFETENSORS),
     ("a link", link, Refusal.NOT_A_REGULAR_FILE),
     ("a pipe", pipe, Refusal.NOT_A_REGULAR_FILE),
@@ -131,20 +131,20 @@ CASES: list[tuple[str, Change, Refusal]] = [
     ("a huge header", raw(WEIGHTS, struct.pack("<Q", 1 << 40) + b"{}"), Refusal.HEADER_TOO_LARGE),
     ("an empty file", raw(WEIGHTS, b""), Refusal.BAD_HEADER),
     ("a cut header", raw(WEIGHTS, struct.pack("<Q", 100) + b"{}"), Refusal.BAD_HEADER),
-    ("a header that is no JSON", raw(WEIGHTS, struct.pack("<Q", 2) + b"{]"), Refusal.BAD_JSON),
-    ("metadata that is no map", header(lambda v: v.update(__metadata__=5)), Refusal.BAD_HEADER),
+    ("a header that is not JSON", raw(WEIGHTS, struct.pack("<Q", 2) + b"{]"), Refusal.BAD_JSON),
+    ("metadata that is not a map", header(lambda v: v.update(__metadata__=5)), Refusal.BAD_HEADER),
     ("an entry with more fields", header(lambda v: first_tensor(v).update(x=1)), Refusal.BAD_HEADER),
-    ("a config that is no object", raw(CONFIG, b"[1]"), Refusal.BAD_JSON),
+    ("a config that is not an object", raw(CONFIG, b"[1]"), Refusal.BAD_JSON),
     ("a config that is not UTF-8", raw(CONFIG, b'{"r": "\xff"}'), Refusal.BAD_JSON),
-    ("a config nested without end", raw(CONFIG, b"[" * 30_000), Refusal.BAD_JSON),
+    ("a deeply nested config", raw(CONFIG, b"[" * 30_000), Refusal.BAD_JSON),
     ("NaN in the config", raw(CONFIG, b'{"r": NaN}'), Refusal.BAD_JSON),
-    ("a key twice", duplicate_key, Refusal.BAD_JSON),
-    ("a manifest that is no JSON", raw(MANIFEST, b"{"), Refusal.BAD_JSON),
+    ("a duplicate key", duplicate_key, Refusal.BAD_JSON),
+    ("a manifest that is not JSON", raw(MANIFEST, b"{"), Refusal.BAD_JSON),
     ("an import path", config(auto_mapping={"base_model_class": "os"}), Refusal.BAD_CONFIG_VALUE),
-    ("a field nobody knows", config(remote_code="x"), Refusal.FORBIDDEN_FIELD),
+    ("an unknown field", config(remote_code="x"), Refusal.FORBIDDEN_FIELD),
     ("no rank", config(r=...), Refusal.BAD_CONFIG_VALUE),
     ("rank as text", config(r="8"), Refusal.BAD_CONFIG_VALUE),
-    ("rank as truth", config(r=True), Refusal.BAD_CONFIG_VALUE),
+    ("rank as a boolean", config(r=True), Refusal.BAD_CONFIG_VALUE),
     ("rank 0", config(r=0), Refusal.BAD_CONFIG_VALUE),
     ("rank 9", config(r=9), Refusal.RANK_TOO_HIGH),
     ("huge scaling", config(lora_alpha=1e9), Refusal.BAD_CONFIG_VALUE),
@@ -152,12 +152,12 @@ CASES: list[tuple[str, Change, Refusal]] = [
     ("negative scaling", config(lora_alpha=-1), Refusal.BAD_CONFIG_VALUE),
     ("another method", config(peft_type="IA3"), Refusal.BAD_CONFIG_VALUE),
     ("DoRA", config(use_dora=True), Refusal.BAD_CONFIG_VALUE),
-    ("truth as a number", config(use_dora=0), Refusal.BAD_CONFIG_VALUE),
+    ("a boolean as a number", config(use_dora=0), Refusal.BAD_CONFIG_VALUE),
     ("biases", config(bias="all"), Refusal.BAD_CONFIG_VALUE),
     ("whole modules", config(modules_to_save=["lm_head"]), Refusal.BAD_CONFIG_VALUE),
     ("ranks by pattern", config(rank_pattern={"q_proj": 64}), Refusal.BAD_CONFIG_VALUE),
     ("targets as a regular expression", config(target_modules=".*"), Refusal.BAD_CONFIG_VALUE),
-    ("a target twice", config(target_modules=["q_proj", "q_proj"]), Refusal.BAD_CONFIG_VALUE),
+    ("a duplicate target", config(target_modules=["q_proj", "q_proj"]), Refusal.BAD_CONFIG_VALUE),
     ("a target not allowed", config(target_modules=["lm_head"]), Refusal.FORBIDDEN_TARGET),
     ("fewer targets than tensors", config(target_modules=["q_proj"]), Refusal.UNEXPECTED_TENSOR),
     ("a lower rank than the tensors'", config(r=4), Refusal.BAD_SHAPE),
@@ -167,16 +167,16 @@ CASES: list[tuple[str, Change, Refusal]] = [
     ("float64", tensors(as_float64), Refusal.BAD_DTYPE),
     ("NaN", tensors(set_value(float("nan"))), Refusal.NOT_FINITE),
     ("infinity", tensors(set_value(float("inf"))), Refusal.NOT_FINITE),
-    ("offsets backwards", header(lambda v: first_tensor(v).update(data_offsets=[8, 0])), Refusal.BAD_OFFSETS),
+    ("reversed offsets", header(lambda v: first_tensor(v).update(data_offsets=[8, 0])), Refusal.BAD_OFFSETS),
     ("negative offsets", header(lambda v: first_tensor(v).update(data_offsets=[-8, 0])), Refusal.BAD_OFFSETS),
     ("a shape of floats", header(lambda v: first_tensor(v).update(shape=[8.0, 256.0])), Refusal.BAD_SHAPE),
     ("overlapping tensors", header(overlap), Refusal.BAD_OFFSETS),
-    ("bytes after the tensors", lambda f: (f / WEIGHTS).open("ab").write(b"x") and None, Refusal.BAD_OFFSETS),
+    ("bytes after the tensors", lambda f: (f / WEIGHTS).open("ab").write(b"x"), Refusal.BAD_OFFSETS),
 ]
 
 
 @pytest.mark.parametrize(("change", "reason"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_refused_for_the_right_reason(folder: Path, tiny: BaseFolder, change: Change, reason: Refusal) -> None:
+def test_defect_is_refused_for_its_reason(folder: Path, tiny: BaseFolder, change: Change, reason: Refusal) -> None:
     load_adapter(folder, tiny.config, LIMITS)
     change(folder)
     with pytest.raises(UnsafeAdapterError) as caught:
@@ -190,14 +190,14 @@ def test_every_reason_has_a_case() -> None:
     assert covered == set(Refusal)
 
 
-def test_the_header_alone_tells_everything_but_the_values(folder: Path, tiny: BaseFolder) -> None:
+def test_header_check_covers_everything_but_the_values(folder: Path, tiny: BaseFolder) -> None:
     found = check_header(folder, tiny.config, LIMITS)
     assert (found.rank, found.scaling, len(found.tensors)) == (8, 2.0, 56)
     tensors(set_value(float("nan")))(folder)
     check_header(folder, tiny.config, LIMITS)
 
 
-def test_half_precision_widens_exactly(folder: Path, tiny: BaseFolder) -> None:
+def test_half_precision_is_widened_exactly(folder: Path, tiny: BaseFolder) -> None:
     arrays = load_file(folder / WEIGHTS)
     save_file({name: array.astype(np.float16) for name, array in arrays.items()}, folder / WEIGHTS)
     found = load_adapter(folder, tiny.config, LIMITS).arrays
@@ -208,7 +208,7 @@ def test_half_precision_widens_exactly(folder: Path, tiny: BaseFolder) -> None:
     ("field", "value"),
     [("task", {"chain_id": 1}), ("base_digest", "00" * 32), ("operator", "0x" + "99" * 20)],
 )
-def test_a_manifest_of_another_task_base_or_operator_is_refused(folder: Path, field: str, value: Any) -> None:
+def test_manifest_of_another_task_base_or_operator_is_refused(folder: Path, field: str, value: Any) -> None:
     manifest = json.loads((folder / MANIFEST).read_text())
     task = TaskReference(**manifest["task"])
     check_manifest(folder, task, manifest["base_digest"], manifest["operator"])
@@ -226,7 +226,7 @@ def test_a_manifest_of_another_task_base_or_operator_is_refused(folder: Path, fi
     assert caught.value.reason is Refusal.WRONG_MANIFEST
 
 
-def test_a_missing_folder_is_this_machines_trouble_not_the_files(tiny: BaseFolder, tmp_path: Path) -> None:
+def test_missing_folder_is_an_error_of_this_machine(tiny: BaseFolder, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         load_adapter(tmp_path / "gone", tiny.config, LIMITS)
 

@@ -1,4 +1,4 @@
-"""The digest that names a base model."""
+"""The digest of a base model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_coreutils_recompute_the_documented_scheme(tiny: BaseFolder) -> None:
+def test_digest_equals_the_documented_coreutils_command(tiny: BaseFolder) -> None:
     files = "config.json model.safetensors tokenizer.json"
     command = f"(echo covey-base-v1; LC_ALL=C sha256sum {files}) | sha256sum"
     out = subprocess.run(command, shell=True, cwd=tiny.folder, capture_output=True, text=True, check=True).stdout
@@ -29,7 +29,7 @@ def test_coreutils_recompute_the_documented_scheme(tiny: BaseFolder) -> None:
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
-def test_one_changed_byte_changes_it(folder: Path, name: str) -> None:
+def test_changed_byte_changes_the_digest(folder: Path, name: str) -> None:
     before = base_digest(folder)
     data = bytearray((folder / name).read_bytes())
     data[-1] ^= 1
@@ -37,13 +37,13 @@ def test_one_changed_byte_changes_it(folder: Path, name: str) -> None:
     assert base_digest(folder) != before
 
 
-def test_files_that_are_never_read_do_not_count(folder: Path) -> None:
+def test_other_files_do_not_change_the_digest(folder: Path) -> None:
     before = base_digest(folder)
-    (folder / "README.md").write_text("a card")
+    (folder / "README.md").write_text("model card")
     assert base_digest(folder) == before
 
 
-def test_shards_count_and_must_exist(folder: Path) -> None:
+def test_shards_are_included_and_must_exist(folder: Path) -> None:
     shutil.move(folder / "model.safetensors", folder / "model-1-of-2.safetensors")
     index = folder / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"a": "model-1-of-2.safetensors"}}))
@@ -59,17 +59,17 @@ def test_shards_count_and_must_exist(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("shard", ["../secret", "/etc/passwd", ".hidden"])
-def test_a_shard_outside_the_folder_is_refused(folder: Path, shard: str) -> None:
+def test_shard_outside_the_folder_is_refused(folder: Path, shard: str) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": shard}}))
     with pytest.raises(BaseModelError, match="outside its folder"):
         base_digest(folder)
 
 
-def test_a_missing_file_is_named(folder: Path) -> None:
+def test_missing_file_is_reported(folder: Path) -> None:
     (folder / "tokenizer.json").unlink()
     with pytest.raises(BaseModelError, match=r"lacks tokenizer\.json"):
         base_digest(folder)
     (folder / "model.safetensors").unlink()
-    with pytest.raises(BaseModelError, match=r"no model\.safetensors"):
+    with pytest.raises(BaseModelError, match=r"has no model\.safetensors"):
         base_digest(folder)

@@ -1,10 +1,11 @@
-"""Finding base models."""
+"""Finding and loading base models."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub.constants
 import pytest
@@ -15,7 +16,7 @@ from covey.lora.bases.shapes import linear_shapes
 from covey.lora.errors import BaseModelError
 
 
-def test_the_embedded_base_is_small_and_complete(tiny: BaseFolder) -> None:
+def test_embedded_base_is_small_and_documented(tiny: BaseFolder) -> None:
     assert tiny.config["model_type"] == "qwen3"
     assert sum(path.stat().st_size for path in tiny.folder.iterdir()) <= 10_000_000
     card = (tiny.folder / "README.md").read_text()
@@ -23,24 +24,24 @@ def test_the_embedded_base_is_small_and_complete(tiny: BaseFolder) -> None:
     assert "held-out loss" in card
 
 
-def test_a_local_folder_has_the_same_digest(tiny: BaseFolder, tmp_path: Path) -> None:
+def test_local_copy_has_the_same_digest(tiny: BaseFolder, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(tiny.folder, copy)
     assert resolve(str(copy)).digest == tiny.digest
 
 
-def test_another_digest_than_the_task_names_is_refused() -> None:
+def test_other_digest_than_the_tasks_is_refused() -> None:
     with pytest.raises(BaseModelError, match="get the exact revision"):
         resolve("tiny", digest="00" * 32)
 
 
 @pytest.mark.parametrize("name", ["nowhere", "/no/such/folder", "a/b/c"])
-def test_an_unknown_name_says_what_may_be_given(name: str) -> None:
+def test_error_of_an_unknown_name_lists_the_choices(name: str) -> None:
     with pytest.raises(BaseModelError, match="an existing folder, or a hub name"):
         resolve(name)
 
 
-def test_a_hub_name_without_network_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_error_of_a_hub_name_without_network_lists_the_choices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(BaseModelError, match="give a local folder, or use the embedded base") as caught:
@@ -48,7 +49,7 @@ def test_a_hub_name_without_network_says_what_to_do(monkeypatch: pytest.MonkeyPa
     assert "\n" not in str(caught.value)
 
 
-def test_a_model_that_covey_does_not_train_is_refused(tiny: BaseFolder, tmp_path: Path) -> None:
+def test_unsupported_model_is_refused(tiny: BaseFolder, tmp_path: Path) -> None:
     shutil.copytree(tiny.folder, tmp_path / "copy")
     config = tmp_path / "copy" / "config.json"
     config.write_text(json.dumps({**tiny.config, "model_type": "llama"}))
@@ -62,7 +63,7 @@ def test_a_model_that_covey_does_not_train_is_refused(tiny: BaseFolder, tmp_path
         resolve(str(tmp_path / "copy"))
 
 
-def test_weights_that_do_not_fit_the_config_are_refused(tiny: BaseFolder, tmp_path: Path) -> None:
+def test_weights_that_contradict_the_config_are_refused(tiny: BaseFolder, tmp_path: Path) -> None:
     larger = {"num_hidden_layers": 5, "layer_types": ["full_attention"] * 5}
     shutil.copytree(tiny.folder, tmp_path / "copy")
     (tmp_path / "copy" / "config.json").write_text(json.dumps(tiny.config | larger))
@@ -74,14 +75,14 @@ def test_weights_that_do_not_fit_the_config_are_refused(tiny: BaseFolder, tmp_pa
 
 
 @pytest.mark.parametrize("kind", ["qwen2", "qwen3"])
-def test_shapes_from_the_config_are_those_of_the_model(kind: str, tiny: BaseFolder) -> None:
+def test_shapes_from_the_config_equal_the_models(kind: str, tiny: BaseFolder) -> None:
     from torch import nn
-    from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
+    from transformers import PreTrainedModel, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
-    sizes = {"vocab_size": 32, "hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 2}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
+    sizes: dict[str, Any] = {"vocab_size": 32, "hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 2}
+    heads: dict[str, Any] = {"num_attention_heads": 4, "num_key_value_heads": 2}
     if kind == "qwen2":
-        model: nn.Module = Qwen2ForCausalLM(Qwen2Config(**sizes, **heads))
+        model: PreTrainedModel = Qwen2ForCausalLM(Qwen2Config(**sizes, **heads))
     else:
         model = Qwen3ForCausalLM(Qwen3Config(**sizes, **heads, head_dim=16))
     found = {

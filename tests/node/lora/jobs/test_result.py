@@ -1,4 +1,4 @@
-"""Results and messages as JSON: what this version writes, and what earlier versions left in journals."""
+"""Results as JSON: those of this version, and those that earlier versions left in journals."""
 
 from __future__ import annotations
 
@@ -7,16 +7,8 @@ from typing import Any
 
 import pytest
 
-from covey.lora.errors import JobError, ResultError
-from covey.lora.jobs.messages import (
-    ErrorMessage,
-    Hello,
-    ProgressMessage,
-    ResultMessage,
-    parse_message,
-    parse_request,
-    request_id,
-)
+from covey.lora.errors import ResultError
+from covey.lora.jobs.messages import ResultMessage, parse_message
 from covey.lora.jobs.result import (
     Bootstrap,
     EvaluateResult,
@@ -146,30 +138,3 @@ def test_score_that_contradicts_its_verdict_is_refused() -> None:
     fields = EARLIER[1][0] | {"entries": [{"lane": 0, "score": 5, "verdict": "invalid"}]}
     with pytest.raises(ResultError, match="a score of 5 contradicts the verdict invalid"):
         parse_result(json.dumps(fields))
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        Hello(pid=7),
-        ProgressMessage(id="a", stage="train", done=1, total=2),
-        ErrorMessage(id=3, kind="oom", message="out of memory", retry=True),
-    ],
-    ids=lambda message: message.type,
-)
-def test_message_survives_json(message: Hello | ProgressMessage | ErrorMessage) -> None:
-    assert parse_message(message.model_dump_json()) == message
-
-
-@pytest.mark.parametrize("line", ["noise from a library", "{}", '{"type": "result", "result": "0"}', "\xff"])
-def test_malformed_message_is_refused(line: str) -> None:
-    with pytest.raises(ResultError):
-        parse_message(line)
-
-
-def test_malformed_request_keeps_its_id() -> None:
-    line = '{"id": "a", "job": {"kind": "nonsense"}}'
-    with pytest.raises(JobError, match="job"):
-        parse_request(line)
-    assert request_id(line) == "a"
-    assert request_id("nonsense") is request_id('{"id": []}') is None

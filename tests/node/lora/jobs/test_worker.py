@@ -1,4 +1,4 @@
-"""The worker process as the daemon sees it: lines in, lines out, killed at will."""
+"""The worker process from the outside: requests in, messages out, killed at any time."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 import pytest
 from pydantic import BaseModel
-from tests.support.lora.fixtures import Trained  # type: ignore[import-not-found]
-
-from covey.lora.jobs.session import error_kind
+from tests.support.lora.fixtures import Trained
 
 COMMAND = [sys.executable, "-m", "covey.lora.jobs.worker"]
 
@@ -27,14 +25,14 @@ def request(job: Any, identity: str | None = None) -> str:
     return json.dumps({"id": identity, "job": fields})
 
 
-def ask(lines: TextIO, answers: TextIO, job: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def ask(requests: IO[str], messages: IO[str], job: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Send a job, or a line as it is; return the progress messages and the last message."""
-    lines.write((job if isinstance(job, str) else request(job)) + "\n")
-    lines.flush()
+    requests.write((job if isinstance(job, str) else request(job)) + "\n")
+    requests.flush()
     progress = []
-    while (answer := json.loads(answers.readline()))["type"] == "progress":
-        progress.append(answer)
-    return progress, answer
+    while (message := json.loads(messages.readline()))["type"] == "progress":
+        progress.append(message)
+    return progress, message
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +50,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, sub
 
 
 @pytest.fixture
-def connection(server: tuple[Path, subprocess.Popen[str]]) -> Iterator[tuple[TextIO, TextIO, int]]:
+def connection(server: tuple[Path, subprocess.Popen[str]]) -> Iterator[tuple[IO[str], IO[str], int]]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.connect(str(server[0]))
         with client.makefile("w") as lines, client.makefile("r") as answers:
@@ -73,7 +71,7 @@ def ended(pid: int) -> bool:
     return False
 
 
-def test_a_process_of_its_own_serves_jobs_one_after_another(train_job: Any, tmp_path: Path) -> None:
+def test_subprocess_runs_jobs_one_after_another(train_job: Any, tmp_path: Path) -> None:
     process = subprocess.Popen(
         COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
@@ -101,8 +99,8 @@ def test_a_process_of_its_own_serves_jobs_one_after_another(train_job: Any, tmp_
     assert process.wait(60) == 0
 
 
-def test_a_forked_child_repeats_what_this_process_computes(
-    connection: tuple[TextIO, TextIO, int],
+def test_forked_child_computes_the_same_losses(
+    connection: tuple[IO[str], IO[str], int],
     trained: Trained,
     train_job: Any,
     tmp_path: Path,
@@ -114,8 +112,8 @@ def test_a_forked_child_repeats_what_this_process_computes(
     assert answer["kind"] == "bad_job"
 
 
-def test_running_out_of_memory_is_said_to_be_that(
-    connection: tuple[TextIO, TextIO, int], train_job: Any, tmp_path: Path
+def test_out_of_memory_is_reported_as_such(
+    connection: tuple[IO[str], IO[str], int], train_job: Any, tmp_path: Path
 ) -> None:
     lines, answers, pid = connection
     job = train_job(tmp_path / "out", steps=2, batch_records=30_000).model_copy(update={"memory_mb": 2048})
@@ -130,8 +128,8 @@ def ended_now(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
-def test_a_killed_child_costs_its_own_connection_only(
-    server: tuple[Path, subprocess.Popen[str]], connection: tuple[TextIO, TextIO, int]
+def test_killed_child_closes_only_its_own_connection(
+    server: tuple[Path, subprocess.Popen[str]], connection: tuple[IO[str], IO[str], int]
 ) -> None:
     _, answers, pid = connection
     os.kill(pid, signal.SIGKILL)
@@ -142,7 +140,7 @@ def test_a_killed_child_costs_its_own_connection_only(
         assert json.loads(client.makefile("r").readline())["type"] == "hello"
 
 
-def test_a_child_ends_with_its_connection_in_the_middle_of_a_job(
+def test_child_ends_when_its_connection_closes_during_a_job(
     server: tuple[Path, subprocess.Popen[str]], train_job: Any, tmp_path: Path
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
@@ -168,7 +166,7 @@ def test_only_the_owner_may_connect(server: tuple[Path, subprocess.Popen[str]]) 
         (["--preload", "nowhere"], "no base model 'nowhere'"),
     ],
 )
-def test_a_bad_start_is_one_line_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path) -> None:
+def test_bad_arguments_end_with_one_line_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("precious")
     command = [str(file) if argument == "FILE" else argument for argument in arguments]
@@ -177,14 +175,3 @@ def test_a_bad_start_is_one_line_and_exit_code_2(arguments: list[str], message: 
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert file.read_text() == "precious"
-
-
-def test_kinds_of_errors() -> None:
-    import torch
-
-    assert error_kind(MemoryError()) == "oom"
-    assert error_kind(torch.OutOfMemoryError("CUDA out of memory")) == "oom"
-    assert (
-        error_kind(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")) == "oom"
-    )
-    assert error_kind(RuntimeError("CUDA error: device-side assert triggered")) == "internal"

@@ -1,4 +1,4 @@
-"""The spread between honest validators."""
+"""Spread of scores between samples of records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def losses(noise: float, count: int = 4000) -> tuple[np.ndarray, np.ndarray, lis
     return base, base * (0.75 + noise * rng.normal(size=count)), ["a", "b"] * (count // 2)
 
 
-def test_the_spread_is_that_of_fresh_samples() -> None:
+def test_spread_is_that_of_fresh_samples() -> None:
     base, adapter, strata = losses(0.1)
     weights, sizes = {"a": 0.5, "b": 0.5}, {"a": 100, "b": 100}
     found = score_spread(base, [adapter], strata, weights, sizes)
@@ -28,13 +28,13 @@ def test_the_spread_is_that_of_fresh_samples() -> None:
     assert more.spread == pytest.approx(found.spread / 2, rel=0.15)
 
 
-def test_it_repeats_for_a_seed() -> None:
+def test_spread_is_deterministic_for_a_seed() -> None:
     base, adapter, strata = losses(0.1, 100)
     args = (base, [adapter], strata, {"a": 1.0, "b": 1.0}, {"a": 10, "b": 10})
     assert score_spread(*args, seed=1) == score_spread(*args, seed=1) != score_spread(*args, seed=2)
 
 
-def test_what_cannot_be_resampled_is_refused() -> None:
+def test_bootstrap_without_records_or_adapters_is_refused() -> None:
     base, adapter, strata = losses(0.1, 10)
     with pytest.raises(DataError, match="'c'"):
         score_spread(base, [adapter], strata, {"c": 1.0}, {"c": 10})

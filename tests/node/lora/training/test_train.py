@@ -1,4 +1,4 @@
-"""Training: it learns, repeats itself, and follows PEFT's loss curve."""
+"""Training lowers the loss, is deterministic, and follows PEFT's loss curve."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from tests.support.lora.fixtures import Trained  # type: ignore[import-not-found]
+from tests.support.lora.fixtures import Trained
 
 from covey.devnet.icd10 import Split
 from covey.lora.adapters.model import AdaptedModel
@@ -28,14 +28,14 @@ def sequences(tiny: BaseFolder, split: Split) -> list[list[int]]:
     return Encoder(tiny.folder, 0, 48).encode(texts)
 
 
-def test_it_lowers_the_loss(trained: Trained) -> None:
+def test_training_lowers_the_loss(trained: Trained) -> None:
     losses = trained["first"][1].losses
     assert len(losses) == 16
     assert np.mean(losses[-3:]) < 0.85 * losses[0]
 
 
-def test_it_follows_pefts_loss_curve(tiny: BaseFolder, sequences: list[list[int]]) -> None:
-    """The same start, batches, rates and optimiser on PEFT's own model, in float32."""
+def test_loss_curve_equals_that_of_peft(tiny: BaseFolder, sequences: list[list[int]]) -> None:
+    """Compares with PEFT's model in float32, with the same initial weights, batches, rates and optimiser."""
     settings = TrainSettings(steps=6, seed=3)
     ours = train(AdaptedModel(load_base(tiny, "float32")), sequences, settings)
 
@@ -72,7 +72,7 @@ def test_it_follows_pefts_loss_curve(tiny: BaseFolder, sequences: list[list[int]
         assert np.abs(array - named[name].detach().numpy()).max() < 0.05 * largest
 
 
-def test_only_the_targets_are_adapted_and_the_base_is_untouched(tiny: BaseFolder, sequences: list[list[int]]) -> None:
+def test_only_targets_are_adapted_and_the_base_is_unchanged(tiny: BaseFolder, sequences: list[list[int]]) -> None:
     model = AdaptedModel(load_base(tiny))
     before = {name: value.clone() for name, value in model.base.model.state_dict().items()}
     result = train(model, sequences, TrainSettings(steps=2, rank=4, targets=frozenset({"q_proj", "v_proj"})))
@@ -90,19 +90,19 @@ def test_progress_is_reported_every_step(tiny: BaseFolder, sequences: list[list[
     assert seen == [("train", 1, 2), ("train", 2, 2)]
 
 
-def test_divergence_is_an_error_and_leaves_the_model_bare(tiny: BaseFolder, sequences: list[list[int]]) -> None:
+def test_divergence_is_an_error_and_leaves_no_active_adapter(tiny: BaseFolder, sequences: list[list[int]]) -> None:
     model = AdaptedModel(load_base(tiny))
     with pytest.raises(DivergedError, match="use a lower learning rate"):
         train(model, sequences, TrainSettings(steps=5, learning_rate=1e38, warmup_steps=0, max_gradient_norm=1e30))
     assert all(layer.change is None for layer in model.layers.values())
 
 
-def test_nothing_to_train_on_is_an_error(tiny: BaseFolder) -> None:
+def test_training_without_records_is_an_error(tiny: BaseFolder) -> None:
     with pytest.raises(DataError, match="no records"):
         train(AdaptedModel(load_base(tiny)), [], TrainSettings(steps=1))
 
 
-def test_the_rate_warms_up_and_falls_to_a_tenth() -> None:
+def test_learning_rate_warms_up_and_falls_to_a_tenth() -> None:
     settings = TrainSettings(steps=100, learning_rate=1.0, warmup_steps=4)
     rates = [learning_rate(settings, step) for step in range(100)]
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
