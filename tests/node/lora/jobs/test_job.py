@@ -13,10 +13,9 @@ from covey.lora.errors import JobError
 from covey.lora.jobs.job import ProbeJob, parse_job
 
 
-def score_fields(spec: dict[str, Any], **fields: Any) -> dict[str, Any]:
+def score_fields(spec: dict[str, Any]) -> dict[str, Any]:
     adapters = [{"lane": 0, "folder": None}, {"lane": 1, "folder": "/entry", "operator": "0x" + "11" * 20}]
-    job = {"kind": "score", "spec": spec, "records": "/records", "adapters": adapters, "task": TASK, "seed": "s"}
-    return job | fields
+    return {"kind": "score", "spec": spec, "records": "/records", "adapters": adapters, "task": TASK, "seed": "s"}
 
 
 def test_jobs_survive_json(spec: dict[str, Any], train_job: MakeTrainJob) -> None:
@@ -39,5 +38,5 @@ def test_jobs_survive_json(spec: dict[str, Any], train_job: MakeTrainJob) -> Non
 )
 def test_bad_job_is_refused_in_one_line(spec: dict[str, Any], fields: dict[str, Any], message: str) -> None:
     with pytest.raises(JobError, match=message) as caught:
-        parse_job(json.dumps(score_fields(spec, **fields)))
+        parse_job(json.dumps(score_fields(spec) | fields))
     assert "\n" not in str(caught.value)
