@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from covey.config.errors import ConfigError
-from covey.config.node import NodeConfig
+from covey.config.shared import RoleSettings
 
 
-def heldout_records(config: NodeConfig) -> Path:
+def heldout_records(settings: RoleSettings) -> Path:
     """The file of held-out records. Raises ConfigError without one, which only a trainer's settings may lack."""
-    if config.heldout_records is None:
+    if settings.heldout_records is None:
         raise ConfigError("a validator needs heldout_records")
-    return config.heldout_records
+    return settings.heldout_records
 
 
-def training_records(config: NodeConfig) -> Path:
+def training_records(settings: RoleSettings) -> Path:
     """The file of training records. Raises ConfigError without one, which only a validator's settings may lack."""
-    if config.training_records is None:
+    if settings.training_records is None:
         raise ConfigError("a trainer needs training_records")
-    return config.training_records
+    return settings.training_records
