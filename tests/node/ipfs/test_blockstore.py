@@ -27,7 +27,6 @@ from covey.ipfs import (
     NotFound,
     StoreBusy,
     StoreFull,
-    blockfiles,
     blockstore,
     directory_cid,
     open_store,
@@ -167,7 +166,7 @@ def test_full_disk_is_reported(embedded: BlockStore, monkeypatch: pytest.MonkeyP
     def full(_descriptor: int, _data: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(blockfiles.os, "write", full)
+    monkeypatch.setattr(os, "write", full)
     with pytest.raises(StoreFull, match="No space left"):
         embedded.add_directory({"a": b"x"})
     monkeypatch.undo()
