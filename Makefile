@@ -40,7 +40,7 @@ help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_%-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
-setup: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(SOLC) $(TOOLS)/openzeppelin.stamp ## Install everything (done by the other targets as needed)
+setup: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(SOLC) ## Install everything (done by the other targets as needed)
 
 .PHONY: demo
 demo: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run one task on a local network, from posting to payout (ARGS go to `covey demo`)
@@ -55,12 +55,12 @@ test: setup ## Run the suite; `test-long` has more cases of the same tests
 	@$(MAKE) --no-print-directory test-contracts
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-node test-network
 
-# What the suite needs, side by side: forge's and ape's compilations, Debian's prometheus; with Go Kubo, geth, Clef and toxiproxy.
+# What the suite needs, side by side: the contracts and forge tests, Debian's prometheus; with Go Kubo, geth, Clef and toxiproxy.
 .PHONY: build
-build: build-solidity $(TOOLS)/compile.stamp $(if $(shell command -v go),$(TOOLS)/kubo.stamp $(TOOLS)/geth.stamp $(TOOLS)/clef.stamp $(TOOLS)/toxiproxy.stamp,no-go) prometheus libfaketime
+build: build-solidity $(if $(shell command -v go),$(TOOLS)/kubo.stamp $(TOOLS)/geth.stamp $(TOOLS)/clef.stamp $(TOOLS)/toxiproxy.stamp,no-go) prometheus libfaketime
 
 .PHONY: build-solidity
-build-solidity: $(TOOLS)/node.stamp $(SOLC)
+build-solidity: $(TOOLS)/compile.stamp
 	forge build
 
 .PHONY: no-go
@@ -68,7 +68,7 @@ no-go:
 	@echo "Go is not installed: the tests against real Kubo, geth, Clef and toxiproxy will be skipped, all others run"
 
 .PHONY: test-solidity
-test-solidity: $(TOOLS)/node.stamp $(SOLC) ## Run the forge tests (FUZZ_PROFILE=ci: 10,000 runs of each fuzz test)
+test-solidity: $(TOOLS)/compile.stamp ## Run the forge tests (FUZZ_PROFILE=ci: 10,000 runs of each fuzz test)
 	FOUNDRY_PROFILE=$(FUZZ_PROFILE) forge test $(ARGS)
 
 .PHONY: test-contracts
@@ -138,11 +138,11 @@ artifacts-check: $(TOOLS)/compile.stamp ## Check that the shipped artifacts are 
 	$(PY) scripts/artifacts.py check
 
 .PHONY: snapshot
-snapshot: $(TOOLS)/node.stamp $(SOLC) ## Measure gas again: writes tests/solidity/snapshots
+snapshot: $(TOOLS)/compile.stamp ## Measure gas again: writes tests/solidity/snapshots
 	forge test --match-contract Gas $(ARGS)
 
 .PHONY: snapshot-check
-snapshot-check: $(TOOLS)/node.stamp $(SOLC) ## Check that gas is as in tests/solidity/snapshots
+snapshot-check: $(TOOLS)/compile.stamp ## Check that gas is as in tests/solidity/snapshots
 	FORGE_SNAPSHOT_CHECK=true forge test --match-contract Gas $(ARGS)
 
 .PHONY: slither
@@ -162,7 +162,7 @@ bench-%: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run bench/%.py; the last l
 ##@ Build
 
 .PHONY: contracts
-contracts: $(TOOLS)/compile.stamp ## Compile the contracts with ape and update the artifacts that the package ships
+contracts: $(TOOLS)/compile.stamp ## Compile the contracts and update the artifacts that the package ships
 	$(PY) scripts/artifacts.py ship
 
 .PHONY: dist
@@ -209,7 +209,7 @@ libfaketime: ## Get Debian's libfaketime for the tests with a wrong clock (no ro
 
 .PHONY: clean
 clean: ## Remove what was built, not what was installed
-	rm -rf dist build .build contracts/.cache $(TOOLS)/compile.stamp $(TOOLS)/artifacts $(TOOLS)/forge .pytest_cache .mypy_cache .ruff_cache
+	rm -rf dist build .build contracts/.cache $(TOOLS)/compile.stamp $(TOOLS)/artifacts $(TOOLS)/contract-types $(TOOLS)/inputs $(TOOLS)/forge $(TOOLS)/solc-cache .pytest_cache .mypy_cache .ruff_cache
 
 .PHONY: distclean
 distclean: clean ## Remove what was installed too
@@ -238,18 +238,13 @@ $(SOLC): scripts/install_solc.sh scripts/solc.js $(TOOLS)/node.stamp
 	bash scripts/install_solc.sh $(TOOLS)/solcx
 	@touch $@
 
-$(TOOLS)/openzeppelin.stamp: $(TOOLS)/node.stamp
-	rm -rf $(TOOLS)/openzeppelin $(TOOLS)/ape/packages && mkdir -p $(TOOLS)/openzeppelin
-	cd node_modules/@openzeppelin/contracts && find . -name '*.sol' | tar cf - -T - | tar xf - -C $(CURDIR)/$(TOOLS)/openzeppelin
-	@touch $@
-
 # Rewritten only when a source came or went, so that a deleted contract also means a compilation.
 $(TOOLS)/sources.list: FORCE
 	@mkdir -p $(TOOLS); echo $(sort $(SOLIDITY)) | cmp -s - $@ || echo $(sort $(SOLIDITY)) > $@
 
 .PHONY: FORCE
 
-$(TOOLS)/compile.stamp: $(SOLIDITY) $(TOOLS)/sources.list ape-config.yaml scripts/artifacts.py $(TOOLS)/python.stamp $(SOLC) $(TOOLS)/openzeppelin.stamp
+$(TOOLS)/compile.stamp: $(SOLIDITY) $(TOOLS)/sources.list foundry.toml scripts/artifacts.py $(TOOLS)/python.stamp $(SOLC)
 	$(PY) scripts/artifacts.py compile
 	@touch $@
 

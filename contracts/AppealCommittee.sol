@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
@@ -13,15 +13,16 @@ import {PackedScores} from "./libraries/PackedScores.sol";
 contract AppealCommittee is IAppealCommittee, Committee {
     /// @dev One slot.
     struct Earmark {
-        uint88 amount; // by which the operator is drawn, beside its earmark behind the task
-        uint88 taken; // by slashes
+        uint88 amount; // draws the operator, in addition to its earmark behind the task
+        uint88 taken; // slashed so far
         bool released;
     }
 
     /// @notice A row is paid when each of its scores is within this many h of the median.
     uint256 public constant TOLERANCE_H = 8;
 
-    IAppeals public immutable appeals;
+    /// @inheritdoc IAppealCommittee
+    IAppeals public immutable override appeals;
 
     /// @inheritdoc IAppealCommittee
     mapping(uint256 taskId => uint256) public enrolledOf;
@@ -48,7 +49,7 @@ contract AppealCommittee is IAppealCommittee, Committee {
         (bytes32 commitment,,,,) = registry.commitmentOf(taskId, operator);
         if (commitment != 0) revert CommitteeIsEntrant(taskId, operator);
         if (_earmarks[taskId][operator].amount != 0) revert CommitteeAlreadyEnrolled(taskId, operator);
-        // Staking refuses below an amount that is zero or that the operator does not have, so the sum fits what all tokens fit.
+        // Staking.earmark below reverts if the amount is zero or exceeds the operator's stake, so the sum is at most the supply.
         uint256 enrolled = enrolledOf[taskId] + amount;
         enrolledOf[taskId] = enrolled;
         _earmarks[taskId][operator].amount = uint88(amount);
@@ -117,7 +118,7 @@ contract AppealCommittee is IAppealCommittee, Committee {
         terms.totalEarmarked += uint128(enrolledOf[taskId]); // all tokens fit 88 bits
         terms.expiresAt = appeal.deadline;
         terms.appeal = 0;
-        // Twice the seats and one more, bounded as the first committee's.
+        // Twice the seats plus one, with the bound of the first committee.
         terms.targetSeats = uint16(Math.min(2 * uint256(terms.targetSeats) + 1, 1023));
         terms.entries = uint16(PackedScores.LANES * appeal.contested); // at most 32,768
     }
@@ -139,7 +140,7 @@ contract AppealCommittee is IAppealCommittee, Committee {
         return registry.earmarkOf(taskId, operator) + _earmarks[taskId][operator].amount;
     }
 
-    /// @dev Lanes past the last entry of the task must be zero where its last word is contested.
+    /// @dev If the last word of the task is contested, lanes past the last entry must be zero.
     function _firstBadWord(uint256 taskId, uint256[] calldata words, uint256 entries)
         internal
         view
@@ -164,15 +165,15 @@ contract AppealCommittee is IAppealCommittee, Committee {
         Earmark storage earmark = _earmarks[taskId][operator];
         uint256 amount = earmark.amount;
         if (amount == 0) return taken;
-        // One fault a row: it takes less than the earmark.
+        // One fault per row, so this is less than the earmark.
         uint256 more = staking.slash(operator, amount - earmark.taken, amount * bps / BPS, msg.sender, true);
-        earmark.taken += uint88(more); // at most the earmark: it fits
+        earmark.taken += uint88(more); // at most the earmark, which fits
         return taken + more;
     }
 
     // ------------------------------------------------------------------ settlement
 
-    /// @dev Check one page. Returns two words a row: its seats, and what its scores are beyond 8h from the medians.
+    /// @dev Check one page. Returns two words per row: its seats, and the distance of its scores beyond 8h from the medians.
     function _measured(
         uint256 taskId,
         uint256 page,
@@ -189,7 +190,7 @@ contract AppealCommittee is IAppealCommittee, Committee {
         return _checkPage(taskId, taskId << 8, tally, terms, page, rows, found, words);
     }
 
-    /// @dev Keep the words that a page has found: at most 64.
+    /// @dev Store the median words of a page, at most 64.
     function _keep(uint256 taskId, uint256 page, uint256[] calldata found) private {
         uint256 first = page * PackedScores.pageWords(_rounds[taskId].tally.committedRows);
         for (uint256 i = 0; i < found.length; ++i) {
@@ -197,7 +198,7 @@ contract AppealCommittee is IAppealCommittee, Committee {
         }
     }
 
-    /// @dev Add up a page's losses; after the last page, count the seats of the rows that have none.
+    /// @dev Add a page's losses; after the last page, count the seats of the rows without a loss.
     function _count(uint256 taskId, uint256 page, uint256[] memory table) private {
         RoundData storage round = _rounds[taskId];
         uint256[] memory losses = _addLosses(_losses[taskId << 8], table, page != 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
@@ -14,13 +14,13 @@ import {IStaking} from "./interfaces/IStaking.sol";
 import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
 import {PackedScores} from "./libraries/PackedScores.sol";
 
-/// @title Appeals: contested words of a sealed task, their bonds, and what becomes of both
-/// @notice See IAppeals for what each call does, docs/protocol.md for why.
-/// @dev The balance is at least the bonds of unresolved contests, plus pools that are not claimed yet, plus what is owed.
+/// @title Appeals: contests against the median words of a sealed task, and their bonds
+/// @notice IAppeals documents each call, docs/protocol.md the reasons.
+/// @dev The balance is at least the bonds of unresolved contests, plus unclaimed pools, plus credits.
 contract Appeals is IAppeals {
     using SafeERC20 for IERC20;
 
-    /// @dev IAppeals.Appeal, cut into two slots.
+    /// @dev IAppeals.Appeal, packed into two slots.
     struct Stored {
         uint40 contestEnd;
         uint40 enrolEnd;
@@ -35,7 +35,7 @@ contract Appeals is IAppeals {
         uint88 pool;
     }
 
-    /// @dev IAppeals.Contest without its words: one slot.
+    /// @dev IAppeals.Contest without its words, in one slot.
     struct Case {
         address appellant;
         uint16 word;
@@ -44,16 +44,21 @@ contract Appeals is IAppeals {
     }
 
     uint256 private constant BPS = 10_000;
-    /// @notice What an overturned row costs, 1/10000 of the earmark.
+    /// @notice Slash of an overturned row, 1/10000 of the earmark.
     uint256 public constant OVERTURNED_BPS = 1000;
-    /// @notice A score further than this many h from the median that the appeal found is overturned.
+    /// @notice A score that differs from the appeal's median by more than this many h is overturned.
     uint256 public constant OVERTURNED_H = 8;
 
-    ITaskRegistry public immutable registry;
-    IStaking public immutable staking;
-    IScoring public immutable scoring;
-    IRewards public immutable rewards;
-    IAppealCommittee public immutable committee;
+    /// @inheritdoc IAppeals
+    ITaskRegistry public immutable override registry;
+    /// @inheritdoc IAppeals
+    IStaking public immutable override staking;
+    /// @inheritdoc IAppeals
+    IScoring public immutable override scoring;
+    /// @inheritdoc IAppeals
+    IRewards public immutable override rewards;
+    /// @inheritdoc IAppeals
+    IAppealCommittee public immutable override committee;
     IERC20 private immutable TOKEN;
 
     mapping(uint256 taskId => Stored) private _appeals;
@@ -153,9 +158,9 @@ contract Appeals is IAppeals {
         if (index >= appeal.contested) revert AppealsUnknown(taskId, index);
         Case memory one = _cases[taskId][index];
         if (one.resolved) revert AppealsResolved(taskId, index);
-        // Before any other contract is called: nobody decides a contest twice. It counts below, once the pool has what it gives.
+        // Before any external call, so that a contest is decided once. `resolved` is counted below, after the pool is updated.
         _cases[taskId][index].resolved = true;
-        // Without an answer the bond returns as it came; with one it pays the round, unless the median moved.
+        // If the appeal failed, the bond is returned. If it settled, the bond pays the round, unless the median moved.
         uint256 toAppellant = found ? 0 : appeal.bond;
         uint256 toPool = found ? appeal.bond : 0;
         if (found) {
@@ -166,17 +171,17 @@ contract Appeals is IAppeals {
             if (replacement != previous) scoring.replaceWord(taskId, one.word, previous, replacement, proof);
         }
         if (one.moved) {
-            // The first committee's pool pays the round, so that the round earns the same whatever it finds.
+            // The first committee's pool pays the round, so that the round earns the same whatever its result.
             (uint256 cost, uint256 premium) = rewards.chargeAppeal(taskId, appeal.bond, appeal.bond);
             (toAppellant, toPool) = (appeal.bond + premium, cost);
         }
         owedTo[one.appellant] += toAppellant;
         if (appeal.paidSeats == 0) {
-            owedTo[rewards.treasury()] += toPool; // no row was near what they found together
+            owedTo[rewards.treasury()] += toPool; // no row is close enough to the medians to be paid
         } else {
-            _appeals[taskId].pool += uint88(toPool); // part of all tokens: it fits
+            _appeals[taskId].pool += uint88(toPool); // at most the supply, which fits
         }
-        // At most as many as were contested.
+        // At most `contested`.
         unchecked {
             ++_appeals[taskId].resolved;
         }
@@ -300,13 +305,13 @@ contract Appeals is IAppeals {
         }
         uint256 contestEnd = settledAt + windows.appeal;
         appeal.state = AppealState.Open;
-        // The registry keeps windows in 24 bits, and times in 40.
+        // The registry stores windows in 24 bits and times in 40.
         appeal.window = uint24(windows.appeal);
         appeal.contestEnd = uint40(contestEnd);
         appeal.enrolEnd = uint40(contestEnd + windows.enrol);
         appeal.deadline =
             uint40(contestEnd + windows.enrol + windows.scoreCommit + windows.scoreReveal + windows.settle);
-        appeal.bond = uint88(bondOf(taskId)); // part of the bounty: it fits
+        appeal.bond = uint88(bondOf(taskId)); // part of the bounty, which fits
     }
 
     /// @dev Whether a median moved by more than max(tau, 2h).
@@ -315,7 +320,7 @@ contract Appeals is IAppeals {
         return _differs(previous, found, Math.max(terms.tau, 2 * uint256(terms.h)), false);
     }
 
-    /// @dev Whether any lane of two words differs by more than `tolerance`; with `graded`, of lanes where both are above 0.
+    /// @dev Whether any lane of two words differs by more than `tolerance`; with `graded`, only lanes where both are above 0 count.
     function _differs(uint256 a, uint256 b, uint256 tolerance, bool graded) private pure returns (bool) {
         for (uint256 shift = 0; shift < 256; shift += 16) {
             uint256 x = (a >> shift) & 0xffff;

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {BlockHeader} from "@openzeppelin/contracts/utils/BlockHeader.sol";
 import {Blockhash} from "@openzeppelin/contracts/utils/Blockhash.sol";
 
+import {IBeaconRandomness} from "./interfaces/IBeaconRandomness.sol";
 import {IRandomness} from "./interfaces/IRandomness.sol";
 
-/// @title Randomness of a coming block: the beacon chain's prevrandao, proven by the block's header
-/// @notice A target is a block number a constant distance ahead. Its outcome can be proven while the chain knows the block's hash:
-/// 256 blocks by BLOCKHASH, 8,191 where the EIP-2935 history contract is deployed.
-/// @dev A proposer can only withhold its block: one bit of bias a slot. A plain block hash could be ground by its builder.
-contract BeaconRandomness is IRandomness {
-    /// @notice Blocks between a request and its target. Two epochs (64) on Ethereum, so that the mix cannot be foreseen.
-    uint64 public immutable distance;
+/// @title BeaconRandomness: the prevrandao of a future block, proven by the block's header
+/// @notice A target is a block number at a constant distance. Its outcome can be proven while the block's hash is available: for 256
+/// blocks with BLOCKHASH, for 8,191 where the EIP-2935 history contract is deployed.
+/// @dev A proposer can only withhold its block, which gives one bit of bias per slot. A builder could grind a block hash.
+contract BeaconRandomness is IBeaconRandomness {
+    /// @inheritdoc IBeaconRandomness
+    uint64 public immutable override distance;
 
     constructor(uint64 distance_) {
-        // The outcome of a block at distance 0 is known to who asks; one further than BLOCKHASH reaches may be lost as it comes.
+        // At distance 0 the caller knows the outcome. Beyond the range of BLOCKHASH a target could be lost before it can be proven.
         if (distance_ == 0 || distance_ > 256) revert RandomnessBadDistance();
         distance = distance_;
     }
@@ -30,7 +31,7 @@ contract BeaconRandomness is IRandomness {
         if (block.number <= target) revert RandomnessNotYet(target, block.number);
         bytes32 hash = Blockhash.blockHash(target);
         if (hash == 0) revert RandomnessTargetLost(target);
-        // Only the header of block `target` has its hash, so what is parsed below is well-formed and needs no number check.
+        // Only the header of block `target` has this hash, so it is well-formed and its number needs no check.
         if (keccak256(proof) != hash) revert RandomnessBadProof(target);
         return BlockHeader.getPrevRandao(proof);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
@@ -11,11 +11,11 @@ import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
 import {PackedScores} from "./libraries/PackedScores.sol";
 import {Sortition} from "./libraries/Sortition.sol";
 
-/// @title Seed, seats, commit-reveal of packed scores, and the faults that can be proven of them
-/// @dev Nothing is stored per score. A row takes one slot, a page one: the fold of its rows, until it is settled. What the committee
-/// scores, which stake is behind it and what is slashed is the deriving contract's.
+/// @title Committee: seed, seats, commit-reveal of packed scores, and provable faults
+/// @dev Nothing is stored per score. A row takes one slot. A page takes one slot: the hash chain of its rows, until it is settled. The
+/// deriving contract defines what is scored, the stake behind it, and the slashes.
 abstract contract Committee is ICommittee {
-    /// @dev One slot: all that a reveal reads and writes.
+    /// @dev One slot: everything that a reveal reads and writes.
     struct Tally {
         uint40 scoreCommitEnd; // 0: no seed yet
         uint40 scoreRevealEnd;
@@ -30,7 +30,7 @@ abstract contract Committee is ICommittee {
         uint40 settledAt;
     }
 
-    /// @dev One slot: the rest of the terms, and when the seed comes and came.
+    /// @dev One slot: the other terms, the target of the seed and the time it was fixed.
     struct Terms {
         uint48 target;
         uint40 seedAt;
@@ -48,9 +48,9 @@ abstract contract Committee is ICommittee {
         bytes32 seed;
     }
 
-    /// @dev One slot. 28 bytes of a hash bind: a second preimage costs 2^224 hashes, a collision of one's own 2^112.
+    /// @dev One slot. 28 bytes of a hash are binding: a second preimage costs 2^224 hashes, a collision 2^112.
     struct RowData {
-        bytes28 commitment; // once revealed: of the words alone, by which they can be shown again
+        bytes28 commitment; // once revealed: hash of the words alone, against which they can be proven again
         uint16 seats;
         uint16 mark; // NONE, COMMITTED, ABSTAINED, FIRST_REVEALED + index of reveal, UNREVEALED or ABSENT
     }
@@ -59,28 +59,32 @@ abstract contract Committee is ICommittee {
     uint16 internal constant COMMITTED = 1;
     uint16 internal constant ABSTAINED = 2;
     uint16 internal constant FIRST_REVEALED = 3;
-    uint16 internal constant UNREVEALED = 0xfffe; // reported; no index of reveal comes near
+    uint16 internal constant UNREVEALED = 0xfffe; // reported; above every index of reveal
     uint16 internal constant ABSENT = 0xffff;
 
     uint256 internal constant BPS = 10_000;
-    /// @notice What a fault costs, 1/10000 of the earmark.
+    /// @notice Slash of a fault, 1/10000 of the earmark.
     uint256 public constant ABSENT_BPS = 100;
     uint256 public constant UNREVEALED_BPS = 500;
 
-    ITaskRegistry public immutable registry;
-    IStaking public immutable staking;
-    IRewards public immutable rewards;
-    IRandomness public immutable randomness;
+    /// @inheritdoc ICommittee
+    ITaskRegistry public immutable override registry;
+    /// @inheritdoc ICommittee
+    IStaking public immutable override staking;
+    /// @inheritdoc ICommittee
+    IRewards public immutable override rewards;
+    /// @inheritdoc ICommittee
+    IRandomness public immutable override randomness;
 
-    /// @dev The round that is running, or was the last.
+    /// @dev The current or last round.
     mapping(uint256 taskId => RoundData) internal _rounds;
-    /// @dev The rounds before it, by key.
+    /// @dev Earlier rounds, by key.
     mapping(uint256 key => RoundData) internal _past;
-    // Rows, pages and losses are filed by task and round number, so that a second committee shares nothing with the one before.
+    // Rows, pages and losses are keyed by task and round number, so that a second committee shares nothing with the first.
     mapping(uint256 key => mapping(address operator => RowData)) internal _rows;
-    /// @dev The fold of a page's rows until it is settled; the deriving contract's from then on.
+    /// @dev The hash chain of a page's rows until it is settled; the deriving contract defines it afterwards.
     mapping(uint256 key => mapping(uint256 page => bytes32)) internal _pages;
-    /// @dev Losses, eight to a word: the row revealed i-th at bits 32·(i mod 8) of word i / 8. A sum is below 2^15 · 2^12.
+    /// @dev Losses, eight per word: the row with reveal index i at bits 32·(i mod 8) of word i / 8. A sum is below 2^15 · 2^12.
     mapping(uint256 key => mapping(uint256 slot => uint256)) internal _losses;
 
     constructor(address registry_, address staking_, address rewards_, address randomness_) {
@@ -102,12 +106,12 @@ abstract contract Committee is ICommittee {
         ITaskRegistry.ScoringTerms memory given = _given(taskId);
         if (terms.target == 0) {
             if (given.totalEarmarked == 0 || !_isReady(taskId)) revert ScoringNotReady(taskId);
-            terms.totalEarmarked = uint88(given.totalEarmarked); // the registry keeps 88 bits
+            terms.totalEarmarked = uint88(given.totalEarmarked); // the registry stores 88 bits
             terms.h = given.h;
             terms.tau = given.tau;
             terms.floorScore = given.floorScore;
             terms.power = given.power;
-            terms.appeal = uint24(given.appeal); // the registry keeps 24 bits
+            terms.appeal = uint24(given.appeal); // the registry stores 24 bits
             round.tally.entries = given.entries;
             round.tally.targetSeats = given.targetSeats;
         } else {
@@ -147,7 +151,7 @@ abstract contract Committee is ICommittee {
         Tally memory tally = round.tally;
         (RowData storage row, uint16 seats,) = _takeSeat(taskId, round, tally, operator);
         if (_isFull(tally, seats)) revert ScoringFull(taskId);
-        // Not full: both sums fit.
+        // The committee is not full, so both sums fit.
         unchecked {
             round.tally.committedRows = tally.committedRows + 1;
             round.tally.committedSeats = tally.committedSeats + seats;
@@ -198,7 +202,7 @@ abstract contract Committee is ICommittee {
         uint16 seats = row.seats;
         uint16 index = tally.revealedRows;
         uint256 width = PackedScores.pageWords(tally.committedRows);
-        // Revealed rows and seats are among the committed, which fit.
+        // At most the committed rows and seats, which fit.
         unchecked {
             (tally.revealedRows, tally.revealedSeats) = (index + 1, tally.revealedSeats + seats);
             (row.commitment, row.mark) = (bytes28(wordsHash), FIRST_REVEALED + index);
@@ -219,7 +223,7 @@ abstract contract Committee is ICommittee {
         if (row.mark != NONE) revert ScoringNoFault(taskId, operator);
         (uint16 seats, uint256 stake) = _draw(taskId, round, number, tally.targetSeats, operator);
         if (seats == 0) revert ScoringNoSeat(taskId, operator);
-        // A full committee may have refused it.
+        // A full committee could not accept its row.
         if (_isFull(tally, seats)) revert ScoringFull(taskId);
         row.seats = seats;
         row.mark = ABSENT;
@@ -301,18 +305,18 @@ abstract contract Committee is ICommittee {
         return false;
     }
 
-    // ------------------------------------------------------------------ what deriving contracts say
+    // ------------------------------------------------------------------ defined by deriving contracts
 
-    /// @dev Terms of the round that is to be seeded.
+    /// @dev Terms of the next round.
     function _given(uint256 taskId) internal view virtual returns (ITaskRegistry.ScoringTerms memory);
 
-    /// @dev Whether everything before the seed is done.
+    /// @dev Whether all steps before the seed are done.
     function _isReady(uint256 taskId) internal view virtual returns (bool);
 
-    /// @dev Reverts once the committee's work is over.
+    /// @dev Reverts once the committee has nothing left to do.
     function _checkOpen(uint256 taskId) internal view virtual;
 
-    /// @dev The stake by which an operator is drawn in a round; 0: not at all.
+    /// @dev Stake that draws an operator's seats in a round; 0: it has no seat.
     function _stakeOf(uint256 taskId, uint8 number, address operator) internal view virtual returns (uint256);
 
     /// @dev Index of a row's first malformed word, or the number of words.
@@ -322,10 +326,10 @@ abstract contract Committee is ICommittee {
         virtual
         returns (uint256);
 
-    /// @dev An operator abstained, or is found to have failed: a next committee is drawn without it.
+    /// @dev Exclude an operator that abstained or has a reported fault from the next committee.
     function _leave(uint256 taskId, uint8 number, uint256 stake) internal virtual;
 
-    /// @dev Slash a share of the operator's stake behind the committee, within the cap on absences; the caller is the reporter.
+    /// @dev Slash a share of the operator's stake behind the committee, within the absence cap; the caller is the reporter.
     function _slash(uint256 taskId, address operator, uint256 bps) internal virtual returns (uint256 taken);
 
     // ------------------------------------------------------------------ keys and checks
@@ -338,12 +342,12 @@ abstract contract Committee is ICommittee {
         return _key(taskId, _rounds[taskId].tally.number);
     }
 
-    /// @dev A round that never was is empty: it has no seed.
+    /// @dev A round that does not exist is empty: it has no seed.
     function _round(uint256 taskId, uint8 number) private view returns (RoundData storage) {
         return number == _rounds[taskId].tally.number ? _rounds[taskId] : _past[_key(taskId, number)];
     }
 
-    /// @dev Ends of the score windows were the seed fixed now.
+    /// @dev Ends of the score windows if the seed is fixed now.
     function _scoreWindows(uint256 taskId, ITaskRegistry.ScoringTerms memory terms)
         private
         view
@@ -351,11 +355,11 @@ abstract contract Committee is ICommittee {
     {
         commitEnd = uint40(block.timestamp) + terms.scoreCommit;
         revealEnd = commitEnd + terms.scoreReveal;
-        // Validators shall not work on what would expire before it could be paid.
+        // Otherwise validators could work on a task that expires before it can be paid.
         if (uint256(revealEnd) + terms.appeal > terms.expiresAt) revert ScoringWindowClosed(taskId, "seed");
     }
 
-    /// @dev Checks seed, window, signer, seat, and that the operator has done nothing in this round yet. Returns its row, seats, stake.
+    /// @dev Check seed, window, signer and seat, and that the operator has not acted in this round. Returns its row, seats and stake.
     function _takeSeat(uint256 taskId, RoundData storage round, Tally memory tally, address operator)
         private
         view
@@ -383,15 +387,15 @@ abstract contract Committee is ICommittee {
         seats = uint16(Sortition.seats(draw, stake, round.terms.totalEarmarked, targetSeats));
     }
 
-    /// @dev Whether a row with these seats has no place. With at most 1,023 seats expected neither bound is ever met; were it, the
-    /// settlement's lanes would overflow.
+    /// @dev Whether a row with these seats exceeds a bound, beyond which lanes of the settlement would overflow. With at most 1,023
+    /// expected seats neither bound is reached in practice.
     function _isFull(Tally memory tally, uint16 seats) private pure returns (bool) {
         return
             tally.committedRows >= PackedScores.MAX_ROWS
                 || uint256(tally.committedSeats) + seats > PackedScores.MAX_SEATS;
     }
 
-    /// @dev No reveal can come any more: the window is over, or commits are closed and all committed rows are revealed.
+    /// @dev Check that reveals are over: the window has ended, or commits are closed and all committed rows are revealed.
     function _checkRevealsOver(uint256 taskId, Tally memory tally) internal view {
         if (tally.scoreCommitEnd == 0) revert ScoringNoSeed(taskId);
         uint40 until = tally.committedRows == tally.revealedRows ? tally.scoreCommitEnd : tally.scoreRevealEnd;
@@ -461,7 +465,7 @@ abstract contract Committee is ICommittee {
     ) private {
         uint256 count = words.length;
         if (count <= width) {
-            // One page: its hash is the row's, which the commitment check has computed.
+            // With one page, the hash of the page is that of the row, which is already computed.
             pages[0] = PackedScores.fold(pages[0], head, wordsHash);
             return;
         }
@@ -473,7 +477,7 @@ abstract contract Committee is ICommittee {
         }
     }
 
-    /// @dev Check a page's rows and medians. Returns two words a row: its seats, its loss in this page.
+    /// @dev Check a page's rows and medians. Returns two words per row: its seats, and its loss in this page.
     function _checkPage(
         uint256 taskId,
         uint256 key,
@@ -498,7 +502,7 @@ abstract contract Committee is ICommittee {
         if (bad != width) revert ScoringBadMedian(taskId, page * width + bad);
     }
 
-    /// @dev Add a page's losses to those of the pages before, and return the sums as stored.
+    /// @dev Add a page's losses to those of earlier pages. Returns the stored sums.
     function _addLosses(mapping(uint256 => uint256) storage stored, uint256[] memory table, bool more)
         internal
         returns (uint256[] memory losses)

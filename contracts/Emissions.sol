@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
@@ -7,17 +7,17 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
-import {CoveyToken} from "./CoveyToken.sol";
+import {ICoveyToken} from "./interfaces/ICoveyToken.sol";
 import {IEmissions} from "./interfaces/IEmissions.sol";
 import {IRewards} from "./interfaces/IRewards.sol";
 import {IScoring} from "./interfaces/IScoring.sol";
 import {IStaking} from "./interfaces/IStaking.sol";
 import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
 
-/// @title Emissions: minted tokens streamed into the bounties of running tasks, by stake-voted weight
-/// @notice See IEmissions for what each call does, docs/protocol.md for why.
-/// @dev One accumulator, the tokens allotted per unit of weight so far, serves all tasks: a task's share since it was last looked at is
-/// its weight times what the accumulator has grown by. The contract holds tokens only within `push`.
+/// @title Emissions: minted tokens streamed into the bounties of running tasks, by stake-weighted votes
+/// @notice IEmissions documents each call, docs/protocol.md the reasons.
+/// @dev One accumulator of tokens allotted per unit of weight serves all tasks. A task's share since its last update is its weight
+/// times the growth of the accumulator. The contract holds tokens only within `push`.
 contract Emissions is IEmissions, AccessManaged {
     using SafeERC20 for IERC20;
     using SafeCast for uint256;
@@ -47,24 +47,24 @@ contract Emissions is IEmissions, AccessManaged {
         uint88 weight;
         uint88 pending;
         uint32 generation;
-        uint168 seen; // the accumulator when `pending` was counted
+        uint168 seen; // the accumulator when `pending` was updated
         uint88 minted;
     }
 
     struct Vote {
         uint88 weight;
-        uint32 generation; // the share's when it was cast: in a later one it no longer counts
+        uint32 generation; // generation of the share when the vote was cast; the vote does not count in a later one
     }
 
-    /// @notice The most that governance may let out in a day: 6.1% of all that can exist in a year.
+    /// @notice Maximum daily amount: 6.1% of the maximum supply per year.
     uint256 public constant MAX_PER_DAY = 50_000e18;
-    /// @notice The most that governance may let one task have.
+    /// @notice Maximum task cap.
     uint256 public constant MAX_TASK_CAP = 1_000_000e18;
-    /// @notice The steepest decay: a tenth a day.
+    /// @notice Minimum decay ratio: a tenth less every day.
     uint256 public constant MIN_DECAY = 0.9e18;
-    /// @notice Days that one call counts at most.
+    /// @notice Maximum number of days that one call accrues.
     uint256 public constant MAX_STEPS = 400;
-    /// @notice The most that governance may ask to vote before all of the amount is let out.
+    /// @notice Maximum quorum.
     uint256 public constant MAX_QUORUM = 10_000_000e18;
     /// @notice A quorum is a multiple of this.
     uint256 public constant QUORUM_UNIT = 1e18;
@@ -73,11 +73,16 @@ contract Emissions is IEmissions, AccessManaged {
     uint256 private constant DAY = 86_400;
     uint256 private constant SCALE_BITS = 72;
 
-    CoveyToken public immutable token;
-    IStaking public immutable staking;
-    ITaskRegistry public immutable registry;
-    IScoring public immutable scoring;
-    IRewards public immutable rewards;
+    /// @inheritdoc IEmissions
+    ICoveyToken public immutable override token;
+    /// @inheritdoc IEmissions
+    IStaking public immutable override staking;
+    /// @inheritdoc IEmissions
+    ITaskRegistry public immutable override registry;
+    /// @inheritdoc IEmissions
+    IScoring public immutable override scoring;
+    /// @inheritdoc IEmissions
+    IRewards public immutable override rewards;
 
     Stream private _stream;
     Rate private _rate;
@@ -88,7 +93,7 @@ contract Emissions is IEmissions, AccessManaged {
     /// @inheritdoc IEmissions
     mapping(address operator => uint256) public votedOf;
 
-    /// @param authority AccessManager that says who may configure; it also lets this contract mint
+    /// @param authority AccessManager that grants the right to configure, and to this contract the right to mint
     constructor(
         address authority,
         address token_,
@@ -101,14 +106,14 @@ contract Emissions is IEmissions, AccessManaged {
             token_ == address(0) || staking_ == address(0) || registry_ == address(0) || scoring_ == address(0)
                 || rewards_ == address(0)
         ) revert EmissionsZeroAddress();
-        token = CoveyToken(token_);
+        token = ICoveyToken(token_);
         staking = IStaking(staking_);
         registry = ITaskRegistry(registry_);
         scoring = IScoring(scoring_);
         rewards = IRewards(rewards_);
         _limits.decay = uint64(ONE);
         _stream.updatedAt = uint40(block.timestamp);
-        // Rewards takes what `push` has minted, in the same call, and nothing else is ever here.
+        // Rewards transfers the tokens that `push` mints in the same call. The contract never holds others.
         IERC20(token_).forceApprove(rewards_, type(uint256).max);
     }
 
@@ -158,7 +163,7 @@ contract Emissions is IEmissions, AccessManaged {
         amount = Math.min(Math.min(share.pending, room), token.MAX_SUPPLY() - token.totalSupply());
         if (amount == 0) revert EmissionsNothingToPush(taskId);
 
-        // amount <= pending: it fits, and `minted` stays at most `allotted`.
+        // amount <= pending, so it fits, and `minted` stays at most `allotted`.
         share.pending -= uint88(amount);
         share.minted += uint88(amount);
         _minted += amount;
@@ -195,7 +200,7 @@ contract Emissions is IEmissions, AccessManaged {
         if (value.decay < MIN_DECAY || value.decay > ONE) revert EmissionsBadConfig("decay");
         if (value.taskCap > MAX_TASK_CAP) revert EmissionsBadConfig("taskCap");
         if (value.quorum > MAX_QUORUM || value.quorum % QUORUM_UNIT != 0) revert EmissionsBadConfig("quorum");
-        // Between what was promised and what the token can still mint.
+        // Between the current allotment and the amount that the token can still mint.
         uint256 most = _minted + token.MAX_SUPPLY() - token.totalSupply();
         if (value.cap < stream.allotted || value.cap > most) revert EmissionsBadConfig("cap");
         // All fit: the bounds above are below 2^88, 2^80, 2^64 and 2^24.
@@ -274,24 +279,24 @@ contract Emissions is IEmissions, AccessManaged {
 
     // ------------------------------------------------------------------ internals: the stream
 
-    /// @dev The stream and the accumulator as they are now, in memory, and what has been allotted since they were stored.
+    /// @dev The current stream and accumulator, in memory, and the amount allotted since they were stored.
     function _preview() private view returns (Stream memory stream, Rate memory rate, uint256 amount) {
         stream = _stream;
         rate = _rate;
         if (stream.updatedAt == block.timestamp) return (stream, rate, 0);
         Limits memory limits = _limits;
         amount = _letOut(stream, rate, limits.decay);
-        // With no votes there is nobody to allot to, and what the time brought is never minted; below the quorum a part of it is.
+        // Without votes the amount is not allotted and never minted; below the quorum a part of it is allotted.
         uint256 base = Math.max(stream.totalWeight, limits.quorum * QUORUM_UNIT);
         amount = stream.totalWeight == 0 ? 0 : Math.min(amount, limits.cap - stream.allotted);
         if (amount == 0) return (stream, rate, 0);
         rate.perWeight += uint168((amount << SCALE_BITS) / base); // fits: see Rate
-        // Rounded up, so that it covers all shares; at most what is left of the cap, so it fits.
+        // Rounded up, so that it covers all shares; at most the rest of the cap, so it fits.
         amount = Math.ceilDiv(amount * stream.totalWeight, base);
         stream.allotted += uint88(amount);
     }
 
-    /// @dev What the stream lets out from `updatedAt` to now, at most MAX_STEPS days of it; moves day and amount on.
+    /// @dev Amount that the stream emits from `updatedAt` to now, at most MAX_STEPS days. Advances day and amount.
     function _letOut(Stream memory stream, Rate memory rate, uint256 decay_) private view returns (uint256 amount) {
         uint256 daily = rate.daily;
         uint256 start = stream.dayStart;
@@ -306,7 +311,7 @@ contract Emissions is IEmissions, AccessManaged {
             from = to;
             if (to == start + DAY) (start, daily) = (to, daily * decay_ / ONE);
         }
-        // Times are at most now; the amount only falls.
+        // Times are at most now, and the amount only falls.
         (stream.dayStart, stream.updatedAt, rate.daily) = (uint40(start), uint40(from), uint88(daily));
     }
 
@@ -316,13 +321,13 @@ contract Emissions is IEmissions, AccessManaged {
         if (amount != 0) emit Streamed(amount, stream.totalWeight, rate.daily);
     }
 
-    /// @dev `_accrue`, up to now: weights must not change in the middle of days that were not counted.
+    /// @dev `_accrue` up to now. Weights must not change before all days are accrued.
     function _current() private returns (Stream memory stream, Rate memory rate) {
         (stream, rate) = _accrue();
         if (stream.updatedAt != block.timestamp) revert EmissionsBehind(stream.updatedAt);
     }
 
-    /// @dev Stream and share up to now. The accumulator is stored, the rest by the caller.
+    /// @dev Stream and share up to now. Stores the accumulator; the caller stores the rest.
     function _bring(uint256 taskId) private returns (Stream memory stream, Share memory share) {
         Rate memory rate;
         (stream, rate) = _current();
@@ -330,9 +335,9 @@ contract Emissions is IEmissions, AccessManaged {
         share = _counted(_shares[taskId], rate);
     }
 
-    /// @dev `share` with what the accumulator has brought it since it was last counted.
+    /// @dev `share`, including the growth of the accumulator since its last update.
     function _counted(Share memory share, Rate memory rate) private pure returns (Share memory) {
-        // At most what has been allotted: it fits.
+        // At most the total allotment, which fits.
         share.pending += uint88((uint256(share.weight) * (rate.perWeight - share.seen)) >> SCALE_BITS);
         share.seen = rate.perWeight;
         return share;
@@ -340,7 +345,7 @@ contract Emissions is IEmissions, AccessManaged {
 
     // ------------------------------------------------------------------ internals: votes
 
-    /// @dev Stores everything that a vote changes: `counted` of the operator's weight becomes `weight`.
+    /// @dev Store everything that a vote changes: the counted weight `counted` becomes `weight`.
     function _setVote(
         address operator,
         uint256 taskId,
@@ -350,8 +355,8 @@ contract Emissions is IEmissions, AccessManaged {
         uint256 weight,
         uint256 voted
     ) private {
-        // Open tasks are voted for with stake that exists, which fits. Stake that moved on may also stand behind tasks that are over and
-        // that nobody dropped: should all that ever exceed 88 bits, more is refused until somebody does.
+        // Votes for open tasks are backed by existing stake, which fits. Stake that moved can also count for ended tasks that are not
+        // dropped. If the sum exceeds 88 bits, the call reverts until such a task is dropped.
         uint256 ofTask = share.weight - counted + weight;
         uint256 ofAll = stream.totalWeight - counted + weight;
         (share.weight, stream.totalWeight) = (ofTask.toUint88(), ofAll.toUint88());
@@ -362,7 +367,7 @@ contract Emissions is IEmissions, AccessManaged {
         emit VoteChanged(operator, taskId, weight, voted);
     }
 
-    /// @dev Takes a task's votes and what it was allotted and did not get. The caller stores both.
+    /// @dev Remove a task's votes and its pending allotment. The caller stores both.
     function _drop(uint256 taskId, Stream memory stream, Share memory share) private {
         (uint256 weight, uint256 forfeited) = (share.weight, share.pending);
         stream.totalWeight -= uint88(weight);
@@ -372,13 +377,13 @@ contract Emissions is IEmissions, AccessManaged {
         emit ShareDropped(taskId, weight, forfeited, share.generation);
     }
 
-    /// @dev Ended, settled, or past the deadline at which anyone may end it.
+    /// @dev Whether a task has ended, is settled, or is past its deadline.
     function _isOver(uint256 taskId) private view returns (bool) {
         return registry.outcomeOf(taskId) != ITaskRegistry.Outcome.Running || scoring.isSettled(taskId)
             || block.timestamp >= registry.scheduleOf(taskId).expiresAt;
     }
 
-    /// @dev What a running task can still take: of its own limit, and of the cap that governance gives to a task.
+    /// @dev Amount that a running task can still receive within its bounty limit and the task cap.
     function _room(uint256 taskId, Share memory share) private view returns (uint256) {
         IRewards.Escrow memory escrow = rewards.escrowOf(taskId);
         uint256 limit = Math.saturatingSub(registry.bountyLimitOf(taskId), uint256(escrow.bounty) + escrow.extra);

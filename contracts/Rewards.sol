@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
@@ -13,15 +13,14 @@ import {IStaking} from "./interfaces/IStaking.sol";
 import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
 
 /// @title Rewards: escrow of bounties, bonds and entry fees; entitlements; claims
-/// @notice See IRewards for what each call does, docs/protocol.md for the table of endings.
-/// @dev At any time the balance is at least, over all tasks, bounty + bond + fees + extra - appealCost of the open ones and `remaining`
-/// of the closed ones,
-/// plus what is owed. A claim comes out of its own task's `remaining`, so no task can pay with another's tokens.
+/// @notice IRewards documents each call, docs/protocol.md the table of endings.
+/// @dev The balance is always at least the sum of bounty + bond + fees + extra - appealCost over open tasks, `remaining` over closed
+/// tasks, and all credits. A claim is paid from its own task's `remaining`, so no task pays with the tokens of another.
 contract Rewards is IRewards {
     using SafeERC20 for IERC20;
     using SafeCast for uint256;
 
-    /// @dev IRewards.Escrow, cut into slots.
+    /// @dev IRewards.Escrow, packed into slots.
     struct Stored {
         uint128 bounty;
         uint128 bond;
@@ -48,9 +47,9 @@ contract Rewards is IRewards {
     IStaking private immutable STAKING;
     IERC20 private immutable TOKEN;
     /// @inheritdoc IRewards
-    address public immutable treasury;
+    address public immutable override treasury;
     /// @inheritdoc IRewards
-    uint256 public immutable tipAmount;
+    uint256 public immutable override tipAmount;
 
     mapping(uint256 taskId => Stored) private _escrows;
     mapping(uint256 taskId => mapping(uint256 bucket => uint256 bits)) private _entryClaimed;
@@ -66,8 +65,8 @@ contract Rewards is IRewards {
         _;
     }
 
-    /// @param treasury_ is credited the forfeits
-    /// @param tipAmount_ wei of CVY that a step of a task pays its caller out of the creator's bond
+    /// @param treasury_ is credited forfeited amounts
+    /// @param tipAmount_ tip that the caller of a step receives from the creator's bond, in wei of CVY
     constructor(
         address registry,
         address scoring,
@@ -135,9 +134,9 @@ contract Rewards is IRewards {
         if (escrow.outcome != ITaskRegistry.Outcome.Running) revert RewardsAlreadyClosed(taskId);
         uint256 charged = escrow.appealCost;
         uint256 pool = uint256(escrow.bounty) * REGISTRY.payTermsOf(taskId).validatorBps / BPS;
-        costTaken = Math.min(cost, pool - charged); // never more than the pool was charged
+        costTaken = Math.min(cost, pool - charged); // at most what the pool was charged
         premiumTaken = Math.min(premium, escrow.bond);
-        // Parts of the bounty and of the bond: both fit.
+        // Parts of the bounty and of the bond, so both fit.
         escrow.appealCost = uint128(charged + costTaken);
         escrow.bond -= uint128(premiumTaken);
         emit AppealCharged(taskId, costTaken, premiumTaken);
@@ -154,7 +153,7 @@ contract Rewards is IRewards {
         uint256 bond = escrow.bond;
         uint256 amount = Math.min(tipAmount, bond);
         if (amount == 0) return;
-        escrow.bond = uint128(bond - amount); // at most the bond: it fits
+        escrow.bond = uint128(bond - amount); // at most the bond, which fits
         owedTo[to] += amount;
         emit TipPaid(taskId, to, amount);
     }
@@ -294,7 +293,7 @@ contract Rewards is IRewards {
 
     // ------------------------------------------------------------------ internals
 
-    /// @dev Divide a paid task's escrow into pools; what no entry or validator has earned goes back or to the treasury.
+    /// @dev Divide a paid task's escrow into pools; amounts that no entry or validator earned go to the creator or the treasury.
     function _divide(uint256 taskId, Stored memory escrow, ITaskRegistry.PayTerms memory terms)
         private
         view
@@ -308,7 +307,7 @@ contract Rewards is IRewards {
         uint256 bounty = uint256(escrow.bounty) + escrow.extra;
         uint256 validatorsPool = bounty * terms.validatorBps / BPS;
         uint256 trainersPool = bounty - validatorsPool;
-        validatorsPool = validatorsPool - escrow.appealCost + escrow.fees; // appeals cost at most the bounty's part
+        validatorsPool = validatorsPool - escrow.appealCost + escrow.fees; // the cost of appeals is at most the bounty's part
         toCreator = escrow.bond;
         if (totals.weights == 0) {
             toCreator += trainersPool;
@@ -355,7 +354,7 @@ contract Rewards is IRewards {
         emit Credited(account, amount, reason);
     }
 
-    /// @dev Into the operator's pool: commission at once, the rest drips.
+    /// @dev Pay into the operator's pool: commission at once, the rest drips.
     function _pay(address operator, uint256 amount) private {
         TOKEN.forceApprove(address(STAKING), amount);
         STAKING.addReward(operator, amount);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {Committee} from "./Committee.sol";
 import {IAppeals} from "./interfaces/IAppeals.sol";
@@ -8,8 +8,8 @@ import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
 import {PackedScores} from "./libraries/PackedScores.sol";
 import {PageTree} from "./libraries/PageTree.sol";
 
-/// @title Scoring: a task's committees, the settlement of their scores, what validators gained
-/// @dev A settled page keeps one slot: the root of its medians, where the fold of its rows was.
+/// @title Scoring: a task's committees, the settlement of their scores, the gains of validators
+/// @dev A settled page uses one slot: the root of its medians replaces the hash chain of its rows.
 contract Scoring is IScoring, Committee {
     /// @dev One slot: weights < 2^(45 + 15), gainSeats < 2^(15 + 27), spread < 2^27.
     struct TotalsData {
@@ -18,10 +18,11 @@ contract Scoring is IScoring, Committee {
         uint64 spread;
     }
 
-    IAppeals public immutable appeals;
+    /// @inheritdoc IScoring
+    IAppeals public immutable override appeals;
 
     mapping(uint256 taskId => TotalsData) private _totals;
-    /// @dev Stake of those that abstained or were found to have failed in the first round.
+    /// @dev Stake of the operators that abstained or have a reported fault in the first round.
     mapping(uint256 taskId => uint256) private _left;
 
     constructor(address registry_, address staking_, address rewards_, address randomness_, address appeals_)
@@ -53,7 +54,7 @@ contract Scoring is IScoring, Committee {
         TotalsData memory totals = _totals[taskId];
         (uint256 spread, uint256 weights) =
             PackedScores.weigh(medians, 2 * uint256(terms.h), terms.tau, terms.floorScore, terms.power);
-        // TotalsData says why these fit.
+        // See TotalsData for why these fit.
         unchecked {
             totals.weights += uint96(weights);
             totals.spread += uint64(spread);
@@ -133,7 +134,7 @@ contract Scoring is IScoring, Committee {
         uint256 weights = _totals[taskId].weights;
         weights -= PackedScores.weightOf(previous, terms.floorScore, terms.power);
         weights += PackedScores.weightOf(replacement, terms.floorScore, terms.power);
-        _totals[taskId].weights = uint96(weights); // TotalsData says why it fits
+        _totals[taskId].weights = uint96(weights); // see TotalsData for why it fits
         emit MedianReplaced(taskId, tally.number, uint16(wordIndex), previous, replacement, root, weights);
     }
 
@@ -167,7 +168,7 @@ contract Scoring is IScoring, Committee {
         returns (bool)
     {
         uint256 width = PackedScores.pageWords(_rounds[taskId].tally.committedRows);
-        // No root is zero, so nothing verifies against a page that is not settled.
+        // No root is zero, so no proof is valid for a page that is not settled.
         return PageTree.verify(pageRootOf(taskId, wordIndex / width), wordIndex % width, word, proof);
     }
 
@@ -180,7 +181,7 @@ contract Scoring is IScoring, Committee {
 
     function _given(uint256 taskId) internal view override returns (ITaskRegistry.ScoringTerms memory terms) {
         terms = registry.scoringTermsOf(taskId);
-        // What left is part of what was earmarked.
+        // The excluded stake is part of the earmarked stake.
         if (_rounds[taskId].tally.number != 0) terms.totalEarmarked -= uint128(_left[taskId]);
     }
 
@@ -192,7 +193,7 @@ contract Scoring is IScoring, Committee {
         if (registry.outcomeOf(taskId) != ITaskRegistry.Outcome.Running) revert ScoringEnded(taskId);
     }
 
-    /// @dev Whoever abstained or failed in the first round has no seat in the second.
+    /// @dev An operator that abstained or failed in the first round has no seat in the second.
     function _stakeOf(uint256 taskId, uint8 number, address operator) internal view override returns (uint256) {
         if (number != 0) {
             uint16 mark = _rows[_key(taskId, 0)][operator].mark;
@@ -232,7 +233,7 @@ contract Scoring is IScoring, Committee {
         }
     }
 
-    /// @dev max(0, G - 2L); a second committee is paid flat: 1 where that is above 0.
+    /// @dev max(0, G - 2L); a second committee is paid flat: 1 if that is above 0.
     function _gain(uint8 number, uint256 spread, uint256 loss) private pure returns (uint256) {
         if (spread <= 2 * loss) return 0;
         return number == 0 ? spread - 2 * loss : 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
@@ -12,11 +12,11 @@ import {IStaking} from "./interfaces/IStaking.sol";
 import {PackedCheckpoints} from "./libraries/PackedCheckpoints.sol";
 
 /// @title Staking: operator pools, delegation, unbonding, earmarks, slashing, checkpoints
-/// @notice See IStaking for what each call does, docs/protocol.md for why.
-/// @dev A pool has two sides, active and unbonding, each with tokens and shares. A side's share is worth
-/// `(tokens + VIRTUAL) / (shares + VIRTUAL)`: worth 1 when empty, and a donation to a nearly empty side goes to the virtual shares.
-/// Storage is cut so that each call reads and writes each slot of a pool once; a slot is a struct, copied to memory and back.
-/// The token is CoveyToken: it calls nobody back, reverts on failure and has a supply below 2^88.
+/// @notice IStaking documents each call, docs/protocol.md the reasons.
+/// @dev A pool has two sides, active and unbonding, each with tokens and shares. A share is worth
+/// `(tokens + VIRTUAL) / (shares + VIRTUAL)`, which is 1 for an empty side; a donation to a nearly empty side goes to the virtual
+/// shares. Storage is packed so that each call reads and writes each slot of a pool once; a slot is a struct, copied to memory and
+/// back. The token is CoveyToken: it has no callbacks, reverts on failure and has a supply below 2^88.
 contract Staking is IStaking, AccessManaged {
     using SafeERC20 for IERC20;
     using SafeCast for uint256;
@@ -38,8 +38,8 @@ contract Staking is IStaking, AccessManaged {
 
     struct Drip {
         uint88 undripped; // rewards that are not yet active tokens
-        uint40 end; // when the last of them is
-        uint40 start; // when it was last brought up to date
+        uint40 end; // time at which all of them are
+        uint40 start; // time of the last update
         uint88 earmarked;
     }
 
@@ -66,7 +66,7 @@ contract Staking is IStaking, AccessManaged {
         address rewardAddress;
     }
 
-    /// @dev Two slots. 128 bits of shares do not fit beside either address, so they are cut in two.
+    /// @dev Two slots. 128 bits of shares do not fit beside either address, so they are split.
     struct Entry {
         address owner;
         uint40 until;
@@ -79,9 +79,9 @@ contract Staking is IStaking, AccessManaged {
 
     /// @dev A millionth of a CVY, in wei.
     uint256 private constant VIRTUAL = 1e12;
-    /// @dev A slash leaves a side at least 2^-36 tokens a share, so that shares stay below 2^(88 + 36) and fit 128 bits.
+    /// @dev A slash leaves a side at least 2^-36 tokens per share, so that shares stay below 2^(88 + 36) and fit 128 bits.
     uint256 private constant FLOOR_BITS = 36;
-    /// @dev Below 2^-20 tokens a share a pool takes no new stake: what it took could not be slashed above the floor.
+    /// @dev Below 2^-20 tokens per share a pool accepts no new stake, which could not be slashed above the floor.
     uint256 private constant RUIN_BITS = 20;
     /// @dev Keeps times within 40 bits.
     uint256 private constant MAX_PERIOD = 3650 days;
@@ -90,23 +90,23 @@ contract Staking is IStaking, AccessManaged {
 
     IERC20 private immutable TOKEN;
     /// @inheritdoc IStaking
-    address public immutable treasury;
+    address public immutable override treasury;
     /// @inheritdoc IStaking
-    uint256 public immutable minSelfBond;
+    uint256 public immutable override minSelfBond;
     /// @inheritdoc IStaking
-    uint40 public immutable unbondingPeriod;
+    uint40 public immutable override unbondingPeriod;
     /// @inheritdoc IStaking
-    uint40 public immutable maxTaskLife;
+    uint40 public immutable override maxTaskLife;
     /// @inheritdoc IStaking
-    uint40 public immutable dripPeriod;
+    uint40 public immutable override dripPeriod;
     /// @inheritdoc IStaking
-    uint40 public immutable commissionNotice;
+    uint40 public immutable override commissionNotice;
     /// @inheritdoc IStaking
-    uint40 public immutable jailPeriod;
+    uint40 public immutable override jailPeriod;
     /// @inheritdoc IStaking
-    uint16 public immutable maxCommissionBps;
+    uint16 public immutable override maxCommissionBps;
     /// @inheritdoc IStaking
-    uint16 public immutable absenceCapBps;
+    uint16 public immutable override absenceCapBps;
 
     // ------------------------------------------------------------------ storage
 
@@ -136,14 +136,14 @@ contract Staking is IStaking, AccessManaged {
         _;
     }
 
-    /// @param authority AccessManager that says who may set duties and pause
+    /// @param authority AccessManager that grants the rights to set duties and to pause
     /// @param token_ CoveyToken
-    /// @param treasury_ is credited what slashes take, less reporters' rewards
+    /// @param treasury_ is credited slashed tokens, less reporters' rewards
     constructor(address authority, address token_, address treasury_, StakingConfig memory config)
         AccessManaged(authority)
     {
         if (token_ == address(0) || treasury_ == address(0)) revert StakingZeroAddress();
-        // VIRTUAL keeps a pool with an eligible operator from counting as empty.
+        // At least VIRTUAL, so that a pool with an eligible operator does not count as empty.
         if (config.minSelfBond < VIRTUAL || config.minSelfBond > type(uint88).max) {
             revert StakingBadConfig("minSelfBond");
         }
@@ -234,7 +234,7 @@ contract Staking is IStaking, AccessManaged {
     function applyCommission(address operator) external {
         Pool storage pool = _registered(operator);
         Terms memory terms = pool.terms;
-        // A pending commission is never 0, because only a higher one is announced.
+        // A pending commission is never 0, because only an increase is announced.
         if (terms.pendingCommissionBps == 0 || block.timestamp < terms.commissionFrom) {
             revert StakingCommissionNotDue(terms.commissionFrom);
         }
@@ -270,8 +270,8 @@ contract Staking is IStaking, AccessManaged {
         bytes32 r,
         bytes32 s
     ) external returns (uint256 shares) {
-        // Whoever saw this transaction may have spent the permit already. The allowance is there then, and the transfer below
-        // decides: it reverts where no allowance is.
+        // Someone who saw this transaction may have used the permit already. The allowance exists then; without an allowance the
+        // transfer below reverts.
         try IERC20Permit(address(TOKEN)).permit(msg.sender, address(this), amount, deadline, v, r, s) {} catch {}
         return _delegate(operator, amount, minShares);
     }
@@ -291,7 +291,7 @@ contract Staking is IStaking, AccessManaged {
         uint256 unbondingShares = _toShares(tokens, unbonding.tokens, unbonding.shares);
         uint40 until = _now() + unbondingPeriod;
 
-        // A delegator's shares are part of the pool's, and their tokens at most the pool's: all three fit.
+        // A delegator's shares are part of the pool's, and their tokens at most the pool's, so all three fit.
         _shares[operator][msg.sender] = owned - shares;
         active.shares -= uint128(shares);
         active.tokens -= uint88(tokens);
@@ -322,7 +322,7 @@ contract Staking is IStaking, AccessManaged {
         amount = _toTokens(shares, unbonding.tokens, unbonding.shares);
 
         delete _entries[entryId];
-        // The entry's shares are part of this side's, and their tokens at most its tokens: both fit.
+        // The entry's shares are part of this side's, and their tokens at most its tokens, so both fit.
         unbonding.tokens -= uint88(amount);
         unbonding.shares -= uint128(shares);
         pool.unbonding = unbonding;
@@ -341,7 +341,7 @@ contract Staking is IStaking, AccessManaged {
         uint256 free = Math.saturatingSub(Math.min(active.tokens, stakeAt(operator, asOf)), drip.earmarked);
         if (amount > free) revert StakingStakeTooLow(operator, free, amount);
 
-        // amount <= active.tokens: it fits.
+        // amount <= active.tokens, so it fits.
         drip.earmarked += uint88(amount);
         pool.drip = drip;
         _saveIfDripped(operator, pool, active);
@@ -353,7 +353,7 @@ contract Staking is IStaking, AccessManaged {
         Pool storage pool = _pools[operator];
         Drip memory drip = pool.drip;
         if (amount > drip.earmarked) revert StakingEarmarkTooLow(operator, drip.earmarked, amount);
-        drip.earmarked -= uint88(amount); // amount <= earmarked: it fits
+        drip.earmarked -= uint88(amount); // amount <= earmarked, so it fits
         pool.drip = drip;
         emit EarmarkReleased(operator, msg.sender, amount, drip.earmarked);
     }
@@ -376,7 +376,7 @@ contract Staking is IStaking, AccessManaged {
         taken = fromActive + fromUnbonding;
         uint256 reward = reporter == address(0) ? 0 : _reporterReward(operator, taken, fromActive, active.shares);
 
-        // Each part is at most the side's tokens, and taken <= amount <= earmarked: all fit.
+        // Each part is at most the side's tokens, and taken <= amount <= earmarked, so all fit.
         active.tokens -= uint88(fromActive);
         unbonding.tokens -= uint88(fromUnbonding);
         drip.earmarked -= uint88(taken);
@@ -398,13 +398,13 @@ contract Staking is IStaking, AccessManaged {
         uint256 commission = _isEmpty(active) ? amount : amount * pool.terms.commissionBps / BPS;
         uint256 dripping = amount - commission;
         if (dripping != 0) {
-            // The end becomes the mean of the ends of what runs and what comes, weighted by amount: dust moves it by no more
-            // than its weight, and the mean of two times of at most a period ahead is at most a period ahead.
+            // The new end is the mean of the ends of the running and the new drip, weighted by amount. Dust moves it only by its
+            // weight, and the mean of two times within a period is within a period.
             uint256 rest = drip.undripped == 0 ? 0 : drip.end - block.timestamp;
             uint256 sum = uint256(drip.undripped) + dripping;
             drip.end = uint40(block.timestamp + (drip.undripped * rest + dripping * dripPeriod) / sum);
             drip.start = _now();
-            drip.undripped += uint88(dripping); // dripping <= amount: it fits
+            drip.undripped += uint88(dripping); // dripping <= amount, so it fits
             pool.drip = drip;
         }
         _saveIfDripped(operator, pool, active);
@@ -503,7 +503,7 @@ contract Staking is IStaking, AccessManaged {
     /// @inheritdoc IStaking
     function stakeAt(address operator, uint48 timepoint) public view returns (uint256) {
         if (timepoint >= block.timestamp) revert StakingFutureLookup(timepoint, clock());
-        // Below the time now, which fits 40 bits.
+        // Before the current time, which fits 40 bits.
         return _traces[operator].lookup(_pools[operator].active.checkpoints, uint40(timepoint));
     }
 
@@ -549,7 +549,7 @@ contract Staking is IStaking, AccessManaged {
         emit CommissionChanged(operator, commissionBps);
     }
 
-    /// @dev Eligible, but for jail: self-bonded and not slashed to ruin. An unregistered operator has no self-bond.
+    /// @dev Eligible except for jail: self-bonded and not ruined by slashes. An unregistered operator has no self-bond.
     function _isSound(address operator, Pool storage pool, Active memory active) private view returns (bool) {
         return _selfBond(operator, active) >= minSelfBond && !_isRuined(pool, active);
     }
@@ -586,7 +586,7 @@ contract Staking is IStaking, AccessManaged {
         return tokens * (sideShares + VIRTUAL) / (sideTokens + VIRTUAL);
     }
 
-    /// @dev Virtual tokens do not exist: below a price of 1 the last share would ask for some, hence the minimum.
+    /// @dev Virtual tokens do not exist. Below a price of 1 the last share would be worth some of them, hence the minimum.
     function _toTokens(uint256 shares, uint256 sideTokens, uint256 sideShares) private pure returns (uint256) {
         return Math.min(shares * (sideTokens + VIRTUAL) / (sideShares + VIRTUAL), sideTokens);
     }
@@ -595,7 +595,7 @@ contract Staking is IStaking, AccessManaged {
         return (uint256(entry.sharesHigh) << 96) | entry.sharesLow;
     }
 
-    /// @dev Fewer real shares than virtual ones: a reward would go to the virtual ones, where nobody can take it out.
+    /// @dev Whether there are fewer real shares than virtual ones. Most of a reward would go to the virtual shares and be lost.
     function _isEmpty(Active memory active) private pure returns (bool) {
         return active.shares < VIRTUAL;
     }
@@ -608,13 +608,13 @@ contract Staking is IStaking, AccessManaged {
 
     // ------------------------------------------------------------------ internals: drip and checkpoints
 
-    /// @dev The pool as it is now: what has dripped is among the active tokens, in memory. With no real shares it is nobody's there,
-    /// and leaves the pool.
+    /// @dev The current pool, in memory: the drip is added to the active tokens. With no real shares it would belong to nobody, and
+    /// leaves the pool instead.
     function _preview(Pool storage pool) private view returns (Active memory active, Drip memory drip) {
         (active, drip,) = _dripped(pool);
     }
 
-    /// @dev The same, with what has dripped since the last time: linear in time from `start` to `end`.
+    /// @dev The same, with the amount dripped since the last update, which is linear in time from `start` to `end`.
     function _dripped(Pool storage pool)
         private
         view
@@ -627,12 +627,12 @@ contract Staking is IStaking, AccessManaged {
         if (block.timestamp < drip.end) {
             dripped = dripped * (block.timestamp - drip.start) / (drip.end - drip.start);
         }
-        drip.undripped -= uint88(dripped); // at most undripped: it fits
+        drip.undripped -= uint88(dripped); // at most undripped, so it fits
         drip.start = _now();
         if (!_isEmpty(active)) active.tokens += uint88(dripped);
     }
 
-    /// @dev Stores the drip; the caller stores the active side.
+    /// @dev Store the drip; the caller stores the active side.
     function _accrue(address operator, Pool storage pool) private returns (Active memory active, Drip memory drip) {
         uint256 dripped;
         (active, drip, dripped) = _dripped(pool);
@@ -652,7 +652,7 @@ contract Staking is IStaking, AccessManaged {
         pool.active = active;
     }
 
-    /// @dev For calls that change the active side by its drip at most: no checkpoint when nothing dripped.
+    /// @dev For calls that change the active side only by its drip. Writes no checkpoint if nothing dripped.
     function _saveIfDripped(address operator, Pool storage pool, Active memory active) private {
         if (active.tokens != pool.active.tokens) _save(operator, pool, active);
     }
@@ -670,15 +670,15 @@ contract Staking is IStaking, AccessManaged {
         returns (uint256 fromActive, uint256 fromUnbonding)
     {
         if (amount == 0) return (0, 0);
-        // amount <= both together, so the division is not by zero and neither part is above its side.
+        // amount <= the sum of both sides, so the divisor is not zero and neither part exceeds its side.
         fromActive = amount * active.tokens / (uint256(active.tokens) + unbonding.tokens);
         fromUnbonding = amount - fromActive;
         fromActive = Math.min(fromActive, Math.saturatingSub(active.tokens, active.shares >> FLOOR_BITS));
         fromUnbonding = Math.min(fromUnbonding, Math.saturatingSub(unbonding.tokens, unbonding.shares >> FLOOR_BITS));
     }
 
-    /// @dev Half of what is taken from the operator's own active tokens, at most a tenth of all that is taken: an operator that has
-    /// itself reported by a friend gets back less than it loses.
+    /// @dev Half of the operator's own loss of active tokens, at most a tenth of the slash. An operator that is reported by an
+    /// accomplice gets back less than it loses.
     function _reporterReward(address operator, uint256 taken, uint256 fromActive, uint256 activeShares)
         private
         view
@@ -688,7 +688,7 @@ contract Staking is IStaking, AccessManaged {
         return Math.min(own / 2, taken * REPORTER_MAX_BPS / BPS);
     }
 
-    /// @dev What absences may still take in the running period; begins a new one when the last is over.
+    /// @dev Amount that absences can still take in the current period. Starts a new period if the last is over.
     function _absenceLeft(Pool storage pool, uint256 total) private returns (uint256) {
         Absence memory absence = pool.absence;
         if (absence.since == 0 || block.timestamp >= absence.since + unbondingPeriod) {
@@ -702,7 +702,7 @@ contract Staking is IStaking, AccessManaged {
 
     function _countAbsence(address operator, Pool storage pool, uint256 taken) private {
         Absence memory absence = pool.absence;
-        absence.taken += uint88(taken); // at most what was left of the cap: it fits
+        absence.taken += uint88(taken); // at most the rest of the cap, so it fits
         bool jails = absence.taken == absence.cap && absence.jailedUntil <= block.timestamp;
         if (jails) absence.jailedUntil = _now() + jailPeriod;
         pool.absence = absence;

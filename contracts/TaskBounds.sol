@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 
@@ -7,25 +7,25 @@ import {IStaking} from "./interfaces/IStaking.sol";
 import {ITaskBounds} from "./interfaces/ITaskBounds.sol";
 import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
 
-/// @title TaskBounds: what a task may ask for
+/// @title TaskBounds: bounds on the parameters of a task
 contract TaskBounds is ITaskBounds, AccessManaged {
     uint256 private constant MAX_ENTRIES = 32_768;
     uint256 private constant MAX_TARGET_SEATS = 1023;
     uint256 private constant MAX_H = 0x3fff;
     uint256 private constant MAX_TAU = 0x0fff;
-    /// @dev Of a sealed task: scores are slashed beyond 8h, and honest ones differ by rounding alone.
+    /// @dev For sealed tasks, whose scores are slashed beyond 8h while honest ones differ by rounding.
     uint256 private constant MIN_SEALED_H = 8;
-    /// @dev Bounds the pages of a task, and with them the gas of a reveal: about entries * seats / 61,440.
+    /// @dev Limits the pages of a task, about entries * seats / 61,440, and thereby the gas of a reveal.
     uint256 private constant MAX_SCORES = 1 << 22;
     uint256 private constant BPS = 10_000;
 
     /// @inheritdoc ITaskBounds
-    uint40 public immutable maxTaskLife;
+    uint40 public immutable override maxTaskLife;
 
     ITaskRegistry.RegistryConfig private _config;
 
-    /// @param authority AccessManager that says who may set bounds
-    /// @param staking must be deployed already: its maxTaskLife is read here
+    /// @param authority AccessManager that grants the right to set bounds
+    /// @param staking deployed Staking, whose maxTaskLife is read here
     constructor(address authority, address staking, ITaskRegistry.RegistryConfig memory config_)
         AccessManaged(authority)
     {
@@ -53,7 +53,7 @@ contract TaskBounds is ITaskBounds, AccessManaged {
     function check(ITaskRegistry.TaskParams calldata p) external view {
         ITaskRegistry.RegistryConfig storage c = _config;
         if (p.specDigest == 0) revert ITaskRegistry.RegistryBadParam("specDigest");
-        // Nothing aggregates a federated round yet.
+        // Federated rounds are not supported yet.
         if (p.kind != ITaskRegistry.Kind.Arena) revert ITaskRegistry.RegistryBadParam("kind");
         bool isSealed = p.evaluation == ITaskRegistry.Evaluation.Sealed;
         if (isSealed == (p.sealedCommitment == 0)) revert ITaskRegistry.RegistryBadParam("sealedCommitment");
@@ -70,7 +70,7 @@ contract TaskBounds is ITaskBounds, AccessManaged {
         }
         if (p.bounty < c.minBounty || p.bounty > type(uint88).max) revert ITaskRegistry.RegistryBadParam("bounty");
         if (p.bond < c.minBond || p.bond > type(uint88).max) revert ITaskRegistry.RegistryBadParam("bond");
-        // Four times the fee, the most an entry pays, fits too.
+        // Four times the fee, the maximum that an entry pays, fits too.
         if (p.entryFee > type(uint88).max / 4) revert ITaskRegistry.RegistryBadParam("entryFee");
         if (p.minStake == 0 || p.minStake > type(uint88).max) revert ITaskRegistry.RegistryBadParam("minStake");
         uint256 least = (uint256(p.bounty) * c.stakeMultipleBps + BPS - 1) / BPS;
@@ -92,19 +92,19 @@ contract TaskBounds is ITaskBounds, AccessManaged {
             _checkWindow("open", w.open, least.open);
             _checkWindow("appeal", w.appeal, least.appeal);
         } else {
-            // There is nothing to open, and no right answer to appeal to.
+            // There is no set to open, and no correct answer to appeal to.
             if (w.open != 0) revert ITaskRegistry.RegistryBadParam("open");
             if (w.appeal != 0) revert ITaskRegistry.RegistryBadParam("appeal");
         }
         uint256 scoring = uint256(w.scoreCommit) + w.scoreReveal + w.settle;
-        // A second committee takes as long as the first; an appeal its window, enrolment, as long again, and a time for reports.
+        // A second committee takes as long as the first. An appeal takes its window, enrolment, a round, and a time for reports.
         uint256 life = uint256(w.entryCommit) + w.enrol + w.entryReveal + w.open + 2 * scoring;
         if (isSealed) life += 2 * uint256(w.appeal) + w.enrol + scoring;
         if (life > maxTaskLife) revert ITaskRegistry.RegistryTaskTooLong(life, maxTaskLife);
     }
 
     function _checkWindow(bytes32 name, uint32 given, uint32 least) private pure {
-        // A window of no length would let two steps race.
+        // In an empty window two steps could race.
         if (given < least || given == 0) {
             revert ITaskRegistry.RegistryWindowTooShort(name, given, least == 0 ? 1 : least);
         }

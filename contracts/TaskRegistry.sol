@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 
@@ -10,11 +10,11 @@ import {IStaking} from "./interfaces/IStaking.sol";
 import {ITaskBounds} from "./interfaces/ITaskBounds.sol";
 import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
 
-/// @title TaskRegistry: tasks, their windows, entries by commit-reveal, validators' enrolment, endings
+/// @title TaskRegistry: tasks, their windows, commit-reveal of entries, enrolment of validators, endings
 contract TaskRegistry is ITaskRegistry, AccessManaged {
-    /// @dev Windows are kept in 24 bits (194 days), amounts in 88; TaskBounds checks that they fit.
+    /// @dev Windows are stored in 24 bits (194 days), amounts in 88; TaskBounds checks that they fit.
     struct Task {
-        // What commitEntry, enrol, revealEntry and the endings read and write: one slot.
+        // One slot: everything that commitEntry, enrol, revealEntry and the endings read and write.
         uint40 entryCommitEnd;
         uint24 entryCommit;
         uint24 enrol;
@@ -25,7 +25,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         Outcome outcome;
         bool staked; // totalEarmarked >= minStake
         bool sealedOpen;
-        // Terms of entering and scoring: one slot.
+        // One slot: terms of entry and scoring.
         Kind kind;
         Evaluation evaluation;
         uint16 validatorBps;
@@ -53,7 +53,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         bytes32 sealedDigest;
     }
 
-    /// @dev One slot. 28 bytes of the commitment bind: a second preimage costs 2^224 hashes, a collision of one's own 2^112.
+    /// @dev One slot. 28 bytes of the commitment are binding: a second preimage costs 2^224 hashes, a collision 2^112.
     struct Entry {
         bytes28 commitment;
         uint16 sequence;
@@ -62,19 +62,25 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
 
     /// @dev One slot.
     struct Earmark {
-        uint88 amount; // by which the operator is drawn
-        uint88 taken; // by slashes
+        uint88 amount; // draws the operator
+        uint88 taken; // slashed so far
         bool released;
     }
 
     uint256 private constant BPS = 10_000;
 
-    IStaking public immutable staking;
-    IScoring public immutable scoring;
-    IRewards public immutable rewards;
-    IAppeals public immutable appeals;
-    address public immutable appealCommittee;
-    ITaskBounds public immutable bounds;
+    /// @inheritdoc ITaskRegistry
+    IStaking public immutable override staking;
+    /// @inheritdoc ITaskRegistry
+    address public immutable override scoring;
+    /// @inheritdoc ITaskRegistry
+    IRewards public immutable override rewards;
+    /// @inheritdoc ITaskRegistry
+    address public immutable override appeals;
+    /// @inheritdoc ITaskRegistry
+    address public immutable override appealCommittee;
+    /// @inheritdoc ITaskRegistry
+    ITaskBounds public immutable override bounds;
 
     uint64 private _taskCount;
     /// @inheritdoc ITaskRegistry
@@ -90,7 +96,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         _;
     }
 
-    /// @param authority AccessManager that says who may pause
+    /// @param authority AccessManager that grants the right to pause
     constructor(
         address authority,
         address staking_,
@@ -105,9 +111,9 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
                 || appealCommittee_ == address(0) || bounds_ == address(0)
         ) revert RegistryZeroAddress();
         staking = IStaking(staking_);
-        scoring = IScoring(scoring_);
+        scoring = scoring_;
         rewards = IRewards(rewards_);
-        appeals = IAppeals(appeals_);
+        appeals = appeals_;
         appealCommittee = appealCommittee_;
         bounds = ITaskBounds(bounds_);
     }
@@ -120,7 +126,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         taskId = ++_taskCount;
         Windows calldata w = params.windows;
         Task storage task = _tasks[taskId];
-        // All of these fit: TaskBounds has bounded them.
+        // TaskBounds has checked that all of these fit.
         task.entryCommitEnd = uint40(block.timestamp + w.entryCommit);
         task.entryCommit = uint24(w.entryCommit);
         task.enrol = uint24(w.enrol);
@@ -234,7 +240,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         if (amount == 0) revert RegistryZeroAmount();
         if (_entries[taskId][operator].commitment != 0) revert RegistryIsEntrant(taskId, operator);
         if (_earmarks[taskId][operator].amount != 0) revert RegistryAlreadyEnrolled(taskId, operator);
-        // Staking refuses an amount that the operator does not have, so the sum fits what all tokens fit.
+        // Staking.earmark reverts if the amount exceeds the operator's stake, so the sum is at most the supply.
         uint256 total = task.totalEarmarked + amount;
         if (total > type(uint88).max) revert RegistryBadParam("amount");
         task.totalEarmarked = uint88(total);
@@ -260,10 +266,10 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         Task storage task = _running(taskId);
         uint256 expiresAt = _expiresAt(task);
         if (block.timestamp < expiresAt) revert RegistryNotExpired(taskId, uint40(expiresAt));
-        // A task that nobody closed is refunded all the same: else a stranger could cost its creator the bond.
+        // A task that could have been closed is refunded. Otherwise its creator could lose the bond because nobody called closeTask.
         (Outcome outcome, bytes32 reason) = _dueEnding(task);
         if (outcome == Outcome.Running) {
-            if (scoring.isSettled(taskId)) revert RegistrySettled(taskId);
+            if (IScoring(scoring).isSettled(taskId)) revert RegistrySettled(taskId);
             (outcome, reason) = (Outcome.Failed, "expired");
         }
         rewards.tip(taskId, msg.sender);
@@ -272,7 +278,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
 
     /// @inheritdoc ITaskRegistry
     function endTask(uint256 taskId, Outcome outcome, bytes32 reason) external {
-        if (msg.sender != address(scoring)) revert RegistryNotScoring(msg.sender);
+        if (msg.sender != scoring) revert RegistryNotScoring(msg.sender);
         _end(taskId, _running(taskId), outcome, reason);
     }
 
@@ -281,7 +287,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         if (_known(taskId).outcome == Outcome.Running) revert RegistryNotEnded(taskId);
         Earmark storage earmark = _earmarks[taskId][operator];
         if (earmark.amount == 0 || earmark.released) revert RegistryNothingToRelease(taskId, operator);
-        if (scoring.owesFault(taskId, operator) || appeals.holds(taskId, operator)) {
+        if (IScoring(scoring).owesFault(taskId, operator) || IAppeals(appeals).holds(taskId, operator)) {
             revert RegistryFaultOpen(taskId, operator);
         }
         earmark.released = true;
@@ -294,7 +300,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
 
     /// @inheritdoc ITaskRegistry
     function extend(uint256 taskId) external {
-        if (msg.sender != address(scoring)) revert RegistryNotScoring(msg.sender);
+        if (msg.sender != scoring) revert RegistryNotScoring(msg.sender);
         Task storage task = _running(taskId);
         task.extended = true;
         emit TaskExtended(taskId, uint40(_expiresAt(task)));
@@ -305,15 +311,15 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         external
         returns (uint256 taken)
     {
-        if (msg.sender != address(scoring) && msg.sender != address(appeals) && msg.sender != appealCommittee) {
+        if (msg.sender != scoring && msg.sender != appeals && msg.sender != appealCommittee) {
             revert RegistryNotScoring(msg.sender);
         }
         Earmark storage earmark = _earmarks[taskId][operator];
         uint256 amount = earmark.amount;
         if (amount == 0 || earmark.released) revert RegistryNothingToRelease(taskId, operator);
-        // One fault a row and round: all together take less than the earmark.
+        // One fault per row and round, so all slashes are less than the earmark.
         taken = staking.slash(operator, amount - earmark.taken, amount * bps / BPS, reporter, capped);
-        earmark.taken += uint88(taken); // at most the earmark: it fits
+        earmark.taken += uint88(taken); // at most the earmark, which fits
     }
 
     // ------------------------------------------------------------------ governance
@@ -481,7 +487,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
 
     // ------------------------------------------------------------------ private: endings
 
-    /// @dev The ending that is due before any seed, or Running.
+    /// @dev The outcome of a task that can be closed before its seed, or Running.
     function _dueEnding(Task storage task) private view returns (Outcome, bytes32) {
         uint256 time = task.entryCommitEnd;
         if (block.timestamp < time) return (Outcome.Running, "");

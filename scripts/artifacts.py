@@ -1,10 +1,11 @@
-"""Compile the contracts with ape (through py-solc-x) and write the artifacts that the package ships.
+"""Compile the contracts with forge and write the artifacts that the package ships.
 
 Usage: python scripts/artifacts.py compile|ship|check
 
-`compile` writes one file a deployable contract to .toolchain/artifacts, `ship` copies them to
-node/covey/chain/artifacts, where they are committed, and `check` exits with 1 if the two differ.
-An artifact contains:
+`compile` builds contracts/ with forge, in one compiler run that the forge tests reuse. From forge's output it writes
+one file per deployable contract to .toolchain/artifacts, and the same contracts as ethPM contract types, which ape
+loads, to .toolchain/contract-types. `ship` copies the artifacts to node/covey/chain/artifacts, where they are
+committed, and `check` exits with 1 if the two folders differ. An artifact contains:
 
     contractName         name of the contract
     sourceName           source unit, as in the compiler input
@@ -25,71 +26,73 @@ import argparse
 import filecmp
 import hashlib
 import json
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "node" / "covey" / "chain" / "artifacts"
 FRESH = ROOT / ".toolchain" / "artifacts"
 INPUTS = ROOT / ".toolchain" / "inputs"
-# Folder of ape's copy of the OpenZeppelin package, and its name in the sources.
-APE_DEPENDENCY = "contracts/.cache/openzeppelin/local/"
+CONTRACT_TYPES = ROOT / ".toolchain" / "contract-types"
+FORGE = ROOT / ".toolchain" / "forge"
+# Folder of the OpenZeppelin package in forge's source names, and the name by which the sources import it.
+DEPENDENCY_FOLDER = "node_modules/@openzeppelin/contracts/"
 DEPENDENCY = "@openzeppelin/contracts/"
-# Contracts of the dependency that are deployed unchanged. All other shipped contracts are directly in contracts/.
+# Contracts of the dependency that are deployed as they are. Everything else that ships lies directly in contracts/.
 DEPLOYED_DEPENDENCIES = ("AccessManager",)
 CODE_LIMIT = 24_576  # bytes, EIP-170
 
 Json = dict[str, Any]
 
 
-def compile_with_ape() -> tuple[Json, Json]:
-    """Compile every contract with ape and return the standard JSON input and output of the run.
+def outdated_artifacts() -> Iterator[Path]:
+    """Yield the files in forge's output that come from contracts/ and its dependencies, not from tests."""
+    cache = FORGE / "cache" / "solidity-files-cache.json"
+    if not cache.exists():
+        return
+    for source, entry in json.loads(cache.read_text())["files"].items():
+        if not source.startswith("tests/"):
+            for versions in entry["artifacts"].values():
+                for profiles in versions.values():
+                    for build in profiles.values():
+                        yield FORGE / "out" / build["path"]
 
-    ape keeps only a part of the output, so its call of py-solc-x is intercepted, with immutables and metadata added to
-    the selected output. Afterwards ape's cache (.build) is current.
+
+def compile_with_forge() -> list[Json]:
+    """Compile contracts/ and its dependencies in one compiler run; return forge's output for each contract.
+
+    One run, because AST ids, which immutable references and base contracts are given by, mean nothing in another. So
+    what forge has from earlier runs is deleted first. The AST is requested in addition to what foundry.toml asks for.
     """
-    import ape
-    import ape_solidity.compiler
-    from ape.exceptions import CompilerError
-
-    plugin: Any = ape_solidity.compiler
-    runs: list[tuple[Json, Json]] = []
-    compile_standard = plugin.compile_standard
-
-    def record(input_data: Json, **arguments: Any) -> Json:
-        for selection in input_data["settings"]["outputSelection"].values():
-            selection["*"] = sorted({*selection["*"], "metadata", "evm.deployedBytecode.immutableReferences"})
-        output: Json = compile_standard(input_data, **arguments)
-        runs.append((input_data, output))
-        return output
-
-    shutil.rmtree(ROOT / "contracts" / ".cache", ignore_errors=True)
-    with mock.patch.object(plugin, "compile_standard", record):
-        try:
-            ape.Project(ROOT).load_contracts(use_cache=False)
-        except CompilerError as error:
-            sys.exit(f"error: {error}")
-    if len(runs) != 1:
-        sys.exit(f"error: ape made {len(runs)} compiler runs instead of one; is there a .sol file in contracts/?")
-    return runs[0]
+    for path in outdated_artifacts():
+        path.unlink(missing_ok=True)
+    built = subprocess.run(
+        ["forge", "build", "--ast", "contracts"], cwd=ROOT, env=os.environ | {"FOUNDRY_PROFILE": "default"}, check=False
+    )
+    if built.returncode != 0:
+        sys.exit("error: forge could not compile contracts/")
+    outputs = [json.loads(path.read_text()) for path in sorted(set(outdated_artifacts()))]
+    return [output for output in outputs if "metadata" in output]  # a source without contracts has none
 
 
 def canonical_name(unit: str) -> str:
-    """The import path of a source unit, independent of the folder in which ape compiled it."""
-    return unit.replace(APE_DEPENDENCY, DEPENDENCY, 1)
+    """Return the name of a source unit as other sources import it."""
+    return unit.replace(DEPENDENCY_FOLDER, DEPENDENCY, 1)
 
 
-def compiler_input(run: Json, metadata: Json) -> Json:
-    """The smallest standard JSON input that compiles to the contract's bytecode: settings, and the sources it uses."""
-    settings = run["settings"]
+def compiler_input(metadata: Json) -> Json:
+    """Return the smallest standard JSON input that compiles to the contract's bytecode: its settings and sources."""
+    settings = metadata["settings"]
     return {
         "language": "Solidity",
         "sources": {
-            canonical_name(name): {"content": run["sources"][name]["content"]} for name in sorted(metadata["sources"])
+            name: {"content": (ROOT / unit).read_text(encoding="utf-8")}
+            for name, unit in sorted((canonical_name(unit), unit) for unit in metadata["sources"])
         },
         "settings": {
             "evmVersion": settings["evmVersion"],
@@ -116,59 +119,69 @@ def declarations(node: Any) -> Iterator[tuple[str, str]]:
             yield from declarations(child)
 
 
-def restricted(output: Json, unit: str, name: str) -> list[str]:
-    """Names of the functions of a contract, its bases included, with the modifier `restricted` of AccessManaged."""
-    nodes = {
-        node["id"]: node
-        for source in output["sources"].values()
-        for node in source["ast"]["nodes"]
-        if node["nodeType"] == "ContractDefinition"
-    }
-    [contract] = [node for node in output["sources"][unit]["ast"]["nodes"] if node.get("name") == name]
+def restricted(contract: Json, contracts: dict[int, Json]) -> list[str]:
+    """Names of the functions of a contract, its bases included, with the modifier `restricted` of AccessManaged.
+
+    Args:
+        contract: AST node of the contract.
+        contracts: AST nodes of all contracts, by id.
+    """
     return sorted(
         member["name"]
         for base in contract["linearizedBaseContracts"]
-        for member in nodes[base]["nodes"]
+        for member in contracts[base]["nodes"]
         if member["nodeType"] == "FunctionDefinition"
         and any(modifier["modifierName"]["name"] == "restricted" for modifier in member["modifiers"])
     )
 
 
-def artifacts(run: Json, output: Json) -> Iterator[tuple[Json, bytes]]:
-    """Yield the artifact and the canonical compiler input of each deployable contract of a compiler run."""
-    names = dict(pair for source in output["sources"].values() for pair in declarations(source["ast"]))
-    for unit, contracts in output["contracts"].items():
-        for name, contract in contracts.items():
-            own = unit.startswith("contracts/") and unit.count("/") == 1
-            code = contract["evm"]["bytecode"]["object"]
-            runtime = contract["evm"]["deployedBytecode"]["object"]
-            if not code or not (own or name in DEPLOYED_DEPENDENCIES):
-                continue
-            if "__$" in code:
-                sys.exit(f"error: {unit}: {name} needs a linked library; make the library's functions internal")
-            if len(runtime) // 2 > CODE_LIMIT:
-                sys.exit(f"error: {unit}: {name} has {len(runtime) // 2} bytes of code; the limit is {CODE_LIMIT}")
-            metadata = json.loads(contract["metadata"])
-            references = contract["evm"]["deployedBytecode"].get("immutableReferences", {})
-            given = compiler_input(run, metadata)
-            source = canonical_bytes(given)
-            artifact = {
-                "contractName": name,
-                "sourceName": canonical_name(unit),
-                "compilerVersion": metadata["compiler"]["version"],
-                "inputHash": "0x" + hashlib.sha256(source).hexdigest(),
-                "settings": given["settings"],
-                "sources": list(given["sources"]),
-                "restricted": restricted(output, unit, name),
-                "abi": contract["abi"],
-                "bytecode": "0x" + code,
-                "runtimeBytecode": "0x" + runtime,
-                "immutableReferences": sorted(
-                    ({"name": names[key], **place} for key, places in references.items() for place in places),
-                    key=lambda reference: reference["start"],
-                ),
-            }
-            yield artifact, source
+def artifacts(outputs: list[Json]) -> Iterator[tuple[Json, bytes]]:
+    """Yield the artifact and the canonical compiler input of each deployable contract in forge's output."""
+    names = dict(pair for output in outputs for pair in declarations(output["ast"]))
+    nodes = [node for output in outputs for node in output["ast"]["nodes"] if node["nodeType"] == "ContractDefinition"]
+    contracts = {node["id"]: node for node in nodes}
+    for output in outputs:
+        [(unit, name)] = output["metadata"]["settings"]["compilationTarget"].items()
+        code, runtime = output["bytecode"]["object"], output["deployedBytecode"]["object"]
+        own = unit.startswith("contracts/") and unit.count("/") == 1
+        if code == "0x" or not (own or name in DEPLOYED_DEPENDENCIES):
+            continue
+        size = len(runtime) // 2 - 1
+        if "__$" in code:
+            sys.exit(f"error: {unit}: {name} needs a linked library; make the library's functions internal")
+        if size > CODE_LIMIT:
+            sys.exit(f"error: {unit}: {name} has {size} bytes of code; the limit is {CODE_LIMIT}")
+        references = output["deployedBytecode"].get("immutableReferences", {})
+        given = compiler_input(output["metadata"])
+        source = canonical_bytes(given)
+        [contract] = [node for node in output["ast"]["nodes"] if node.get("name") == name]
+        artifact = {
+            "contractName": name,
+            "sourceName": canonical_name(unit),
+            "compilerVersion": output["metadata"]["compiler"]["version"],
+            "inputHash": "0x" + hashlib.sha256(source).hexdigest(),
+            "settings": given["settings"],
+            "sources": list(given["sources"]),
+            "restricted": restricted(contract, contracts),
+            "abi": output["abi"],
+            "bytecode": code,
+            "runtimeBytecode": runtime,
+            "immutableReferences": sorted(
+                ({"name": names[key], **place} for key, places in references.items() for place in places),
+                key=lambda reference: reference["start"],
+            ),
+        }
+        yield artifact, source
+
+
+def contract_type(artifact: Json) -> Json:
+    """Return an artifact as an ethPM contract type, the form that ape reads."""
+    return {
+        "contractName": artifact["contractName"],
+        "abi": artifact["abi"],
+        "deploymentBytecode": {"bytecode": artifact["bytecode"]},
+        "runtimeBytecode": {"bytecode": artifact["runtimeBytecode"]},
+    }
 
 
 def render(artifact: Json) -> str:
@@ -183,14 +196,15 @@ def render(artifact: Json) -> str:
 
 
 def compile_all() -> None:
-    """Compile every contract and write the artifacts to FRESH, the compiler inputs to INPUTS."""
-    built = {artifact["contractName"]: (artifact, source) for artifact, source in artifacts(*compile_with_ape())}
-    for folder in (FRESH, INPUTS):
+    """Compile the contracts; write the artifacts to FRESH, the compiler inputs to INPUTS, CONTRACT_TYPES for ape."""
+    built = {artifact["contractName"]: (artifact, source) for artifact, source in artifacts(compile_with_forge())}
+    for folder in (FRESH, INPUTS, CONTRACT_TYPES):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     for name, (artifact, source) in sorted(built.items()):
         (FRESH / f"{name}.json").write_text(render(artifact))
         (INPUTS / f"{name}.json").write_bytes(source)
+        (CONTRACT_TYPES / f"{name}.json").write_text(json.dumps(contract_type(artifact)))
         size = len(artifact["runtimeBytecode"]) // 2 - 1
         print(f"{name:<24} {size:>6} bytes of code, {CODE_LIMIT - size:>6} below the limit")
 

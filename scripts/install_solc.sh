@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Writes DIR/solc-v<version>, the compiler that ape (through SOLCX_BINARY_PATH=DIR), forge and scripts/artifacts.py run.
+# Writes DIR/solc-v<version>, the compiler that forge and py-solc-x (through SOLCX_BINARY_PATH=DIR) run.
+# It keeps its outputs in DIR/../solc-cache.
 # Usage: scripts/install_solc.sh DIR. The version is that of the npm package `solc` in package-lock.json.
 # A native `solc` of that version on PATH does the compiling (several times faster); else the npm package does.
 set -euo pipefail
@@ -21,8 +22,9 @@ case "$full" in
 esac
 
 mkdir -p "$directory"
+cache="$(cd "$directory/.." && pwd)/solc-cache"
 target="$directory/solc-v$version"
-# The answer to --version is written down: the tools ask for it before every compilation.
+# The version is fixed here: the tools ask for it before every compilation.
 cat > "$target.tmp" <<LAUNCHER
 #!/bin/sh
 if [ "\$1" = --version ]; then
@@ -30,7 +32,7 @@ if [ "\$1" = --version ]; then
     echo "Version: $full"
     exit 0
 fi
-COVEY_SOLC_NATIVE='$native' exec node '$root/scripts/solc.js' "\$@"
+COVEY_SOLC_NATIVE='$native' COVEY_SOLC_CACHE="\${COVEY_SOLC_CACHE-$cache}" exec node '$root/scripts/solc.js' "\$@"
 LAUNCHER
 chmod 755 "$target.tmp"
 mv "$target.tmp" "$target"

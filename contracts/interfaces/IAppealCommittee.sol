@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
+import {IAppeals} from "./IAppeals.sol";
 import {ICommittee} from "./ICommittee.sol";
 
 /// @title AppealCommittee: scores the contested words of a task again
-/// @notice What it scores is the contested words in order of contest: word i of a row stands for the word of the i-th contest. It has
-/// about twice the seats of the task's committee, drawn from the stake behind the task and what enrols for the appeal. See ICommittee
-/// for seeds, seats, rows and faults; `round` is always 0.
+/// @notice A row holds the contested words in order of contest: word i is the word of the i-th contest. The committee has about twice
+/// the seats of the task's committee, drawn from the stake behind the task and the stake enrolled for the appeal. See ICommittee for
+/// seeds, seats, rows and faults; `round` is always 0.
 interface IAppealCommittee is ICommittee {
     error CommitteeNotOpen(uint256 taskId);
     error CommitteeIsEntrant(uint256 taskId, address operator);
@@ -16,15 +17,15 @@ interface IAppealCommittee is ICommittee {
     error CommitteeFaultOpen(uint256 taskId, address operator);
 
     event AppealEnrolled(uint256 indexed taskId, address indexed operator, uint256 amount, uint256 enrolled);
-    /// @param found median words of the contests, from the page's first on
+    /// @param found median words of the page's contests, in order
     event ContestsSettled(uint256 indexed taskId, uint16 page, uint256[] found);
     event AppealEarmarkFreed(uint256 indexed taskId, address indexed operator, uint256 amount);
 
-    /// @notice Back the appeal's committee with stake beside what is behind the task already, from the first contest on. The caller is
-    /// the operator's signer.
+    /// @notice Enrol additional stake for the appeal's committee. Possible from the first contest until `enrolEnd`. The caller is the
+    /// operator's signer.
     function enrol(uint256 taskId, address operator, uint256 amount) external;
 
-    /// @notice Settle one page of contested words; arguments as in IScoring.settlePage. Anyone; earns a tip.
+    /// @notice Settle one page of contested words; the arguments are those of IScoring.settlePage. Anyone can call, and earns a tip.
     function settleContests(
         uint256 taskId,
         uint256 page,
@@ -33,16 +34,18 @@ interface IAppealCommittee is ICommittee {
         uint256[] calldata words
     ) external;
 
-    /// @notice Free what faults have left of an operator's earmark behind an appeal that is over. Anyone.
+    /// @notice Release the rest of an operator's earmark after the appeal. Anyone can call.
     function release(uint256 taskId, address operator) external;
 
-    /// @notice The stake that an operator enrolled for the appeal.
+    /// @notice The contract that opens appeals and receives their results.
+    function appeals() external view returns (IAppeals);
+    /// @notice Stake that an operator enrolled for the appeal.
     function earmarkOf(uint256 taskId, address operator) external view returns (uint256);
-    /// @notice All stake that enrolled for the appeal.
+    /// @notice Total stake enrolled for the appeal.
     function enrolledOf(uint256 taskId) external view returns (uint256);
-    /// @notice The word that was found for a contest; meaningful once the appeal is settled.
+    /// @notice Median word of a contest; valid once the appeal is settled.
     function foundOf(uint256 taskId, uint256 index) external view returns (uint256);
-    /// @notice Seats for which an operator is paid once the appeal is settled: its own if each of its scores is within 8h of the median.
+    /// @notice Seats that an operator is paid for once the appeal is settled: its seats if each of its scores is within 8h of the median.
     function paidSeatsOf(uint256 taskId, address operator) external view returns (uint16);
     /// @notice Whether the quorum was missed. Reverts while rows can still be revealed.
     function isQuorumMissed(uint256 taskId) external view returns (bool);

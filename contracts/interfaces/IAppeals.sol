@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
-/// @title Appeals: words of a sealed task's medians are contested and scored again
-/// @notice Sealed evaluation only: there a right answer exists, and anyone can compute it. All contested words of a task (16 entries
-/// each) share one round of the AppealCommittee. What it finds takes the place of the medians.
+import {IAppealCommittee} from "./IAppealCommittee.sol";
+import {IRewards} from "./IRewards.sol";
+import {IScoring} from "./IScoring.sol";
+import {IStaking} from "./IStaking.sol";
+import {ITaskRegistry} from "./ITaskRegistry.sol";
+
+/// @title Appeals: contests against the median words of a sealed task
+/// @notice Sealed evaluation only, where a correct answer exists and anyone can compute it. All contested words of a task (16 entries
+/// each) share one round of the AppealCommittee. Its medians replace the contested ones.
 interface IAppeals {
     // ------------------------------------------------------------------ types
 
@@ -11,20 +17,20 @@ interface IAppeals {
         None,
         Open,
         Settled,
-        Failed // no quorum, or too late: the old medians stand
+        Failed // no quorum, or past the deadline: the old medians stand
     }
 
     struct Appeal {
         AppealState state;
-        uint40 contestEnd; // words can be contested until here
-        uint40 enrolEnd; // validators can enrol until here
-        uint40 deadline; // settled by here, or failed
-        uint40 reportEnd; // of a settled appeal: no earmark of the task is released before
-        uint16 contested; // words
-        uint16 resolved; // words whose bond is decided
-        uint16 paidSeats; // seats of the rows that are paid
-        uint88 bond; // of each contested word
-        uint88 pool; // what the round is paid, of the words resolved so far
+        uint40 contestEnd; // end of the window in which words can be contested
+        uint40 enrolEnd; // end of the window in which validators can enrol
+        uint40 deadline; // an appeal that is not settled by then has failed
+        uint40 reportEnd; // of a settled appeal: no earmark of the task is released before this time
+        uint16 contested; // number of contested words
+        uint16 resolved; // number of words whose bond is decided
+        uint16 paidSeats; // total seats of the rows that are paid
+        uint88 bond; // bond per contested word
+        uint88 pool; // payment for the round, from the words resolved so far
     }
 
     struct Contest {
@@ -33,7 +39,7 @@ interface IAppeals {
         bool resolved;
         bool moved;
         uint256 previous; // the median word when it was contested
-        uint256 found; // what the round found; meaningful when Settled
+        uint256 found; // median word of the appeal round; valid when Settled
     }
 
     // ------------------------------------------------------------------ errors
@@ -58,7 +64,7 @@ interface IAppeals {
 
     // ------------------------------------------------------------------ events
 
-    /// @param deadline of the appeal, see Appeal
+    /// @param deadline deadline of the appeal, see Appeal
     event WordContested(
         uint256 indexed taskId,
         address indexed appellant,
@@ -72,12 +78,12 @@ interface IAppeals {
     );
     event AppealSettled(uint256 indexed taskId, uint16 paidSeats, uint40 reportEnd);
     event AppealFailed(uint256 indexed taskId);
-    /// @param taken what the slash took from the operator's pool
+    /// @param taken tokens slashed from the operator's pool
     event RowOverturned(
         uint256 indexed taskId, address indexed operator, uint16 contest, address indexed reporter, uint256 taken
     );
     /// @param toAppellant bond and premium
-    /// @param toPool what the round is paid for this word
+    /// @param toPool payment for the round for this word
     event ContestResolved(
         uint256 indexed taskId, uint16 contest, uint16 word, bool moved, uint256 toAppellant, uint256 toPool
     );
@@ -86,52 +92,68 @@ interface IAppeals {
 
     // ------------------------------------------------------------------ appellants
 
-    /// @notice Contest a median word of a settled task within its appeal window. Pulls `bondOf(taskId)` from the caller.
+    /// @notice Contest a median word of a settled task within its appeal window. Transfers `bondOf(taskId)` from the caller.
     /// @param wordIndex index of the word among all median words of the task
-    /// @param word the median word, and its proof in its page
+    /// @param word the median word
+    /// @param proof proof of the word in its page, see IScoring.verifyMedianWord
     function contest(uint256 taskId, uint256 wordIndex, uint256 word, bytes32[6] calldata proof)
         external
         returns (uint256 index);
 
     // ------------------------------------------------------------------ settlement (anyone; earns a tip)
 
-    /// @notice The quorum was missed, or the deadline has passed: the old medians stand.
+    /// @notice Fail an appeal that missed its quorum or its deadline. The old medians stand.
     function failAppeal(uint256 taskId) external;
 
-    /// @notice After the appeal is settled or failed: put the word that was found in place and decide the bond of one contest.
-    /// @param proof of the contest's previous word in its page as it is now; not read when nothing is replaced
+    /// @notice Apply the result of a settled or failed appeal to one contest: replace the median word and decide the bond.
+    /// @param proof proof of the contest's previous word in the current page; not read if no word is replaced
     function resolve(uint256 taskId, uint256 index, bytes32[6] calldata proof) external;
 
-    /// @notice The last page of contested words is settled. AppealCommittee only.
+    /// @notice Record that the last page of contested words is settled. AppealCommittee only.
     function settled(uint256 taskId, uint16 paidSeats) external;
 
     // ------------------------------------------------------------------ faults (anyone; earns a share of the slash)
 
-    /// @notice Prove that a row of the settled task has a score of a contested word more than 8h from the median that the appeal
-    /// found, neither of the two being 0: slashes 10% of its earmark. Once a row.
+    /// @notice Report a row of the settled task with a score in a contested word that differs from the appeal's median by more than
+    /// 8h, where neither is 0. Slashes 10% of the operator's earmark, once per row.
     /// @param words the row, as revealed
     function reportOverturned(uint256 taskId, address operator, uint256 index, uint256[] calldata words) external;
 
-    // ------------------------------------------------------------------ claims (anyone; paid to whom it belongs)
+    // ------------------------------------------------------------------ claims (anyone; paid to the entitled account)
 
     /// @notice Pay a validator's flat share of the round into its staking pool.
     function claimAppeal(uint256 taskId, address operator) external returns (uint256 amount);
-    /// @notice Pay out what an account is owed: bonds and premiums.
+    /// @notice Pay out an account's credit of bonds and premiums.
     function withdraw(address account) external returns (uint256 amount);
 
     // ------------------------------------------------------------------ views
 
+    /// @notice The registry of the tasks.
+    function registry() external view returns (ITaskRegistry);
+    /// @notice The staking pools that appeal rewards are paid into.
+    function staking() external view returns (IStaking);
+    /// @notice The contract whose median words are contested.
+    function scoring() external view returns (IScoring);
+    /// @notice The escrow that pays for an appeal whose median moved.
+    function rewards() external view returns (IRewards);
+    /// @notice The committee that scores contested words.
+    function committee() external view returns (IAppealCommittee);
+    /// @notice State of a task's appeal.
     function appealOf(uint256 taskId) external view returns (Appeal memory);
+    /// @notice A contest of a task, by its index.
     function contestOf(uint256 taskId, uint256 index) external view returns (Contest memory);
-    /// @notice The contest of a word, counted from 1; 0: the word is not contested.
+    /// @notice Index of a word's contest plus 1; 0: the word is not contested.
     function contestAt(uint256 taskId, uint256 wordIndex) external view returns (uint256);
-    /// @notice What contesting a word of the task costs: 1 / (2 · words) of what its bounty gives validators.
+    /// @notice Bond for contesting one word: 1 / (2 · words) of the validators' share of the bounty.
     function bondOf(uint256 taskId) external view returns (uint256);
+    /// @notice Credit of an account that `withdraw` has not paid yet.
     function owedTo(address account) external view returns (uint256);
+    /// @notice Whether a validator has claimed its share of the round.
     function claimed(uint256 taskId, address operator) external view returns (bool);
+    /// @notice Whether a row was reported as overturned.
     function overturned(uint256 taskId, address operator) external view returns (bool);
-    /// @notice Whether a contested word is unresolved: the task cannot be finalised.
+    /// @notice Whether a contest is unresolved. The task cannot be finalised until then.
     function isOpen(uint256 taskId) external view returns (bool);
-    /// @notice Whether the operator's earmark behind the task must stay for the appeal's sake.
+    /// @notice Whether the appeal prevents the release of an operator's earmark behind the task.
     function holds(uint256 taskId, address operator) external view returns (bool);
 }

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
-/// @title A committee: seed, seats, score commit-reveal, faults
-/// @notice What Scoring's committees (the first and, after a missed quorum, a second) and an appeal's have in common.
-/// A score is 15 bits, sixteen to a 256-bit word: the first in the highest lane, high bit of each lane clear, lanes past the last
-/// score zero. A row is one validator's words over all that the committee scores. A page is up to `pageWords` words of each row.
+import {IRandomness} from "./IRandomness.sol";
+import {IRewards} from "./IRewards.sol";
+import {IStaking} from "./IStaking.sol";
+import {ITaskRegistry} from "./ITaskRegistry.sol";
+
+/// @title Committee: seed, seats, commit-reveal of scores, faults
+/// @notice Shared by the committees of Scoring (the first and, after a missed quorum, a second) and the committee of an appeal.
+/// A score has 15 bits. A 256-bit word holds sixteen scores, the first in the highest lane; the high bit of each lane and the lanes
+/// past the last score are zero. A row is one validator's words for everything that the committee scores. A page is up to
+/// `pageWords` words of each row.
 interface ICommittee {
     // ------------------------------------------------------------------ types
 
@@ -13,7 +19,7 @@ interface ICommittee {
         Committed,
         Abstained,
         Revealed,
-        Absent, // reported: had a seat, neither committed nor abstained
+        Absent, // reported: had a seat, and neither committed nor abstained
         Unrevealed // reported: committed, did not reveal
     }
 
@@ -26,15 +32,15 @@ interface ICommittee {
     struct Row {
         RowStatus status;
         uint16 seats;
-        uint32 index; // order of reveal, 0-based; meaningful when Revealed
-        bytes32 commitment; // first 28 bytes, the rest zero: of the commitment; once revealed of keccak256 of the words
+        uint32 index; // order of reveal, 0-based; valid when Revealed
+        bytes32 commitment; // first 28 bytes of the commitment or, once revealed, of the hash of the words; the rest is zero
     }
 
     struct Round {
         uint8 number; // 0: first committee
         uint64 target; // randomness target; 0: not requested
         bytes32 seed; // 0: not fixed
-        uint40 seedAt; // time the seed was fixed; score commits run from here
+        uint40 seedAt; // time the seed was fixed, at which score commits start
         uint40 scoreCommitEnd;
         uint40 scoreRevealEnd;
         uint32 committedRows;
@@ -89,7 +95,7 @@ interface ICommittee {
         bytes32 evidenceDigest,
         uint256[] words
     );
-    /// @param taken what the slash took from the operator's pool
+    /// @param taken tokens slashed from the operator's pool
     event FaultReported(
         uint256 indexed taskId,
         uint8 round,
@@ -101,13 +107,13 @@ interface ICommittee {
 
     // ------------------------------------------------------------------ seed (anyone; earns a tip)
 
-    /// @notice Freeze the terms and name the block whose randomness seats the committee; again once that block can no longer be proven.
+    /// @notice Fix the terms and the target block whose randomness draws the committee. Can be repeated if the target is lost.
     function requestSeed(uint256 taskId) external;
-    /// @notice Fix the seed and start the score windows. Refused when they would not end before the task expires.
-    /// @param proof what the randomness source asks for: the RLP header of the target block
+    /// @notice Fix the seed and start the score windows. Reverts if they would not end before the task expires.
+    /// @param proof proof for the randomness source: the RLP header of the target block
     function fixSeed(uint256 taskId, bytes calldata proof) external;
 
-    // ------------------------------------------------------------------ validators (caller is signerOf[operator], but for reveals)
+    // ------------------------------------------------------------------ validators (caller is signerOf[operator], except reveals)
 
     /// @param commitment keccak256(abi.encode(chainid, this contract, taskId, round, operator, wordsHash, evidenceDigest, salt)) with
     /// wordsHash = keccak256(abi.encodePacked(words))
@@ -126,27 +132,38 @@ interface ICommittee {
 
     // ------------------------------------------------------------------ faults (anyone; earns a share of the slash)
 
-    /// @notice Prove that an operator with a seat in that round neither committed a row nor abstained: slashes 1% of its earmark, capped.
+    /// @notice Report an operator with a seat that neither committed nor abstained. Slashes 1% of its earmark, capped.
     function reportAbsent(uint256 taskId, uint8 round, address operator) external;
-    /// @notice Prove that an operator did not reveal the row it committed in that round: slashes 5% of its earmark, capped.
+    /// @notice Report an operator that did not reveal its committed row. Slashes 5% of its earmark, capped.
     function reportUnrevealed(uint256 taskId, uint8 round, address operator) external;
 
     // ------------------------------------------------------------------ views
 
-    /// @notice The round that is running, or was the last.
+    /// @notice The registry of the tasks.
+    function registry() external view returns (ITaskRegistry);
+    /// @notice The staking pools of the operators.
+    function staking() external view returns (IStaking);
+    /// @notice The escrow that pays tips.
+    function rewards() external view returns (IRewards);
+    /// @notice The source of the seeds.
+    function randomness() external view returns (IRandomness);
+    /// @notice The current round, or the last one.
     function roundOf(uint256 taskId) external view returns (Round memory);
+    /// @notice A round, by its number.
     function roundAt(uint256 taskId, uint8 round) external view returns (Round memory);
-    /// @notice An operator's row in the round that is running, or was the last.
+    /// @notice An operator's row in the current or last round.
     function rowOf(uint256 taskId, address operator) external view returns (Row memory);
+    /// @notice An operator's row in a round.
     function rowAt(uint256 taskId, uint8 round, address operator) external view returns (Row memory);
-    /// @notice Seats of an operator under the fixed seed.
+    /// @notice Seats of an operator in the current or last round, under its seed.
     function seatsOf(uint256 taskId, address operator) external view returns (uint16);
+    /// @notice Seats of an operator in a round, under its seed.
     function seatsAt(uint256 taskId, uint8 round, address operator) external view returns (uint16);
-    /// @notice Fold of the revealed rows of a page; zero once the page is settled.
+    /// @notice Hash chain of the revealed rows of a page; zero once the page is settled.
     function accumulatorOf(uint256 taskId, uint256 page) external view returns (bytes32);
-    /// @notice Summed loss of the row with that reveal index.
+    /// @notice Summed loss of a row, by its reveal index.
     function lossOf(uint256 taskId, uint32 index) external view returns (uint32);
-    /// @notice Whether the operator still has a duty in a round of this task, or left one undone and is not reported yet. Its earmark
-    /// stays until it is: no fault is outrun.
+    /// @notice Whether the operator has an open duty in a round of this task, or a fault that is not reported yet. Its earmark is held
+    /// until then, so that no fault escapes its slash.
     function owesFault(uint256 taskId, address operator) external view returns (bool);
 }

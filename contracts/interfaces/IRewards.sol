@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {ITaskRegistry} from "./ITaskRegistry.sol";
 
 /// @title Rewards: escrow of bounties, bonds and entry fees; entitlements; claims
-/// @notice Trainers' and validators' pay goes to their pools in Staking. Everything else is credited and withdrawn by its owner.
+/// @notice Rewards of trainers and validators are paid into their pools in Staking. Everything else is credited and withdrawn.
 interface IRewards {
     struct Escrow {
         uint128 bounty;
-        uint128 bond; // what is left of the creator's bond after tips
+        uint128 bond; // the creator's bond less tips
         uint128 fees;
-        uint128 extra; // what was added to the bounty after the task was posted
-        uint128 appealCost; // what appeals have cost the validators' pool
+        uint128 extra; // added to the bounty after the task was posted
+        uint128 appealCost; // cost of appeals, charged to the validators' pool
         uint128 trainersPool; // set when the task ends as paid
         uint128 validatorsPool;
-        uint128 remaining; // of a closed task: pools and fees that are not claimed yet
-        uint128 scoringUnits; // what the validators' pool is divided by: sum of seats * gain, or of revealed seats if flat
-        uint64 weights; // what the trainers' pool is divided by
+        uint128 remaining; // unclaimed pools and fees of a closed task
+        uint128 scoringUnits; // divisor of the validators' pool: sum of seats * gain, or of revealed seats if flat
+        uint64 weights; // divisor of the trainers' pool
         uint16 floorScore;
         uint8 power;
         bool closed;
-        bool flat; // no gain anywhere: a quarter of the validators' pool by revealed seats
+        bool flat; // no row gained: a quarter of the validators' pool is split by revealed seats
         ITaskRegistry.Outcome outcome; // Running until closed
     }
 
@@ -41,7 +41,7 @@ interface IRewards {
 
     event TaskFunded(uint256 indexed taskId, address indexed creator, uint256 bounty, uint256 bond);
     event FeePaid(uint256 indexed taskId, address indexed operator, address payer, uint256 amount);
-    /// @param extra all that was added so far
+    /// @param extra total added so far
     event ToppedUp(uint256 indexed taskId, address indexed from, uint256 amount, uint256 extra);
     event AppealCharged(uint256 indexed taskId, uint256 cost, uint256 premium);
     event TipPaid(uint256 indexed taskId, address indexed to, uint256 amount);
@@ -65,30 +65,32 @@ interface IRewards {
 
     // ------------------------------------------------------------------ other contracts
 
-    /// @notice Pull bounty + bond from the creator (approved to Rewards). Registry only.
+    /// @notice Transfer bounty and bond from the creator, who has approved Rewards. Registry only.
     function fund(uint256 taskId, address creator, uint256 bounty, uint256 bond) external;
-    /// @notice Pull an entry fee from its payer (approved to Rewards). Registry only.
+    /// @notice Transfer an entry fee from its payer, who has approved Rewards. Registry only.
     function payFee(uint256 taskId, address operator, address payer, uint256 amount) external;
-    /// @notice A contested median moved: take what the appeal's round is paid out of the validators' pool and the appellant's premium
-    /// out of what is left of the creator's bond, and send both to the caller. Appeals only.
+    /// @notice Charge for a contested median that moved: send the cost of the appeal's round from the validators' pool, and the
+    /// appellant's premium from the rest of the creator's bond, to the caller. Appeals only.
     function chargeAppeal(uint256 taskId, uint256 cost, uint256 premium)
         external
         returns (uint256 costTaken, uint256 premiumTaken);
-    /// @notice Credit a step's tip out of what is left of the creator's bond. Registry, Scoring, Appeals and AppealCommittee only.
+    /// @notice Credit the tip for a step from the rest of the creator's bond. Registry, Scoring, Appeals and AppealCommittee only.
     function tip(uint256 taskId, address to) external;
-    /// @notice The task ended: split its escrow. Registry only.
+    /// @notice Split the escrow of a task that ended. Registry only.
     function close(uint256 taskId, ITaskRegistry.Outcome outcome) external;
 
     // ------------------------------------------------------------------ anyone
 
-    /// @notice Add to the bounty of a task that runs and is not settled; pulled from the caller. Refused above
-    /// ITaskRegistry.bountyLimitOf. Goes to the treasury unless the task is paid: nobody gets out what others put in by cancelling.
+    /// @notice Add to the bounty of a running task that is not settled; transferred from the caller. Reverts above
+    /// ITaskRegistry.bountyLimitOf. Unless the task is paid, the addition goes to the treasury, so that a creator cannot collect it by
+    /// cancelling.
     function topUp(uint256 taskId, uint256 amount) external;
 
-    // ------------------------------------------------------------------ claims (anyone; paid to whom it belongs)
+    // ------------------------------------------------------------------ claims (anyone; paid to the entitled account)
 
     /// @notice Pay an entry's share of the trainers' pool into its operator's staking pool.
-    /// @param word the page's median word that holds the lane; `proof` its siblings, leaf level first
+    /// @param word the page's median word that holds the lane
+    /// @param proof siblings of the word in the page's tree, leaf level first
     function claimEntry(uint256 taskId, uint32 lane, uint256 word, bytes32[6] calldata proof)
         external
         returns (uint256 amount);
@@ -96,18 +98,27 @@ interface IRewards {
     function claimScoring(uint256 taskId, address operator) external returns (uint256 amount);
     /// @notice Credit an entry fee back to the operator's reward address after a refunded or failed task.
     function claimFee(uint256 taskId, address operator) external returns (uint256 amount);
-    /// @notice Pay out what an account is owed (bounties back, bonds, tips, fees).
+    /// @notice Pay out an account's credit of refunded bounties, bonds, tips and fees.
     function withdraw(address account) external returns (uint256 amount);
 
     // ------------------------------------------------------------------ views
 
+    /// @notice Escrow of a task.
     function escrowOf(uint256 taskId) external view returns (Escrow memory);
+    /// @notice Credit of an account that `withdraw` has not paid yet.
     function owedTo(address account) external view returns (uint256);
+    /// @notice Whether the reward of a lane is claimed.
     function entryClaimed(uint256 taskId, uint32 lane) external view returns (bool);
+    /// @notice Whether a validator's scoring reward is claimed.
     function scoringClaimed(uint256 taskId, address operator) external view returns (bool);
+    /// @notice Reward of an entry with that median in a paid task.
     function entryReward(uint256 taskId, uint16 median) external view returns (uint256);
+    /// @notice Reward of a validator in a paid task.
     function scoringReward(uint256 taskId, address operator) external view returns (uint256);
+    /// @notice Whether an operator's entry fee is refunded.
     function feeClaimed(uint256 taskId, address operator) external view returns (bool);
+    /// @notice Is credited forfeited amounts.
     function treasury() external view returns (address);
+    /// @notice Tip for one step of a task, in wei of CVY.
     function tipAmount() external view returns (uint256);
 }

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {ITaskRegistry} from "./ITaskRegistry.sol";
 
-/// @title TaskBounds: what a task may ask for
-/// @notice Bounds that governance sets, within bounds that nobody can set. A task that is posted keeps its terms.
+/// @title TaskBounds: bounds on the parameters of a task
+/// @notice Governance sets the bounds, within fixed limits. A posted task keeps its terms.
 interface ITaskBounds {
     event ConfigSet(ITaskRegistry.RegistryConfig config);
 
-    /// @notice Reverts with the first thing in which `params` is out of bounds.
+    /// @notice Reverts with the first parameter that is out of bounds.
     function check(ITaskRegistry.TaskParams calldata params) external view;
+    /// @notice The current bounds.
     function config() external view returns (ITaskRegistry.RegistryConfig memory);
-    /// @notice The largest bounty that may be decided on with `stake` behind the committee.
+    /// @notice Maximum bounty of a task with `stake` behind its committee.
     function bountyLimit(uint256 stake) external view returns (uint256);
-    /// @notice The longest a task may take, second committee and appeal included, as Staking had it at deployment.
+    /// @notice Maximum duration of a task, including second committee and appeal; read from Staking at deployment.
     function maxTaskLife() external view returns (uint40);
 
     /// @notice Set the bounds. Restricted.

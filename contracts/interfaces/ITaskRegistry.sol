@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
-/// @title TaskRegistry: tasks, their windows, entries by commit-reveal, validators' enrolment, endings
-/// @notice Windows, in order and in chain time: entries commit, validators enrol, entries reveal, the sealed set opens; then Scoring's:
-/// seed, scores commit, scores reveal, settle, appeal, pay.
-/// @dev CIDs are the 32-byte sha2-256 digest of a CIDv1 dag-pb directory. Amounts are wei of CVY, times unix seconds, windows seconds.
+import {IRewards} from "./IRewards.sol";
+import {IStaking} from "./IStaking.sol";
+import {ITaskBounds} from "./ITaskBounds.sol";
+
+/// @title TaskRegistry: tasks, their windows, commit-reveal of entries, enrolment of validators, endings
+/// @notice Windows in order, in chain time: entry commit, enrol, entry reveal, open (sealed set); then those of Scoring: seed, score
+/// commit, score reveal, settle, appeal, pay.
+/// @dev Scoring, Appeals and AppealCommittee are given as addresses, because their interfaces import this one. CIDs are the 32-byte
+/// sha2-256 digest of a CIDv1 dag-pb directory. Amounts are wei of CVY, times unix seconds, windows seconds.
 interface ITaskRegistry {
     // ------------------------------------------------------------------ types
 
@@ -14,8 +19,8 @@ interface ITaskRegistry {
     }
 
     enum Evaluation {
-        Local, // each validator scores its own records; no appeals
-        Sealed // all score the same seed-drawn part of a set whose digest the creator committed to
+        Local, // each validator scores on its own records; no appeals
+        Sealed // all score on the same seed-drawn part of a set whose digest the creator committed to
     }
 
     enum Outcome {
@@ -43,7 +48,7 @@ interface ITaskRegistry {
         Evaluation evaluation;
         uint16 validatorBps; // share of the bounty for validators, 1/10000
         uint16 targetSeats; // K
-        uint16 floorScore; // >= 1; weights count what a median has above it
+        uint16 floorScore; // >= 1; an entry's weight counts from here
         uint16 h; // half-width of free disagreement, score units
         uint16 tau; // clip of a single loss, score units
         uint8 power; // p in 1..3
@@ -51,33 +56,33 @@ interface ITaskRegistry {
         uint128 bounty;
         uint128 bond; // creator's bond
         uint128 entryFee; // fee of the first entry; see entryFeeAt
-        uint128 minStake; // least enrolled stake, or the task is refunded
+        uint128 minStake; // with less enrolled stake the task is refunded
         Windows windows;
     }
 
-    /// @notice Absolute ends of the windows that the registry keeps.
+    /// @notice Absolute end times of the registry's windows.
     struct Schedule {
         uint40 createdAt;
         uint40 entryCommitEnd;
         uint40 enrolEnd;
         uint40 entryRevealEnd;
         uint40 openEnd;
-        uint40 expiresAt; // from here on `expire` forces an ending
+        uint40 expiresAt; // from this time on `expire` forces an ending
     }
 
-    /// @notice Bounds on what a task may ask for; TaskBounds keeps them.
+    /// @notice Bounds on the parameters of a task, see TaskBounds.
     struct RegistryConfig {
-        Windows minWindows; // `open` and `appeal` bind sealed tasks only
+        Windows minWindows; // `open` and `appeal` apply to sealed tasks only
         uint128 minBounty; // >= 1
         uint128 minBond;
-        uint32 stakeMultipleBps; // least minStake as a share of the bounty, 1/10000
+        uint32 stakeMultipleBps; // minimum minStake as a share of the bounty, 1/10000
         uint16 maxEntries; // <= 32768
         uint16 maxTargetSeats; // <= 1023
         uint16 maxH; // <= 16383, so that 2h fits a lane
-        uint16 maxTau; // <= 4095, so that sixteen clipped losses add up below 2^16 - 1
+        uint16 maxTau; // <= 4095, so that sixteen clipped losses sum to less than 2^16 - 1
     }
 
-    /// @notice What Scoring copies when it asks for a seed.
+    /// @notice Terms that Scoring copies when it requests a seed.
     struct ScoringTerms {
         uint128 totalEarmarked; // S
         uint40 expiresAt;
@@ -92,7 +97,7 @@ interface ITaskRegistry {
         uint16 entries; // revealed entries
     }
 
-    /// @notice What Rewards needs to split a task and to pay a claim.
+    /// @notice Terms that Rewards needs to split an escrow and to pay a claim.
     struct PayTerms {
         address creator;
         Outcome outcome;
@@ -168,99 +173,122 @@ interface ITaskRegistry {
     event SealedSetOpened(uint256 indexed taskId, bytes32 digest);
     event TaskEnded(uint256 indexed taskId, Outcome outcome, bytes32 reason);
     event EarmarkFreed(uint256 indexed taskId, address indexed operator, uint256 amount);
-    /// @notice A second committee is drawn: the task has longer.
+    /// @notice A second committee is drawn, and the task expires later.
     event TaskExtended(uint256 indexed taskId, uint40 expiresAt);
     event PausedSet(bool paused);
 
     // ------------------------------------------------------------------ creators
 
-    /// @notice Post a task; bounty + bond are pulled from the caller into Rewards.
+    /// @notice Post a task. Bounty and bond are transferred from the caller to Rewards.
     function createTask(TaskParams calldata params) external returns (uint256 taskId);
 
-    /// @notice The creator takes a task back before its first entry.
+    /// @notice Cancel a task before its first entry. The caller is the creator.
     function cancelTask(uint256 taskId) external;
 
-    /// @notice Open the sealed set: between the end of entry reveals and `openEnd`.
+    /// @notice Open the sealed set, between the end of entry reveals and `openEnd`. The caller is the creator.
     function openSealed(uint256 taskId, bytes32 digest, bytes32 salt) external;
 
     // ------------------------------------------------------------------ operators (caller is signerOf[operator])
 
-    /// @notice Commit an entry; its fee is pulled from the caller.
+    /// @notice Commit an entry. Its fee is transferred from the caller.
     /// @param commitment keccak256(abi.encode(chainid, registry, taskId, operator, digest, salt))
-    /// @param maxFee the most the caller pays
+    /// @param maxFee maximum fee; reverts if the fee is higher
     function commitEntry(uint256 taskId, address operator, bytes32 commitment, uint256 maxFee) external;
 
-    /// @notice Reveal a committed entry after enrolment closed; gives it the next lane. Whoever knows the salt may send it. Refused
-    /// when too little stake enrolled, so that no adapter is shown for a task that will be refunded.
+    /// @notice Reveal a committed entry after enrolment and assign it the next lane. Anyone who knows the salt can call. Reverts if too
+    /// little stake enrolled, so that no adapter is disclosed for a task that will be refunded.
     function revealEntry(uint256 taskId, address operator, bytes32 digest, bytes32 salt) external returns (uint32 lane);
 
-    /// @notice Back a task with `amount` of the operator's free eligible stake.
+    /// @notice Earmark `amount` of the operator's free eligible stake for a task.
     function enrol(uint256 taskId, address operator, uint256 amount) external;
 
     // ------------------------------------------------------------------ endings
 
-    /// @notice Refund a task without a committed entry after `entryCommitEnd`, with too little enrolled stake after `enrolEnd` or without a
-    /// revealed entry after `entryRevealEnd`; fail one whose sealed set stayed shut until `openEnd`. Anyone; earns a tip.
+    /// @notice End a task that cannot be scored. Refunds a task without a committed entry after `entryCommitEnd`, with too little enrolled
+    /// stake after `enrolEnd`, or without a revealed entry after `entryRevealEnd`. Fails a task whose sealed set was not opened by
+    /// `openEnd`. Anyone can call, and earns a tip.
     function closeTask(uint256 taskId) external;
 
-    /// @notice Force an ending once `expiresAt` has passed: refunded where closeTask would refund, else failed. A settled task does not
-    /// expire: `Scoring.finalise` pays it. Anyone; earns a tip.
+    /// @notice Force an ending from `expiresAt` on: refunded where closeTask would refund, else failed. A settled task does not expire;
+    /// `Scoring.finalise` pays it. Anyone can call, and earns a tip.
     function expire(uint256 taskId) external;
 
-    /// @notice Scoring reports how the task went.
+    /// @notice End a task with an outcome. Scoring only.
     function endTask(uint256 taskId, Outcome outcome, bytes32 reason) external;
 
-    /// @notice Free what faults have left of a validator's earmark of an ended task. Anyone. Refused while a fault of it can still be
-    /// reported, so that none is outrun.
+    /// @notice Release the rest of a validator's earmark after the task ended. Anyone can call. Reverts while a fault of the validator can
+    /// still be reported, so that no fault escapes its slash.
     function releaseEarmark(uint256 taskId, address operator) external;
 
     // ------------------------------------------------------------------ committees
 
-    /// @notice A second committee is drawn: the task expires later by its score windows and the slack. Scoring only.
+    /// @notice Extend a task for a second committee by its score windows and the slack. Scoring only.
     function extend(uint256 taskId) external;
 
     /// @notice Slash a share of an operator's earmark behind a task. Scoring, AppealCommittee and Appeals only.
     /// @param bps 1/10000 of the earmark
-    /// @param reporter gets its share of what is taken
-    /// @param capped whether the cap on absences applies
+    /// @param reporter receives its share of the slash
+    /// @param capped whether the absence cap applies
+    /// @return taken tokens that were taken
     function slashEarmark(uint256 taskId, address operator, uint256 bps, address reporter, bool capped)
         external
         returns (uint256 taken);
 
     // ------------------------------------------------------------------ views
 
-    function taskCount() external view returns (uint256); // ids are 1..taskCount
+    /// @notice The staking pools that are earmarked.
+    function staking() external view returns (IStaking);
+    /// @notice The contract that scores tasks and ends them.
+    function scoring() external view returns (address);
+    /// @notice The escrow of bounties, bonds and fees.
+    function rewards() external view returns (IRewards);
+    /// @notice The contract that handles contested median words.
+    function appeals() external view returns (address);
+    /// @notice The committee that scores contested words.
+    function appealCommittee() external view returns (address);
+    /// @notice The bounds that a new task is checked against.
+    function bounds() external view returns (ITaskBounds);
+    /// @notice Number of tasks; ids are 1..taskCount.
+    function taskCount() external view returns (uint256);
+    /// @notice Parameters of a task.
     function paramsOf(uint256 taskId) external view returns (TaskParams memory);
+    /// @notice Schedule of a task.
     function scheduleOf(uint256 taskId) external view returns (Schedule memory);
+    /// @notice State of a task.
     function stateOf(uint256 taskId) external view returns (TaskState memory);
+    /// @notice Outcome of a task.
     function outcomeOf(uint256 taskId) external view returns (Outcome);
-    /// @notice Fee of the entry that would be the (n+1)-th: entryFee + 3·entryFee·n/maxEntries.
+    /// @notice Fee of the (n+1)-th entry: entryFee + 3·entryFee·n/maxEntries.
     function entryFeeAt(uint256 taskId, uint32 n) external view returns (uint256);
-    /// @return commitment the first 28 bytes of what was committed, zero if nothing was
+    /// @notice Commitment of an operator's entry.
+    /// @return commitment first 28 bytes of the commitment, or zero
     /// @return sequence order of commitment in the task, 0-based
     /// @return revealed whether the entry has a lane
-    /// @return lane its lane, meaningful when revealed
-    /// @return fee what was paid for it
+    /// @return lane lane of the entry; valid when revealed
+    /// @return fee fee that was paid
     function commitmentOf(uint256 taskId, address operator)
         external
         view
         returns (bytes32 commitment, uint32 sequence, bool revealed, uint32 lane, uint256 fee);
     /// @notice The operator of a lane, or zero.
     function entrantOf(uint256 taskId, uint32 lane) external view returns (address);
-    /// @notice The stake by which an operator is drawn: what it enrolled with.
+    /// @notice Stake that an operator enrolled with, by which its seats are drawn.
     function earmarkOf(uint256 taskId, address operator) external view returns (uint256);
-    /// @notice What of it is still earmarked: less what faults took, nothing once released.
+    /// @notice Stake of an operator that is still earmarked: the enrolled stake less slashes; 0 once released.
     function heldOf(uint256 taskId, address operator) external view returns (uint256);
-    /// @notice The largest bounty that this task may decide on, top-ups included.
+    /// @notice Maximum bounty of the task, including top-ups.
     function bountyLimitOf(uint256 taskId) external view returns (uint256);
-    /// @notice True once everything before the seed is done and the task can be scored.
+    /// @notice Whether all steps before the seed are done, so that the task can be scored.
     function readyForSeed(uint256 taskId) external view returns (bool);
+    /// @notice Terms of a task for Scoring.
     function scoringTermsOf(uint256 taskId) external view returns (ScoringTerms memory);
+    /// @notice Terms of a task for Rewards.
     function payTermsOf(uint256 taskId) external view returns (PayTerms memory);
+    /// @notice Whether createTask, commitEntry and enrol are paused.
     function paused() external view returns (bool);
 
     // ------------------------------------------------------------------ governance (restricted)
 
-    /// @notice Stop or resume createTask, commitEntry and enrol. Duties, claims and endings are never paused.
+    /// @notice Pause or resume createTask, commitEntry and enrol. Duties, claims and endings are never paused.
     function setPaused(bool value) external;
 }

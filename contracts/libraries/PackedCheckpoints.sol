@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
-/// @title A history of amounts, two checkpoints to a slot
-/// @notice A checkpoint is 128 bits: its time in the high 40, the amount from then on in the low 88. Checkpoint `i` lies in slot
-/// `i / 2`, an even one in the low half. The caller keeps the number of checkpoints, in a slot it writes anyway.
+/// @title PackedCheckpoints: a history of amounts, two checkpoints per slot
+/// @notice A checkpoint is 128 bits: its time in the high 40, the amount from then on in the low 88. Checkpoint `i` is in slot
+/// `i / 2`, an even one in the low half. The caller stores the number of checkpoints, in a slot that it writes anyway.
 library PackedCheckpoints {
     struct Trace {
         mapping(uint256 slot => uint256 pair) pairs;
@@ -12,9 +12,9 @@ library PackedCheckpoints {
     uint256 private constant HALF = (1 << 128) - 1;
     uint256 private constant AMOUNT = (1 << 88) - 1;
 
-    /// @notice Record that the amount is `amount` from `time` on. Times must not fall.
-    /// @dev A checkpoint in the low half of its slot is replaced by one of the same time. One in the high half is not: that would
-    /// cost a read of the slot before, and a second checkpoint of that time does no harm, since the later one counts.
+    /// @notice Record that the amount is `amount` from `time` on. Times must not decrease.
+    /// @dev A checkpoint in the low half of its slot is replaced by one of the same time. One in the high half is not:
+    /// that would cost a read of the previous slot, and of two checkpoints of the same time the later one counts.
     /// @param count checkpoints so far
     /// @return checkpoints after this one
     function push(Trace storage self, uint32 count, uint40 time, uint88 amount) internal returns (uint32) {
@@ -34,7 +34,7 @@ library PackedCheckpoints {
     }
 
     /// @notice The amount at `time`: that of the last checkpoint at or before it, or 0.
-    /// @dev Looks first where recent times are, then bisects: about log2(age of the checkpoint in checkpoints) reads.
+    /// @dev Gallops back from the newest checkpoint, then bisects: about log2(age of the checkpoint in checkpoints) reads.
     function lookup(Trace storage self, uint32 count, uint40 time) internal view returns (uint256) {
         uint256 high = count; // the first checkpoint known to be later than `time`
         uint256 low = 0; // checkpoints below it are known not to be later

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
-/// @title Sixteen 15-bit scores to a word, compared and averaged lane-parallel
-/// @notice Lane 0 is the highest 16 bits of a word. The high bit of every lane is clear: it is where comparisons leave their answer.
+/// @title PackedScores: sixteen 15-bit scores per word, processed lane-parallel
+/// @notice Lane 0 is the highest 16 bits of a word. The high bit of every lane is clear; comparisons put their result there.
 /// @dev Notation beside the code: H = 0x8000, L = 0x7fff, O = 1 in every lane; x, m, d are words of sixteen values below 2^15.
 library PackedScores {
     uint256 internal constant H = 0x8000800080008000800080008000800080008000800080008000800080008000;
@@ -14,9 +14,9 @@ library PackedScores {
     uint256 internal constant MAX_SEATS = 0x7fff; // seats of all rows together
     uint256 internal constant MAX_H = 0x3fff; // 2h and h + tau below 2^15
     uint256 internal constant MAX_TAU = 0x0fff; // 16 tau < 2^16 - 1
-    /// @notice Words a transaction of 128 KiB holds when 8 KiB are left for everything but words, heads and medians.
+    /// @notice Words in a transaction of 128 KiB, with 8 KiB reserved for everything but words, heads and medians.
     uint256 internal constant CALL_WORDS = (131_072 - 8192) / 32;
-    /// @notice Most rows whose page still has one word: (CALL_WORDS - rows) / (rows + 1) >= 1.
+    /// @notice Maximum number of rows with at least one word per page: (CALL_WORDS - rows) / (rows + 1) >= 1.
     uint256 internal constant MAX_ROWS = (CALL_WORDS - 1) / 2;
 
     /// @notice Words that hold `entries` scores.
@@ -24,7 +24,7 @@ library PackedScores {
         return (entries + LANES - 1) / LANES;
     }
 
-    /// @notice Words a page: `rows` rows, their heads and the medians fit one transaction. `rows` <= MAX_ROWS.
+    /// @notice Words per page, so that `rows` rows, their heads and the medians fit one transaction. `rows` <= MAX_ROWS.
     function pageWords(uint256 rows) internal pure returns (uint256) {
         uint256 fit = (CALL_WORDS - rows) / (rows + 1);
         return fit < MAX_PAGE_WORDS ? fit : MAX_PAGE_WORDS;
@@ -39,7 +39,7 @@ library PackedScores {
             for {} lt(bad, count) { bad := add(bad, 1) } {
                 if and(calldataload(add(words.offset, shl(5, bad))), H) { break }
             }
-            // The lanes below the last used one are zero; a shift by 256 leaves nothing of a word that is used whole.
+            // Lanes below the last used one must be zero. For a full word the shift is 256 bits and leaves nothing to check.
             if eq(bad, count) {
                 let used := sub(entries, mul(LANES, sub(count, 1))) // lanes of the last word, 1..16
                 if shl(mul(16, used), calldataload(add(words.offset, shl(5, sub(count, 1))))) {
@@ -49,10 +49,10 @@ library PackedScores {
         }
     }
 
-    /// @notice keccak256 of words[from .. from + count) as they lie in the call, no length in front.
+    /// @notice keccak256 of words[from .. from + count), without a length prefix.
     function hashWords(uint256[] calldata words, uint256 from, uint256 count) internal pure returns (bytes32 hash) {
         assembly ("memory-safe") {
-            // Scratch beyond the free pointer; nothing is kept there.
+            // Scratch memory beyond the free pointer.
             let scratch := mload(0x40)
             let size := shl(5, count)
             calldatacopy(scratch, add(words.offset, shl(5, from)), size)
@@ -60,7 +60,7 @@ library PackedScores {
         }
     }
 
-    /// @notice What stands for a row in a page: operator in the low 160 bits, seats above.
+    /// @notice Head of a row in a page: operator in the low 160 bits, seats above.
     function head(address operator, uint16 seats) internal pure returns (uint256) {
         return (uint256(seats) << 160) | uint160(operator);
     }
@@ -68,18 +68,18 @@ library PackedScores {
     /// @notice The page's accumulator after one more row.
     function fold(bytes32 accumulator, uint256 rowHead, bytes32 pageHash) internal pure returns (bytes32 folded) {
         assembly ("memory-safe") {
-            // abi.encode(accumulator, operator, uint256(seats), pageHash) beyond the free pointer; nothing is kept there.
+            // abi.encode(accumulator, operator, uint256(seats), pageHash) in scratch memory beyond the free pointer.
             let scratch := mload(0x40)
             mstore(scratch, accumulator)
             mstore(add(scratch, 0x20), shr(96, shl(96, rowHead))) // operator: the low 160 bits
-            mstore(add(scratch, 0x40), shr(160, rowHead)) // seats: all above, so that a dirty head gives another hash
+            mstore(add(scratch, 0x40), shr(160, rowHead)) // seats: all bits above, so that a malformed head gives another hash
             mstore(add(scratch, 0x60), pageHash)
             folded := keccak256(scratch, 0x80)
         }
     }
 
     /// @notice Fold all rows of a page, in order.
-    /// @param width words a row has in this page
+    /// @param width words per row in this page
     function foldRows(uint256[] calldata heads, uint256[] calldata words, uint256 width)
         internal
         pure
@@ -93,13 +93,13 @@ library PackedScores {
 
     /// @notice Check the claimed medians of a page and sum each row's clipped distances to them.
     /// @dev The rows must have been verified: every x below 2^15 and `total` the sum of their seats, 0 < total <= MAX_SEATS.
-    /// @param heads operator | seats << 160, one a row
-    /// @param medians one word a word of the page
+    /// @param heads operator | seats << 160, one per row
+    /// @param medians one word for each word of the page
     /// @param words the rows' words, row after row
-    /// @param h distance that is free, <= MAX_H
+    /// @param h distance without loss, <= MAX_H
     /// @param tau clip of one distance, <= MAX_TAU
     /// @param total seats of all rows
-    /// @return table two words a row: its seats, its loss
+    /// @return table two words per row: its seats, its loss
     /// @return bad index of the first word with a wrong median, or medians.length
     function measure(
         uint256[] calldata heads,
@@ -112,7 +112,7 @@ library PackedScores {
         table = new uint256[](2 * heads.length);
         bad = medians.length;
         assembly ("memory-safe") {
-            // What the inner loop needs is left by loops and in memory, where the optimiser cannot compute it again for each row.
+            // The inner loop's constants are computed by loops and kept in memory, so that the optimiser does not recompute them per row.
             let end := add(table, 0x20) // after the last row of the table
             {
                 let last := add(heads.offset, shl(5, heads.length))
@@ -121,7 +121,7 @@ library PackedScores {
                     end := add(end, 0x40)
                 }
             }
-            // The medians go beyond the free pointer: nothing is allocated before they are done with.
+            // The medians are beyond the free pointer: nothing is allocated while they are used.
             let middle := mload(0x40)
             let width := shl(5, medians.length)
             calldatacopy(middle, medians.offset, width)
@@ -131,10 +131,10 @@ library PackedScores {
             for { let bits := 16 } lt(bits, 256) { bits := shl(1, bits) } {
                 free := or(free, shl(bits, free)) // h in every lane
                 clip := or(clip, shl(bits, clip)) // h + tau in every lane
-                stride := width // bytes a row has in this page
+                stride := width // bytes per row in this page
             }
 
-            // Column after column, so that the medians' comparisons stay on the stack.
+            // Column by column, so that the comparisons with a median stay on the stack.
             for { let column := 0 } lt(column, width) { column := add(column, 0x20) } {
                 let below := sub(H, mload(add(middle, column))) // 2^15 - m in every lane
                 let le := 0 // seats of rows with x <= m, in every lane
@@ -179,7 +179,7 @@ library PackedScores {
     /// @param medians verified median words
     /// @param free twice h
     /// @param tau clip of one distance
-    /// @param floorScore weights count what a median has above it, >= 1
+    /// @param floorScore subtracted from a median for its weight, >= 1
     /// @param power p, 1..3
     /// @return spread G = sum over m_i >= 2 of min(max(|m_i - m_next(i)| - 2h, 0), tau), next of the page, cyclic
     /// @return weights sum of max(0, m_i - floor)^p, below 2^(45 + 10)
@@ -201,7 +201,7 @@ library PackedScores {
             let end := add(medians.offset, shl(5, medians.length))
             for { let from := medians.offset } lt(from, end) { from := add(from, 0x20) } {
                 let word := calldataload(from)
-                // Lane after lane from the highest; shifting left drops those that are done.
+                // Lane by lane from the highest; shifting left drops the processed ones.
                 for {} word { word := shl(16, word) } {
                     let m := shr(240, word)
                     if lt(m, 2) { continue }
@@ -220,12 +220,12 @@ library PackedScores {
                     }
                 }
             }
-            // The last one's next is the first. One alone, or none, is at distance 0 from itself.
+            // The last median's next is the first. A single median has distance 0 to itself.
             spread := add(spread, distance(first, last, free, tau))
         }
     }
 
-    /// @notice Weight of one median word: what `weigh` adds to the weights for it.
+    /// @notice Weight of one median word, as `weigh` adds it.
     function weightOf(uint256 word, uint256 floorScore, uint256 power) internal pure returns (uint256 weight) {
         for (; word != 0; word <<= 16) {
             uint256 median = word >> 240;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
-/// @title Positional Merkle tree of depth 6 over a page's median words
-/// @notice Leaf i is keccak256(word i), missing leaves are zero, a node is keccak256(left ‖ right). Bit k of the index says on which side
-/// of level k the word stands; sorted pairs would let a trainer claim another lane's median.
+/// @title PageTree: positional Merkle tree of depth 6 over a page's median words
+/// @notice Leaf i is keccak256(word i), missing leaves are zero, a node is keccak256(left ‖ right). Bit k of the index gives the side
+/// of the word at level k. With sorted pairs a trainer could claim the median of another lane.
 library PageTree {
     uint256 internal constant DEPTH = 6;
     uint256 private constant LEAVES = 64; // 2^DEPTH
@@ -11,7 +11,7 @@ library PageTree {
     /// @notice Root over at most 64 words.
     function root(uint256[] calldata words) internal pure returns (bytes32 node) {
         assembly ("memory-safe") {
-            // Leaves lie beyond the free pointer and are hashed down in place; nothing is kept there.
+            // The leaves are in scratch memory beyond the free pointer and are hashed in place.
             let base := mload(0x40)
             let count := words.length
             for { let i := 0 } lt(i, LEAVES) { i := add(i, 1) } {
@@ -23,7 +23,7 @@ library PageTree {
                 mstore(add(base, shl(5, i)), leaf)
             }
             for { let nodes := shr(1, LEAVES) } nodes { nodes := shr(1, nodes) } {
-                // Node i takes the place of leaf i after leaves 2i and 2i + 1 were read: i <= 2i.
+                // Node i replaces leaf i after leaves 2i and 2i + 1 were read, since i <= 2i.
                 for { let i := 0 } lt(i, nodes) { i := add(i, 1) } {
                     mstore(add(base, shl(5, i)), keccak256(add(base, shl(6, i)), 0x40))
                 }

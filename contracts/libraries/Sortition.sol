@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
-/// @title Seats of a committee in O(1), expected exactly in proportion to stake
+/// @title Sortition: seats of a committee in O(1), with an expectation exactly proportional to stake
 library Sortition {
-    /// @notice floor((K·e + floor(r·S / 2^128)) / S), r the high half of a hash of seed and operator: K·e/S rounded up with a probability
-    /// equal to its fraction, so that splitting stake over operators changes no expectation.
+    /// @notice floor((K·e + floor(r·S / 2^128)) / S), where r is the high half of `draw`. This is K·e/S, rounded up with a probability
+    /// equal to its fraction, so that splitting stake over operators does not change the expectation.
     /// @param draw hash of seed and operator
     /// @param earmark e, the operator's stake behind the task
     /// @param total S, all stake behind the task, > 0 and below 2^128

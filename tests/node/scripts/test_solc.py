@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 LAUNCHER = Path(__file__).resolve().parents[3] / "scripts" / "solc.js"
-LICENCE = "// SPDX-License-Identifier: MIT\npragma solidity ^0.8.28;\n"
+LICENCE = "// SPDX-License-Identifier: MIT\npragma solidity 0.8.37;\n"
 LIBRARY = LICENCE + "library Twice { function twice(uint256 x) internal pure returns (uint256) { return 2 * x; } }\n"
 USER = LICENCE + (
     'import {Twice} from "./Twice.sol";\n'
@@ -125,3 +125,53 @@ def test_failure_of_the_native_compiler_is_reported(tmp_path: Path) -> None:
     done = solc("--standard-json", source=standard({}), COVEY_SOLC_NATIVE=program)
     assert done.returncode == 1
     assert done.stderr == f"Error: {program}: broken\n"
+
+
+SEVERAL = {
+    name: {"content": LICENCE + f"contract {name[0]} {{ uint256 public {name[0].lower()} = {number}; }}\n"}
+    for number, name in enumerate(("A.sol", "B.sol", "C.sol"))
+}
+BY_SOURCE = {name: {"*": ["abi", "evm.bytecode.object"], "": ["ast"]} for name in SEVERAL}
+
+
+@pytest.mark.parametrize("selection", [BY_SOURCE, {"*": {"*": ["abi", "evm.bytecode.object"], "": ["ast"]}}])
+def test_jobs_on_several_cores_give_the_output_of_one_job(selection: Any) -> None:
+    source = standard(SEVERAL, outputSelection=selection)
+    one, several = (compiled(source=source, COVEY_SOLC_JOBS=jobs) for jobs in ("1", "2"))
+    assert list(one["contracts"]) == list(SEVERAL)
+    assert several == one
+
+
+def test_warnings_and_errors_of_several_jobs_are_reported_once() -> None:
+    broken = SEVERAL | {"B.sol": {"content": LICENCE + "contract B { uint256 x = ; }\n"}}
+    output = compiled(source=standard(broken, outputSelection=BY_SOURCE), COVEY_SOLC_JOBS="2")
+    assert len(errors(output)) == 1
+
+
+def test_cached_output_is_used_for_the_same_input(tmp_path: Path) -> None:
+    source = standard(SEVERAL, outputSelection=BY_SOURCE)
+    variables = {"COVEY_SOLC_CACHE": str(tmp_path), "COVEY_SOLC_JOBS": "2"}
+    first = compiled(source=source, **variables)
+    entries = sorted(tmp_path.iterdir())
+    assert len(entries) == 2
+    for entry in entries:
+        entry.write_text(entry.read_text().replace('"abi"', '"cached"'))
+    assert "abi" in first["contracts"]["A.sol"]["A"]
+    assert "cached" in compiled(source=source, **variables)["contracts"]["A.sol"]["A"]
+    changed = standard(SEVERAL, outputSelection=BY_SOURCE, optimizer={"enabled": True, "runs": 7})
+    assert "abi" in compiled(source=changed, **variables)["contracts"]["A.sol"]["A"]
+
+
+def test_imported_files_have_outputs_when_jobs_are_split(tmp_path: Path) -> None:
+    (tmp_path / "Twice.sol").write_text(LIBRARY)
+    source = standard(SEVERAL | {"User.sol": {"content": USER}})
+    output = compiled("--base-path", tmp_path, source=source, COVEY_SOLC_JOBS="2")
+    assert set(output["contracts"]) == {*SEVERAL, "User.sol", "Twice.sol"}
+
+
+def test_output_that_depends_on_other_files_is_not_cached(tmp_path: Path) -> None:
+    (tmp_path / "Twice.sol").write_text(LIBRARY)
+    cache = tmp_path / "cache"
+    source = standard({"User.sol": {"content": USER}})
+    assert errors(compiled("--base-path", tmp_path, source=source, COVEY_SOLC_CACHE=str(cache))) == []
+    assert not cache.exists()
