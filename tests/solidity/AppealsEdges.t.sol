@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {AppealCommittee} from "../../contracts/AppealCommittee.sol";
 import {Appeals} from "../../contracts/Appeals.sol";
@@ -10,7 +10,7 @@ import {ITaskRegistry} from "../../contracts/interfaces/ITaskRegistry.sol";
 import {CoveyScenario} from "./utils/CoveyScenario.sol";
 import {PlainScores} from "./utils/PlainScores.sol";
 
-/// @notice What the appeals and their committee refuse.
+/// @notice Reverts of the appeals and their committee.
 contract AppealsEdgesTest is CoveyScenario {
     using PlainScores for uint256[];
 
@@ -42,7 +42,7 @@ contract AppealsEdgesTest is CoveyScenario {
         vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsClosed.selector, taskId));
     }
 
-    function test_OnlyAWordThatStandsInASealedTaskIsContested() external {
+    function test_RevertIf_ContestedWordIsNotTheCurrentMedianOfASealedTask() external {
         uint256 snapshot = vm.snapshotState();
         uint256 taskId = settledTask(false);
         expectClosed(taskId);
@@ -66,7 +66,7 @@ contract AppealsEdgesTest is CoveyScenario {
         this.contestOutside(taskId, 0);
     }
 
-    /// @dev The first median word, off by `wrong`. From outside, so that the step's own view calls come before the expected revert.
+    /// @dev Contest the first median word plus `wrong`. External, so that the view calls precede the expected revert.
     function contestOutside(uint256 taskId, uint256 wrong) external {
         uint256[] memory words = middle.length == 0 ? new uint256[](1) : middle.pack();
         bytes32[6] memory proof = words.proof(0);
@@ -74,10 +74,10 @@ contract AppealsEdgesTest is CoveyScenario {
         appeals.contest(taskId, 0, words[0] + wrong, proof);
     }
 
-    function test_WhoMayEnrolForAnAppealAndWhen() external {
+    function test_EnrolForAppealChecksSenderAndWindow() external {
         uint256 taskId = settledTask(true);
         bytes memory closed = abi.encodeWithSelector(ICommittee.ScoringWindowClosed.selector, taskId, bytes32("enrol"));
-        vm.expectRevert(closed); // nothing is contested
+        vm.expectRevert(closed); // no word is contested
         vm.prank(signerOf(fresh));
         committee.enrol(taskId, fresh, 1e18);
         contest(taskId, 0, middle);
@@ -100,7 +100,7 @@ contract AppealsEdgesTest is CoveyScenario {
         committee.release(taskId, fresh);
     }
 
-    function test_WhatAnAppealThatIsNotOverRefuses() external {
+    function test_RevertWhen_AppealIsNotOver() external {
         uint256 taskId = settledTask(true);
         contest(taskId, 0, middle);
         bytes32[6] memory proof = middle.pack().proof(0);
@@ -121,18 +121,18 @@ contract AppealsEdgesTest is CoveyScenario {
         appeals.resolve(taskId, 0, proof);
         vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsResolved.selector, taskId, 0));
         appeals.resolve(taskId, 0, proof);
-        // The bond came back as it was.
+        // The whole bond is returned.
         assertEq(appeals.owedTo(appellant), appeals.appealOf(taskId).bond);
         vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsNothingOwed.selector, keeper));
         appeals.withdraw(keeper);
     }
 
-    function test_ATaskWithoutEntriesHasNoBond() external {
+    function test_BondOfTaskWithoutEntriesIsZero() external {
         uint256 taskId = post(sealedParams());
         assertEq(appeals.bondOf(taskId), 0);
     }
 
-    function test_ZeroAddressesAreRefused() external {
+    function test_RevertIf_ZeroAddress() external {
         for (uint256 i = 0; i < 6; ++i) {
             address[6] memory given = [address(1), address(2), address(3), address(4), address(5), address(6)];
             given[i] = address(0);
@@ -144,7 +144,7 @@ contract AppealsEdgesTest is CoveyScenario {
         }
     }
 
-    /// @dev From outside, where a constructor's revert is seen.
+    /// @dev External, so that vm.expectRevert sees the revert of the constructor.
     function createAppeals(address[6] calldata given) external {
         new Appeals(given[0], given[1], given[2], given[3], given[4], given[5]);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {RLP} from "@openzeppelin/contracts/utils/RLP.sol";
 
@@ -9,22 +9,12 @@ import {IRewards} from "../../contracts/interfaces/IRewards.sol";
 import {IStaking} from "../../contracts/interfaces/IStaking.sol";
 import {ITaskRegistry} from "../../contracts/interfaces/ITaskRegistry.sol";
 import {PackedScores} from "../../contracts/libraries/PackedScores.sol";
+import {CallWrapper} from "./utils/CallWrapper.sol";
 import {CoveyScenario} from "./utils/CoveyScenario.sol";
 import {PlainScores} from "./utils/PlainScores.sol";
 import {Vm} from "./utils/Vm.sol";
 
-/// @notice Sends somebody's reveal with calldata of its own.
-contract Wrapper {
-    function send(address target, bytes32 digest, bytes32 salt, uint256 taskId, address operator) external {
-        uint256[] memory words = new uint256[](1);
-        for (uint256 i = 0; i < 3; ++i) {
-            words[0] |= (2000 + 3000 * i) << (240 - 16 * i);
-        }
-        ICommittee(target).revealScores(taskId, operator, words, digest, salt);
-    }
-}
-
-/// @notice The attacks that the design names, each tried and found not to pay.
+/// @notice The attacks named in the design, each shown to be unprofitable.
 contract AttacksTest is CoveyScenario {
     using PlainScores for uint256[];
     using RLP for RLP.Encoder;
@@ -50,7 +40,7 @@ contract AttacksTest is CoveyScenario {
         vm.stopPrank();
     }
 
-    /// @dev A settled task of all trainers and validators, with honest rows.
+    /// @dev Run a task of all trainers and validators until it is settled, with honest rows.
     function settledTask(bool isSealed) private returns (uint256 taskId, uint256[] memory middle) {
         taskId = seeded(params18(isSealed));
         truth = ladder(trainers.length);
@@ -62,8 +52,8 @@ contract AttacksTest is CoveyScenario {
 
     // ------------------------------------------------------------------ staking
 
-    /// @dev With 1% of its own the operator would gain from a tenth of the slash; it gets back half of what it loses itself.
-    function test_SelfSlashThroughAFriend() external {
+    /// @dev With a self-bond of 1%, a reporter share of a tenth of the slash would be a profit. It is limited to half of the operator's own loss.
+    function test_SelfSlashThroughAReporterLosesStake() external {
         joinAll(1, 3);
         address operator = join("self-slasher", 100e18);
         delegateTo(operator, makeAddr("delegator"), 9900e18);
@@ -85,7 +75,7 @@ contract AttacksTest is CoveyScenario {
         assertLe(staking.owedTo(friend), lost / 2);
     }
 
-    function test_JoiningJustBeforeAClaim() external {
+    function test_DelegatingJustBeforeAClaimEarnsAlmostNothing() external {
         joinAll(3, 6);
         (uint256 taskId,) = settledTask(false);
         finalise(taskId);
@@ -93,7 +83,7 @@ contract AttacksTest is CoveyScenario {
         delegateTo(validators[0], late, 1_000_000e18);
         uint256 shares = staking.sharesOf(validators[0], late);
         assertGt(rewards.claimScoring(taskId, validators[0]), 10e18);
-        // At once: nothing of the claim is in the price yet.
+        // Immediately after the claim, its reward is not in the share price yet.
         assertLe(staking.tokensFor(validators[0], shares), 1_000_000e18);
         vm.prank(late);
         uint256 entry = staking.undelegate(validators[0], shares, 0);
@@ -102,7 +92,7 @@ contract AttacksTest is CoveyScenario {
         assertLe(staking.withdraw(entry), 1_000_000e18);
     }
 
-    function test_OneStakeInTwoTasks() external {
+    function test_RevertIf_SameStakeBacksTwoTasks() external {
         joinAll(1, 2);
         uint256 first = post(localParams());
         uint256 second = post(localParams());
@@ -113,7 +103,7 @@ contract AttacksTest is CoveyScenario {
         vm.expectRevert(abi.encodeWithSelector(IStaking.StakingStakeTooLow.selector, validators[0], 1e18, 1e18 + 1));
         this.enrolOutside(second, validators[0], 1e18 + 1);
         enrol(second, validators[0], 1e18);
-        // Nor does stake that came after the task was posted count for it.
+        // Stake that arrives after the task was posted does not count for it.
         delegateTo(validators[0], makeAddr("delegator"), STAKE);
         skip(1 hours);
         vm.expectPartialRevert(IStaking.StakingStakeTooLow.selector);
@@ -122,7 +112,7 @@ contract AttacksTest is CoveyScenario {
         commitEntry(third, trainers[0]);
         vm.warp(registry.scheduleOf(third).entryCommitEnd);
         enrol(third, validators[0], STAKE);
-        // One that is leaving backs nothing new.
+        // Unbonding stake cannot be earmarked.
         uint256 shares = staking.sharesOf(validators[1], validators[1]);
         vm.prank(validators[1]);
         staking.undelegate(validators[1], shares, 0);
@@ -134,7 +124,7 @@ contract AttacksTest is CoveyScenario {
         enrol(taskId, operator, amount);
     }
 
-    function test_DustClaimsThatStretchADrip() external {
+    function test_DustRewardsDoNotDelayADrip() external {
         joinAll(0, 1);
         staking.setDuty(address(this), true);
         token.approve(address(staking), type(uint256).max);
@@ -144,7 +134,7 @@ contract AttacksTest is CoveyScenario {
             vm.warp(block.timestamp + 1 hours);
             staking.addReward(validators[0], 1e15);
         }
-        // A hundred claims of a millionth, half of them late: a second or so, where restarting the drip would be four days.
+        // A hundred claims of a millionth, half of them late, delay the end by about a second. Restarting the drip would delay it by four days.
         assertLe(staking.poolOf(validators[0]).dripEnd, end + 100);
         vm.warp(end + 100);
         assertEq(staking.poolOf(validators[0]).undripped, 0);
@@ -162,7 +152,9 @@ contract AttacksTest is CoveyScenario {
     }
 
     /// forge-config: ci.fuzz.runs = 500
-    function testFuzz_GrindingTheSeed(bytes32 prevrandao, bytes32 extraData, uint256 age, uint256 delay) external {
+    function testFuzz_ProposerCannotGrindTheSeed(bytes32 prevrandao, bytes32 extraData, uint256 age, uint256 delay)
+        external
+    {
         joinAll(1, 3);
         uint256 taskId = post(params18(false));
         fill(taskId, trainers, validators);
@@ -171,7 +163,7 @@ contract AttacksTest is CoveyScenario {
         uint256[2] memory seats;
         for (uint256 side = 0; side < 2; ++side) {
             uint256 snapshot = vm.snapshotState();
-            // A builder's own bytes change the block's hash; the caller chooses when it proves the block.
+            // A builder can change the block's hash with extra data, and the caller chooses when to prove the block.
             bytes memory header = headerOf(target, prevrandao, side == 0 ? bytes("") : abi.encode(extraData));
             vm.roll(target + (side == 0 ? 1 : bound(age, 1, 256)));
             vm.setBlockhash(target, keccak256(header));
@@ -189,7 +181,7 @@ contract AttacksTest is CoveyScenario {
 
     // ------------------------------------------------------------------ entries and claims
 
-    function test_ForgedLaneInAPayoutProof() external {
+    function test_RevertIf_PayoutProofIsForged() external {
         joinAll(20, 6);
         (uint256 taskId, uint256[] memory middle) = settledTask(false);
         finalise(taskId);
@@ -197,13 +189,13 @@ contract AttacksTest is CoveyScenario {
         bytes32[6] memory first = words.proof(0);
         bytes32[6] memory second = words.proof(1);
         bytes memory bad = abi.encodeWithSelector(IRewards.RewardsBadProof.selector, taskId, 19);
-        vm.expectRevert(bad); // another word's median
+        vm.expectRevert(bad); // the median of another word
         rewards.claimEntry(taskId, 19, words[0], first);
         vm.expectRevert(bad);
         rewards.claimEntry(taskId, 19, words[0], second);
-        vm.expectRevert(bad); // its own word with a better lane
+        vm.expectRevert(bad); // the right word with a better lane
         rewards.claimEntry(taskId, 19, words[1] | (0x7fff << 192), second);
-        // A lane that nobody has, and one that lies beyond the page.
+        // A lane without an entry, and a lane beyond the page.
         vm.expectRevert(abi.encodeWithSelector(IRewards.RewardsUnknownLane.selector, taskId, 20));
         rewards.claimEntry(taskId, 20, words[1], second);
         vm.expectRevert(abi.encodeWithSelector(IRewards.RewardsUnknownLane.selector, taskId, 64 * 16 + 19));
@@ -213,8 +205,8 @@ contract AttacksTest is CoveyScenario {
         rewards.claimEntry(taskId, 19, words[1], second);
     }
 
-    /// @dev Filling all slots costs 2.5 times the fee a slot, and validators get it.
-    function test_SlotFilling() external {
+    /// @dev Filling all slots costs 2.5 times the fee per slot, which goes to validators.
+    function test_FillingAllEntrySlotsPaysValidators() external {
         joinAll(8, 6);
         ITaskRegistry.TaskParams memory params = params18(false);
         params.maxEntries = 7;
@@ -233,7 +225,7 @@ contract AttacksTest is CoveyScenario {
         vm.prank(signerOf(trainers[7]));
         vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.RegistryFull.selector, taskId));
         registry.commitEntry(taskId, trainers[7], commitment, type(uint256).max);
-        // None of them is revealed but the first: the fees of all stay.
+        // Only the first is revealed; the fees of all are kept.
         vm.warp(registry.scheduleOf(taskId).entryCommitEnd);
         for (uint256 j = 0; j < 6; ++j) {
             enrol(taskId, validators[j], STAKE);
@@ -251,7 +243,7 @@ contract AttacksTest is CoveyScenario {
         drain(taskId, middleOf(taskId, validators, rows), 10);
     }
 
-    function test_ToppingUpATaskAndCancellingIt() external {
+    function test_TopUpOfACancelledTaskGoesToTheTreasury() external {
         joinAll(1, 1);
         uint256 before = token.balanceOf(creator);
         ITaskRegistry.TaskParams memory params = localParams();
@@ -272,9 +264,9 @@ contract AttacksTest is CoveyScenario {
 
     // ------------------------------------------------------------------ committees
 
-    /// @dev A creator whose own validators hold most seats and keep silent has seen the adapters; it costs half of the bounty, the bond
-    /// and a slash of each silent row.
-    function test_QuorumBreakingByTheCreator() external {
+    /// @dev A creator whose validators hold most seats and stay absent has seen the adapters. It loses half of the bounty, the bond and a
+    /// slash per absent row.
+    function test_CreatorWhoBreaksTheQuorumLosesMoney() external {
         joinAll(3, 6);
         uint256 before = token.balanceOf(creator);
         uint256 taskId = seeded(params18(false));
@@ -282,7 +274,7 @@ contract AttacksTest is CoveyScenario {
             if (outcomeOf(taskId) != 0) break;
             if (round == 1) drawSeed(taskId, keccak256("second seed"));
             for (uint256 j = 0; j < 6; ++j) {
-                // Four of six are the creator's.
+                // Four of six validators belong to the creator.
                 if (scoring.seatsOf(taskId, validators[j]) != 0) commit(scoring, taskId, validators[j], truth);
             }
             vm.warp(scoring.roundOf(taskId).scoreCommitEnd);
@@ -291,7 +283,7 @@ contract AttacksTest is CoveyScenario {
             }
             vm.warp(scoring.roundOf(taskId).scoreRevealEnd);
             scoring.failRound(taskId);
-            // The four have no seat in the second committee: to break it too, the creator needs others.
+            // The four have no seat in the second committee, so the creator needs others to break it.
             if (round == 0) {
                 for (uint256 j = 0; j < 4; ++j) {
                     scoring.reportUnrevealed(taskId, 0, validators[j]);
@@ -304,7 +296,7 @@ contract AttacksTest is CoveyScenario {
         assertEq(token.balanceOf(creator), before - 500e18 - 100e18);
     }
 
-    function test_AbstainingForProfit() external {
+    function test_AbstainingEarnsNothing() external {
         joinAll(3, 6);
         uint256 taskId = seeded(params18(false));
         abstain(scoring, taskId, validators[0]);
@@ -318,7 +310,7 @@ contract AttacksTest is CoveyScenario {
         }
         uint256[][] memory rows = around(truth, 5);
         scoreAll(scoring, taskId, who, rows);
-        // Who has seen the others' rows cannot follow them.
+        // A validator that has seen other rows cannot copy them.
         vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringNotCommitted.selector, taskId, validators[0]));
         this.revealOutside(taskId, validators[0], rows[0]);
         settleAll(taskId, who, rows);
@@ -333,8 +325,8 @@ contract AttacksTest is CoveyScenario {
         reveal(scoring, taskId, operator, row);
     }
 
-    /// @dev A cabal that dislikes the committee it sees strikes to get another: it is slashed, and not in the next one.
-    function test_StrikesAfterAKnownSeed() external {
+    /// @dev Validators that withhold scores to force another committee are slashed and excluded from it.
+    function test_WithholdingAfterTheSeedIsSlashed() external {
         joinAll(3, 6);
         uint256 taskId = seeded(params18(false));
         for (uint256 j = 3; j < 6; ++j) {
@@ -350,7 +342,7 @@ contract AttacksTest is CoveyScenario {
             assertEq(poolValue(validators[j]), STAKE - 100e18);
         }
         vm.warp(scoring.roundOf(taskId).scoreRevealEnd);
-        scoring.failRound(taskId); // nine of eighteen seats are no quorum
+        scoring.failRound(taskId); // nine of eighteen seats are not a quorum
         drawSeed(taskId, keccak256("second seed"));
         for (uint256 j = 0; j < 3; ++j) {
             assertEq(scoring.seatsOf(taskId, validators[j]), 0);
@@ -358,12 +350,12 @@ contract AttacksTest is CoveyScenario {
         }
     }
 
-    function test_WordsHiddenInAWrappersCall() external {
+    function test_RevealThroughAWrapperEmitsTheWords() external {
         joinAll(3, 6);
         uint256 taskId = seeded(params18(false));
         commit(scoring, taskId, validators[0], truth);
         vm.warp(scoring.roundOf(taskId).scoreCommitEnd);
-        Wrapper wrapper = new Wrapper();
+        CallWrapper wrapper = new CallWrapper();
         vm.recordLogs();
         wrapper.send(address(scoring), keccak256("evidence"), saltOf(validators[0]), taskId, validators[0]);
         Vm.Log[] memory logs = vm.getRecordedLogs();
@@ -373,12 +365,12 @@ contract AttacksTest is CoveyScenario {
         assertEq(words, truth.pack());
     }
 
-    /// @dev However many rows, a page with its heads and medians fits 128 KiB; no more rows are let in than give a page of one word.
-    function test_MoreRowsThanFitATransaction() external {
+    /// @dev For any number of rows, a page with its heads and medians fits 128 KiB. Rows are limited so that a page has at least one word.
+    function test_RowsAreLimitedSoThatAPageFitsATransaction() external {
         for (uint256 rows = 1; rows <= PackedScores.MAX_ROWS; ++rows) {
             uint256 width = PackedScores.pageWords(rows);
             assertGe(width, 1);
-            // 8 KiB are left for the rest of the transaction.
+            // 8 KiB are reserved for the rest of the transaction.
             assertLe(32 * (rows + width + rows * width), 131_072 - 8192);
         }
         assertEq((PackedScores.CALL_WORDS - PackedScores.MAX_ROWS - 1) / (PackedScores.MAX_ROWS + 2), 0);
@@ -391,7 +383,7 @@ contract AttacksTest is CoveyScenario {
         vm.prank(signerOf(validators[0]));
         vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringFull.selector, taskId));
         scoring.commitScores(taskId, validators[0], commitment);
-        // Who was turned away is not absent.
+        // An operator whose commit was rejected is not absent.
         vm.warp(scoring.roundOf(taskId).scoreCommitEnd);
         vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringFull.selector, taskId));
         scoring.reportAbsent(taskId, 0, validators[0]);
@@ -400,8 +392,8 @@ contract AttacksTest is CoveyScenario {
 
     // ------------------------------------------------------------------ appeals and faults
 
-    /// @dev A right word contested: the bond pays the round, and the task waits its deadline at most.
-    function test_ContestingToGrief() external {
+    /// @dev Contest of a correct word: the bond pays the round, and the task is delayed until the deadline at most.
+    function test_ContestingACorrectWordCostsTheBond() external {
         joinAll(3, 6);
         (uint256 taskId, uint256[] memory middle) = settledTask(true);
         contest(taskId, 0, middle);
@@ -434,8 +426,8 @@ contract AttacksTest is CoveyScenario {
         contest(taskId, word, middle);
     }
 
-    /// @dev Lanes past the last entry would add weight that nobody claims.
-    function test_AMedianSmuggledPastTheLastEntry() external {
+    /// @dev Lanes past the last entry would add weight that nobody can claim.
+    function test_RevertIf_MedianLaneIsPastTheLastEntry() external {
         joinAll(3, 6);
         (uint256 taskId, uint256[] memory middle) = settledTask(true);
         contest(taskId, 0, middle);
@@ -454,7 +446,7 @@ contract AttacksTest is CoveyScenario {
         }
     }
 
-    function test_ReportingTheSameRowTwice() external {
+    function test_RevertIf_RowIsReportedTwice() external {
         joinAll(3, 6);
         uint256 taskId = seeded(params18(false));
         vm.warp(scoring.roundOf(taskId).scoreCommitEnd);
@@ -468,7 +460,7 @@ contract AttacksTest is CoveyScenario {
         assertEq(poolValue(validators[0]), STAKE - 100e18);
     }
 
-    function test_ReleasingBeforeAReport() external {
+    function test_RevertIf_EarmarkIsReleasedBeforeAReport() external {
         joinAll(3, 6);
         uint256 taskId = seeded(params18(false));
         vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.RegistryNotEnded.selector, taskId));

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 
 import {CoveyToken} from "../../contracts/CoveyToken.sol";
+import {ICoveyToken} from "../../contracts/interfaces/ICoveyToken.sol";
 import {Test} from "./utils/Test.sol";
 
 contract CoveyTokenTest is Test {
     uint256 internal constant MAX = 300_000_000e18;
     AccessManager internal manager = new AccessManager(address(this));
 
-    function testFuzzTheSupplyStaysBelowItsMaximum(uint256 first, uint256[] calldata mints) public {
+    function testFuzz_SupplyStaysBelowTheMaximum(uint256 first, uint256[] calldata mints) public {
         first = bound(first, 0, MAX);
         CoveyToken token = new CoveyToken(address(manager), address(this), first);
         uint256 supply = first;
@@ -19,7 +20,7 @@ contract CoveyTokenTest is Test {
             uint256 amount = i % 2 == 0 ? mints[i] : bound(mints[i], 0, MAX / 3);
             if (amount > MAX - supply) {
                 vm.expectRevert(
-                    abi.encodeWithSelector(CoveyToken.CoveyTokenAboveMaxSupply.selector, amount, MAX - supply)
+                    abi.encodeWithSelector(ICoveyToken.CoveyTokenAboveMaxSupply.selector, amount, MAX - supply)
                 );
                 token.mint(address(this), amount);
             } else {
@@ -33,7 +34,7 @@ contract CoveyTokenTest is Test {
         assertEq(token.totalSupply(), 0);
     }
 
-    function testOnlyGovernanceMints() public {
+    function test_RevertIf_MinterIsNotAuthorised() public {
         CoveyToken token = new CoveyToken(address(manager), address(this), 1);
         address stranger = makeAddr("stranger");
         vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, stranger));

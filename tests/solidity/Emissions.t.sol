@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 
@@ -8,11 +8,11 @@ import {IEmissions} from "../../contracts/interfaces/IEmissions.sol";
 import {ITaskRegistry} from "../../contracts/interfaces/ITaskRegistry.sol";
 import {EmissionsFixture} from "./utils/EmissionsFixture.sol";
 
-/// @notice The stream, votes, shares and bounds, one by one.
+/// @notice Unit tests of the stream, votes, shares and bounds.
 contract EmissionsTest is EmissionsFixture {
     // ------------------------------------------------------------------ the stream
 
-    function testItIsOffUntilConfigured() public {
+    function test_StreamIsOffUntilConfigured() public {
         uint256 task = post();
         vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsTaskFull.selector, task));
         vote(large, task, 1e18);
@@ -22,8 +22,8 @@ contract EmissionsTest is EmissionsFixture {
         assertEq(emissions.roomOf(task), 0);
     }
 
-    /// @dev One voter has the whole stream, so what its task is allotted is what was let out, up to the accumulator's rounding.
-    function testFuzzTheStreamIsTheSameHoweverOftenItIsCounted(uint256 seed, uint256 perDay, uint256 decay) public {
+    /// @dev A single voter receives the whole stream, so its task's allotment equals the stream, up to rounding of the accumulator.
+    function testFuzz_StreamDoesNotDependOnTheNumberOfAccruals(uint256 seed, uint256 perDay, uint256 decay) public {
         IEmissions.EmissionsConfig memory config = defaults();
         config.perDay = perDay = bound(perDay, 0, emissions.MAX_PER_DAY());
         config.decay = decay = bound(decay, emissions.MIN_DECAY(), 1e18);
@@ -43,7 +43,7 @@ contract EmissionsTest is EmissionsFixture {
         assertApproxEqAbs(pendingOf(task), wanted, 12 * DUST);
     }
 
-    function testNobodyIsAllottedWhatPassesWithoutVotes() public {
+    function test_TimeWithoutVotesAllotsNothing() public {
         turnOn();
         uint256 start = vm.getBlockTimestamp();
         skip(10 days);
@@ -55,7 +55,7 @@ contract EmissionsTest is EmissionsFixture {
         assertEq(allotted(), letOut(PER_DAY, DECAY, vm.getBlockTimestamp() - start) - before);
     }
 
-    function testALongSilenceIsCountedInSteps() public {
+    function test_LongPauseIsAccruedInSteps() public {
         turnOn();
         uint256 start = vm.getBlockTimestamp();
         uint256 task = tasks.post(0, type(uint128).max, type(uint40).max);
@@ -64,14 +64,14 @@ contract EmissionsTest is EmissionsFixture {
         vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsBehind.selector, uint40(start + 400 days)));
         vote(large, task, 0);
         emissions.accrue();
-        assertEq(allotted(), letOut(PER_DAY, DECAY, 800 days)); // a view counts the next 400 days
+        assertEq(allotted(), letOut(PER_DAY, DECAY, 800 days)); // a view accrues the next 400 days
         emissions.accrue();
         emissions.accrue();
         assertEq(allotted(), letOut(PER_DAY, DECAY, vm.getBlockTimestamp() - start));
         vote(large, task, 0);
     }
 
-    function testBelowTheQuorumTheStreamIsLetOutInPart() public {
+    function test_StreamIsReducedBelowTheQuorum() public {
         IEmissions.EmissionsConfig memory config = defaults();
         config.quorum = 10_000e18;
         config.decay = 1e18;
@@ -85,7 +85,7 @@ contract EmissionsTest is EmissionsFixture {
 
     // ------------------------------------------------------------------ shares
 
-    function testSharesGoByWeightAndArePushedIntoBounties() public {
+    function test_SharesFollowWeightsAndArePushedIntoBounties() public {
         turnOn();
         uint256 first = post();
         uint256 second = post();
@@ -108,7 +108,7 @@ contract EmissionsTest is EmissionsFixture {
         emissions.push(first);
     }
 
-    function testAFullTaskLosesItsVotesAndWhatItCannotTake() public {
+    function test_FullTaskLosesItsVotesAndItsExcess() public {
         turnOn();
         uint256 task = post(4000e18);
         uint256 other = post();
@@ -125,14 +125,14 @@ contract EmissionsTest is EmissionsFixture {
         assertEq(allotted(), before - (pending - 4000e18));
         vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsTaskFull.selector, task));
         vote(large, task, 3000e18);
-        // The other has the whole stream from now on.
+        // From now on the other task receives the whole stream.
         uint256 had = pendingOf(other);
         before = allotted();
         vm.warp(vm.getBlockTimestamp() + 1 hours);
         assertApproxEqAbs(pendingOf(other) - had, allotted() - before, DUST);
     }
 
-    function testATaskFilledByOthersIsDropped() public {
+    function test_TaskFilledByOthersIsDropped() public {
         turnOn();
         uint256 task = post(4000e18);
         vote(large, task, 3000e18);
@@ -148,7 +148,7 @@ contract EmissionsTest is EmissionsFixture {
         emissions.drop(task);
     }
 
-    function testATaskGetsNoMoreThanTheCapOfATask() public {
+    function test_TaskReceivesAtMostTheTaskCap() public {
         IEmissions.EmissionsConfig memory config = defaults();
         config.taskCap = 500e18;
         emissions.configure(config);
@@ -160,7 +160,7 @@ contract EmissionsTest is EmissionsFixture {
         vote(large, task, 1);
     }
 
-    function testAVoteForADroppedTaskIsFreedAndMayBeCastAgain() public {
+    function test_VoteForADroppedTaskIsFreedAndCanBeCastAgain() public {
         turnOn();
         uint256 task = post(100e18);
         vote(large, task, 3000e18);
@@ -175,7 +175,7 @@ contract EmissionsTest is EmissionsFixture {
         assertEq(emissions.voteOf(large, other), 3000e18);
     }
 
-    function testFuzzRoundingNeverAllotsMoreThanWasLetOut(uint256 seed) public {
+    function testFuzz_RoundingNeverAllotsMoreThanWasStreamed(uint256 seed) public {
         turnOn();
         uint256 start = vm.getBlockTimestamp();
         uint256[3] memory ids = [post(), post(), post()];
@@ -199,7 +199,7 @@ contract EmissionsTest is EmissionsFixture {
 
     // ------------------------------------------------------------------ attacks
 
-    function testFlashStakeHasNoVote() public {
+    function test_StakeDelegatedInThisBlockHasNoVote() public {
         turnOn();
         uint256 task = post();
         stake(small, makeAddr("flash"), 1_000_000e18);
@@ -212,7 +212,7 @@ contract EmissionsTest is EmissionsFixture {
         vote(small, task, 1_001_000e18);
     }
 
-    function testStakeThatLeavesInThisBlockHasNoVote() public {
+    function test_StakeUndelegatedInThisBlockHasNoVote() public {
         turnOn();
         uint256 task = post();
         vm.prank(large);
@@ -223,7 +223,7 @@ contract EmissionsTest is EmissionsFixture {
         vote(large, task, 3000e18);
     }
 
-    function testOneStakeCountsOnceOverTasks() public {
+    function test_StakeCountsOnceAcrossTasks() public {
         turnOn();
         uint256 first = post();
         uint256 second = post();
@@ -231,15 +231,15 @@ contract EmissionsTest is EmissionsFixture {
         vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsAbovePower.selector, large, 3001e18, 3000e18));
         vote(large, second, 1001e18);
         vote(large, second, 1000e18);
-        vote(large, first, 1500e18); // less is always allowed
+        vote(large, first, 1500e18); // a reduction is always allowed
         vote(large, second, 1500e18);
         assertEq(emissions.votedOf(large), 3000e18);
         assertEq(emissions.streamOf().totalWeight, 3000e18);
     }
 
-    /// @dev Stake can back another operator when it has unbonded, and no task that it voted for before it left is open then: a task
-    /// lives at most maxTaskLife, which is at most the unbonding period. Not even an operator that nobody pokes votes twice.
-    function testStakeThatMovesToAnotherOperatorDoesNotVoteTwice() public {
+    /// @dev Stake can move to another operator only after unbonding. No task that it voted for before is open then, because a task
+    /// lives at most maxTaskLife, which is at most the unbonding period. So stake does not vote twice, even without `poke`.
+    function test_StakeMovedToAnotherOperatorDoesNotVoteTwice() public {
         turnOn();
         uint256 task = post();
         stake(small, makeAddr("whale"), 5000e18);
@@ -255,7 +255,7 @@ contract EmissionsTest is EmissionsFixture {
         vm.warp(vm.getBlockTimestamp() + 1);
         vm.prank(makeAddr("whale"));
         assertEq(staking.withdraw(entry), 5000e18);
-        // Nothing of the first vote can be paid any more, and it is anybody's to drop.
+        // The first vote can no longer be paid, and anyone can drop it.
         vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsTaskNotOpen.selector, task));
         emissions.push(task);
         assertEq(emissions.roomOf(task), 0);
@@ -265,7 +265,7 @@ contract EmissionsTest is EmissionsFixture {
         vote(large, later, 1);
     }
 
-    function testAnybodyPokesAVoteWhoseStakeFell() public {
+    function test_AnyoneCanPokeAVoteWhoseStakeFell() public {
         turnOn();
         uint256 first = post();
         uint256 second = post();
@@ -288,7 +288,7 @@ contract EmissionsTest is EmissionsFixture {
         emissions.poke(small, second);
     }
 
-    function testASlashAndAJailTakeVotes() public {
+    function test_SlashAndJailReduceVotes() public {
         turnOn();
         uint256 task = post();
         vote(large, task, 3000e18);
@@ -299,13 +299,13 @@ contract EmissionsTest is EmissionsFixture {
         emissions.poke(large, task);
         assertEq(emissions.voteOf(large, task), 2400e18);
         vm.prank(duty);
-        staking.slash(large, 2400e18, 2400e18, address(0), true); // to the cap of absences, which jails
+        staking.slash(large, 2400e18, 2400e18, address(0), true); // up to the absence cap, which jails
         assertEq(emissions.votingPower(large), 0);
         emissions.poke(large, task);
         assertEq(emissions.voteOf(large, task), 0);
     }
 
-    function testOnlyTheOperatorAndItsSignerVote() public {
+    function test_RevertIf_VoterIsNeitherOperatorNorSigner() public {
         turnOn();
         uint256 task = post();
         vm.prank(small);
@@ -313,14 +313,14 @@ contract EmissionsTest is EmissionsFixture {
         emissions.vote(large, task, 1);
         vm.prank(large);
         emissions.vote(large, task, 1);
-        address stranger = makeAddr("stranger"); // no operator has no stake
+        address stranger = makeAddr("stranger"); // an account that is no operator has no stake
         vm.prank(stranger);
         vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsAbovePower.selector, stranger, 1, 0));
         emissions.vote(stranger, task, 1);
     }
 
-    /// @dev An operator that votes for its own task gets its stake's part of the stream into it, and no more.
-    function testFuzzSelfVotingGetsTheStakesPartOfTheStream(uint256 own, uint256 others, uint256 elapsed) public {
+    /// @dev An operator that votes for its own task receives only its stake's share of the stream.
+    function testFuzz_SelfVotingYieldsAProportionalShare(uint256 own, uint256 others, uint256 elapsed) public {
         turnOn();
         own = bound(own, 1, 1000e18);
         others = bound(others, 1, 3000e18);
@@ -334,7 +334,7 @@ contract EmissionsTest is EmissionsFixture {
         assertLe(pendingOf(mine) + pendingOf(honest), allotted());
     }
 
-    function testAnEndedTaskGetsNothingAndIsDroppedByAnyone() public {
+    function test_EndedTaskReceivesNothingAndAnyoneCanDropIt() public {
         turnOn();
         for (uint256 i = 1; i <= 3; ++i) {
             uint256 ended = post();
@@ -352,7 +352,7 @@ contract EmissionsTest is EmissionsFixture {
             uint256 supply = token.totalSupply();
             vm.prank(makeAddr("anyone"));
             emissions.drop(ended);
-            assertEq(allotted(), before - forfeited); // never minted, and may be allotted again
+            assertEq(allotted(), before - forfeited); // not minted, and can be allotted again
             assertEq(token.totalSupply(), supply);
             assertEq(emissions.streamOf().totalWeight, 1000e18);
             emissions.poke(large, ended);
@@ -361,7 +361,7 @@ contract EmissionsTest is EmissionsFixture {
         }
     }
 
-    function testPokingAVoteForAnEndedTaskDropsIt() public {
+    function test_PokingAVoteForAnEndedTaskDropsTheTask() public {
         turnOn();
         uint256 task = post();
         vote(large, task, 3000e18);
@@ -377,7 +377,7 @@ contract EmissionsTest is EmissionsFixture {
         assertEq(emissions.votedOf(small), 0);
     }
 
-    function testASettledTaskAndOnePastItsDeadlineGetNothing() public {
+    function test_SettledAndExpiredTasksReceiveNothing() public {
         turnOn();
         uint256 settled = post();
         uint256 late = post();
@@ -398,7 +398,7 @@ contract EmissionsTest is EmissionsFixture {
 
     // ------------------------------------------------------------------ governance
 
-    function testOnlyGovernanceConfiguresAndOnlyEmissionsMints() public {
+    function test_RevertIf_CallerMayNotConfigureOrMint() public {
         vm.prank(small);
         vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, small));
         emissions.configure(defaults());
@@ -406,7 +406,7 @@ contract EmissionsTest is EmissionsFixture {
         token.mint(address(this), 1);
     }
 
-    function testBoundsAreEnforced() public {
+    function test_ConfigurationBoundsAreEnforced() public {
         IEmissions.EmissionsConfig memory config = defaults();
         config.perDay = emissions.MAX_PER_DAY() + 1;
         refused(config, "perDay");
@@ -439,7 +439,7 @@ contract EmissionsTest is EmissionsFixture {
         assertEq(emissions.streamOf().daily, config.perDay);
     }
 
-    function testTheCapStopsTheStreamAndCannotFallBelowWhatWasPromised() public {
+    function test_CapStopsTheStreamAndCannotFallBelowTheAllotment() public {
         IEmissions.EmissionsConfig memory config = defaults();
         config.cap = 15_000e18;
         emissions.configure(config);
@@ -452,7 +452,7 @@ contract EmissionsTest is EmissionsFixture {
         assertApproxEqAbs(minted, 15_000e18, DUST);
         config.cap = 14_999e18;
         refused(config, "cap");
-        // Turned off, with everything promised still payable.
+        // Turned off; the pending allotments are still payable.
         config.cap = 15_000e18;
         config.perDay = 0;
         emissions.configure(config);
@@ -460,7 +460,7 @@ contract EmissionsTest is EmissionsFixture {
         assertEq(allotted(), 15_000e18);
     }
 
-    function testAWholeDayLetsOutTheAmountExactlyAfterAChange() public {
+    function test_FullDayAfterAChangeStreamsTheExactAmount() public {
         turnOn();
         uint256 task = post();
         vote(large, task, 3000e18);
@@ -474,7 +474,7 @@ contract EmissionsTest is EmissionsFixture {
         assertEq(allotted(), first + config.perDay);
     }
 
-    function testZeroAddressesAreRefused() public {
+    function test_RevertIf_ZeroAddress() public {
         for (uint256 i = 0; i < 5; ++i) {
             address[5] memory given = [address(token), address(staking), address(tasks), address(tasks), address(tasks)];
             given[i] = address(0);
@@ -483,7 +483,7 @@ contract EmissionsTest is EmissionsFixture {
         }
     }
 
-    /// @dev From outside, where a constructor's revert is seen.
+    /// @dev External, so that vm.expectRevert sees the revert of the constructor.
     function create(address[5] calldata given) external {
         new Emissions(address(manager), given[0], given[1], given[2], given[3], given[4]);
     }

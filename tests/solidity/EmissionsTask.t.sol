@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {CoveyToken} from "../../contracts/CoveyToken.sol";
 import {Emissions} from "../../contracts/Emissions.sol";
@@ -9,7 +9,7 @@ import {ITaskRegistry} from "../../contracts/interfaces/ITaskRegistry.sol";
 import {CoveyFixture} from "./utils/CoveyFixture.sol";
 import {PlainScores} from "./utils/PlainScores.sol";
 
-/// @notice Emissions over the real registry, scoring and escrow: what is pushed is paid with the bounty, or to the treasury.
+/// @notice Emissions with the real registry, scoring and escrow: pushed tokens are paid with the bounty, or go to the treasury.
 contract EmissionsTaskTest is CoveyFixture {
     using PlainScores for uint256[];
 
@@ -36,7 +36,7 @@ contract EmissionsTaskTest is CoveyFixture {
         );
     }
 
-    /// @dev A task whose least stake lets it take `room` beside its bounty.
+    /// @dev A task whose minimum stake lets it receive `room` in addition to its bounty.
     function postWith(uint256 room) private returns (uint256 task) {
         ITaskRegistry.TaskParams memory params = localParams();
         params.minStake = uint128(params.bounty + room);
@@ -52,12 +52,12 @@ contract EmissionsTaskTest is CoveyFixture {
         return rewards.owedTo(account) == 0 ? 0 : rewards.withdraw(account);
     }
 
-    function testWhatIsPushedIsPaidWithTheBounty() external {
+    function test_PushedTokensArePaidWithTheBounty() external {
         uint256 task = post(localParams());
-        assertEq(emissions.roomOf(task), 0); // the least stake is all that its bounty needs
+        assertEq(emissions.roomOf(task), 0); // the minimum stake allows only the bounty
         vm.expectRevert(abi.encodeWithSelector(IEmissions.EmissionsTaskFull.selector, task));
         vote(validators[0], task);
-        fill(task, trainers, validators); // more stake behind it, more room
+        fill(task, trainers, validators); // more stake raises the limit
         assertEq(emissions.roomOf(task), registry.bountyLimitOf(task) - 1000e18);
         vote(validators[0], task);
         vm.warp(vm.getBlockTimestamp() + 1 hours);
@@ -104,8 +104,8 @@ contract EmissionsTaskTest is CoveyFixture {
         assertGt(rewards.escrowOf(task).trainersPool, 700e18); // 70% of the bounty alone
     }
 
-    /// @dev Farming with tasks that are cancelled, starved or left to expire: the creator has back what it put in, at most.
-    function testACreatorCannotCollectWhatWasPushed() external {
+    /// @dev Tasks that are cancelled, starved or left to expire return at most the creator's deposit.
+    function test_CreatorCannotCollectPushedTokens() external {
         uint256[3] memory ids = [postWith(5000e18), postWith(5000e18), postWith(5000e18)];
         for (uint256 i = 0; i < 3; ++i) {
             vote(validators[i], ids[i]);
@@ -140,7 +140,7 @@ contract EmissionsTaskTest is CoveyFixture {
         assertEq(emissions.streamOf().totalWeight, 0);
     }
 
-    function testAPushFillsATaskToItsLimitAndNoFurther() external {
+    function test_PushStopsAtTheTaskLimit() external {
         uint256 task = postWith(300e18);
         vote(validators[0], task);
         vm.warp(vm.getBlockTimestamp() + 20 hours);

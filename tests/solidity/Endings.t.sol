@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {IAppeals} from "../../contracts/interfaces/IAppeals.sol";
 import {ICommittee} from "../../contracts/interfaces/ICommittee.sol";
@@ -9,7 +9,7 @@ import {ITaskRegistry} from "../../contracts/interfaces/ITaskRegistry.sol";
 import {CoveyScenario} from "./utils/CoveyScenario.sol";
 import {PlainScores} from "./utils/PlainScores.sol";
 
-/// @notice Everything that can stall a task, each driven to the task's ending, with every token accounted for and taken out.
+/// @notice Every way in which a task can stall, each run until the task ends and every token is paid out.
 contract EndingsTest is CoveyScenario {
     using PlainScores for uint256[];
 
@@ -24,7 +24,7 @@ contract EndingsTest is CoveyScenario {
         assertEq(outcomeOf(taskId), uint256(outcome));
     }
 
-    /// @dev K seats over six validators of the same stake: each has K / 6 of them.
+    /// @dev K seats over six validators with equal stake, K / 6 each.
     function params18(bool isSealed) private view returns (ITaskRegistry.TaskParams memory params) {
         params = isSealed ? sealedParams() : localParams();
         params.targetSeats = 18;
@@ -32,7 +32,7 @@ contract EndingsTest is CoveyScenario {
 
     // ------------------------------------------------------------------ before the seed
 
-    function test_TooLittleEnrolment() external {
+    function test_TaskWithTooLittleEnrolmentIsRefunded() external {
         for (uint256 late = 0; late < 2; ++late) {
             uint256 snapshot = vm.snapshotState();
             uint256 taskId = post(localParams());
@@ -54,7 +54,7 @@ contract EndingsTest is CoveyScenario {
         }
     }
 
-    function test_SealedSetWithheld() external {
+    function test_TaskWithUnopenedSealedSetFails() external {
         uint256 before = token.balanceOf(creator);
         uint256 taskId = post(sealedParams());
         fill(taskId, trainers, validators);
@@ -71,7 +71,7 @@ contract EndingsTest is CoveyScenario {
 
     // ------------------------------------------------------------------ committees
 
-    function test_AbstentionOfAllFailsAtOnce() external {
+    function test_TaskFailsAtOnceIfAllAbstain() external {
         uint256 taskId = seeded(params18(false));
         for (uint256 j = 0; j < 6; ++j) {
             abstain(scoring, taskId, validators[j]);
@@ -82,7 +82,7 @@ contract EndingsTest is CoveyScenario {
         scoring.failRound(taskId);
         vm.warp(end);
         scoring.failRound(taskId);
-        // Nobody is left to draw a second committee from.
+        // No stake is left for a second committee.
         expectOutcome(taskId, ITaskRegistry.Outcome.Failed);
         assertEq(scoring.roundOf(taskId).number, 0);
         drain(taskId, none, 0);
@@ -91,8 +91,8 @@ contract EndingsTest is CoveyScenario {
         }
     }
 
-    /// @dev Two abstain, one is absent, one does not reveal: two of six reveal. A second committee of the two is paid flat.
-    function test_SecondCommitteePaysFlat() external {
+    /// @dev Of six, two abstain, one is absent and one does not reveal. The second committee of the other two is paid flat.
+    function test_SecondCommitteeIsPaidFlat() external {
         uint256 taskId = seeded(params18(false));
         uint256[] memory truth = ladder(3);
         abstain(scoring, taskId, validators[0]);
@@ -117,7 +117,7 @@ contract EndingsTest is CoveyScenario {
         for (uint256 j = 0; j < 4; ++j) {
             assertEq(scoring.seatsOf(taskId, validators[j]), 0, "left or failed");
         }
-        // S is three shares still, for nobody has reported the fourth: each of the two has a third of the seats.
+        // S is still three shares, because the fourth is not reported, so each of the two has a third of the seats.
         assertEq(scoring.seatsOf(taskId, validators[4]), 6);
         assertEq(scoring.seatsOf(taskId, validators[5]), 6);
         address[] memory who = new address[](2);
@@ -125,7 +125,7 @@ contract EndingsTest is CoveyScenario {
         uint256[][] memory rows = new uint256[][](2);
         rows[0] = ladder(3);
         rows[1] = ladder(3);
-        rows[1][2] += 1400; // off by less than half of the spread: a first committee would pay it less
+        rows[1][2] += 1400; // within half of the spread; a first committee would pay less for it
         scoreAll(scoring, taskId, who, rows);
         settleAll(taskId, who, rows);
         assertEq(scoring.gainOf(taskId, who[0]), 1);
@@ -138,7 +138,7 @@ contract EndingsTest is CoveyScenario {
         drain(taskId, middleOf(taskId, who, rows), 10);
     }
 
-    function test_QuorumMissedTwice() external {
+    function test_TaskFailsIfTheQuorumIsMissedTwice() external {
         uint256 taskId = seeded(params18(false));
         uint256[] memory truth = ladder(3);
         for (uint256 j = 0; j < 6; ++j) {
@@ -162,8 +162,8 @@ contract EndingsTest is CoveyScenario {
         drain(taskId, none, 0);
     }
 
-    /// @dev In the first round, the second and the appeal: a target that left the history is requested again.
-    function test_LostTargetInEveryRound() external {
+    /// @dev A target that left the history is requested again, in both rounds and in the appeal.
+    function test_LostTargetIsRequestedAgainInEveryRound() external {
         uint256 taskId = post(params18(true));
         fill(taskId, trainers, validators);
         openSet(taskId);
@@ -171,7 +171,7 @@ contract EndingsTest is CoveyScenario {
         vm.warp(scoring.roundOf(taskId).scoreCommitEnd);
         scoring.failRound(taskId); // all were absent
         loseTarget(scoring, taskId);
-        // None of them is reported: all are drawn again.
+        // None is reported, so all are drawn again.
         address[] memory who = seatedOf(scoring, taskId, validators);
         assertEq(who.length, 6);
         uint256[][] memory rows = around(ladder(3), 6);
@@ -198,7 +198,7 @@ contract EndingsTest is CoveyScenario {
 
     // ------------------------------------------------------------------ appeals
 
-    /// @dev A settled sealed task of three entries whose one word is contested; the appeal's enrolment is over.
+    /// @dev Run a sealed task of three entries until its only word is contested and enrolment for the appeal is over.
     function contested() private returns (uint256 taskId, uint256[] memory middle) {
         taskId = seeded(params18(true));
         uint256[][] memory rows = around(ladder(3), 6);
@@ -213,7 +213,7 @@ contract EndingsTest is CoveyScenario {
         vm.warp(appeals.appealOf(taskId).enrolEnd);
     }
 
-    /// @dev From the appeal's seed to the end of the task: the committee finds `truth`.
+    /// @dev Run the appeal until the end of the task; the committee's median word is `truth`.
     function finishAppeal(uint256 taskId, uint256[] memory middle, uint256[] memory truth, bool moves) private {
         uint256[] memory lanes = new uint256[](16);
         for (uint256 i = 0; i < truth.length; ++i) {
@@ -232,7 +232,7 @@ contract EndingsTest is CoveyScenario {
         assertFalse(appeals.isOpen(taskId));
         IAppeals.Appeal memory appeal = appeals.appealOf(taskId);
         assertEq(appeals.contestOf(taskId, 0).moved, moves);
-        // Where a median moved, the bond and as much again of what is left of the creator's. Nothing otherwise.
+        // If a median moved: the bond, and the same amount from the rest of the creator's bond. Otherwise nothing.
         uint256 premium = bondLeft < appeal.bond ? bondLeft : appeal.bond;
         assertEq(appeals.owedTo(appellant), moves ? appeal.bond + premium : 0);
         assertEq(appeal.pool, appeal.bond, "the round earns the same whatever it finds");
@@ -253,38 +253,38 @@ contract EndingsTest is CoveyScenario {
         finishAppeal(taskId, middle, truth, moves);
     }
 
-    function test_AppealFindsTheSame() external {
+    function test_AppealKeepsTheMedian() external {
         appealFinds(around(ladder(3), 6)[2], false);
     }
 
-    /// @dev Moved, but not by more than max(tau, 2h) = 1200: replaced, and the bond pays the round all the same.
-    function test_AppealMovesALittle() external {
+    /// @dev The median moves by at most max(tau, 2h) = 1200. It is replaced, but the bond pays the round.
+    function test_AppealMovesTheMedianWithinTheTolerance() external {
         uint256[] memory truth = ladder(3);
         truth[0] += 1100;
         appealFinds(truth, false);
     }
 
-    function test_AppealMovesUp() external {
+    function test_AppealRaisesTheMedian() external {
         uint256[] memory truth = ladder(3);
         truth[0] += 9000;
         appealFinds(truth, true);
     }
 
-    function test_AppealMovesDown() external {
+    function test_AppealLowersTheMedian() external {
         uint256[] memory truth = ladder(3);
         truth[2] = 660;
         appealFinds(truth, true);
     }
 
-    /// @dev No entry is worth anything: the trainers' pool returns to the creator.
-    function test_AppealMovesToZero() external {
+    /// @dev No entry has weight, so the trainers' pool returns to the creator.
+    function test_AppealLowersTheMedianToZero() external {
         uint256 before = token.balanceOf(creator);
         appealFinds(new uint256[](3), true);
-        // Tips and the appellant's premium have used up the bond.
+        // Tips and the appellant's premium used the whole bond.
         assertEq(token.balanceOf(creator), before - 300e18 - 100e18);
     }
 
-    /// @dev The old medians stand and the bond returns as it came.
+    /// @dev The old medians stand and the bond is returned.
     function checkFailed(uint256 taskId, uint256[] memory middle) private {
         assertEq(uint256(appeals.appealOf(taskId).state), uint256(IAppeals.AppealState.Failed));
         bytes32[6] memory proof; // not read
@@ -296,10 +296,10 @@ contract EndingsTest is CoveyScenario {
         assertEq(token.balanceOf(appellant), 10_000e18);
     }
 
-    function test_AppealWhoseQuorumFails() external {
+    function test_AppealFailsWithoutAQuorum() external {
         (uint256 taskId, uint256[] memory middle) = contested();
         seed(committee, taskId, keccak256("appeal seed"));
-        // 37 seats over six: one alone reveals.
+        // 37 seats over six validators, of which one reveals.
         commit(committee, taskId, validators[0], new uint256[](16));
         commit(committee, taskId, validators[1], new uint256[](16));
         abstain(committee, taskId, validators[2]);
@@ -315,8 +315,8 @@ contract EndingsTest is CoveyScenario {
         checkFailed(taskId, middle);
     }
 
-    /// @dev However far the appeal came: no seed, a requested one, a fixed one, all revealed.
-    function test_AppealThatNobodySettlesUntilItsDeadline() external {
+    /// @dev At every stage: no seed, seed requested, seed fixed, all rows revealed.
+    function test_AppealFailsAtItsDeadline() external {
         for (uint256 steps = 0; steps < 4; ++steps) {
             uint256 snapshot = vm.snapshotState();
             (uint256 taskId, uint256[] memory middle) = contested();
@@ -342,10 +342,10 @@ contract EndingsTest is CoveyScenario {
 
     // ------------------------------------------------------------------ expire
 
-    /// @dev However far a task went, through both committees: from `expiresAt` on anyone ends it, and all tokens come out.
+    /// @dev At every stage of both committees: from `expiresAt` on anyone can end the task, and all tokens are paid out.
     /// forge-config: default.fuzz.runs = 64
     /// forge-config: ci.fuzz.runs = 300
-    function testFuzz_ExpireAtEveryStage(uint256 stage, bool isSealed, uint256 random) external {
+    function testFuzz_TaskCanBeExpiredAtEveryStage(uint256 stage, bool isSealed, uint256 random) external {
         stage = bound(stage, 0, 11);
         uint256 taskId = post(params18(isSealed));
         ITaskRegistry.Schedule memory schedule = registry.scheduleOf(taskId);
@@ -388,7 +388,7 @@ contract EndingsTest is CoveyScenario {
         drain(taskId, none, 0);
     }
 
-    /// @dev Each seated one commits, abstains or does nothing; of the committed some reveal.
+    /// @dev Each seated validator commits, abstains or is absent; some of the committed reveal.
     function halfScore(uint256 taskId, uint256 random) private {
         address[] memory who = seatedOf(scoring, taskId, validators);
         uint256[] memory row = new uint256[](1);

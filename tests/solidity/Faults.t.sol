@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {IAppeals} from "../../contracts/interfaces/IAppeals.sol";
 import {ICommittee} from "../../contracts/interfaces/ICommittee.sol";
@@ -8,12 +8,12 @@ import {ITaskRegistry} from "../../contracts/interfaces/ITaskRegistry.sol";
 import {CoveyScenario} from "./utils/CoveyScenario.sol";
 import {PlainScores} from "./utils/PlainScores.sol";
 
-/// @notice What can be proven of a validator, by whom, once, and what it costs; and that nothing can be proven of one that did its duty.
+/// @notice Reports of faults: who can report, once each, at which cost; no report against a validator that did its duty.
 contract FaultsTest is CoveyScenario {
     using PlainScores for uint256[];
 
     uint256[] private truth;
-    bool[6] private open; // faults that nobody has reported
+    bool[6] private open; // unreported faults
 
     function setUp() public override {
         super.setUp();
@@ -26,7 +26,7 @@ contract FaultsTest is CoveyScenario {
         params.targetSeats = 18;
     }
 
-    /// @dev Validators 1… reveal, validator 0 does nothing.
+    /// @dev All validators but validator 0 reveal.
     function allButTheFirst(uint256 taskId, bool commits) private {
         for (uint256 j = commits ? 0 : 1; j < 6; ++j) {
             commit(scoring, taskId, validators[j], truth);
@@ -61,11 +61,11 @@ contract FaultsTest is CoveyScenario {
         scoring.reportAbsent(taskId, 0, operator);
         assertEq(poolValue(operator), STAKE - STAKE / 100);
         assertEq(registry.heldOf(taskId, operator), STAKE - STAKE / 100);
-        // All of the stake is the operator's own: the bound of a tenth binds.
+        // All stake is the operator's own, so the limit of a tenth applies.
         assertApproxEqAbs(staking.owedTo(reporter), STAKE / 1000, 1e12);
         assertEq(staking.owedTo(reporter) + staking.owedTo(treasury), STAKE / 100);
         assertEq(uint256(scoring.rowOf(taskId, operator).status), uint256(ICommittee.RowStatus.Absent));
-        // Once a row, whatever it is called.
+        // Once per row, by any kind of report.
         vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringNoFault.selector, taskId, operator));
         scoring.reportAbsent(taskId, 0, operator);
         vm.warp(scoring.roundOf(taskId).scoreRevealEnd);
@@ -77,7 +77,7 @@ contract FaultsTest is CoveyScenario {
         scoring.reportAbsent(taskId, 0, trainers[0]);
     }
 
-    function test_AnUnrevealedRowCostsFivePercent() external {
+    function test_UnrevealedRowCostsFivePercent() external {
         uint256 taskId = seeded(params18(false));
         address operator = validators[0];
         allButTheFirst(taskId, true);
@@ -93,17 +93,17 @@ contract FaultsTest is CoveyScenario {
         assertEq(poolValue(operator), STAKE - STAKE / 20);
         vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringNoFault.selector, taskId, operator));
         scoring.reportUnrevealed(taskId, 0, operator);
-        // Five percent is the cap of a period: the operator is out for a while.
+        // Five percent is the cap of a period, so the operator is jailed.
         assertFalse(staking.isEligible(operator));
         assertEq(staking.poolOf(operator).jailedUntil, vm.getBlockTimestamp() + 2 days);
     }
 
-    /// @dev Two of six validators scored wildly; the appeal finds what the others found, and one more time only.
+    /// @dev Two of six validators score far off. The appeal confirms the median of the others.
     function overturned() private returns (uint256 taskId, uint256[][] memory rows) {
         taskId = seeded(params18(true));
         rows = around(truth, 6);
         rows[0][1] += 2401 + 2; // more than 8h = 2400 from every honest row, and from the median
-        rows[1][1] = 0; // a zero is no number to be far from
+        rows[1][1] = 0; // a score of 0 is not overturned
         scoreAll(scoring, taskId, validators, rows);
         settleAll(taskId, validators, rows);
         contest(taskId, 0, middleOf(taskId, validators, rows));
@@ -121,7 +121,7 @@ contract FaultsTest is CoveyScenario {
         settleContests(taskId, validators, again);
     }
 
-    function test_AnOverturnedRowCostsTenPercent() external {
+    function test_OverturnedRowCostsTenPercent() external {
         (uint256 taskId, uint256[][] memory rows) = overturned();
         vm.prank(reporter);
         appeals.reportOverturned(taskId, validators[0], 0, rows[0].pack());
@@ -133,7 +133,7 @@ contract FaultsTest is CoveyScenario {
             uint256[] memory words = rows[j].pack();
             vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsNoFault.selector, taskId, validators[j]));
             appeals.reportOverturned(taskId, validators[j], 0, words);
-            // Another's row proves nothing.
+            // The row of another operator is no proof.
             words = rows[0].pack();
             vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsBadRow.selector, taskId, validators[j]));
             appeals.reportOverturned(taskId, validators[j], 0, words);
@@ -142,7 +142,7 @@ contract FaultsTest is CoveyScenario {
         assertTrue(staking.isEligible(validators[0]));
     }
 
-    function test_AnOverturnedRowIsReportedAfterTheEndUntilTheTimeForIt() external {
+    function test_OverturnedRowCanBeReportedUntilTheReportEnd() external {
         (uint256 taskId, uint256[][] memory rows) = overturned();
         appeals.resolve(taskId, 0, middleOf(taskId, validators, rows).pack().proof(0));
         finalise(taskId);
@@ -156,7 +156,7 @@ contract FaultsTest is CoveyScenario {
         vm.warp(end);
         registry.releaseEarmark(taskId, validators[0]);
         assertEq(staking.poolOf(validators[0]).earmarked, 0);
-        // Whoever was not reported in time is free.
+        // A row that is not reported in time cannot be slashed.
         vm.revertToState(snapshot);
         vm.warp(end);
         registry.releaseEarmark(taskId, validators[0]);
@@ -167,8 +167,8 @@ contract FaultsTest is CoveyScenario {
 
     // ------------------------------------------------------------------ an appeal's committee
 
-    /// @dev The earmark behind the task and the one behind the appeal both lose: 1% absent, 5% unrevealed.
-    function test_FaultsInAnAppealsCommittee() external {
+    /// @dev Both the earmark behind the task and the one behind the appeal are slashed: 1% if absent, 5% if unrevealed.
+    function test_FaultsInAnAppealCommitteeSlashBothEarmarks() external {
         uint256 taskId = post(params18(true));
         ITaskRegistry.Schedule memory schedule = registry.scheduleOf(taskId);
         for (uint256 i = 0; i < 3; ++i) {
@@ -215,7 +215,7 @@ contract FaultsTest is CoveyScenario {
         bytes32[6] memory proof;
         appeals.resolve(taskId, 0, proof);
         finalise(taskId);
-        // What is not reported yet keeps both earmarks.
+        // An unreported fault holds both earmarks.
         vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.RegistryFaultOpen.selector, taskId, validators[4]));
         registry.releaseEarmark(taskId, validators[4]);
         vm.expectRevert(abi.encodeWithSignature("CommitteeFaultOpen(uint256,address)", taskId, validators[4]));
@@ -228,20 +228,20 @@ contract FaultsTest is CoveyScenario {
 
     // ------------------------------------------------------------------ bounds
 
-    /// @dev Half of what the operator itself loses, where its own part is small.
-    function test_TheReportersShareIsBoundByTheOperatorsOwnLoss() external {
+    /// @dev Half of the operator's own loss, if its own part is small.
+    function test_ReporterShareIsLimitedByTheOperatorsOwnLoss() external {
         delegateTo(validators[0], 90_000e18);
         uint256 taskId = seeded(params18(false));
         vm.warp(scoring.roundOf(taskId).scoreCommitEnd);
         vm.prank(reporter);
         scoring.reportAbsent(taskId, 0, validators[0]);
-        // A tenth of the pool is its own: of 100 it loses 10, the reporter gets 5.
+        // A tenth of the pool is its own. Of 100 it loses 10, of which the reporter receives 5.
         assertApproxEqAbs(staking.owedTo(reporter), 5e18, 1e12);
         assertEq(staking.owedTo(reporter) + staking.owedTo(treasury), 100e18);
     }
 
-    /// @dev An outage over many tasks costs the cap, whatever their number, and jails; the next period begins anew.
-    function test_TheCapOverManyTasksAndJail() external {
+    /// @dev An outage across many tasks costs at most the cap and jails. The next period has a new cap.
+    function test_AbsenceCapHoldsAcrossTasksAndJails() external {
         address operator = join("down", 60_000e18);
         uint256[] memory ids = new uint256[](6);
         vm.warp(block.timestamp + 12);
@@ -264,7 +264,7 @@ contract FaultsTest is CoveyScenario {
             commit(scoring, ids[k], operator, new uint256[](1));
         }
         vm.warp(scoring.roundOf(ids[5]).scoreRevealEnd);
-        // 5% of 10,000 each: the sixth would make 3,000 of a pool of 60,000, which is the cap; a seventh fault has nothing left.
+        // 5% of 10,000 each. The sixth reaches 3,000 of a pool of 60,000, which is the cap; a seventh takes nothing.
         uint256 lost = 0;
         for (uint256 k = 0; k < 6; ++k) {
             assertTrue(staking.isEligible(operator));
@@ -286,13 +286,13 @@ contract FaultsTest is CoveyScenario {
         assertTrue(staking.isEligible(operator));
     }
 
-    function test_BeyondTheCapAFaultTakesNothing() external {
+    function test_FaultBeyondTheAbsenceCapTakesNothing() external {
         validators[0] = join("big", 20_000e18);
         address operator = validators[0];
         uint256 taskId = seeded(params18(false));
         allButTheFirst(taskId, true);
         staking.setDuty(address(this), true);
-        // Of a cap of 1,000, 900 are spent elsewhere.
+        // 900 of a cap of 1,000 are used by another task.
         staking.earmark(operator, 5000e18, uint48(block.timestamp - 1));
         staking.slash(operator, 5000e18, 900e18, address(0), true);
         uint256 before = poolValue(operator);
@@ -305,7 +305,7 @@ contract FaultsTest is CoveyScenario {
 
     // ------------------------------------------------------------------ holding
 
-    function test_AnEarmarkStaysWhileAFaultCanBeReported() external {
+    function test_EarmarkIsHeldWhileAFaultCanBeReported() external {
         uint256 taskId = seeded(params18(false));
         allButTheFirst(taskId, true);
         settleAll(taskId, rest(), rowsOf(5));
@@ -316,7 +316,7 @@ contract FaultsTest is CoveyScenario {
         registry.releaseEarmark(taskId, validators[1]);
         vm.expectRevert(abi.encodeWithSelector(ITaskRegistry.RegistryNothingToRelease.selector, taskId, validators[1]));
         registry.releaseEarmark(taskId, validators[1]);
-        // Long after the end, and after its owner has asked to leave.
+        // Long after the end, and after the owner has undelegated.
         uint256 shares = staking.sharesOf(validators[0], validators[0]);
         vm.prank(validators[0]);
         uint256 entry = staking.undelegate(validators[0], shares, 0);
@@ -347,11 +347,11 @@ contract FaultsTest is CoveyScenario {
 
     // ------------------------------------------------------------------ who did its duty
 
-    /// @dev Six validators each do something else, over one round or two: a report of one that did its duty is refused at any time, and
-    /// of one that did not succeeds once.
+    /// @dev Six validators act differently, over one or two rounds. A report against one that did its duty reverts at any time; a report
+    /// against one that did not succeeds once.
     /// forge-config: default.fuzz.runs = 64
     /// forge-config: ci.fuzz.runs = 300
-    function testFuzz_ADutyDoneIsNeverReported(uint256 random, uint256 stakes) external {
+    function testFuzz_RevertIf_ReportedValidatorDidItsDuty(uint256 random, uint256 stakes) external {
         uint256 taskId = post(params18(false));
         ITaskRegistry.Schedule memory schedule = registry.scheduleOf(taskId);
         commitEntry(taskId, trainers[0]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {ICommittee} from "../../contracts/interfaces/ICommittee.sol";
 import {IScoring} from "../../contracts/interfaces/IScoring.sol";
@@ -7,7 +7,7 @@ import {ITaskRegistry} from "../../contracts/interfaces/ITaskRegistry.sol";
 import {CoveyFixture} from "./utils/CoveyFixture.sol";
 import {PlainScores} from "./utils/PlainScores.sol";
 
-/// @notice Whole tasks, from posting to the last claim, each ending with every token accounted for.
+/// @notice Whole tasks, from posting to the last claim, with every token accounted for.
 contract LoopTest is CoveyFixture {
     using PlainScores for uint256[];
 
@@ -25,7 +25,7 @@ contract LoopTest is CoveyFixture {
         validators = joinMany("validator", validatorCount);
     }
 
-    /// @dev Scores around each entry's own value; entry 0 is useless, validator 0 lazy.
+    /// @dev Scores near each entry's true value; entry 0 is useless, and validator 0 gives constant scores.
     function drawRows(uint256 entries, uint256 count) private returns (uint256[][] memory rows) {
         rows = new uint256[][](count);
         for (uint256 j = 0; j < count; ++j) {
@@ -42,11 +42,10 @@ contract LoopTest is CoveyFixture {
 
     // ------------------------------------------------------------------ accounting
 
-    /// @dev Everything anyone can claim is claimed; then Rewards holds nothing but the dust of rounded shares, no stake is earmarked and
-    /// no token was made or lost.
+    /// @dev Claim everything. Afterwards Rewards holds only rounding dust, no stake is earmarked, and the supply is unchanged.
     function settleAccounts(uint256 taskId, uint256 dust) private {
         bool paid = registry.outcomeOf(taskId) == ITaskRegistry.Outcome.Paid;
-        if (staking.owedTo(treasury) != 0) staking.payOwed(treasury); // what faults took
+        if (staking.owedTo(treasury) != 0) staking.payOwed(treasury); // slashed tokens
         for (uint256 i = 0; i < operators.length; ++i) {
             address operator = operators[i];
             (bytes32 commitment,,,,) = registry.commitmentOf(taskId, operator);
@@ -65,7 +64,7 @@ contract LoopTest is CoveyFixture {
         assertEq(token.totalSupply(), SUPPLY);
     }
 
-    /// @dev An earmark stays until the faults of its operator are reported.
+    /// @dev Report all faults of an operator and release its earmark.
     function reportFaults(uint256 taskId, address operator) private {
         uint8 current = scoring.roundOf(taskId).number;
         for (uint8 number = 0; number <= current; ++number) {
@@ -80,7 +79,7 @@ contract LoopTest is CoveyFixture {
         assertFalse(scoring.owesFault(taskId, operator));
     }
 
-    /// @dev A second committee does nothing at all, if one is drawn.
+    /// @dev A second committee, if one is drawn, is absent.
     function failAgain(uint256 taskId) private {
         if (outcomeOf(taskId) != uint256(ITaskRegistry.Outcome.Running)) return;
         assertEq(scoring.roundOf(taskId).number, 1);
@@ -113,12 +112,12 @@ contract LoopTest is CoveyFixture {
 
     /// forge-config: default.fuzz.runs = 64
     /// forge-config: ci.fuzz.runs = 250
-    function testFuzz_PaidTask(uint256 seed) external {
+    function testFuzz_PaidTaskAccountsForEveryToken(uint256 seed) external {
         state = seed;
         joinAll(1 + draw(20), 3 + draw(5));
         ITaskRegistry.TaskParams memory params = draw(2) == 0 ? localParams() : sealedParams();
         params.targetSeats = uint16(1 + draw(60));
-        params.h = uint16(8 + draw(800)); // less than 8 a sealed task may not have
+        params.h = uint16(8 + draw(800)); // the minimum for a sealed task is 8
         params.tau = uint16(1 + draw(4095));
         params.power = uint8(1 + draw(3));
         params.floorScore = uint16(1 + draw(3000));
@@ -131,7 +130,7 @@ contract LoopTest is CoveyFixture {
         }
         drawSeed(taskId, bytes32(draw(type(uint256).max)));
 
-        // Those with a seat score; one of them may abstain, another may never reveal.
+        // Validators with a seat score; one may abstain, and one may not reveal.
         address[] memory seated = withSeats(taskId);
         uint256[][] memory rows = drawRows(trainers.length, seated.length);
         uint256 missing = seated.length != 0 && draw(3) == 0 ? draw(seated.length) : type(uint256).max;
@@ -197,7 +196,7 @@ contract LoopTest is CoveyFixture {
         }
     }
 
-    /// @dev What the contract settled is what the plain rules give; the sum of what is paid is the pools.
+    /// @dev Compare the settlement with the reference rules; payments must sum to the pools.
     function checkSettlement(
         uint256 taskId,
         ITaskRegistry.TaskParams memory params,
@@ -230,7 +229,7 @@ contract LoopTest is CoveyFixture {
         assertEq(scoring.accumulatorOf(taskId, 0), bytes32(0));
     }
 
-    function test_TwoPages() external {
+    function test_TaskWithTwoPagesIsPaid() external {
         vm.pauseGasMetering();
         joinAll(500, 130);
         ITaskRegistry.TaskParams memory params = localParams();
@@ -252,7 +251,7 @@ contract LoopTest is CoveyFixture {
         settle(taskId, 0, pageCall(taskId, 0, validators, rows));
         vm.expectRevert(abi.encodeWithSelector(IScoring.ScoringNotSettled.selector, taskId));
         scoring.finalise(taskId);
-        // A page's rows do not pass for another's.
+        // Rows of one page are not valid for another.
         second.words[0] ^= 1;
         vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringBadRows.selector, taskId, 1));
         settle(taskId, 1, second);
@@ -260,7 +259,7 @@ contract LoopTest is CoveyFixture {
         settle(taskId, 1, second);
         finalise(taskId);
 
-        // The neighbours of a page stay in it: G is the sum of the pages' own.
+        // Distances do not cross pages: G is the sum over the pages.
         uint256[] memory seats = new uint256[](130);
         for (uint256 j = 0; j < 130; ++j) {
             seats[j] = 1;
@@ -323,11 +322,11 @@ contract LoopTest is CoveyFixture {
         assertEq(outcomeOf(taskId), uint256(ITaskRegistry.Outcome.Refunded));
         settleAccounts(taskId, 0);
         assertEq(token.balanceOf(creator), before - TIP);
-        // The fee is back where the operator wants its rewards.
+        // The fee is credited to the operator's reward address.
         assertEq(token.balanceOf(trainers[0]), 4e18);
     }
 
-    function test_UnrevealedEntriesEndInARefund() external {
+    function test_TaskWithoutRevealedEntryIsRefunded() external {
         joinAll(3, 3);
         uint256 taskId = post(localParams());
         commitEntry(taskId, trainers[0]);
@@ -340,7 +339,7 @@ contract LoopTest is CoveyFixture {
         settleAccounts(taskId, 0);
     }
 
-    function test_ShutSealedSetFailsTheTask() external {
+    function test_UnopenedSealedSetFailsTheTask() external {
         joinAll(2, 3);
         uint256 before = token.balanceOf(creator);
         uint256 taskId = post(sealedParams());
@@ -353,7 +352,7 @@ contract LoopTest is CoveyFixture {
         registry.closeTask(taskId);
         assertEq(outcomeOf(taskId), uint256(ITaskRegistry.Outcome.Failed));
         settleAccounts(taskId, 0);
-        // Half of the bounty is back, the bond is gone.
+        // Half of the bounty is returned, and the bond is lost.
         assertEq(token.balanceOf(creator), before - 500e18 - 100e18);
         assertEq(token.balanceOf(treasury), 500e18 + 100e18 - TIP);
     }
@@ -377,10 +376,10 @@ contract LoopTest is CoveyFixture {
         settleAccounts(taskId, 0);
     }
 
-    /// @dev However far a task went, from `expiresAt` on anyone can end it and all tokens come out.
+    /// @dev At every stage, from `expiresAt` on anyone can end the task, and all tokens are paid out.
     /// forge-config: default.fuzz.runs = 64
     /// forge-config: ci.fuzz.runs = 250
-    function testFuzz_ExpiredTask(uint256 seed, uint256 steps) external {
+    function testFuzz_ExpiredTaskReturnsEveryToken(uint256 seed, uint256 steps) external {
         state = seed;
         steps = bound(steps, 0, 6);
         joinAll(3, 3);
@@ -409,7 +408,7 @@ contract LoopTest is CoveyFixture {
         vm.warp(schedule.expiresAt);
         vm.prank(keeper);
         registry.expire(taskId);
-        // Refunded where the creator is not to blame, else failed.
+        // Refunded if the task could have been closed with a refund, else failed.
         assertEq(outcomeOf(taskId), uint256(steps < 3 ? ITaskRegistry.Outcome.Refunded : ITaskRegistry.Outcome.Failed));
         settleAccounts(taskId, 0);
         assertGe(token.balanceOf(keeper), TIP);
@@ -446,7 +445,7 @@ contract LoopTest is CoveyFixture {
         assertEq(target, block.number + DISTANCE);
         vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringSeedPending.selector, taskId, target));
         scoring.requestSeed(taskId);
-        // No history contract here: 256 blocks later nothing proves the target any more.
+        // Without the history contract the target cannot be proven after 256 blocks.
         vm.roll(target + 257);
         scoring.requestSeed(taskId);
         assertEq(scoring.roundOf(taskId).target, block.number + DISTANCE);
@@ -459,7 +458,7 @@ contract LoopTest is CoveyFixture {
         scoring.fixSeed(taskId, header);
     }
 
-    function test_SeedTooLateForTheScoreWindows() external {
+    function test_RevertIf_SeedIsTooLateForTheScoreWindows() external {
         joinAll(2, 3);
         ITaskRegistry.TaskParams memory params = localParams();
         uint256 taskId = post(params);
@@ -518,8 +517,8 @@ contract LoopTest is CoveyFixture {
         assertApproxEqAbs(many, 1400, 100);
     }
 
-    /// @dev No committee of at most 1,023 expected seats comes near these bounds: the counts are set by hand.
-    function test_CommitsStopBeforeALaneOverflows() external {
+    /// @dev Committees with at most 1,023 expected seats do not reach these bounds, so the counts are written to storage.
+    function test_RevertIf_CommitWouldOverflowALane() external {
         joinAll(1, 3);
         uint256 taskId = post(localParams());
         fill(taskId, trainers, validators);
@@ -535,7 +534,7 @@ contract LoopTest is CoveyFixture {
         vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringFull.selector, taskId));
         scoring.commitScores(taskId, validators[0], commitment);
 
-        // Seven seats more would be 32,768.
+        // Seven more seats would give 32,768.
         vm.store(address(scoring), slot, bytes32(tally | (1 << 120) | (32_761 << 136)));
         assertEq(scoring.roundOf(taskId).committedSeats, 32_761);
         vm.prank(signerOf(validators[0]));

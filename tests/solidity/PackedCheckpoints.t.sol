@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {PackedCheckpoints} from "../../contracts/libraries/PackedCheckpoints.sol";
 import {Test} from "./utils/Test.sol";
 
-/// @notice The packed history against a plain list of times and amounts.
+/// @notice Compares the packed history with a list of times and amounts.
 contract PackedCheckpointsTest is Test {
     using PackedCheckpoints for PackedCheckpoints.Trace;
 
@@ -26,7 +26,7 @@ contract PackedCheckpointsTest is Test {
     }
 
     /// @param steps low bits: seconds since the last push, often none; the rest: the amount
-    function testFuzzEveryLookupEqualsThePlainList(uint256[] calldata steps) public {
+    function testFuzz_LookupMatchesReferenceList(uint256[] calldata steps) public {
         uint256 n = steps.length > 40 ? 40 : steps.length;
         uint40 time = 1000;
         for (uint256 i; i < n; ++i) {
@@ -39,14 +39,14 @@ contract PackedCheckpointsTest is Test {
         }
     }
 
-    function testNothingBeforeTheFirst() public {
+    function test_LookupBeforeTheFirstCheckpointIsZero() public {
         assertEq(trace.lookup(count, type(uint40).max), 0);
         push(5, 7);
         assertEq(trace.lookup(count, 4), 0);
         assertEq(trace.lookup(count, 5), 7);
     }
 
-    function testExtremeValues() public {
+    function test_ExtremeValuesAreStored() public {
         push(0, type(uint88).max);
         push(type(uint40).max, type(uint88).max - 1);
         assertEq(trace.lookup(count, 0), type(uint88).max);
@@ -54,7 +54,7 @@ contract PackedCheckpointsTest is Test {
         assertEq(trace.lookup(count, type(uint40).max), type(uint88).max - 1);
     }
 
-    function testTwoASlot() public {
+    function test_TwoCheckpointsShareASlot() public {
         for (uint40 i; i < 6; ++i) {
             push(i + 1, i + 100);
         }
@@ -63,18 +63,18 @@ contract PackedCheckpointsTest is Test {
         assertEq(trace.pairs[3], 0);
     }
 
-    function testASecondPushOfATimeReplacesTheLowHalf() public {
+    function test_SecondPushAtTheSameTimeReplacesTheValue() public {
         push(5, 1);
         push(5, 2);
         assertEq(count, 1);
         assertEq(trace.pairs[0], (uint256(5) << 88) | 2);
         push(6, 3);
-        push(6, 4); // beside a checkpoint in the high half goes another
+        push(6, 4); // after a checkpoint in the high half, another one is added
         assertEq(count, 3);
         assertEq(trace.lookup(count, 6), 4);
     }
 
-    function testALookupReadsFewSlots() public {
+    function test_LookupReadsFewSlots() public {
         for (uint40 i; i < 1000; ++i) {
             push(i * 10, i);
         }

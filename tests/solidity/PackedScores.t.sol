@@ -1,80 +1,11 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {PackedScores} from "../../contracts/libraries/PackedScores.sol";
-import {PageTree} from "../../contracts/libraries/PageTree.sol";
 import {Sortition} from "../../contracts/libraries/Sortition.sol";
+import {LibraryCaller} from "./utils/LibraryCaller.sol";
 import {PlainScores} from "./utils/PlainScores.sol";
 import {Test} from "./utils/Test.sol";
-
-/// @notice Puts the libraries, which read the call, behind calls.
-contract Harness {
-    function measure(
-        uint256[] calldata heads,
-        uint256[] calldata medians,
-        uint256[] calldata words,
-        uint256 h,
-        uint256 tau,
-        uint256 total
-    ) external pure returns (uint256[] memory table, uint256 bad) {
-        return PackedScores.measure(heads, medians, words, h, tau, total);
-    }
-
-    function weigh(uint256[] calldata medians, uint256 free, uint256 tau, uint256 floorScore, uint256 power)
-        external
-        pure
-        returns (uint256 spread, uint256 weights)
-    {
-        return PackedScores.weigh(medians, free, tau, floorScore, power);
-    }
-
-    function firstBadWord(uint256[] calldata words, uint256 entries) external pure returns (uint256) {
-        return PackedScores.firstBadWord(words, entries);
-    }
-
-    function foldRows(uint256[] calldata heads, uint256[] calldata words, uint256 width)
-        external
-        pure
-        returns (bytes32)
-    {
-        return PackedScores.foldRows(heads, words, width);
-    }
-
-    function root(uint256[] calldata words) external pure returns (bytes32) {
-        return PageTree.root(words);
-    }
-
-    function verify(bytes32 pageRoot, uint256 index, uint256 word, bytes32[6] calldata proof)
-        external
-        pure
-        returns (bool)
-    {
-        return PageTree.verify(pageRoot, index, word, proof);
-    }
-
-    /// @notice Memory that the libraries allocate or scratch must not reach what was there before.
-    function guarded(uint256[] calldata heads, uint256[] calldata medians, uint256[] calldata words)
-        external
-        pure
-        returns (bytes32 before, bytes32 afterwards, uint256 zero)
-    {
-        bytes memory kept = abi.encode(heads, medians, words);
-        before = keccak256(kept);
-        (uint256[] memory table,) = PackedScores.measure(heads, medians, words, 1, 1, 1);
-        bytes memory more = new bytes(4096);
-        PackedScores.foldRows(heads, words, medians.length);
-        PageTree.root(medians);
-        PackedScores.weigh(medians, 1, 1, 1, 1);
-        afterwards = keccak256(kept);
-        for (uint256 i = 0; i < more.length; ++i) {
-            zero += uint8(more[i]);
-        }
-        require(table.length == 2 * heads.length, "table");
-        assembly ("memory-safe") {
-            zero := add(zero, mload(0x60))
-        }
-    }
-}
 
 contract PackedScoresTest is Test {
     using PlainScores for uint256[];
@@ -83,8 +14,8 @@ contract PackedScoresTest is Test {
         uint256[] heads;
         uint256[] seats;
         uint256[][] rows;
-        uint256[] words; // row after row
-        uint256[] middle; // medians, plainly
+        uint256[] words; // row-major
+        uint256[] middle; // unpacked medians
         uint256[] medians; // packed
         uint256 entries;
         uint256 total;
@@ -92,7 +23,7 @@ contract PackedScoresTest is Test {
         uint256 tau;
     }
 
-    Harness private harness = new Harness();
+    LibraryCaller private harness = new LibraryCaller();
     uint256 private state;
 
     function draw(uint256 below) private returns (uint256) {
@@ -100,7 +31,7 @@ contract PackedScoresTest is Test {
         return state % below;
     }
 
-    /// @dev A score near the entry's own, or an edge, or anything.
+    /// @dev A score near the entry's true one, an extreme value, or a random value.
     function drawScore(uint256 centre) private returns (uint256) {
         uint256 kind = draw(8);
         if (kind == 0) return draw(0x8000);
@@ -120,7 +51,7 @@ contract PackedScoresTest is Test {
         page.seats = new uint256[](rows);
         page.rows = new uint256[][](rows);
         uint256 left = PackedScores.MAX_SEATS;
-        // Now and then all seats that there can be, so that lanes are as full as they get.
+        // Sometimes the maximum number of seats, which fills the lanes.
         bool full = draw(4) == 0;
         for (uint256 j = 0; j < rows; ++j) {
             uint256 most = left - (rows - 1 - j);
@@ -163,13 +94,13 @@ contract PackedScoresTest is Test {
         }
     }
 
-    function testFuzz_MeasureAgreesWithPlainLoop(uint256 seed) external {
+    function testFuzz_MeasureMatchesReferenceLoop(uint256 seed) external {
         checkMeasure(drawPage(seed, 100, 12));
     }
 
-    function testFuzz_WrongMedianIsFound(uint256 seed, uint256 lane, uint256 wrong) external {
+    function testFuzz_WrongMedianIsDetected(uint256 seed, uint256 lane, uint256 wrong) external {
         Page memory page = drawPage(seed, 100, 12);
-        // Any lane, unused ones included; any value, one off included, the high bit included.
+        // Any lane, including unused ones, and any value, including off by one and the high bit.
         lane = bound(lane, 0, 16 * page.medians.length - 1);
         uint256 shift = 240 - 16 * (lane % 16);
         uint256 right = (page.medians[lane / 16] >> shift) & 0xffff;
@@ -182,7 +113,7 @@ contract PackedScoresTest is Test {
 
     /// forge-config: default.fuzz.runs = 32
     /// forge-config: ci.fuzz.runs = 256
-    function testFuzz_MeasureAtTheEdgesOfItsLanes(uint256 edges) external view {
+    function testFuzz_MeasureMatchesReferenceAtLaneLimits(uint256 edges) external view {
         // Sixteen distances of 0x7fff in a word, the largest h and tau, and all the seats there can be.
         Page memory page;
         page.entries = 1024;
@@ -205,7 +136,7 @@ contract PackedScoresTest is Test {
         checkMeasure(page);
     }
 
-    function testFuzz_WeighAgreesWithPlainLoop(uint256 seed, uint256 floorScore, uint256 power) external {
+    function testFuzz_WeighMatchesReferenceLoop(uint256 seed, uint256 floorScore, uint256 power) external {
         Page memory page = drawPage(seed, 200, 1);
         floorScore = bound(floorScore, 1, 0x7fff);
         power = bound(power, 1, 3);
@@ -221,7 +152,7 @@ contract PackedScoresTest is Test {
         return false;
     }
 
-    function test_WeighSkipsUselessMedians() external view {
+    function test_WeighSkipsMediansWithoutEffect() external view {
         uint256[] memory middle = new uint256[](40);
         (uint256 spread, uint256 weights) = harness.weigh(middle.pack(), 0, 100, 1, 2);
         assertEq(spread, 0);
@@ -252,7 +183,7 @@ contract PackedScoresTest is Test {
         assertLe(spread, 2 * table[1], "a constant gained");
     }
 
-    function testFuzz_MalformedWordIsFound(uint256 seed, uint256 lane, uint256 value) external {
+    function testFuzz_MalformedWordIsDetected(uint256 seed, uint256 lane, uint256 value) external {
         Page memory page = drawPage(seed, 100, 1);
         uint256[] memory words = page.rows[0].pack();
         assertEq(harness.firstBadWord(words, page.entries), words.length);
@@ -263,7 +194,7 @@ contract PackedScoresTest is Test {
         assertEq(harness.firstBadWord(words, page.entries), lane / 16);
     }
 
-    function testFuzz_FoldAgreesWithAbiEncode(uint256 seed) external {
+    function testFuzz_FoldMatchesAbiEncode(uint256 seed) external {
         Page memory page = drawPage(seed, 100, 12);
         uint256 width = page.medians.length;
         bytes32 accumulator;
@@ -283,7 +214,7 @@ contract PackedScoresTest is Test {
         assertNotEq(harness.foldRows(page.heads, page.words, width), accumulator);
     }
 
-    function testFuzz_MemoryIsLeftAlone(uint256 seed) external {
+    function testFuzz_MemoryIsUnchanged(uint256 seed) external {
         Page memory page = drawPage(seed, 100, 6);
         (bytes32 before, bytes32 afterwards, uint256 zero) = harness.guarded(page.heads, page.medians, page.words);
         assertEq(before, afterwards);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {IStaking} from "../../contracts/interfaces/IStaking.sol";
 import {ITaskRegistry} from "../../contracts/interfaces/ITaskRegistry.sol";
@@ -39,7 +39,7 @@ contract PauseTest is CoveyFixture {
         assertEq(staking.poolOf(operator).activeShares, 0);
     }
 
-    function testEntryIsClosed() external {
+    function test_RevertWhen_EntryIsPaused() external {
         uint256 task = post(localParams());
         pause();
         vm.expectRevert(ITaskRegistry.RegistryPaused.selector);
@@ -58,7 +58,7 @@ contract PauseTest is CoveyFixture {
         staking.earmark(validators[0], 1e18, uint48(vm.getBlockTimestamp() - 1));
     }
 
-    function testATaskRunsToItsPayAndEverybodyLeaves() external {
+    function test_PausedTaskIsPaidAndStakersCanLeave() external {
         uint256 task = post(localParams());
         ITaskRegistry.Schedule memory schedule = registry.scheduleOf(task);
         for (uint256 i = 0; i < trainers.length; ++i) {
@@ -113,7 +113,7 @@ contract PauseTest is CoveyFixture {
         assertTrue(staking.paused() && registry.paused());
     }
 
-    function testEveryEndingIsOpenAndFeesComeBack() external {
+    function test_PausedTasksCanEndAndFeesAreRefunded() external {
         uint256 cancelled = post(localParams());
         uint256 starved = post(localParams());
         uint256 empty = post(localParams());
@@ -143,7 +143,7 @@ contract PauseTest is CoveyFixture {
         }
     }
 
-    function testAnOperatorRunsItsAffairs() external {
+    function test_OperatorCanChangeSettingsWhilePaused() external {
         address operator = validators[0];
         staking.setDuty(address(this), true);
         skip(1);

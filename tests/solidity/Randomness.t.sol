@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {RLP} from "@openzeppelin/contracts/utils/RLP.sol";
 
 import {BeaconRandomness} from "../../contracts/BeaconRandomness.sol";
+import {IBeaconRandomness} from "../../contracts/interfaces/IBeaconRandomness.sol";
 import {IRandomness} from "../../contracts/interfaces/IRandomness.sol";
 import {Test} from "./utils/Test.sol";
 
@@ -30,25 +31,25 @@ contract RandomnessTest is Test {
         );
     }
 
-    function testRequestNamesABlockAhead() public view {
+    function test_RequestReturnsABlockAhead() public view {
         assertEq(randomness.request(), block.number + 64);
         assertEq(randomness.distance(), 64);
     }
 
-    function testADistanceOutsideTheChainsMemoryIsRefused() public {
-        vm.expectRevert(IRandomness.RandomnessBadDistance.selector);
+    function test_RevertIf_DistanceIsOutOfRange() public {
+        vm.expectRevert(IBeaconRandomness.RandomnessBadDistance.selector);
         this.create(0);
-        vm.expectRevert(IRandomness.RandomnessBadDistance.selector);
+        vm.expectRevert(IBeaconRandomness.RandomnessBadDistance.selector);
         this.create(257);
         assertEq(this.create(256), 256);
     }
 
-    /// @dev From outside, where a constructor's revert is seen.
+    /// @dev External, so that vm.expectRevert sees the revert of the constructor.
     function create(uint64 distance) external returns (uint64) {
         return new BeaconRandomness(distance).distance();
     }
 
-    function testFuzzRevealWhileBlockhashKnowsTheBlock(uint256 age, bytes32 prevrandao) public {
+    function testFuzz_RevealWithinTheBlockhashWindow(uint256 age, bytes32 prevrandao) public {
         age = bound(age, 1, 256);
         uint64 target = randomness.request();
         bytes memory proof = header(target, prevrandao);
@@ -58,7 +59,7 @@ contract RandomnessTest is Test {
         assertEq(randomness.reveal(target, proof), prevrandao);
     }
 
-    function testTooEarly() public {
+    function test_RevertIf_TargetIsNotMined() public {
         uint64 target = randomness.request();
         bytes memory proof = header(target, "a");
         vm.roll(target);
@@ -67,7 +68,7 @@ contract RandomnessTest is Test {
         randomness.reveal(target, proof);
     }
 
-    function testFuzzNothingButTheHeaderIsAProof(uint256 position, uint8 change, bytes calldata noise) public {
+    function testFuzz_RevertIf_ProofIsNotTheHeader(uint256 position, uint8 change, bytes calldata noise) public {
         uint64 target = randomness.request();
         bytes memory proof = header(target, "a");
         vm.roll(target + 1);
@@ -86,7 +87,7 @@ contract RandomnessTest is Test {
         randomness.reveal(target, proof);
     }
 
-    function testWithoutTheHistoryContractATargetIsLostAfter256Blocks() public {
+    function test_TargetIsLostAfter256BlocksWithoutHistoryContract() public {
         uint64 target = randomness.request();
         bytes memory proof = header(target, "a");
         vm.roll(target + 257);
@@ -95,7 +96,7 @@ contract RandomnessTest is Test {
         randomness.reveal(target, proof);
     }
 
-    function testFuzzTheHistoryContractKnows8191Blocks(uint256 age, bytes32 prevrandao) public {
+    function testFuzz_HistoryContractKeeps8191Blocks(uint256 age, bytes32 prevrandao) public {
         vm.etch(HISTORY, HISTORY_CODE);
         age = bound(age, 257, 8191);
         uint64 target = randomness.request();

@@ -1,70 +1,27 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
-import {CoveyToken} from "../../contracts/CoveyToken.sol";
 import {IStaking} from "../../contracts/interfaces/IStaking.sol";
 import {ITaskRegistry} from "../../contracts/interfaces/ITaskRegistry.sol";
+import {CallbackToken} from "./utils/CallbackToken.sol";
 import {CoveyScenario} from "./utils/CoveyScenario.sol";
 import {PlainScores} from "./utils/PlainScores.sol";
+import {ReentrantCaller} from "./utils/ReentrantCaller.sol";
 
-/// @notice Calls again whatever it was given, from within a transfer of the token.
-contract Intruder {
-    struct Call {
-        address target;
-        bytes data;
-    }
-
-    Call[] private _calls;
-    bool private _busy;
-    uint256 public attempts;
-    uint256 public successes;
-
-    function add(address target, bytes calldata data) external {
-        _calls.push(Call(target, data));
-    }
-
-    function onTransfer() external {
-        if (_busy) return;
-        _busy = true;
-        for (uint256 i = 0; i < _calls.length; ++i) {
-            ++attempts;
-            (bool ok,) = _calls[i].target.call(_calls[i].data);
-            if (ok) ++successes;
-        }
-        _busy = false;
-    }
-}
-
-/// @notice CVY with a hook after each transfer, as an ERC-777 has.
-contract HostileToken is CoveyToken {
-    address private _hook;
-
-    constructor() CoveyToken(address(1), address(1), 0) {}
-
-    function arm(address hook) external {
-        _hook = hook;
-    }
-
-    function _update(address from, address to, uint256 value) internal override {
-        super._update(from, to, value);
-        if (_hook != address(0)) Intruder(_hook).onTransfer();
-    }
-}
-
-/// @notice Were the token to call somebody back in the middle of everything: nothing would be gained.
+/// @notice If the token had callbacks, reentrant calls would gain nothing.
 contract ReentrancyTest is CoveyScenario {
     using PlainScores for uint256[];
 
-    Intruder private intruder;
+    ReentrantCaller private caller;
     uint256 private entryId;
 
     function setUp() public override {
         super.setUp();
         joinAll(20, 6);
-        intruder = new Intruder();
-        vm.etch(address(token), address(new HostileToken()).code);
-        require(token.transfer(address(intruder), 5000e18));
-        vm.startPrank(address(intruder));
+        caller = new ReentrantCaller();
+        vm.etch(address(token), address(new CallbackToken()).code);
+        require(token.transfer(address(caller), 5000e18));
+        vm.startPrank(address(caller));
         token.approve(address(staking), type(uint256).max);
         token.approve(address(rewards), type(uint256).max);
         token.approve(address(appeals), type(uint256).max);
@@ -73,7 +30,7 @@ contract ReentrancyTest is CoveyScenario {
 
     function attempt(address target, bytes memory data) private {
         (bool ok,) = target.call(data);
-        ok; // the intruder may have been first
+        ok; // the caller may have been first
     }
 
     // ------------------------------------------------------------------ delegators
@@ -87,38 +44,38 @@ contract ReentrancyTest is CoveyScenario {
         assertEq(token.balanceOf(address(staking)), held);
     }
 
-    function test_InAndOutOfAPoolWithinADelegation() external {
+    function test_ReenteringADelegationGainsNothing() external {
         address operator = validators[0];
-        intruder.add(address(staking), abi.encodeCall(staking.undelegate, (operator, 400e18, 0)));
-        intruder.add(address(staking), abi.encodeCall(staking.delegate, (operator, 100e18, 0)));
-        intruder.add(address(staking), abi.encodeCall(staking.withdraw, (1)));
-        intruder.add(address(staking), abi.encodeCall(staking.accrue, (operator)));
-        intruder.add(address(staking), abi.encodeCall(staking.payOwed, (operator)));
-        HostileToken(address(token)).arm(address(intruder));
+        caller.add(address(staking), abi.encodeCall(staking.undelegate, (operator, 400e18, 0)));
+        caller.add(address(staking), abi.encodeCall(staking.delegate, (operator, 100e18, 0)));
+        caller.add(address(staking), abi.encodeCall(staking.withdraw, (1)));
+        caller.add(address(staking), abi.encodeCall(staking.accrue, (operator)));
+        caller.add(address(staking), abi.encodeCall(staking.payOwed, (operator)));
+        CallbackToken(address(token)).arm(address(caller));
         uint256 worth = staking.tokensFor(operator, staking.sharesOf(operator, operator));
         for (uint256 i = 0; i < 3; ++i) {
-            vm.prank(address(intruder));
+            vm.prank(address(caller));
             staking.delegate(operator, 1000e18, 0);
             solvent();
         }
-        assertEq(intruder.successes(), 9, "undelegate, delegate and accrue, each time");
+        assertEq(caller.successes(), 9, "undelegate, delegate and accrue, each time");
         vm.warp(block.timestamp + staking.unbondingPeriod());
-        vm.prank(address(intruder));
+        vm.prank(address(caller));
         staking.withdraw(2); // its hook takes the first entry too
         solvent();
         assertEq(staking.tokensFor(operator, staking.sharesOf(operator, operator)), worth);
-        HostileToken(address(token)).arm(address(0));
-        uint256 shares = staking.sharesOf(operator, address(intruder));
-        vm.startPrank(address(intruder));
+        CallbackToken(address(token)).arm(address(0));
+        uint256 shares = staking.sharesOf(operator, address(caller));
+        vm.startPrank(address(caller));
         uint256 last = staking.undelegate(operator, shares, 0);
         vm.warp(block.timestamp + staking.unbondingPeriod());
         for (uint256 id = 1; id <= last; ++id) {
             attempt(address(staking), abi.encodeCall(staking.withdraw, (id)));
             (, address owner,,,) = staking.unbondingEntry(id);
-            if (owner == address(intruder)) staking.withdraw(id);
+            if (owner == address(caller)) staking.withdraw(id);
         }
         vm.stopPrank();
-        assertEq(token.balanceOf(address(intruder)), 5000e18);
+        assertEq(token.balanceOf(address(caller)), 5000e18);
         solvent();
     }
 
@@ -126,15 +83,15 @@ contract ReentrancyTest is CoveyScenario {
 
     /// @dev A sealed task, two of its words contested and moved, everything claimed: once with a token that calls nobody and once with one
     /// from whose every transfer all claims, resolutions, releases and endings are called again. Everybody has the same in the end.
-    function test_AWholeTaskPaysTheSame() external {
+    function test_ReenteringATaskChangesNoPayment() external {
         vm.pauseGasMetering();
         uint256 snapshot = vm.snapshotState();
         uint256[] memory plain = play(false);
-        assertEq(intruder.successes(), 0);
+        assertEq(caller.successes(), 0);
         vm.revertToState(snapshot);
         uint256[] memory hostile = play(true);
-        assertGt(intruder.attempts(), 2000);
-        assertGt(intruder.successes(), 40);
+        assertGt(caller.attempts(), 2000);
+        assertGt(caller.successes(), 40);
         assertEq(plain.length, hostile.length);
         for (uint256 i = 0; i < plain.length; ++i) {
             assertApproxEqAbs(plain[i], hostile[i], 1e12); // what virtual shares get differs by the order
@@ -142,11 +99,11 @@ contract ReentrancyTest is CoveyScenario {
     }
 
     function play(bool armed) private returns (uint256[] memory balances) {
-        vm.prank(address(intruder));
+        vm.prank(address(caller));
         staking.delegate(validators[0], 1000e18, 0);
-        vm.prank(address(intruder));
+        vm.prank(address(caller));
         entryId = staking.undelegate(validators[0], 500e18, 0);
-        if (armed) HostileToken(address(token)).arm(address(intruder));
+        if (armed) CallbackToken(address(token)).arm(address(caller));
         ITaskRegistry.TaskParams memory params = sealedParams();
         params.bond = 1000e18; // enough for every tip and premium, in whatever order
         uint256 taskId = seeded(params);
@@ -194,20 +151,20 @@ contract ReentrancyTest is CoveyScenario {
         assertEq(outcomeOf(taskId), 1);
         claim(taskId, found);
         // A claim from within another takes the other's allowance, and undoes it as a whole: what is left is claimed in quiet.
-        HostileToken(address(token)).arm(address(0));
+        CallbackToken(address(token)).arm(address(0));
         claim(taskId, found);
-        if (armed) HostileToken(address(token)).arm(address(intruder));
+        if (armed) CallbackToken(address(token)).arm(address(caller));
         vm.warp(block.timestamp + staking.dripPeriod());
         leaveAll();
-        vm.prank(address(intruder));
+        vm.prank(address(caller));
         attempt(address(staking), abi.encodeCall(staking.withdraw, (entryId)));
-        uint256 shares = staking.sharesOf(validators[0], address(intruder));
-        vm.prank(address(intruder));
+        uint256 shares = staking.sharesOf(validators[0], address(caller));
+        vm.prank(address(caller));
         entryId = staking.undelegate(validators[0], shares, 0);
         vm.warp(block.timestamp + staking.unbondingPeriod());
-        vm.prank(address(intruder));
+        vm.prank(address(caller));
         staking.withdraw(entryId);
-        payAll(address(intruder));
+        payAll(address(caller));
         for (uint256 i = 0; i < operators.length; ++i) {
             payAll(operators[i]);
         }
@@ -243,48 +200,48 @@ contract ReentrancyTest is CoveyScenario {
         balances[2 * n] = token.balanceOf(creator);
         balances[2 * n + 1] = token.balanceOf(treasury);
         balances[2 * n + 2] = token.balanceOf(appellant);
-        balances[2 * n + 3] = token.balanceOf(address(intruder)) + token.balanceOf(address(this))
+        balances[2 * n + 3] = token.balanceOf(address(caller)) + token.balanceOf(address(this))
             + token.balanceOf(keeper) + token.balanceOf(reporter);
     }
 
     /// @dev All that anyone may call about the task, in whatever order the transfers come.
     function prepare(uint256 taskId, uint256[] memory before, uint256[] memory later) private {
-        intruder.add(address(appeals), abi.encodeCall(appeals.contest, (taskId, 0, before[0], before.proof(0))));
+        caller.add(address(appeals), abi.encodeCall(appeals.contest, (taskId, 0, before[0], before.proof(0))));
         for (uint256 i = 0; i < 2; ++i) {
-            intruder.add(address(appeals), abi.encodeCall(appeals.resolve, (taskId, i, before.proof(i))));
-            intruder.add(address(appeals), abi.encodeCall(appeals.resolve, (taskId, i, later.proof(i))));
+            caller.add(address(appeals), abi.encodeCall(appeals.resolve, (taskId, i, before.proof(i))));
+            caller.add(address(appeals), abi.encodeCall(appeals.resolve, (taskId, i, later.proof(i))));
         }
-        intruder.add(address(appeals), abi.encodeCall(appeals.failAppeal, (taskId)));
-        intruder.add(address(scoring), abi.encodeCall(scoring.finalise, (taskId)));
-        intruder.add(address(registry), abi.encodeCall(registry.closeTask, (taskId)));
-        intruder.add(address(registry), abi.encodeCall(registry.expire, (taskId)));
+        caller.add(address(appeals), abi.encodeCall(appeals.failAppeal, (taskId)));
+        caller.add(address(scoring), abi.encodeCall(scoring.finalise, (taskId)));
+        caller.add(address(registry), abi.encodeCall(registry.closeTask, (taskId)));
+        caller.add(address(registry), abi.encodeCall(registry.expire, (taskId)));
         for (uint256 lane = 0; lane < 20; ++lane) {
-            intruder.add(
+            caller.add(
                 address(rewards),
                 abi.encodeCall(rewards.claimEntry, (taskId, uint32(lane), later[lane / 16], later.proof(lane / 16)))
             );
         }
         for (uint256 j = 0; j < 6; ++j) {
             address operator = validators[j];
-            intruder.add(address(rewards), abi.encodeCall(rewards.claimScoring, (taskId, operator)));
-            intruder.add(address(rewards), abi.encodeCall(rewards.claimFee, (taskId, trainers[j])));
-            intruder.add(address(appeals), abi.encodeCall(appeals.claimAppeal, (taskId, operator)));
-            intruder.add(address(registry), abi.encodeCall(registry.releaseEarmark, (taskId, operator)));
-            intruder.add(address(committee), abi.encodeCall(committee.release, (taskId, operator)));
-            intruder.add(address(scoring), abi.encodeCall(scoring.reportAbsent, (taskId, 0, operator)));
-            intruder.add(address(staking), abi.encodeCall(staking.accrue, (operator)));
+            caller.add(address(rewards), abi.encodeCall(rewards.claimScoring, (taskId, operator)));
+            caller.add(address(rewards), abi.encodeCall(rewards.claimFee, (taskId, trainers[j])));
+            caller.add(address(appeals), abi.encodeCall(appeals.claimAppeal, (taskId, operator)));
+            caller.add(address(registry), abi.encodeCall(registry.releaseEarmark, (taskId, operator)));
+            caller.add(address(committee), abi.encodeCall(committee.release, (taskId, operator)));
+            caller.add(address(scoring), abi.encodeCall(scoring.reportAbsent, (taskId, 0, operator)));
+            caller.add(address(staking), abi.encodeCall(staking.accrue, (operator)));
         }
-        address[4] memory owed = [creator, treasury, appellant, address(intruder)];
+        address[4] memory owed = [creator, treasury, appellant, address(caller)];
         for (uint256 i = 0; i < 4; ++i) {
-            intruder.add(address(rewards), abi.encodeCall(rewards.withdraw, (owed[i])));
-            intruder.add(address(appeals), abi.encodeCall(appeals.withdraw, (owed[i])));
-            intruder.add(address(staking), abi.encodeCall(staking.payOwed, (owed[i])));
+            caller.add(address(rewards), abi.encodeCall(rewards.withdraw, (owed[i])));
+            caller.add(address(appeals), abi.encodeCall(appeals.withdraw, (owed[i])));
+            caller.add(address(staking), abi.encodeCall(staking.payOwed, (owed[i])));
         }
-        intruder.add(address(staking), abi.encodeCall(staking.withdraw, (entryId)));
+        caller.add(address(staking), abi.encodeCall(staking.withdraw, (entryId)));
         // What only other contracts may call.
-        intruder.add(address(rewards), abi.encodeCall(rewards.chargeAppeal, (taskId, 1e18, 1e18)));
-        intruder.add(address(rewards), abi.encodeCall(rewards.tip, (taskId, address(intruder))));
-        intruder.add(address(staking), abi.encodeCall(staking.addReward, (validators[0], 1e18)));
-        intruder.add(address(appeals), abi.encodeCall(appeals.settled, (taskId, 1)));
+        caller.add(address(rewards), abi.encodeCall(rewards.chargeAppeal, (taskId, 1e18, 1e18)));
+        caller.add(address(rewards), abi.encodeCall(rewards.tip, (taskId, address(caller))));
+        caller.add(address(staking), abi.encodeCall(staking.addReward, (validators[0], 1e18)));
+        caller.add(address(appeals), abi.encodeCall(appeals.settled, (taskId, 1)));
     }
 }

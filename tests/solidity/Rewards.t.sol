@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {Rewards} from "../../contracts/Rewards.sol";
 import {IRewards} from "../../contracts/interfaces/IRewards.sol";
@@ -95,9 +95,12 @@ contract RewardsTest is CoveyFixture {
 
     /// forge-config: default.fuzz.runs = 24
     /// forge-config: ci.fuzz.runs = 250
-    function testFuzzAPaidTaskPaysByTheRulesAndConserves(uint256 seed, uint16 validatorBps, uint8 power, uint16 noise)
-        public
-    {
+    function testFuzz_PaidTaskPaysByTheRulesAndConservesTokens(
+        uint256 seed,
+        uint16 validatorBps,
+        uint8 power,
+        uint16 noise
+    ) public {
         ITaskRegistry.TaskParams memory params = localParams();
         params.validatorBps = uint16(bound(validatorBps, 1, 9999));
         params.power = uint8(bound(power, 1, 3));
@@ -196,7 +199,7 @@ contract RewardsTest is CoveyFixture {
     }
 
     /// @dev All validators agree that no entry is any good: nothing to weigh, no differences to predict.
-    function testWithoutAnyWeightTrainersPoolGoesBackAndValidatorsAreFlat() public {
+    function test_WithoutWeightTrainersPoolIsReturnedAndValidatorsArePaidFlat() public {
         uint256[][] memory rows = new uint256[][](VALIDATORS);
         for (uint256 j; j < VALIDATORS; ++j) {
             rows[j] = new uint256[](TRAINERS);
@@ -223,7 +226,7 @@ contract RewardsTest is CoveyFixture {
 
     /// forge-config: default.fuzz.runs = 32
     /// forge-config: ci.fuzz.runs = 250
-    function testFuzzARefundedTaskGivesAllBack(uint256 entries) public {
+    function testFuzz_RefundedTaskReturnsEverything(uint256 entries) public {
         entries = bound(entries, 0, TRAINERS);
         uint256 taskId = post(localParams());
         tasks.push(taskId);
@@ -241,7 +244,7 @@ contract RewardsTest is CoveyFixture {
 
     /// forge-config: default.fuzz.runs = 32
     /// forge-config: ci.fuzz.runs = 250
-    function testFuzzAFailedTaskIsSplitWithTheTreasury(uint256 entries) public {
+    function testFuzz_FailedTaskIsSplitWithTheTreasury(uint256 entries) public {
         entries = bound(entries, 1, TRAINERS);
         ITaskRegistry.TaskParams memory params = sealedParams();
         params.bounty = 1000e18 - 999; // odd: the treasury gets the bigger half
@@ -298,7 +301,7 @@ contract RewardsTest is CoveyFixture {
         skip(1 hours);
     }
 
-    function testGasOfClaims() public {
+    function test_GasOfClaims() public {
         uint256[][] memory rows = rowsFrom(7, 100);
         uint256 taskId = paid(localParams(), rows, 7);
         (uint256 word, bytes32[6] memory proof) = proofOf(rows, taskId);
@@ -321,7 +324,7 @@ contract RewardsTest is CoveyFixture {
 
     /// forge-config: default.fuzz.runs = 32
     /// forge-config: ci.fuzz.runs = 250
-    function testFuzzTipsNeverExceedTheBond(uint256 bond, uint256 steps) public {
+    function testFuzz_TipsNeverExceedTheBond(uint256 bond, uint256 steps) public {
         bond = bound(bond, 0, 10 * TIP);
         steps = bound(steps, 1, 12);
         require(token.transfer(creator, bond));
@@ -338,7 +341,7 @@ contract RewardsTest is CoveyFixture {
 
     // ------------------------------------------------------------------ refusals
 
-    function testClaimsAreRefusedUntilTheTaskIsPaid() public {
+    function test_RevertWhen_TaskIsNotPaid() public {
         uint256 taskId = post(localParams());
         bytes32[6] memory proof;
         vm.expectRevert(abi.encodeWithSelector(IRewards.RewardsNotPaid.selector, taskId));
@@ -349,7 +352,7 @@ contract RewardsTest is CoveyFixture {
         rewards.claimFee(taskId, trainers[0]);
     }
 
-    function testAnotherWordLaneOrProofIsRefused() public {
+    function test_RevertIf_WordLaneOrProofIsWrong() public {
         uint256[][] memory rows = rowsFrom(3, 100);
         uint256 taskId = paid(localParams(), rows, 3);
         (uint256 word, bytes32[6] memory proof) = proofOf(rows, taskId);
@@ -366,7 +369,7 @@ contract RewardsTest is CoveyFixture {
         rewards.claimScoring(taskId, trainers[0]); // no validator
     }
 
-    function testOnlyTheRegistryAndScoringMayCall() public {
+    function test_RevertIf_CallerIsNotASystemContract() public {
         bytes memory notRegistry = abi.encodeWithSelector(IRewards.RewardsNotRegistry.selector, address(this));
         vm.expectRevert(notRegistry);
         rewards.fund(1, creator, 1, 1);
@@ -381,7 +384,7 @@ contract RewardsTest is CoveyFixture {
         assertEq(rewards.owedTo(creator), 0);
     }
 
-    function testATaskClosesOnce() public {
+    function test_RevertIf_TaskIsClosedTwice() public {
         uint256 taskId = post(localParams());
         vm.startPrank(address(registry));
         vm.expectRevert(abi.encodeWithSelector(IRewards.RewardsBadOutcome.selector, taskId));
@@ -392,7 +395,7 @@ contract RewardsTest is CoveyFixture {
         vm.stopPrank();
     }
 
-    function testAZeroAddressIsRefusedAtDeployment() public {
+    function test_RevertIf_ZeroAddress() public {
         for (uint256 i; i < 7; ++i) {
             address[7] memory a = [address(1), address(2), address(3), address(4), address(5), address(6), address(7)];
             a[i] = address(0);
@@ -401,7 +404,7 @@ contract RewardsTest is CoveyFixture {
         }
     }
 
-    /// @dev From outside, where a constructor's revert is seen.
+    /// @dev External, so that vm.expectRevert sees the revert of the constructor.
     function create(address[7] calldata a) external {
         new Rewards(a[0], a[1], a[2], a[3], a[4], a[5], a[6], 1);
     }

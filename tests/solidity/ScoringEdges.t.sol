@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {Scoring} from "../../contracts/Scoring.sol";
 import {ICommittee} from "../../contracts/interfaces/ICommittee.sol";
@@ -20,7 +20,7 @@ contract ScoringEdgesTest is CoveyScenario {
         truth = ladder(3);
     }
 
-    /// @dev K seats over six validators of the same stake: each has K / 6 of them.
+    /// @dev K seats over six validators with equal stake, K / 6 each.
     function params18() private pure returns (ITaskRegistry.TaskParams memory params) {
         params = localParams();
         params.targetSeats = 18;
@@ -40,7 +40,7 @@ contract ScoringEdgesTest is CoveyScenario {
         vm.expectRevert(abi.encodeWithSelector(IScoring.ScoringEnded.selector, taskId));
     }
 
-    function test_NothingGoesOnInAnEndedTask() external {
+    function test_RevertWhen_TaskHasEnded() external {
         uint256 snapshot = vm.snapshotState();
         uint256 taskId = revealedTask();
         PageCall memory call = pageCall(taskId, 0, validators, around(truth, 6));
@@ -63,7 +63,7 @@ contract ScoringEdgesTest is CoveyScenario {
         scoring.finalise(taskId);
     }
 
-    function test_APageWaitsForReveals() external {
+    function test_RevertWhen_PageIsSettledBeforeReveals() external {
         uint256 taskId = seeded(params18());
         uint256[][] memory rows = around(truth, 6);
         for (uint256 j = 0; j < 6; ++j) {
@@ -90,7 +90,7 @@ contract ScoringEdgesTest is CoveyScenario {
         assertTrue(scoring.accumulatorOf(taskId, 0) == 0 && scoring.pageRootOf(taskId, 0) != 0);
     }
 
-    function test_ARoundWithAQuorumDoesNotFail() external {
+    function test_RevertIf_RoundWithQuorumIsFailed() external {
         uint256 taskId = revealedTask();
         vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringQuorumReached.selector, taskId));
         scoring.failRound(taskId);
@@ -112,7 +112,7 @@ contract ScoringEdgesTest is CoveyScenario {
         assertEq(rewards.owedTo(keeper), 3 * TIP, "seed requested, fixed, round failed");
     }
 
-    function test_OnlyAppealsReplaceAWordAndOnlyOneThatIsThere() external {
+    function test_ReplaceWordChecksCallerAndPreviousWord() external {
         uint256 taskId = settledTask();
         uint256[] memory words = middleOf(taskId, validators, around(truth, 6)).pack();
         bytes32[6] memory proof = words.proof(0);
@@ -132,7 +132,7 @@ contract ScoringEdgesTest is CoveyScenario {
         assertEq(scoring.totalsOf(taskId).weights, before);
     }
 
-    function test_AGainIsKnownOnceSettledAndOfARevealedRowOnly() external {
+    function test_GainIsKnownForRevealedRowsOfASettledTask() external {
         uint256 taskId = seeded(params18());
         vm.expectRevert(abi.encodeWithSelector(IScoring.ScoringNotSettled.selector, taskId));
         scoring.gainOf(taskId, validators[0]);
@@ -149,7 +149,7 @@ contract ScoringEdgesTest is CoveyScenario {
     }
 
     /// @dev Of six, one abstains, one commits and does not reveal, one reveals, three are absent; one of those is reported.
-    function test_WhoLeftOrFailedHasNoSeatInTheSecondCommittee() external {
+    function test_FailedAndAbstainingValidatorsHaveNoSeatInTheSecondCommittee() external {
         uint256 taskId = seeded(params18());
         uint256[][] memory rows = around(truth, 6);
         abstain(scoring, taskId, validators[0]);
@@ -175,7 +175,7 @@ contract ScoringEdgesTest is CoveyScenario {
         assertEq(uint256(scoring.rowOf(taskId, validators[2]).status), uint256(ICommittee.RowStatus.Committed));
     }
 
-    function test_ZeroAddressesAreRefused() external {
+    function test_RevertIf_ZeroAddress() external {
         for (uint256 i = 0; i < 5; ++i) {
             address[5] memory given = [address(1), address(2), address(3), address(4), address(5)];
             given[i] = address(0);
@@ -184,7 +184,7 @@ contract ScoringEdgesTest is CoveyScenario {
         }
     }
 
-    /// @dev From outside, where a constructor's revert is seen.
+    /// @dev External, so that vm.expectRevert sees the revert of the constructor.
     function create(address[5] calldata given) external {
         new Scoring(given[0], given[1], given[2], given[3], given[4]);
     }

@@ -1,28 +1,17 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {ITaskRegistry} from "../../contracts/interfaces/ITaskRegistry.sol";
 import {CoveyFixture} from "./utils/CoveyFixture.sol";
+import {GasMeter} from "./utils/GasMeter.sol";
 import {PlainScores} from "./utils/PlainScores.sol";
 
-/// @notice Sends a call and says what it took.
-contract Meter {
-    function run(address target, bytes calldata data) external returns (uint256 used) {
-        bytes memory copy = data;
-        require(target.code.length != 0, "no contract"); // a transaction's target is warm
-        uint256 before = gasleft();
-        (bool success,) = target.call(copy);
-        used = before - gasleft();
-        require(success, "call failed");
-    }
-}
-
-/// @notice What the steps of a task cost. The limits are those of the design.
+/// @notice Gas of the steps of a task, with the limits of the design.
 contract ScoringGasTest is CoveyFixture {
     using PlainScores for uint256[];
 
     event log_named_uint(string key, uint256 val);
-    Meter internal meter = new Meter();
+    GasMeter internal meter = new GasMeter();
 
     /// @dev A task with `entries` lanes and one seat or so for each validator, up to the open score commits.
     function open(uint256 entries, uint256 count) internal returns (uint256 taskId, address[] memory validators) {
@@ -73,7 +62,7 @@ contract ScoringGasTest is CoveyFixture {
     }
 
     /// forge-config: default.isolate = true
-    function test_SettlingAThousandEntriesTakesOneTransactionAtTheFloor() external {
+    function test_GasOfSettlingAThousandEntriesIsTheCalldataFloor() external {
         (uint256 taskId, address[] memory validators) = open(1024, 51);
         uint256[][] memory rows = drawRows(1024, 51);
         score(taskId, validators, rows);
@@ -89,7 +78,7 @@ contract ScoringGasTest is CoveyFixture {
     }
 
     /// forge-config: default.isolate = true
-    function test_RevealingARowOf256Scores() external {
+    function test_GasOfRevealing256Scores() external {
         (uint256 taskId, address[] memory validators) = open(256, 3);
         uint256[][] memory rows = drawRows(256, 3);
         for (uint256 j = 0; j < 3; ++j) {
@@ -119,7 +108,7 @@ contract ScoringGasTest is CoveyFixture {
     }
 
     /// forge-config: default.isolate = true
-    function test_EnteringATask() external {
+    function test_GasOfEnteringATask() external {
         ITaskRegistry.TaskParams memory params = localParams();
         address[] memory trainers = joinMany("trainer", 2);
         address[] memory validators = joinMany("validator", 2);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {IStaking} from "../../contracts/interfaces/IStaking.sol";
 import {StakingFixture} from "./utils/StakingFixture.sol";
@@ -10,7 +10,7 @@ contract StakingTest is StakingFixture {
 
     // ---- shares
 
-    function testFuzzInAndOutGivesNoMoreThanWasPutIn(uint256 amount, uint256 earned, uint256 slashed) public {
+    function testFuzz_DelegateAndUndelegateGainsNothing(uint256 amount, uint256 earned, uint256 slashed) public {
         amount = bound(amount, 1e6, 50_000_000e18);
         earned = bound(earned, 1, 1_000_000e18);
         slashed = bound(slashed, 1, SELF_BOND - 1e18);
@@ -23,7 +23,7 @@ contract StakingTest is StakingFixture {
         uint256 shares = stake(operator, alice, amount);
         uint256 worth = staking.tokensFor(operator, shares);
         assertLe(worth, amount);
-        // A share and a token of rounding, and the virtual tokens that are not there when a side has lost.
+        // One share and one token of rounding, and the virtual tokens that a slashed side does not have.
         assertApproxEqAbs(worth, amount, 2 + price(operator) / 1e18 + 1e12);
         vm.prank(alice);
         uint256 id = staking.undelegate(operator, shares, worth);
@@ -32,8 +32,8 @@ contract StakingTest is StakingFixture {
         assertLe(staking.withdraw(id), amount);
     }
 
-    /// @dev Somebody stakes a trifle, waits until a reward has made its shares dear, and hopes that the next delegator loses by rounding.
-    function testFuzzNoInflationAttack(uint256 trifle, uint256 earned, uint256 amount) public {
+    /// @dev An attacker stakes a tiny amount, waits until a reward makes shares expensive, and profits if the next delegator loses by rounding.
+    function testFuzz_InflationAttackGainsNothing(uint256 trifle, uint256 earned, uint256 amount) public {
         trifle = bound(trifle, 1, 1e15);
         earned = bound(earned, 1e18, 1_000_000e18);
         amount = bound(amount, 1e15, 1_000_000e18);
@@ -44,11 +44,11 @@ contract StakingTest is StakingFixture {
         skip(DRIP);
         staking.accrue(target);
         uint256 shares = stake(target, alice, amount);
-        // What rounding can take is one share, and virtual shares keep one below earned / 1e12.
+        // Rounding can take one share, whose value the virtual shares keep below earned / 1e12.
         assertApproxEqAbs(staking.tokensFor(target, shares), amount, 2 + earned / 1e12);
     }
 
-    function testNewOperatorHasPriceOne() public {
+    function test_NewPoolHasPriceOne() public {
         address target = makeAddr("target");
         register(target, target);
         assertEq(stake(target, alice, 123e18), 123e18);
@@ -57,7 +57,7 @@ contract StakingTest is StakingFixture {
 
     // ---- slashing
 
-    function testFuzzASlashScalesBothSidesAlike(uint256 delegated, uint256 left, uint256 taken) public {
+    function testFuzz_SlashScalesBothSidesEqually(uint256 delegated, uint256 left, uint256 taken) public {
         delegated = bound(delegated, 1e18, 1_000_000e18);
         uint256 shares = stake(operator, alice, delegated);
         left = bound(left, 1, shares);
@@ -72,14 +72,14 @@ contract StakingTest is StakingFixture {
         assertLe(slash(operator, taken, false), taken);
         pool = staking.poolOf(operator);
         uint256 kept = total - taken;
-        // Virtual tokens shift a price by 1e12 wei at most.
+        // Virtual tokens change a price by at most 1e12 wei.
         assertApproxEqAbs(pool.selfBond, self * kept / total, 2e12);
         (,,, uint256 afterwards,) = staking.unbondingEntry(id);
         assertApproxEqAbs(afterwards, unbonding * kept / total, 2e12);
         assertEq(staking.owedTo(treasury), total - pool.activeTokens - pool.unbondingTokens);
     }
 
-    function testFuzzUnbondingAfterASlashTakesNoShareOfIt(uint256 delegated, uint256 taken) public {
+    function testFuzz_UnbondingAfterASlashIsNotSlashed(uint256 delegated, uint256 taken) public {
         delegated = bound(delegated, 1e18, 1_000_000e18);
         stake(operator, alice, delegated);
         uint256 shares = stake(operator, bob, delegated);
@@ -96,7 +96,7 @@ contract StakingTest is StakingFixture {
         assertApproxEqAbs(staking.withdraw(id), worth, 2e12);
     }
 
-    function testAllOfAPoolCanBeLostAndItsPeopleStillLeave() public {
+    function test_DelegatorsCanLeaveAfterATotalLoss() public {
         uint256 shares = stake(operator, alice, 500e18);
         vm.prank(alice);
         uint256 early = staking.undelegate(operator, shares / 2, 0);
@@ -106,7 +106,7 @@ contract StakingTest is StakingFixture {
             if (stakeNow == 0) break;
             slash(operator, stakeNow, false);
         }
-        // What is left is what slashing both sides by active / (active + unbonding) leaves.
+        // The rest equals that of slashing both sides by active / (active + unbonding).
         IStaking.PoolView memory pool = staking.poolOf(operator);
         assertLt(pool.activeTokens, SELF_BOND / 3);
         assertFalse(staking.isEligible(operator));
@@ -117,7 +117,7 @@ contract StakingTest is StakingFixture {
         vm.stopPrank();
     }
 
-    function testARuinedPoolTakesNothingNewAndLetsPeopleOut() public {
+    function test_RuinedPoolAcceptsNoStakeAndAllowsWithdrawal() public {
         uint256 huge = 200_000_000e18;
         stake(operator, alice, huge);
         skip(1);
@@ -137,7 +137,7 @@ contract StakingTest is StakingFixture {
         assertLe(staking.withdraw(id), (huge + SELF_BOND) >> 35);
     }
 
-    function testFuzzAReporterGetsAtMostHalfOfTheSelfBondsLoss(uint256 delegated, uint256 amount) public {
+    function testFuzz_ReporterReceivesAtMostHalfOfTheSelfBondLoss(uint256 delegated, uint256 amount) public {
         delegated = bound(delegated, 1, 100_000_000e18);
         stake(operator, alice, delegated);
         skip(1);
@@ -153,7 +153,7 @@ contract StakingTest is StakingFixture {
         assertEq(staking.owedTo(bob) + staking.owedTo(treasury), taken);
     }
 
-    function testFuzzAbsencesTakeAtMostTheCapAPeriodAndJail(uint256[8] calldata amounts) public {
+    function testFuzz_AbsencesTakeAtMostTheCapPerPeriodAndJail(uint256[8] calldata amounts) public {
         stake(operator, alice, 1000e18);
         skip(1);
         uint256 cap = (SELF_BOND + 1000e18) * 500 / 10_000;
@@ -169,7 +169,7 @@ contract StakingTest is StakingFixture {
             assertEq(staking.poolOf(operator).jailedUntil, sum == cap ? block.timestamp + JAIL : 0);
         }
         vm.stopPrank();
-        // Another period, another cap.
+        // A new period has a new cap.
         skip(UNBONDING);
         vm.prank(duty);
         assertEq(staking.slash(operator, 1e18, 1e18, address(0), true), 1e18);
@@ -177,7 +177,7 @@ contract StakingTest is StakingFixture {
 
     // ---- drip
 
-    function testFuzzTheDripIsLinearAndComplete(uint256 amount, uint256 elapsed, uint256 steps) public {
+    function testFuzz_DripIsLinearAndComplete(uint256 amount, uint256 elapsed, uint256 steps) public {
         amount = bound(amount, 1e6, 1_000_000e18);
         elapsed = bound(elapsed, 0, DRIP);
         steps = bound(steps, 1, 5);
@@ -196,7 +196,7 @@ contract StakingTest is StakingFixture {
         assertEq(pool.undripped, 0);
     }
 
-    function testFuzzDustCannotStretchADrip(uint256 amount, uint256 dust, uint256 times) public {
+    function testFuzz_DustDoesNotDelayADrip(uint256 amount, uint256 dust, uint256 times) public {
         amount = bound(amount, 1e18, 1_000_000e18);
         dust = bound(dust, 1, 1e9);
         times = bound(times, 1, 20);
@@ -205,11 +205,11 @@ contract StakingTest is StakingFixture {
         for (uint256 i; i < times; ++i) {
             skip(6 hours);
             reward(operator, dust);
-            assertEq(staking.poolOf(operator).dripEnd, end); // not by a second
+            assertEq(staking.poolOf(operator).dripEnd, end); // unchanged
         }
     }
 
-    function testFuzzTheEndOfTwoDripsIsTheirWeightedMean(uint256 first, uint256 second, uint256 elapsed) public {
+    function testFuzz_EndOfTwoDripsIsTheirWeightedMean(uint256 first, uint256 second, uint256 elapsed) public {
         first = bound(first, 1e6, 1_000_000e18);
         second = bound(second, 1, 1_000_000e18);
         elapsed = bound(elapsed, 0, DRIP - 1);
@@ -226,7 +226,7 @@ contract StakingTest is StakingFixture {
         assertLe(end, block.timestamp + DRIP);
     }
 
-    function testJoiningJustBeforeAClaimGainsNothing() public {
+    function test_DelegatingJustBeforeAClaimGainsNothing() public {
         uint256 shares = stake(operator, alice, 1000e18);
         reward(operator, 1000e18);
         vm.prank(alice);
@@ -236,7 +236,7 @@ contract StakingTest is StakingFixture {
         assertEq(staking.withdraw(id), 1000e18);
     }
 
-    function testWithNobodyStakedRewardsGoToTheRewardAddress() public {
+    function test_RewardsOfAnEmptyPoolGoToTheRewardAddress() public {
         reward(operator, 70e18);
         vm.prank(operator);
         staking.undelegate(operator, SELF_BOND, 0);
@@ -249,8 +249,8 @@ contract StakingTest is StakingFixture {
         assertApproxEqAbs(token.balanceOf(rewardAddress), 7e18 + 9e18 + 5e18, 1);
     }
 
-    /// @dev With fewer real shares than virtual ones most of a drip would be locked in with the virtual ones.
-    function testFuzzAPoolOfDustCountsAsEmpty(uint256 dust) public {
+    /// @dev With fewer real shares than virtual ones, most of a drip would go to the virtual shares and be lost.
+    function testFuzz_PoolOfDustCountsAsEmpty(uint256 dust) public {
         dust = bound(dust, 1, 1e12 - 1);
         address target = makeAddr("target");
         address rewards = makeAddr("its reward address");
@@ -259,7 +259,7 @@ contract StakingTest is StakingFixture {
         reward(target, 10e18);
         assertEq(token.balanceOf(rewards), 10e18);
         assertEq(staking.poolOf(target).undripped, 0);
-        // One share more than dust, and the reward is the pool's.
+        // With one share more, the pool receives the reward.
         stake(target, alice, 1e12 - dust);
         reward(target, 10e18);
         assertEq(token.balanceOf(rewards), 11e18);
@@ -268,14 +268,14 @@ contract StakingTest is StakingFixture {
 
     // ---- checkpoints
 
-    function testFuzzStakeAtEqualsAPlainList(uint256[] calldata moves) public {
+    function testFuzz_StakeAtMatchesReferenceList(uint256[] calldata moves) public {
         uint256 n = moves.length > 24 ? 24 : moves.length;
         uint256[] memory stakes = new uint256[](n + 1);
         uint256[] memory times = new uint256[](n + 1);
         stakes[0] = SELF_BOND;
         times[0] = block.timestamp;
         for (uint256 i; i < n; ++i) {
-            vm.warp(block.timestamp + (moves[i] & 7)); // several moves in one second too
+            vm.warp(block.timestamp + (moves[i] & 7)); // several moves can share a second
             uint256 shares = staking.sharesOf(operator, alice);
             if (moves[i] & 8 == 0 && shares != 0) {
                 vm.prank(alice);
@@ -296,7 +296,7 @@ contract StakingTest is StakingFixture {
         }
     }
 
-    function testFuzzAnEarmarkIsBoundByThenAndNow(uint256 then, uint256 gone, uint256 amount) public {
+    function testFuzz_EarmarkIsLimitedByPastAndCurrentStake(uint256 then, uint256 gone, uint256 amount) public {
         then = bound(then, 1, 1_000_000e18);
         uint256 shares = stake(operator, alice, then);
         skip(1);
@@ -316,7 +316,7 @@ contract StakingTest is StakingFixture {
             staking.earmark(operator, amount, asOf);
         } else {
             staking.earmark(operator, amount, asOf);
-            // The same stake backs no second duty.
+            // The same stake cannot back a second duty.
             vm.expectRevert(
                 abi.encodeWithSelector(IStaking.StakingStakeTooLow.selector, operator, free - amount, free - amount + 1)
             );
@@ -327,7 +327,7 @@ contract StakingTest is StakingFixture {
 
     // ---- permit
 
-    function testAPermitSpentBySomebodyElseIsNoError() public {
+    function test_PermitUsedBySomeoneElseIsNoError() public {
         (address owner, uint256 key) = makeAddrAndKey("permit owner");
         require(token.transfer(owner, 10e18));
         uint256 deadline = block.timestamp + 1;
@@ -336,12 +336,12 @@ contract StakingTest is StakingFixture {
         vm.prank(owner);
         assertEq(staking.delegateWithPermit(operator, 10e18, 0, deadline, v, r, s), 10e18);
         vm.revertToState(before);
-        // The same, after somebody has copied the permit out of the pool of pending transactions.
+        // The same, after someone copied the permit from the mempool and used it.
         vm.prank(bob);
         token.permit(owner, address(staking), 10e18, deadline, v, r, s);
         vm.prank(owner);
         assertEq(staking.delegateWithPermit(operator, 10e18, 0, deadline, v, r, s), 10e18);
-        // Without an allowance a bad permit does fail.
+        // Without an allowance a bad permit reverts.
         require(token.transfer(owner, 10e18));
         vm.prank(owner);
         vm.expectRevert();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {Staking} from "../../contracts/Staking.sol";
 import {IStaking} from "../../contracts/interfaces/IStaking.sol";
 import {StakingFixture} from "./utils/StakingFixture.sol";
 
-/// @notice Each check of Staking at its edge: what is refused, what is just allowed, and what is stored afterwards.
+/// @notice Every check of Staking at its limit: what reverts, what is just allowed, and the state afterwards.
 contract StakingEdgesTest is StakingFixture {
     address internal alice = makeAddr("alice");
     address internal bob = makeAddr("bob");
@@ -14,14 +14,14 @@ contract StakingEdgesTest is StakingFixture {
         vm.expectPartialRevert(selector);
     }
 
-    /// @dev Asked of forge: the compiler takes block.timestamp for the same throughout a call, and reads it again where it is used.
+    /// @dev Read from forge, because the compiler assumes that block.timestamp is constant within a call.
     function present() internal view returns (uint40) {
         return uint40(vm.getBlockTimestamp());
     }
 
     // ---- set-up
 
-    /// @dev Called from outside: what expects a revert looks at the next call, and `new` is none where tests link dynamically.
+    /// @dev External, because vm.expectRevert applies to the next call, and with dynamic linking `new` is not a call.
     function create(address token_, address treasury_, IStaking.StakingConfig calldata given)
         external
         returns (Staking)
@@ -38,7 +38,7 @@ contract StakingEdgesTest is StakingFixture {
         deployed(given);
     }
 
-    function testAConfigurationIsBound() public {
+    function test_ConfigurationIsStoredAndBounded() public {
         IStaking.StakingConfig memory given = config();
         given.minSelfBond = 1e12 - 1;
         refusedConfig(given, "minSelfBond");
@@ -66,7 +66,7 @@ contract StakingEdgesTest is StakingFixture {
         assertEq(deployed(given).unbondingPeriod(), 3650 days);
     }
 
-    function testPeriodsAndSharesOfAConfigurationAreBound() public {
+    function test_ConfigurationPeriodsAndSharesAreBounded() public {
         IStaking.StakingConfig memory given = config();
         given.dripPeriod = 0;
         refusedConfig(given, "dripPeriod");
@@ -106,7 +106,7 @@ contract StakingEdgesTest is StakingFixture {
         assertEq(deployed(given).absenceCapBps(), 1);
     }
 
-    function testNoContractStandsWithoutTokenOrTreasury() public {
+    function test_RevertIf_TokenOrTreasuryIsZero() public {
         vm.expectRevert(IStaking.StakingZeroAddress.selector);
         this.create(address(0), treasury, config());
         vm.expectRevert(IStaking.StakingZeroAddress.selector);
@@ -117,7 +117,7 @@ contract StakingEdgesTest is StakingFixture {
         assertEq(staking.CLOCK_MODE(), "mode=timestamp");
     }
 
-    function testOnlyGovernanceAdmitsDutiesAndPauses() public {
+    function test_RevertIf_CallerMayNotSetDutiesOrPause() public {
         vm.startPrank(alice);
         vm.expectRevert();
         staking.setDuty(alice, true);
@@ -130,7 +130,7 @@ contract StakingEdgesTest is StakingFixture {
         assertFalse(staking.isDuty(duty));
     }
 
-    function testOnlyDutiesMarkSlashAndReward() public {
+    function test_RevertIf_CallerIsNotADuty() public {
         vm.startPrank(alice);
         bytes memory told = abi.encodeWithSelector(IStaking.StakingNotDuty.selector, alice);
         vm.expectRevert(told);
@@ -144,7 +144,7 @@ contract StakingEdgesTest is StakingFixture {
         vm.stopPrank();
     }
 
-    function testAPauseStopsWaysInAndNoWayOut() public {
+    function test_PauseStopsDelegationAndEarmarksOnly() public {
         uint256 shares = stake(operator, alice, 10e18);
         skip(1);
         vm.prank(duty);
@@ -156,7 +156,7 @@ contract StakingEdgesTest is StakingFixture {
         vm.prank(duty);
         vm.expectRevert(IStaking.StakingPaused.selector);
         staking.earmark(operator, 1, uint48(block.timestamp - 1));
-        // Duties and ways out go on.
+        // Duties and withdrawals continue.
         reward(operator, 1e18);
         vm.startPrank(duty);
         staking.slash(operator, 5e18, 1e18, bob, false);
@@ -174,7 +174,7 @@ contract StakingEdgesTest is StakingFixture {
 
     // ---- operators
 
-    function testAnOperatorRegistersOnce() public {
+    function test_OperatorRegistersOnce() public {
         vm.prank(operator);
         vm.expectRevert(abi.encodeWithSelector(IStaking.StakingAlreadyRegistered.selector, operator));
         staking.registerOperator(bob, bob, 0);
@@ -200,7 +200,7 @@ contract StakingEdgesTest is StakingFixture {
         assertEq(staking.rewardAddressOf(alice), bob);
     }
 
-    function testASignerIsReplacedAtOnce() public {
+    function test_SignerIsReplacedAtOnce() public {
         address old = signerOf(operator);
         vm.startPrank(operator);
         vm.expectRevert(IStaking.StakingZeroAddress.selector);
@@ -212,13 +212,13 @@ contract StakingEdgesTest is StakingFixture {
         assertEq(staking.signerOf(operator), bob);
         assertEq(staking.operatorOf(bob), operator);
         assertEq(staking.operatorOf(old), address(0));
-        // The old key is free for another operator.
+        // Another operator can use the previous signer.
         vm.prank(alice);
         staking.registerOperator(old, alice, 0);
         assertEq(staking.operatorOf(old), alice);
     }
 
-    function testOnlyAnOperatorHasSettings() public {
+    function test_OnlyAnOperatorChangesSettings() public {
         bytes memory unknown = abi.encodeWithSelector(IStaking.StakingUnknownOperator.selector, alice);
         vm.startPrank(alice);
         vm.expectRevert(unknown);
@@ -246,7 +246,7 @@ contract StakingEdgesTest is StakingFixture {
         assertFalse(staking.isEligible(alice));
     }
 
-    function testCommissionFallsAtOnceAndRisesAfterItsNotice() public {
+    function test_CommissionFallsAtOnceAndRisesAfterNotice() public {
         vm.startPrank(operator);
         vm.expectRevert(abi.encodeWithSelector(IStaking.StakingCommissionTooHigh.selector, 5001, 5000));
         staking.setCommission(5001);
@@ -269,7 +269,7 @@ contract StakingEdgesTest is StakingFixture {
         assertEq(pool.signer, signerOf(operator));
         vm.expectRevert(abi.encodeWithSelector(IStaking.StakingCommissionNotDue.selector, 0));
         staking.applyCommission(operator);
-        // Lowering needs no notice and takes an announcement back; the same is no rise.
+        // Lowering needs no notice and cancels an announcement; an equal commission is not an increase.
         vm.startPrank(operator);
         staking.setCommission(4000);
         staking.setCommission(4500);
@@ -290,7 +290,7 @@ contract StakingEdgesTest is StakingFixture {
         return present() + JAIL;
     }
 
-    function testJailEndsAfterItsTimeAndOnDemand() public {
+    function test_JailEndsAfterItsPeriodOnRequest() public {
         vm.prank(operator);
         vm.expectRevert(abi.encodeWithSelector(IStaking.StakingNotJailed.selector, operator));
         staking.unjail();
@@ -309,14 +309,14 @@ contract StakingEdgesTest is StakingFixture {
         vm.expectRevert(abi.encodeWithSelector(IStaking.StakingJailed.selector, operator, until));
         staking.unjail();
         vm.warp(until);
-        assertFalse(staking.isEligible(operator)); // not by time alone
+        assertFalse(staking.isEligible(operator)); // time alone does not end jail
         staking.unjail();
         vm.stopPrank();
         assertEq(staking.poolOf(operator).jailedUntil, 0);
         assertEq(staking.eligibleStake(operator), 950e18);
     }
 
-    function testNobodyLeavesJailWithoutItsSelfBond() public {
+    function test_RevertIf_UnjailedWithoutSelfBond() public {
         uint40 until = jail();
         vm.startPrank(operator);
         staking.undelegate(operator, SELF_BOND * 95 / 100, 0);
@@ -330,23 +330,23 @@ contract StakingEdgesTest is StakingFixture {
         assertTrue(staking.isEligible(operator));
     }
 
-    function testASecondCapJailsAgainOnlyOnceJailIsOver() public {
+    function test_SecondCapJailsAgainOnlyAfterJail() public {
         jail();
         uint40 first = staking.poolOf(operator).jailedUntil;
-        // Capped out: further absences of the period take nothing and prolong nothing.
+        // At the cap, further absences of the period take nothing and do not extend jail.
         vm.warp(first - 1);
         vm.startPrank(duty);
         assertEq(staking.slash(operator, 0, 0, address(0), true), 0);
         vm.stopPrank();
         assertEq(staking.poolOf(operator).jailedUntil, first);
-        // At its end the same jails anew.
+        // After jail, the same fault jails again.
         vm.warp(first);
         vm.prank(duty);
         staking.slash(operator, 0, 0, address(0), true);
         assertEq(staking.poolOf(operator).jailedUntil, first + JAIL);
     }
 
-    function testTheCapIsOneOfAPeriod() public {
+    function test_AbsenceCapResetsEachPeriod() public {
         skip(1);
         uint40 began = present();
         vm.startPrank(duty);
@@ -369,7 +369,7 @@ contract StakingEdgesTest is StakingFixture {
 
     // ---- the edge of eligibility
 
-    function testTheLeastSelfBondIsEnough() public {
+    function test_MinimumSelfBondIsEnough() public {
         vm.startPrank(operator);
         staking.undelegate(operator, SELF_BOND - MIN_BOND, 0);
         assertEq(staking.poolOf(operator).selfBond, MIN_BOND);
@@ -385,7 +385,7 @@ contract StakingEdgesTest is StakingFixture {
 
     // ---- delegators
 
-    function testDelegatingIsBound() public {
+    function test_DelegateChecksAmountAndSlippage() public {
         require(token.transfer(alice, 10e18));
         vm.startPrank(alice);
         token.approve(address(staking), type(uint256).max);
@@ -405,8 +405,8 @@ contract StakingEdgesTest is StakingFixture {
         assertEq(pool.activeShares, SELF_BOND + 3e18);
     }
 
-    /// @dev One wei buys no share of a pool whose shares cost more.
-    function testAnAmountThatBuysNothingIsRefused() public {
+    /// @dev One wei buys no share if a share costs more.
+    function test_RevertIf_AmountBuysNoShare() public {
         reward(operator, 10_000e18);
         skip(DRIP);
         require(token.transfer(alice, 1));
@@ -417,7 +417,7 @@ contract StakingEdgesTest is StakingFixture {
         vm.stopPrank();
     }
 
-    function testUndelegatingIsBound() public {
+    function test_UndelegateChecksSharesAndSlippage() public {
         uint256 shares = stake(operator, alice, 10e18);
         vm.startPrank(alice);
         vm.expectRevert(IStaking.StakingZeroAmount.selector);
@@ -444,7 +444,7 @@ contract StakingEdgesTest is StakingFixture {
         assertEq(staking.sharesOf(operator, alice), 0);
     }
 
-    function testSharesThatAreWorthNothingCannotBeMoved() public {
+    function test_RevertIf_SharesAreWorthNothing() public {
         uint256 huge = 200_000_000e18;
         stake(operator, alice, huge);
         skip(1);
@@ -454,7 +454,7 @@ contract StakingEdgesTest is StakingFixture {
         staking.undelegate(operator, 1, 0);
     }
 
-    function testWithdrawingIsForTheOwnerAndOnce() public {
+    function test_WithdrawIsForTheOwnerAndOnce() public {
         uint256 shares = stake(operator, alice, 10e18);
         vm.prank(alice);
         uint256 id = staking.undelegate(operator, shares, 0);
@@ -479,14 +479,14 @@ contract StakingEdgesTest is StakingFixture {
         assertEq(pool.unbondingShares, 0);
     }
 
-    /// @dev Shares of more than 96 bits are cut over two slots of an entry.
-    function testAnEntryKeepsALargeNumberOfShares() public {
+    /// @dev Shares of more than 96 bits are split over two slots of an entry.
+    function test_UnbondingEntryStoresMoreThan96BitsOfShares() public {
         uint256 huge = 200_000_000e18;
         stake(operator, alice, huge);
         vm.prank(alice);
         uint256 first = staking.undelegate(operator, huge / 2, 0);
         skip(1);
-        // Slashed to a millionth, an unbonding share is cheap, and what comes next gets a million times as many.
+        // After a slash to a millionth, the next undelegation receives a million times as many unbonding shares.
         slash(operator, staking.eligibleStake(operator), false);
         slashUnbonding();
         uint256 tokens = 50_000_000e18;
@@ -504,7 +504,7 @@ contract StakingEdgesTest is StakingFixture {
         assertEq(staking.poolOf(operator).unbondingShares, earlier);
     }
 
-    /// @dev Takes half of what is left, again and again: the self-bond stays enough for the next earmark.
+    /// @dev Repeatedly slash half of the pool, while the self-bond suffices for the next earmark.
     function slashUnbonding() internal {
         for (uint256 i; i < 18; ++i) {
             stake(operator, operator, MIN_BOND + 1e18);
@@ -517,7 +517,7 @@ contract StakingEdgesTest is StakingFixture {
 
     // ---- duties
 
-    function testAnEarmarkIsBoundAndReleased() public {
+    function test_EarmarkIsLimitedAndReleased() public {
         skip(1);
         vm.startPrank(duty);
         vm.expectRevert(IStaking.StakingZeroAmount.selector);
@@ -538,7 +538,7 @@ contract StakingEdgesTest is StakingFixture {
         vm.stopPrank();
     }
 
-    function testASlashIsBoundByItsEarmark() public {
+    function test_SlashIsLimitedByItsEarmark() public {
         skip(1);
         vm.startPrank(duty);
         staking.earmark(operator, 100e18, uint48(block.timestamp - 1));
@@ -551,7 +551,7 @@ contract StakingEdgesTest is StakingFixture {
         IStaking.PoolView memory pool = staking.poolOf(operator);
         assertEq(pool.earmarked, 40e18);
         assertEq(pool.activeTokens, SELF_BOND - 60e18);
-        // A tenth of it all: the self-bond bore everything.
+        // A tenth of the slash, because the self-bond bore all of it.
         assertEq(staking.owedTo(bob), 6e18);
         assertEq(staking.owedTo(treasury), 54e18);
         assertEq(staking.poolOf(operator).jailedUntil, 0);
@@ -563,15 +563,15 @@ contract StakingEdgesTest is StakingFixture {
         assertEq(staking.stakeAt(operator, now_), SELF_BOND - 60e18);
     }
 
-    /// @dev With little self-bond the reporter's half of it binds, not the tenth.
-    function testAReporterIsPaidOutOfTheOperatorsOwnLoss() public {
+    /// @dev With a small self-bond, the limit is half of its loss, not a tenth of the slash.
+    function test_ReporterIsPaidFromTheOperatorsOwnLoss() public {
         stake(operator, alice, 99_000e18);
         skip(1);
         vm.startPrank(duty);
         staking.earmark(operator, 1000e18, uint48(block.timestamp - 1));
         staking.slash(operator, 1000e18, 1000e18, bob, false);
         vm.stopPrank();
-        // The operator owns a hundredth: 10 of 1,000, and half of that is 5.
+        // The operator owns a hundredth, 10 of 1,000, and half of that is 5.
         assertApproxEqAbs(staking.owedTo(bob), 5e18, 1e12);
         assertEq(staking.owedTo(treasury), 1000e18 - staking.owedTo(bob));
         staking.payOwed(bob);
@@ -581,8 +581,8 @@ contract StakingEdgesTest is StakingFixture {
         staking.payOwed(bob);
     }
 
-    /// @dev What comes out of the unbonding side is not the operator's own loss; the tenth is of both sides.
-    function testAReporterIsPaidByTheLossOfTheActiveSide() public {
+    /// @dev A slash of the unbonding side is not the operator's own loss; the limit of a tenth counts both sides.
+    function test_ReporterShareCountsTheActiveSideOnly() public {
         uint256 shares = stake(operator, alice, 9000e18);
         vm.prank(alice);
         staking.undelegate(operator, shares, 0);
@@ -591,11 +591,11 @@ contract StakingEdgesTest is StakingFixture {
         staking.earmark(operator, 1000e18, uint48(block.timestamp - 1));
         assertEq(staking.slash(operator, 1000e18, 1000e18, bob, false), 1000e18);
         vm.stopPrank();
-        // A tenth of the pool is active and all of that the operator's: it loses 100, of which half is paid.
+        // A tenth of the pool is active, all of it the operator's. It loses 100, of which half is paid.
         assertApproxEqAbs(staking.owedTo(bob), 50e18, 1e12);
     }
 
-    function testCreditsAddUp() public {
+    function test_CreditsAddUp() public {
         skip(1);
         vm.startPrank(duty);
         staking.earmark(operator, 100e18, uint48(block.timestamp - 1));
@@ -606,7 +606,7 @@ contract StakingEdgesTest is StakingFixture {
         assertEq(staking.owedTo(treasury), 18e18);
     }
 
-    function testAnEmptySlashTakesNothing() public {
+    function test_ZeroSlashTakesNothing() public {
         vm.startPrank(operator);
         uint256 id = staking.undelegate(operator, SELF_BOND, 0);
         skip(UNBONDING);
@@ -618,7 +618,7 @@ contract StakingEdgesTest is StakingFixture {
         assertEq(staking.slash(operator, 0, 0, bob, true), 0);
     }
 
-    function testARewardIsBound() public {
+    function test_RevertIf_RewardIsInvalid() public {
         vm.startPrank(duty);
         vm.expectRevert(IStaking.StakingZeroAmount.selector);
         staking.addReward(operator, 0);
@@ -629,8 +629,8 @@ contract StakingEdgesTest is StakingFixture {
         vm.stopPrank();
     }
 
-    /// @dev A commission of one wei is paid, and so is a drip of one wei taken in.
-    function testOneWeiIsMovedToo() public {
+    /// @dev A commission of one wei is paid, and a drip of one wei is accrued.
+    function test_OneWeiRewardIsDistributed() public {
         uint256 held = token.balanceOf(address(staking));
         reward(operator, 10);
         assertEq(token.balanceOf(rewardAddress), 1);
@@ -643,8 +643,8 @@ contract StakingEdgesTest is StakingFixture {
         assertEq(token.balanceOf(address(staking)), held + 10);
     }
 
-    /// @dev The whole reward is commission: nothing drips, and the pool's price stays.
-    function testAFullCommissionLeavesNothingToDrip() public {
+    /// @dev The whole reward is commission, so nothing drips and the share price is unchanged.
+    function test_FullCommissionLeavesNothingToDrip() public {
         IStaking.StakingConfig memory given = config();
         given.maxCommissionBps = 10_000;
         staking = deployed(given);
@@ -662,7 +662,7 @@ contract StakingEdgesTest is StakingFixture {
         assertEq(staking.poolOf(operator).dripEnd, 0);
     }
 
-    function testADripIsCheckpointedWhenSomebodyTouchesThePool() public {
+    function test_DripIsCheckpointedWhenThePoolIsTouched() public {
         reward(operator, 700e18);
         skip(1 days);
         staking.accrue(operator);
@@ -670,19 +670,19 @@ contract StakingEdgesTest is StakingFixture {
         skip(1);
         assertEq(staking.stakeAt(operator, uint48(now_)), SELF_BOND + 90e18);
         assertEq(staking.stakeAt(operator, uint48(now_ - 1)), SELF_BOND);
-        // Views count what nobody has stored yet.
+        // Views include the drip that is not stored yet.
         skip(1 days - 1);
         assertEq(staking.eligibleStake(operator), SELF_BOND + 180e18);
         assertEq(staking.tokensFor(operator, SELF_BOND), staking.poolOf(operator).selfBond);
         assertApproxEqAbs(staking.tokensFor(operator, SELF_BOND), SELF_BOND + 180e18, 1e12);
-        // So does an earmark, which is bound by what was stored then.
+        // An earmark does too; it is limited by the checkpoint of that time.
         vm.prank(duty);
         staking.earmark(operator, SELF_BOND + 90e18, uint48(block.timestamp - 1));
         skip(1);
         assertEq(staking.stakeAt(operator, present() - 1), SELF_BOND + 180e18);
     }
 
-    function testThePresentIsNotLookedUp() public {
+    function test_RevertIf_LookupIsNotInThePast() public {
         uint48 now_ = present();
         vm.expectRevert(abi.encodeWithSelector(IStaking.StakingFutureLookup.selector, now_, now_));
         staking.stakeAt(operator, now_);
@@ -690,7 +690,7 @@ contract StakingEdgesTest is StakingFixture {
         assertEq(staking.stakeAt(operator, now_), SELF_BOND);
     }
 
-    function testANewRewardAfterADripsEndStartsAFullPeriod() public {
+    function test_RewardAfterADripStartsAFullPeriod() public {
         reward(operator, 10e18);
         skip(DRIP + 3 days);
         reward(operator, 10e18);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {StakingFixture} from "./utils/StakingFixture.sol";
 
-/// @notice Gas of whole calls in a warm pool with other users, each call with cold storage, as a transaction of its own would have it.
-/// @dev Execution only: a transaction adds 21,000 and its calldata, and takes off refunds.
+/// @notice Gas of calls on a pool with other users, each with cold storage as in its own transaction.
+/// @dev Execution only. A transaction adds 21,000 and its calldata, and subtracts refunds.
 contract StakingGasTest is StakingFixture {
     address internal alice = makeAddr("alice");
 
@@ -28,14 +28,14 @@ contract StakingGasTest is StakingFixture {
         return vm.snapshotGasLastCall("Staking", name);
     }
 
-    /// @dev The next call finds cold storage.
+    /// @dev Make storage cold for the next call.
     function cold() internal {
         vm.cool(address(staking));
         vm.cool(address(token));
         skip(1 hours);
     }
 
-    function testGasPathOfANewDelegator() public {
+    function test_GasOfANewDelegator() public {
         cold();
         vm.prank(alice);
         uint256 shares = staking.delegate(operator, 100e18, 0);
@@ -52,7 +52,7 @@ contract StakingGasTest is StakingFixture {
         assertLt(sum, 300_000);
     }
 
-    function testGasOfASlash() public {
+    function test_GasOfASlash() public {
         vm.startPrank(duty);
         staking.earmark(operator, 100e18, uint48(block.timestamp - 1));
         skip(1 hours);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {IRewards} from "../../contracts/interfaces/IRewards.sol";
 import {SystemHandler} from "./utils/SystemHandler.sol";
 import {Test} from "./utils/Test.sol";
 
-/// @notice What holds of the whole system whatever happens in it. After each run everything is paused, every task is driven to its end,
-/// and every token is taken out.
+/// @notice Invariants of the whole system. After each run everything is paused, every task is ended, and every token is paid
+/// out.
 contract SystemInvariantsTest is Test {
     SystemHandler internal handler;
 
@@ -42,7 +42,7 @@ contract SystemInvariantsTest is Test {
     /// forge-config: default.invariant.depth = 80
     /// forge-config: ci.invariant.runs = 48
     /// forge-config: ci.invariant.depth = 128
-    function invariantTheSystem() public {
+    function invariant_EveryTokenIsAccountedFor() public {
         vm.pauseGasMetering();
         (uint256 held, uint256 due) = handler.stakingSums();
         assertEq(held, due, "Staking = active + unbonding + undripped + owed");
@@ -60,8 +60,8 @@ contract SystemInvariantsTest is Test {
         }
     }
 
-    /// @dev The handler gets everywhere: tasks end in each way, a second committee is drawn, appeals are settled, faults slashed.
-    function test_TheHandlerGetsEverywhere() external {
+    /// @dev Check coverage of the handler: tasks end in each way, second committees are drawn, appeals settle, faults are slashed.
+    function test_HandlerReachesEveryPath() external {
         vm.pauseGasMetering();
         uint256[4] memory outcomes;
         uint256 reseats = 0;

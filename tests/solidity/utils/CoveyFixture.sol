@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {RLP} from "@openzeppelin/contracts/utils/RLP.sol";
@@ -18,7 +18,7 @@ import {ITaskRegistry} from "../../../contracts/interfaces/ITaskRegistry.sol";
 import {PlainScores} from "./PlainScores.sol";
 import {Test} from "./Test.sol";
 
-/// @notice The whole system, and the steps of a task one call each.
+/// @notice The whole system, and one function for each step of a task.
 abstract contract CoveyFixture is Test {
     using PlainScores for uint256[];
     using RLP for RLP.Encoder;
@@ -40,8 +40,8 @@ abstract contract CoveyFixture is Test {
     Rewards internal rewards;
     address internal treasury = makeAddr("treasury");
     address internal creator = makeAddr("creator");
-    address internal keeper = makeAddr("keeper"); // sends the steps that anyone may
-    address[] internal operators; // all that ever registered
+    address internal keeper = makeAddr("keeper"); // sends the steps that anyone can send
+    address[] internal operators; // all registered operators
 
     function setUp() public virtual {
         manager = new AccessManager(address(this));
@@ -151,7 +151,7 @@ abstract contract CoveyFixture is Test {
         return address(uint160(uint256(keccak256(abi.encode("signer", operator)))));
     }
 
-    /// @notice An operator with STAKE of its own, whose signer can pay fees.
+    /// @notice Register an operator with a self-bond of STAKE, whose signer can pay fees.
     function join(string memory name) internal returns (address operator) {
         return join(name, STAKE);
     }
@@ -188,7 +188,7 @@ abstract contract CoveyFixture is Test {
     // ------------------------------------------------------------------ steps
 
     function post(ITaskRegistry.TaskParams memory params) internal returns (uint256 taskId) {
-        // Stake must have been there a moment before the task.
+        // Stake must exist before the task is created.
         vm.warp(block.timestamp + 12);
         vm.prank(creator);
         return registry.createTask(params);
@@ -223,7 +223,7 @@ abstract contract CoveyFixture is Test {
         registry.enrol(taskId, operator, amount);
     }
 
-    /// @notice From a posted task to the moment before its seed.
+    /// @notice Run a posted task until its seed can be requested.
     function fill(uint256 taskId, address[] memory trainers, address[] memory validators) internal {
         ITaskRegistry.Schedule memory schedule = registry.scheduleOf(taskId);
         for (uint256 i = 0; i < trainers.length; ++i) {
@@ -240,7 +240,7 @@ abstract contract CoveyFixture is Test {
         vm.warp(schedule.entryRevealEnd);
     }
 
-    /// @notice A header of block `number` with this prevrandao, and its hash made known to the chain.
+    /// @notice Return a header of block `number` with this prevrandao, and set its block hash.
     function mine(uint256 number, bytes32 prevrandao) internal returns (bytes memory header) {
         bytes memory bloom = new bytes(256);
         header = RLP.encode(
@@ -303,7 +303,7 @@ abstract contract CoveyFixture is Test {
         uint256[] words;
     }
 
-    /// @notice What settlePage takes for one page: rows[j] were revealed by validators[j], j-th.
+    /// @notice Arguments of settlePage for one page; validators[j] revealed rows[j] as j-th.
     function pageCall(uint256 taskId, uint256 page, address[] memory validators, uint256[][] memory rows)
         internal
         view

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {IAppeals} from "../../../contracts/interfaces/IAppeals.sol";
 import {ICommittee} from "../../../contracts/interfaces/ICommittee.sol";
@@ -8,7 +8,7 @@ import {ITaskRegistry} from "../../../contracts/interfaces/ITaskRegistry.sol";
 import {CoveyFixture} from "./CoveyFixture.sol";
 import {PlainScores} from "./PlainScores.sol";
 
-/// @notice Steps that both committees have, appeals, and an account of every token at the end.
+/// @notice Steps of both committees, appeals, and a final account of every token.
 abstract contract CoveyScenario is CoveyFixture {
     using PlainScores for uint256[];
 
@@ -30,7 +30,7 @@ abstract contract CoveyScenario is CoveyFixture {
         registry.openSealed(taskId, keccak256("set"), keccak256("salt"));
     }
 
-    /// @notice A task up to its first seed, all validators enrolled with STAKE.
+    /// @notice Run a task until its first seed, with all validators enrolled with STAKE.
     function seeded(ITaskRegistry.TaskParams memory params) internal returns (uint256 taskId) {
         taskId = post(params);
         fill(taskId, trainers, validators);
@@ -81,7 +81,7 @@ abstract contract CoveyScenario is CoveyFixture {
         }
     }
 
-    /// @notice Those of `all` that hold a seat in the running round.
+    /// @notice The operators of `all` with a seat in the current round.
     function seatedOf(ICommittee c, uint256 taskId, address[] memory all) internal view returns (address[] memory who) {
         who = new address[](all.length);
         uint256 count = 0;
@@ -93,7 +93,7 @@ abstract contract CoveyScenario is CoveyFixture {
         }
     }
 
-    /// @notice Rows of the same scores, each a little beside them.
+    /// @notice Rows near the same scores.
     function around(uint256[] memory truth, uint256 count) internal pure returns (uint256[][] memory rows) {
         rows = new uint256[][](count);
         for (uint256 j = 0; j < count; ++j) {
@@ -114,7 +114,7 @@ abstract contract CoveyScenario is CoveyFixture {
 
     // ------------------------------------------------------------------ appeals
 
-    /// @dev One page.
+    /// @dev Settle a single page.
     function contest(uint256 taskId, uint256 word, uint256[] memory middle) internal returns (uint256 index) {
         uint256[] memory words = middle.pack();
         bytes32[6] memory proof = words.proof(word);
@@ -122,7 +122,7 @@ abstract contract CoveyScenario is CoveyFixture {
         return appeals.contest(taskId, word, words[word], proof);
     }
 
-    /// @notice Settle the one page of contested words; rows[j] were revealed by who[j], j-th.
+    /// @notice Settle the only page of contested words; who[j] revealed rows[j] as j-th.
     function settleContests(uint256 taskId, address[] memory who, uint256[][] memory rows)
         internal
         returns (uint256[] memory found)
@@ -194,8 +194,8 @@ abstract contract CoveyScenario is CoveyFixture {
         if (staking.owedTo(account) != 0) staking.payOwed(account);
     }
 
-    /// @notice Everything that anyone can claim of an ended task is claimed. Then neither Rewards nor Appeals holds more than `dust`, no
-    /// stake is earmarked, everybody leaves, and Staking holds nothing but what its virtual shares have gained.
+    /// @notice Claim everything of an ended task. Afterwards Rewards and Appeals hold at most `dust`, no stake is earmarked, all
+    /// delegators leave, and Staking holds only the gains of its virtual shares.
     function drain(uint256 taskId, uint256[] memory middle, uint256 dust) internal {
         bool paid = registry.outcomeOf(taskId) == ITaskRegistry.Outcome.Paid;
         assertNotEq(outcomeOf(taskId), uint256(ITaskRegistry.Outcome.Running));
@@ -215,7 +215,7 @@ abstract contract CoveyScenario is CoveyFixture {
             if (registry.heldOf(taskId, operator) != 0) registry.releaseEarmark(taskId, operator);
             if (committee.earmarkOf(taskId, operator) != 0) {
                 (bool released,) = address(committee).call(abi.encodeCall(committee.release, (taskId, operator)));
-                released; // it may have been before; what is earmarked says
+                released; // it can be released already; the earmark is checked below
             }
             assertEq(staking.poolOf(operator).earmarked, 0, "stake left earmarked");
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
-/// @notice The settlement's rules once more, one score at a time and with a sort: what the lane-parallel code is compared with.
+/// @notice Reference implementation of the settlement, one score at a time and with a sort, to compare the lane-parallel code with.
 library PlainScores {
     function pack(uint256[] memory scores) internal pure returns (uint256[] memory words) {
         words = new uint256[]((scores.length + 15) / 16);
@@ -19,7 +19,7 @@ library PlainScores {
         return difference - free < tau ? difference - free : tau;
     }
 
-    /// @notice Sorts values with their weights, then walks up until half of the weight is reached.
+    /// @notice Weighted lower median: sort the values and add weights until half is reached.
     function lowerMedian(uint256[] memory values, uint256[] memory weight) internal pure returns (uint256) {
         uint256 n = values.length;
         uint256 total = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 
@@ -8,7 +8,7 @@ import {Staking} from "../../../contracts/Staking.sol";
 import {IStaking} from "../../../contracts/interfaces/IStaking.sol";
 import {Test} from "./Test.sol";
 
-/// @notice A token, a Staking with this contract as its governor and one duty, and an operator with its self-bond.
+/// @notice A token, Staking with this contract as governor and one duty, and an operator with a self-bond.
 abstract contract StakingFixture is Test {
     uint40 internal constant UNBONDING = 14 days;
     uint40 internal constant DRIP = 7 days;
@@ -74,7 +74,7 @@ abstract contract StakingFixture is Test {
         staking.addReward(to, amount);
     }
 
-    /// @notice Earmark and slash in one go.
+    /// @notice Earmark and slash in one call.
     function slash(address of_, uint256 amount, bool capped) internal returns (uint256 taken) {
         vm.startPrank(duty);
         staking.earmark(of_, amount, uint48(block.timestamp - 1));
@@ -83,7 +83,7 @@ abstract contract StakingFixture is Test {
         vm.stopPrank();
     }
 
-    /// @notice Tokens a share, times 1e18, with the virtual ones.
+    /// @notice Tokens per share, times 1e18, including virtual tokens and shares.
     function price(address of_) internal view returns (uint256) {
         IStaking.PoolView memory pool = staking.poolOf(of_);
         return (pool.activeTokens + 1e12) * 1e18 / (pool.activeShares + 1e12);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {IAppeals} from "../../../contracts/interfaces/IAppeals.sol";
 import {ICommittee} from "../../../contracts/interfaces/ICommittee.sol";
@@ -9,9 +9,9 @@ import {ITaskRegistry} from "../../../contracts/interfaces/ITaskRegistry.sol";
 import {CoveyScenario} from "./CoveyScenario.sol";
 import {PlainScores} from "./PlainScores.sol";
 
-/// @notice The whole system under random use: several tasks at once, validators that always do their duty beside others that do what
-/// comes, faults, appeals, delegators, pauses, time. It keeps what the contracts cannot add up.
-/// @dev Validators 0…3 are honest. In attended tasks they enrol, with more stake than all others together; other tasks they leave alone.
+/// @notice Random use of the whole system: concurrent tasks, honest validators and others that act randomly, faults, appeals,
+/// delegators, pauses and time. Stores totals that the contracts do not.
+/// @dev Validators 0…3 are honest. In attended tasks they enrol with more stake than all others together; in other tasks they do not.
 contract SystemHandler is CoveyScenario {
     using PlainScores for uint256[];
 
@@ -20,21 +20,21 @@ contract SystemHandler is CoveyScenario {
 
     struct Manner {
         bool attended; // honest validators enrol
-        bool lazy; // nobody sends the steps unless the runner does
+        bool lazy; // only the runner sends the steps
         bool withheld; // the sealed set is not opened
         uint8 silent; // trainers that do not reveal, one bit each
     }
 
-    uint256 public fallen; // prices that fell without a slash
-    uint256 public wrongSlashes; // of an honest validator, or without a fault
-    uint256 public blocked; // duties of honest validators that were refused
-    uint256 public intrusions; // privileged calls of a stranger that went through
+    uint256 public fallen; // number of price falls without a slash
+    uint256 public wrongSlashes; // slashes of an honest validator, or without a fault
+    uint256 public blocked; // reverted duties of honest validators
+    uint256 public intrusions; // successful privileged calls of an unauthorised account
     uint256 public slashes;
     uint256[] private _tasks;
     uint256[] private _unbonding;
     address[2] private _delegators;
     mapping(uint256 taskId => Manner) private _manner;
-    mapping(uint256 taskId => uint256) public claimed; // of the task's pools
+    mapping(uint256 taskId => uint256) public claimed; // claimed from the task's pools
     mapping(uint256 taskId => uint256) private _claimedAppeal;
     mapping(uint256 taskId => uint256) private _word; // its median word
     mapping(bytes32 key => address[]) private _revealed; // in order
@@ -62,9 +62,9 @@ contract SystemHandler is CoveyScenario {
 
     // ------------------------------------------------------------------ what the runner calls
 
-    /// @dev A price falls by a slash only; cross-multiplied, so that no rounding hides a fall.
+    /// @dev A price falls only by a slash. Cross-multiplied, so that rounding hides no fall.
     modifier watched() {
-        vm.pauseGasMetering(); // a run of many tasks is no block
+        vm.pauseGasMetering(); // a run exceeds the gas of a block
         uint256 n = operators.length;
         IStaking.PoolView[] memory before = new IStaking.PoolView[](n);
         for (uint256 i = 0; i < n; ++i) {
@@ -82,7 +82,7 @@ contract SystemHandler is CoveyScenario {
     }
 
     function postTask(uint256 random) external watched {
-        random = uint256(keccak256(abi.encode(random))); // the runner likes small numbers
+        random = uint256(keccak256(abi.encode(random))); // the runner prefers small numbers
         uint256 running = 0;
         for (uint256 i = 0; i < _tasks.length; ++i) {
             if (outcomeOf(_tasks[i]) == 0) ++running;
@@ -114,7 +114,7 @@ contract SystemHandler is CoveyScenario {
         }
     }
 
-    /// @dev One thing that a validator without principles, an appellant or a creator may do in a task.
+    /// @dev A random action of a dishonest validator, an appellant or a creator.
     function work(uint256 which, uint256 who, uint256 random) external watched {
         if (_tasks.length == 0) return;
         random = uint256(keccak256(abi.encode(random, which, who)));
@@ -155,7 +155,7 @@ contract SystemHandler is CoveyScenario {
         if (_tasks.length != 0) steps(_tasks[which % _tasks.length]);
     }
 
-    /// @dev Whatever can be proven of an operator in a task is, or is found not to be so.
+    /// @dev Report every fault of an operator in a task; reports without a fault must revert.
     function report(uint256 which, uint256 who) external {
         vm.pauseGasMetering();
         if (_tasks.length != 0) reportOne(_tasks[which % _tasks.length], validators[who % validators.length]);
@@ -179,7 +179,7 @@ contract SystemHandler is CoveyScenario {
         } else if (choice == 2) {
             undelegate(person, operator, bound(amount, 1, 1 + staking.sharesOf(operator, person)));
         } else if (choice == 3) {
-            // Those without principles leave while their faults are open; they keep what they need to be eligible.
+            // Dishonest validators undelegate while their faults are open, but stay eligible.
             operator = validators[HONEST + which % 4];
             undelegate(operator, operator, staking.sharesOf(operator, operator) / 8);
         } else if (choice == 4) {
@@ -205,7 +205,7 @@ contract SystemHandler is CoveyScenario {
         registry.setPaused(value);
     }
 
-    /// @dev What only other contracts or governance may call.
+    /// @dev Calls that are restricted to other contracts or governance.
     function intrude(uint256 which, uint256 who) external watched {
         uint256 taskId = _tasks.length == 0 ? 1 : _tasks[which % _tasks.length];
         address operator = validators[who % validators.length];
@@ -244,7 +244,7 @@ contract SystemHandler is CoveyScenario {
 
     // ------------------------------------------------------------------ the end
 
-    /// @notice With everything paused: every task is driven to its end, all faults are reported, all is claimed and everybody leaves.
+    /// @notice With everything paused: end every task, report all faults, claim everything and withdraw all stake.
     function finish() external {
         vm.pauseGasMetering();
         staking.setPaused(true);
@@ -285,7 +285,7 @@ contract SystemHandler is CoveyScenario {
         return _tasks;
     }
 
-    /// @return outcome how the task ended
+    /// @return outcome outcome of the task
     /// @return round number of its last committee
     /// @return state of its appeal
     function historyOf(uint256 taskId) external view returns (uint256 outcome, uint256 round, uint256 state) {
@@ -308,8 +308,8 @@ contract SystemHandler is CoveyScenario {
         return which == 0 ? rewards.owedTo(account) : which == 1 ? appeals.owedTo(account) : staking.owedTo(account);
     }
 
-    /// @return held what is there
-    /// @return due what pools, tasks and accounts have to get
+    /// @return held balance
+    /// @return due sum of the claims of pools, tasks and accounts
     function stakingSums() external returns (uint256 held, uint256 due) {
         for (uint256 i = 0; i < operators.length; ++i) {
             staking.accrue(operators[i]);
@@ -412,7 +412,7 @@ contract SystemHandler is CoveyScenario {
 
     // ------------------------------------------------------------------ time and duties
 
-    /// @dev From boundary to boundary; nobody honest misses one.
+    /// @dev Advance to the next window boundary; honest validators act before each.
     function until(uint256 target) private {
         while (true) {
             for (uint256 i = 0; i < _tasks.length; ++i) {
@@ -426,7 +426,7 @@ contract SystemHandler is CoveyScenario {
                 next = boundary(_tasks[i], next);
             }
             vm.warp(next);
-            vm.roll(vm.getBlockNumber() + (next % 8 == 0 ? 300 : 5)); // at times a target leaves the history
+            vm.roll(vm.getBlockNumber() + (next % 8 == 0 ? 300 : 5)); // sometimes a target leaves the history
         }
     }
 
@@ -448,7 +448,7 @@ contract SystemHandler is CoveyScenario {
         return time > vm.getBlockTimestamp() && time < next ? time : next;
     }
 
-    /// @dev Whatever honest people do at this moment.
+    /// @dev The actions of honest accounts at this time.
     function duties(uint256 taskId) private {
         if (outcomeOf(taskId) != 0) return;
         Manner memory manner = _manner[taskId];
@@ -466,7 +466,7 @@ contract SystemHandler is CoveyScenario {
         for (uint256 j = 0; j < HONEST; ++j) {
             address operator = validators[j];
             if (!manner.attended) {
-                // Those without principles take what nobody honest wants.
+                // Dishonest validators enrol for tasks that honest ones do not attend.
                 address other = validators[HONEST + j];
                 call(signerOf(other), address(registry), abi.encodeCall(registry.enrol, (taskId, other, 1500e18)));
             } else {
@@ -489,7 +489,7 @@ contract SystemHandler is CoveyScenario {
         }
     }
 
-    /// @dev Every step that anyone may send, as far as it is due.
+    /// @dev Send every due step that anyone can send.
     function steps(uint256 taskId) private {
         if (outcomeOf(taskId) != 0) return;
         call(keeper, address(registry), abi.encodeCall(registry.closeTask, (taskId)));
@@ -554,7 +554,7 @@ contract SystemHandler is CoveyScenario {
         bytes memory data = abi.encodeCall(appeals.reportOverturned, (taskId, operator, 0, words));
         if (call(reporter, address(appeals), data)) {
             ++slashes;
-            // With honest validators in it, an appeal finds the truth: none but a wild row is far from it.
+            // With honest validators, an appeal confirms the true scores, and only a dishonest row is far from them.
             if (isHonest(operator)) ++wrongSlashes;
             if (_manner[taskId].attended && registry.earmarkOf(taskId, validators[0]) != 0) {
                 if (_wild[keyOf(scoring, taskId)][operator] == 0) ++wrongSlashes;
@@ -572,7 +572,7 @@ contract SystemHandler is CoveyScenario {
             return;
         }
         ++slashes;
-        // One fault a row, of one that did not do its duty.
+        // One fault per row, of a validator that did not do its duty.
         if ((ok && also) || _done[key][operator] || isHonest(operator)) ++wrongSlashes;
     }
 

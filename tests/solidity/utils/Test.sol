@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
 import {Vm} from "./Vm.sol";
 
-/// @notice Base of every test contract: the cheatcodes, assertions under their usual names, and small helpers.
+/// @notice Base of every test contract: cheatcodes, assertions with the names of forge-std, and small helpers.
 abstract contract Test {
-    /// @dev Of forge's invariant runner: the functions of `addr` that it may call.
+    /// @dev Functions of `addr` that forge's invariant runner may call.
     struct FuzzSelector {
         address addr;
         bytes4[] selectors;
@@ -142,7 +142,7 @@ abstract contract Test {
 
     // ---- inputs
 
-    /// @notice Maps a fuzzed `x` into [min, max]; an `x` that lies there already stays, so edge values survive.
+    /// @notice Map a fuzzed `x` into [min, max]. A value in the range is unchanged, so that edge values are kept.
     function bound(uint256 x, uint256 min, uint256 max) internal pure returns (uint256) {
         vm.assertLe(min, max, "bound: min > max");
         if (x >= min && x <= max) return x;
@@ -150,19 +150,19 @@ abstract contract Test {
         return min + x % size;
     }
 
-    /// @notice An address with a label, and its private key.
+    /// @notice Return a labelled address and its private key.
     function makeAddrAndKey(string memory name) internal returns (address account, uint256 privateKey) {
         privateKey = uint256(keccak256(bytes(name)));
         account = vm.addr(privateKey);
         vm.label(account, name);
     }
 
-    /// @notice An address with a label.
+    /// @notice Return a labelled address.
     function makeAddr(string memory name) internal returns (address account) {
         (account,) = makeAddrAndKey(name);
     }
 
-    /// @notice Moves the clock and the block number on together, twelve seconds a block.
+    /// @notice Advance time and block number, twelve seconds per block.
     function skip(uint256 seconds_) internal {
         vm.warp(vm.getBlockTimestamp() + seconds_);
         vm.roll(vm.getBlockNumber() + seconds_ / 12 + 1);
@@ -170,12 +170,12 @@ abstract contract Test {
 
     // ---- invariant runs
 
-    /// @notice Lets the invariant runner call `target`.
+    /// @notice Let the invariant runner call `target`.
     function targetContract(address target) internal {
         _targets.push(target);
     }
 
-    /// @notice Lets the invariant runner call only these functions of `target`.
+    /// @notice Let the invariant runner call only these functions of `target`.
     function targetSelector(address target, bytes4[] memory selectors) internal {
         _selectors.push(FuzzSelector(target, selectors));
     }

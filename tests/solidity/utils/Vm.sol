@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-pragma solidity ^0.8.28;
+pragma solidity 0.8.37;
 
-/// @notice The cheatcodes of forge that the tests use. Their reference is the Foundry book; add what a test needs.
+/// @notice The cheatcodes of forge that the tests use, documented in the Foundry book. Add those that a test needs.
 interface Vm {
     struct Log {
         bytes32[] topics;
