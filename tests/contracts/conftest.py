@@ -1,35 +1,33 @@
-"""The deployed system on anvil. It is set up once; ape takes the chain back to there after every test."""
+"""Fixtures for the ape tests: the deployed system on anvil. After each test, ape reverts the chain."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
-import ape.utils.testing
 import pytest
-from ape_ethereum.trace import Trace
-from tests.support.contracts import covey_system, task_steps
+from tests.support.contracts import fast_ape
+from tests.support.contracts.system import System, deploy
+from tests.support.contracts.task_steps import People
 
-# Ape derives the key of a test account anew at each use, and prints a call trace for each revert, expected ones too.
-# Without both these tests take less than half the time.
-ape.utils.testing._generate_dev_account = cache(ape.utils.testing._generate_dev_account)
-Trace.show = lambda self, verbose=False, file=None: None
+fast_ape.install()
 
 
 @pytest.fixture(scope="session")
-def system(accounts: Any, project: Any) -> covey_system.System:
-    return covey_system.deploy(accounts, project)
+def system(accounts: Any, project: Any) -> System:
+    """The deployed contracts."""
+    return deploy(accounts, project)
 
 
 @pytest.fixture(scope="module")
-def people(system: covey_system.System, accounts: Any) -> task_steps.People:
-    return task_steps.People(system, accounts, 6)
+def people(system: System, accounts: Any) -> People:
+    """Six staked operators with their signers."""
+    return People(system, accounts, 6)
 
 
 @pytest.fixture
 def at(chain: Any) -> Callable[[int], None]:
-    """at(t): the next block has timestamp t."""
+    """at(t): set the timestamp of the next block to t."""
 
     def set_time(timestamp: int) -> None:
         chain.provider.set_timestamp(timestamp)
@@ -39,7 +37,7 @@ def at(chain: Any) -> Callable[[int], None]:
 
 @pytest.fixture
 def later(chain: Any) -> Callable[[int], int]:
-    """later(s): mine a block s seconds on; returns its timestamp."""
+    """later(s): mine a block s seconds later and return its timestamp."""
 
     def advance(seconds: int) -> int:
         chain.mine(timestamp=chain.blocks.head.timestamp + seconds)

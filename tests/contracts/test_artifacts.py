@@ -1,4 +1,4 @@
-"""What the package ships, what ape compiles and what forge compiles is the same bytecode."""
+"""The package ships the bytecode that forge compiles, and ape tests that bytecode."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def by_signature(abi: list[dict[str, Any]]) -> list[str]:
     return sorted(json.dumps(entry, sort_keys=True) for entry in abi)
 
 
-def test_every_contract_ships(project: Any) -> None:
+def test_every_contract_is_shipped(project: Any) -> None:
     sources = {path.stem for path in ROOT.glob("contracts/*.sol")} - {"Committee"}  # abstract
     assert sources
     assert sources <= SHIPPED.keys()
@@ -28,7 +28,7 @@ OWN = sorted(name for name, artifact in SHIPPED.items() if artifact["sourceName"
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_ape_compiles_the_shipped_artifact(project: Any, name: str) -> None:
+def test_ape_loads_the_shipped_artifact(project: Any, name: str) -> None:
     artifact = SHIPPED[name]
     compiled = project.contracts.get(name, check_for_changes=False).contract_type
     assert compiled.deployment_bytecode.bytecode == artifact["bytecode"]
@@ -36,18 +36,18 @@ def test_ape_compiles_the_shipped_artifact(project: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SHIPPED))
-def test_forge_compiles_the_shipped_artifact(name: str) -> None:
+def test_forge_output_equals_the_shipped_artifact(name: str) -> None:
     artifact = SHIPPED[name]
     output = ROOT / ".toolchain" / "forge" / "out" / Path(artifact["sourceName"]).name / f"{name}.json"
     if not output.exists():
-        pytest.skip("forge has compiled nothing yet: run `make test-solidity` first")
+        pytest.skip("forge has compiled nothing yet: run `make build-solidity` first")
     compiled = json.loads(output.read_text())
     assert compiled["bytecode"]["object"] == artifact["bytecode"]
     assert by_signature(compiled["abi"]) == by_signature(artifact["abi"])  # forge sorts its ABI
 
 
 @pytest.mark.parametrize("name", ["BeaconRandomness", "CoveyToken"])
-def test_the_hashed_compiler_input_alone_gives_the_shipped_bytecode(name: str) -> None:
+def test_compiler_input_gives_the_shipped_bytecode(name: str) -> None:
     artifact = SHIPPED[name]
     source = (ROOT / ".toolchain" / "inputs" / f"{name}.json").read_bytes()
     assert "0x" + hashlib.sha256(source).hexdigest() == artifact["inputHash"]

@@ -1,4 +1,4 @@
-"""`ape run deploy` on a fresh anvil: records that load, and refusals in one line."""
+"""`ape run deploy` on a new anvil: the records it writes, and its errors of one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_it_deploys_and_writes_records(tmp_path: Path) -> None:
+def test_deployment_writes_records(tmp_path: Path) -> None:
     done = run("--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert f"records in {tmp_path / '31337'}" in done.stdout
@@ -31,7 +31,7 @@ def test_it_deploys_and_writes_records(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_public_network_needs_governors(tmp_path: Path) -> None:
+def test_public_network_requires_a_governance_address(tmp_path: Path) -> None:
     done = run("--windows", "public", "--out", str(tmp_path))
     assert done.returncode != 0
     assert "a public network needs a governance address other than the deployer" in done.stderr + done.stdout
@@ -40,12 +40,12 @@ def test_a_public_network_needs_governors(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("option", "value", "told"),
+    ("option", "value", "message"),
     [("--treasury", "0x" + "00" * 20, "deploy Staking: StakingZeroAddress()"), ("--guardian", "me", "not an address")],
 )
-def test_it_refuses_and_writes_nothing(tmp_path: Path, option: str, value: str, told: str) -> None:
+def test_failed_deployment_writes_nothing(tmp_path: Path, option: str, value: str, message: str) -> None:
     done = run(option, value, "--out", str(tmp_path))
     assert done.returncode != 0
-    assert told in done.stderr + done.stdout
+    assert message in done.stderr + done.stdout
     assert "Traceback" not in done.stderr + done.stdout
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Random votes, pushes, endings and configurations: Emissions and `covey.protocol.emissions` agree after every call."""
+"""Compares Emissions with `covey.protocol.emissions` after every call of random walks of votes, pushes and endings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from ape.exceptions import ContractLogicError
-from eth_utils import keccak
-from tests.support.contracts.covey_system import CVY, DAY, System
+from eth_utils.crypto import keccak
+from tests.support.contracts.system import CVY, DAY, System
 from tests.support.contracts.task_steps import LOCAL, STAKE, People, Task
 
 from covey.protocol.emissions import ONE, EmissionsConfig, Share, Stream
@@ -41,7 +41,7 @@ def draw_config(rng: random.Random, allotted: int) -> EmissionsConfig:
 
 
 class Walk:
-    """One random run: every call goes to the contract, and to the mirror at the time of the call's block."""
+    """A random walk. Every call goes to the contract, and to the model with the timestamp of the block."""
 
     def __init__(self, rng: random.Random, system: System, chain: Any, people: People, emissions: Any) -> None:
         self.rng, self.system, self.chain, self.people, self.emissions = rng, system, chain, people, emissions
@@ -104,7 +104,7 @@ class Walk:
         self.system.staking.undelegate(voter, shares, 0, sender=voter)
 
     def compare(self) -> None:
-        """Contract and mirror, as they are now: views count up to the head's time."""
+        """Compare the current state of contract and model. Views accrue up to the timestamp of the head."""
         mirror = deepcopy(self.mirror)
         mirror.accrue(self.chain.blocks.head.timestamp)
         there = self.emissions.streamOf()
@@ -125,7 +125,7 @@ class Walk:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", range(4))
-def test_a_random_walk(system: System, chain: Any, people: People, emissions: Any, case: int) -> None:
+def test_random_walk_matches_the_model(system: System, chain: Any, people: People, emissions: Any, case: int) -> None:
     rng = random.Random(f"emissions {case}")
     walk = Walk(rng, system, chain, people, emissions)
     first = EmissionsConfig(10_000 * CVY, ONE * 99 // 100, 10**6 * CVY, 10**6 * CVY)

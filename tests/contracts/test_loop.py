@@ -1,4 +1,4 @@
-"""A whole task on anvil: what everyone has at the end, worked out by hand."""
+"""Whole tasks on anvil, with final balances that are computed by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import ape
-from tests.support.contracts.covey_system import CVY, TIP, System
+from tests.support.contracts.system import CVY, TIP, System
 from tests.support.contracts.task_steps import LOCAL, STAKE, People, Task
 
 from covey.protocol.merkle import proof
@@ -14,7 +14,7 @@ from covey.protocol.scores import pack
 from covey.protocol.types import Outcome
 
 
-def test_a_paid_task_to_the_last_claim(system: System, chain: Any, people: People) -> None:
+def test_paid_task_until_the_last_claim(system: System, chain: Any, people: People) -> None:
     trainers, validators = people.operators[:3], people.operators[3:]
     task = Task(system, chain, people, replace(LOCAL, entry_fee=64 * CVY))
     escrow = system.rewards.address
@@ -72,7 +72,7 @@ def test_a_paid_task_to_the_last_claim(system: System, chain: Any, people: Peopl
         assert system.staking.poolOf(validator).earmarked == 0
 
 
-def test_no_gain_anywhere_pays_a_quarter_by_seats(system: System, chain: Any, people: People) -> None:
+def test_without_gains_a_quarter_is_paid_by_seats(system: System, chain: Any, people: People) -> None:
     trainers, validators = people.operators[:2], people.operators[3:]
     task = Task(system, chain, people, replace(LOCAL, entry_fee=0))
     task.fill(trainers, validators)
@@ -89,7 +89,7 @@ def test_no_gain_anywhere_pays_a_quarter_by_seats(system: System, chain: Any, pe
     assert system.rewards.owedTo(system.treasury) == 225 * CVY
 
 
-def test_useless_entries_return_the_trainers_pool(system: System, chain: Any, people: People) -> None:
+def test_trainers_pool_is_returned_if_no_entry_has_weight(system: System, chain: Any, people: People) -> None:
     trainers, validators = people.operators[:2], people.operators[3:]
     task = Task(system, chain, people, replace(LOCAL, entry_fee=0))
     task.fill(trainers, validators)

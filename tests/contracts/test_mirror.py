@@ -1,4 +1,4 @@
-"""Random tasks: the contracts and `covey.protocol` must agree on seats, medians, losses, gains, weights and payouts."""
+"""Compares the contracts with `covey.protocol` on random tasks: seats, medians, losses, gains, weights and payouts."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from eth_utils import keccak
-from tests.support.contracts.covey_system import CVY, TIP, System
+from eth_utils.crypto import keccak
+from tests.support.contracts.system import CVY, TIP, System
 from tests.support.contracts.task_steps import LOCAL, STAKE, People, Task
 
 from covey.protocol.merkle import proof
@@ -35,7 +35,7 @@ def draw_params(rng: random.Random) -> TaskParams:
 
 
 def draw_rows(rng: random.Random, validators: list[Any], entries: int) -> dict[Any, list[int]]:
-    """Around each entry's own score, with an edge or a wild one now and then."""
+    """Return scores near each entry's true score, with occasional extreme or random ones."""
     centres = [rng.choice([0, 1, rng.randrange(2, 0x8000), rng.randrange(2, 0x8000)]) for _ in range(entries)]
 
     def draw(centre: int) -> int:
@@ -50,7 +50,7 @@ def draw_rows(rng: random.Random, validators: list[Any], entries: int) -> dict[A
 
 
 @pytest.mark.parametrize("case", range(8))
-def test_a_random_task(system: System, chain: Any, people: People, case: int) -> None:
+def test_random_task_matches_the_protocol(system: System, chain: Any, people: People, case: int) -> None:
     rng = random.Random(f"mirror {case}")
     params = draw_params(rng)
     trainers = people.operators[: rng.randrange(1, 4)]
@@ -159,8 +159,8 @@ def test_a_random_task(system: System, chain: Any, people: People, case: int) ->
     assert left <= len(trainers) + len(rows)
 
 
-def test_a_wide_task_of_two_pages(system: System, chain: Any, people: People) -> None:
-    """1,100 entries without posting them: the number that Scoring copied is overwritten before the seed is fixed."""
+def test_task_with_two_pages_matches_the_protocol(system: System, chain: Any, people: People) -> None:
+    """A task of 1,100 entries. The number of entries that Scoring copied is overwritten before the seed is fixed."""
     rng = random.Random("wide")
     params = replace(LOCAL, power=3, tau=4_095)
     trainers, validators = people.operators[:1], people.operators[1:]

@@ -1,4 +1,4 @@
-"""Random whole tasks with faults, second committees and appeals: contracts, the node's projection and audit agree.
+"""Compares contracts, projection and audit on random tasks with faults, second committees and appeals.
 
 Each task is driven to its end with everything claimed and freed. The projection's seats and open duties are compared
 with the contracts' on the way; at the end the audit recomputes every figure from the events alone and must find no
@@ -14,7 +14,7 @@ from typing import Any
 
 import ape
 import pytest
-from tests.support.contracts.covey_system import CVY, System
+from tests.support.contracts.system import CVY, System
 from tests.support.contracts.task_steps import EVIDENCE, LOCAL, STAKE, People, Task, salt_of, sealed
 
 from covey.audit.replay import Audit, replay
@@ -47,7 +47,7 @@ NAMES = {
 
 
 class Mirror:
-    """What the node makes of the chain's events."""
+    """The node's projection and audit state of the chain's events."""
 
     def __init__(self, system: System, chain: Any, task: Task) -> None:
         self.system, self.chain, self.task = system, chain, task
@@ -69,7 +69,7 @@ class Mirror:
         return world.tasks[self.task.id]
 
     def compare_committee(self, number: int, validators: Sequence[Any]) -> Committee:
-        """Seats of everybody, and who owes something, by the projection and by the contract."""
+        """Compare every operator's seats and open faults between projection and contract."""
         scoring, task = self.system.scoring, self.projected()
         c = next(c for c in task.committees if c.number == number)
         for validator in validators:
@@ -101,7 +101,7 @@ def small_params(rng: random.Random, params: TaskParams) -> TaskParams:
 def act(
     rng: random.Random, task: Task, seated: list[Any], entries: int, weights: Sequence[int]
 ) -> dict[Any, list[int]]:
-    """Everybody seated reveals, hides its row, abstains or is silent, by chance; the rows revealed, in order."""
+    """Let each seated operator randomly reveal, withhold, abstain or be absent; return the revealed rows in order."""
     choices = {validator: rng.choices(("reveal", "hide", "abstain", "silent"), weights)[0] for validator in seated}
     centres = [rng.randrange(700, 30_000) for _ in range(entries)]
     rows = {validator: [centre + rng.randrange(-900, 900) for centre in centres] for validator in seated}
@@ -121,7 +121,7 @@ def act(
 
 
 def report(system: System, task: Task, c: Committee, validators: Sequence[Any], people: People, contract: Any) -> int:
-    """Report every fault of a round that the contract knows; how many there were."""
+    """Report every fault of a round. Return the number of faults."""
     told = 0
     for validator in validators:
         row = contract.rowAt(task.id, c.number, validator)
@@ -137,7 +137,7 @@ def report(system: System, task: Task, c: Committee, validators: Sequence[Any], 
 def finish(
     system: System, task: Task, mirror: Mirror, trainers: Sequence[Any], validators: Sequence[Any], keeper: Any
 ) -> None:
-    """Claim and free everything, by a stranger."""
+    """Claim and release everything, from an uninvolved account."""
     projected = mirror.projected()
     if projected.outcome == Outcome.PAID:
         committee = projected.committee
@@ -160,7 +160,7 @@ def finish(
 
 
 @pytest.mark.parametrize("case", range(6))
-def test_a_random_task_with_faults_and_a_second_committee(
+def test_random_task_with_second_committee_matches_the_protocol(
     system: System, chain: Any, people: People, case: int
 ) -> None:
     rng = random.Random(f"reseat {case}")
@@ -212,7 +212,9 @@ def test_a_random_task_with_faults_and_a_second_committee(
 
 
 @pytest.mark.parametrize("case", range(6))
-def test_a_random_sealed_task_with_an_appeal(system: System, chain: Any, people: People, case: int) -> None:
+def test_random_sealed_task_with_appeal_matches_the_protocol(
+    system: System, chain: Any, people: People, case: int
+) -> None:
     rng = random.Random(f"appeal {case}")
     params = small_params(rng, sealed(system, chain.chain_id))
     trainers, validators, fresh = people.operators[:2], people.operators[2:5], people.operators[5]
@@ -288,7 +290,7 @@ def _appeal_round(
     rng: random.Random, system: System, chain: Any, task: Task, mirror: Mirror, people: People, backers: list[Any],
     centres: list[int],
 ) -> bool:  # fmt: skip
-    """Draw the committee and let it act; True when it found an answer, False when the appeal failed."""
+    """Draw the committee and let it act. Return whether the appeal settled."""
     contract = system.committee
     contract.requestSeed(task.id, sender=people.keeper)
     target = contract.roundOf(task.id).target
@@ -342,7 +344,7 @@ def _appeal_round(
 
 
 def _slash_overturned(system: System, task: Task, mirror: Mirror, people: People) -> None:
-    """Report what the projection plans, which the contract must accept, and see that nothing else can be."""
+    """Report the faults that the projection plans; check that the contract accepts these and no others."""
     from covey.daemon.planning.appeals import appeal_steps
 
     projected = mirror.projected()

@@ -1,4 +1,4 @@
-"""BeaconRandomness against the headers that a real node gives."""
+"""BeaconRandomness with the block headers of a real node."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 import ape
 import pytest
-import rlp
-from eth_utils import keccak
-from tests.support.contracts.covey_system import DISTANCE, System
+import rlp  # type: ignore[import-untyped]
+from eth_utils.crypto import keccak
+from tests.support.contracts.system import DISTANCE, System
 
 HISTORY = "0x0000F90827F1C53a10cb7A02335B175320002935"  # EIP-2935
 # Fields of a header in the order in which they are hashed, and whether they are numbers; later forks append.
@@ -38,12 +38,12 @@ FIELDS = {
 
 
 def block_of(chain: Any, number: int) -> dict[str, str]:
-    """A block as its JSON, hex strings."""
+    """Return the JSON of a block."""
     return dict(chain.provider.make_request("eth_getBlockByNumber", [hex(number), False]))
 
 
 def header_of(block: dict[str, str]) -> bytes:
-    """The RLP of a block's header."""
+    """Return the RLP of a block's header."""
 
     def value(name: str) -> bytes:
         raw = block[name]
@@ -57,14 +57,14 @@ def header_of(block: dict[str, str]) -> bytes:
 
 @pytest.fixture
 def target(system: System, chain: Any) -> int:
-    """A target whose block has just been mined."""
+    """Return a target whose block is the last mined one."""
     number = int(system.randomness.request())
     assert number == chain.blocks.head.number + DISTANCE
     chain.mine(DISTANCE)
     return number
 
 
-def test_a_real_header_gives_its_prevrandao(system: System, chain: Any, target: int) -> None:
+def test_header_of_a_real_node_yields_its_prevrandao(system: System, chain: Any, target: int) -> None:
     # The node answers a call as of the head, which is the target: its hash is known from the next block on.
     chain.mine(1)
     block = block_of(chain, target)
@@ -74,7 +74,7 @@ def test_a_real_header_gives_its_prevrandao(system: System, chain: Any, target: 
     assert bytes(system.randomness.reveal(target, header)).hex() == block["mixHash"][2:]
 
 
-def test_not_before_the_target(system: System, chain: Any) -> None:
+def test_reveal_reverts_before_the_target(system: System, chain: Any) -> None:
     number = int(system.randomness.request())
     with ape.reverts(system.randomness.RandomnessNotYet):
         system.randomness.reveal(number, header_of(block_of(chain, chain.blocks.head.number)))
@@ -82,7 +82,7 @@ def test_not_before_the_target(system: System, chain: Any) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["other block", "mixHash", "cut", "empty"])
-def test_anything_else_is_no_proof(system: System, chain: Any, target: int, spoil: str) -> None:
+def test_reveal_reverts_with_another_proof(system: System, chain: Any, target: int, spoil: str) -> None:
     chain.mine(1)
     block = block_of(chain, target)
     proof = header_of(block)
@@ -98,14 +98,14 @@ def test_anything_else_is_no_proof(system: System, chain: Any, target: int, spoi
         system.randomness.reveal(target, proof)
 
 
-def test_the_history_contract_knows_older_blocks(system: System, chain: Any, target: int) -> None:
+def test_history_contract_proves_older_blocks(system: System, chain: Any, target: int) -> None:
     block = block_of(chain, target)
     chain.mine(300)  # BLOCKHASH knows 256
     assert not system.randomness.isLost(target)
     assert bytes(system.randomness.reveal(target, header_of(block))).hex() == block["mixHash"][2:]
 
 
-def test_without_it_a_target_is_lost_after_256_blocks(system: System, chain: Any, target: int) -> None:
+def test_target_is_lost_after_256_blocks_without_history_contract(system: System, chain: Any, target: int) -> None:
     header = header_of(block_of(chain, target))
     chain.provider.set_code(HISTORY, "0x")
     chain.mine(256)
@@ -118,6 +118,6 @@ def test_without_it_a_target_is_lost_after_256_blocks(system: System, chain: Any
 
 
 @pytest.mark.parametrize("distance", [0, 257])
-def test_a_distance_outside_the_chains_memory(system: System, project: Any, distance: int) -> None:
+def test_constructor_reverts_with_a_distance_out_of_range(system: System, project: Any, distance: int) -> None:
     with ape.reverts(project.BeaconRandomness.RandomnessBadDistance):
         system.governor.deploy(project.BeaconRandomness, distance)

@@ -8,8 +8,8 @@ from typing import Any
 
 import ape
 import pytest
-from eth_utils import keccak
-from tests.support.contracts.covey_system import CVY, DAY, HOUR, REGISTRY_CONFIG, SELF_BOND, System
+from eth_utils.crypto import keccak
+from tests.support.contracts.system import CVY, DAY, HOUR, REGISTRY_CONFIG, SELF_BOND, System
 from tests.support.contracts.task_steps import LOCAL, MAX, SET_SALT, STAKE, People, Task, digest_of, salt_of, sealed
 
 from covey.protocol.payouts import entry_fee
@@ -19,12 +19,12 @@ ZERO = "0x" + "00" * 20
 
 
 def name(text: str) -> bytes:
-    """A bytes32 of left-aligned ASCII."""
+    """Return a bytes32 of left-aligned ASCII."""
     return text.encode().ljust(32, b"\0")
 
 
 def plain(value: Any) -> Any:
-    """Structs as nested tuples, whatever way they came."""
+    """Convert structs to nested tuples."""
     if isinstance(value, (bytes, str, int)):
         return value
     return tuple(plain(item) for item in value)
@@ -65,7 +65,7 @@ def test_createTask_posts_and_funds(system: System, post: Callable[..., Task]) -
     assert not system.registry.readyForSeed(1)
 
 
-def test_createTask_keeps_a_sealed_commitment(system: System, sealed_task: Task) -> None:
+def test_createTask_stores_the_sealed_commitment(system: System, sealed_task: Task) -> None:
     assert plain(system.registry.paramsOf(sealed_task.id)) == astuple(sealed_task.params)
     assert sealed_task.schedule.openEnd == sealed_task.schedule.entryRevealEnd + HOUR
     assert sealed_task.schedule.expiresAt == sealed_task.schedule.createdAt + 6 * DAY + 3 * HOUR
@@ -99,7 +99,7 @@ def test_createTask_keeps_a_sealed_commitment(system: System, sealed_task: Task)
         ("min_stake", 2**88),
     ],
 )
-def test_createTask_refuses(system: System, field: str, value: Any) -> None:
+def test_createTask_reverts_with_a_bad_parameter(system: System, field: str, value: Any) -> None:
     named = field.split("_", maxsplit=1)[0] + "".join(part.title() for part in field.split("_")[1:])
     params = replace(LOCAL, **{field: value})
     with ape.reverts(system.registry.RegistryBadParam, error_inputs={"name": name(named)}):
@@ -107,13 +107,13 @@ def test_createTask_refuses(system: System, field: str, value: Any) -> None:
     assert system.registry.taskCount() == 0
 
 
-def test_createTask_refuses_a_sealed_task_without_commitment(system: System, chain: Any) -> None:
+def test_createTask_reverts_for_a_sealed_task_without_commitment(system: System, chain: Any) -> None:
     params = replace(sealed(system, chain.chain_id), sealed_commitment=bytes(32))
     with ape.reverts(system.registry.RegistryBadParam, error_inputs={"name": name("sealedCommitment")}):
         system.registry.createTask(astuple(params), sender=system.creator)
 
 
-def test_createTask_refuses_too_little_stake_for_the_bounty(system: System) -> None:
+def test_createTask_reverts_with_too_little_stake_for_the_bounty(system: System) -> None:
     params = replace(LOCAL, bounty=1001 * CVY)
     inputs = {"given": 1000 * CVY, "minimum": 1001 * CVY}
     with ape.reverts(system.registry.RegistryStakeMultipleTooLow, error_inputs=inputs):
@@ -125,7 +125,7 @@ def windows(**fields: int) -> TaskParams:
 
 
 @pytest.mark.parametrize("window", ["entry_commit", "enrol", "entry_reveal", "score_commit", "score_reveal", "settle"])
-def test_createTask_refuses_a_short_window(system: System, window: str) -> None:
+def test_createTask_reverts_with_a_short_window(system: System, window: str) -> None:
     head, *tail = window.split("_")
     named = head + "".join(part.title() for part in tail)
     inputs = {"name": name(named), "given": HOUR - 1, "minimum": HOUR}
@@ -136,7 +136,7 @@ def test_createTask_refuses_a_short_window(system: System, window: str) -> None:
 
 
 @pytest.mark.parametrize("window", ["open", "appeal"])
-def test_createTask_minds_the_sealed_windows(system: System, chain: Any, window: str) -> None:
+def test_createTask_checks_the_windows_of_sealed_tasks(system: System, chain: Any, window: str) -> None:
     # A local task has none of them.
     with ape.reverts(system.registry.RegistryBadParam, error_inputs={"name": name(window)}):
         system.registry.createTask(astuple(windows(**{window: HOUR})), sender=system.creator)
@@ -146,14 +146,14 @@ def test_createTask_minds_the_sealed_windows(system: System, chain: Any, window:
         system.registry.createTask(astuple(params), sender=system.creator)
 
 
-def test_createTask_refuses_an_empty_window_whatever_the_minimum(system: System) -> None:
+def test_createTask_reverts_with_an_empty_window_at_any_minimum(system: System) -> None:
     system.bounds.setConfig(((0,) * 8, *REGISTRY_CONFIG[1:]), sender=system.governor)
     inputs = {"name": name("enrol"), "given": 0, "minimum": 1}
     with ape.reverts(system.registry.RegistryWindowTooShort, error_inputs=inputs):
         system.registry.createTask(astuple(windows(enrol=0)), sender=system.creator)
 
 
-def test_createTask_refuses_a_long_life(system: System) -> None:
+def test_createTask_reverts_if_the_task_is_too_long(system: System) -> None:
     # The windows before the seed, and twice those after it: there may be a second committee.
     given = LOCAL.windows
     before = given.entry_commit + given.enrol + given.entry_reveal
@@ -166,7 +166,7 @@ def test_createTask_refuses_a_long_life(system: System) -> None:
     system.registry.createTask(astuple(windows(settle=settle)), sender=system.creator)
 
 
-def test_createTask_refuses_a_long_sealed_life(system: System, chain: Any) -> None:
+def test_createTask_reverts_if_the_sealed_task_is_too_long(system: System, chain: Any) -> None:
     # An appeal takes its window, an enrolment, a third committee, and its window again for reports.
     params = sealed(system, chain.chain_id)
     w = params.windows
@@ -179,7 +179,7 @@ def test_createTask_refuses_a_long_sealed_life(system: System, chain: Any) -> No
     system.registry.createTask(astuple(replace(params, windows=replace(w, settle=most))), sender=system.creator)
 
 
-def test_createTask_wants_some_h_of_a_sealed_task(system: System, chain: Any) -> None:
+def test_createTask_requires_a_minimum_h_for_a_sealed_task(system: System, chain: Any) -> None:
     params = replace(sealed(system, chain.chain_id), h=7)
     with ape.reverts(system.registry.RegistryBadParam, error_inputs={"name": name("h")}):
         system.registry.createTask(astuple(params), sender=system.creator)
@@ -187,7 +187,7 @@ def test_createTask_wants_some_h_of_a_sealed_task(system: System, chain: Any) ->
     system.registry.createTask(astuple(replace(params, h=8)), sender=system.creator)
 
 
-def test_createTask_bounds_entries_times_seats(system: System) -> None:
+def test_createTask_limits_entries_times_seats(system: System) -> None:
     system.bounds.setConfig((*REGISTRY_CONFIG[:4], 32_768, 1023, 16_383, 4095), sender=system.governor)
     params = replace(LOCAL, max_entries=8192, target_seats=513)
     with ape.reverts(system.registry.RegistryBadParam, error_inputs={"name": name("maxEntries")}):
@@ -196,7 +196,7 @@ def test_createTask_bounds_entries_times_seats(system: System) -> None:
     system.registry.createTask(astuple(replace(params, target_seats=512)), sender=system.creator)
 
 
-def test_createTask_needs_the_tokens(system: System) -> None:
+def test_createTask_requires_an_allowance(system: System) -> None:
     with ape.reverts(system.token.ERC20InsufficientAllowance):
         system.registry.createTask(astuple(LOCAL), sender=system.creator)
 
@@ -216,7 +216,7 @@ def test_cancelTask_before_the_first_entry(system: System, post: Callable[..., T
         system.registry.cancelTask(task.id, sender=system.creator)
 
 
-def test_cancelTask_after_an_entry(system: System, post: Callable[..., Task], people: People) -> None:
+def test_cancelTask_reverts_after_an_entry(system: System, post: Callable[..., Task], people: People) -> None:
     task = post()
     task.commit_entry(people.operators[0])
     with ape.reverts(system.registry.RegistryHasEntries, error_inputs={"taskId": task.id}):
@@ -241,13 +241,13 @@ def test_openSealed(system: System, sealed_task: Task, people: People) -> None:
         task.open_sealed()
 
 
-def test_openSealed_too_late(system: System, sealed_task: Task) -> None:
+def test_openSealed_reverts_after_its_window(system: System, sealed_task: Task) -> None:
     sealed_task.warp(sealed_task.schedule.openEnd)
     with ape.reverts(system.registry.RegistryWindowClosed, error_inputs={"window": name("open")}):
         sealed_task.open_sealed()
 
 
-def test_openSealed_of_a_local_task(system: System, post: Callable[..., Task]) -> None:
+def test_openSealed_reverts_for_a_local_task(system: System, post: Callable[..., Task]) -> None:
     task = post()
     with ape.reverts(system.registry.RegistryNotSealed, error_inputs={"taskId": task.id}):
         system.registry.openSealed(task.id, bytes(32), SET_SALT, sender=system.creator)
@@ -277,7 +277,9 @@ def test_commitEntry_charges_a_rising_fee(system: System, post: Callable[..., Ta
         task.commit_entry(people.operators[2])
 
 
-def test_commitEntry_refuses(system: System, post: Callable[..., Task], people: People) -> None:
+def test_commitEntry_checks_sender_commitment_and_window(
+    system: System, post: Callable[..., Task], people: People
+) -> None:
     task = post()
     operator = people.operators[0]
     with ape.reverts(system.registry.RegistryNotSigner):
@@ -294,7 +296,7 @@ def test_commitEntry_refuses(system: System, post: Callable[..., Task], people: 
         task.commit_entry(people.operators[1])
 
 
-def test_commitEntry_needs_an_eligible_operator(system: System, post: Callable[..., Task], people: People) -> None:
+def test_commitEntry_requires_an_eligible_operator(system: System, post: Callable[..., Task], people: People) -> None:
     task = post()
     operator = people.operators[0]
     system.staking.undelegate(operator, system.staking.sharesOf(operator, operator), 0, sender=operator)
@@ -302,7 +304,7 @@ def test_commitEntry_needs_an_eligible_operator(system: System, post: Callable[.
         task.commit_entry(operator)
 
 
-def test_commitEntry_needs_the_fee(system: System, post: Callable[..., Task], people: People) -> None:
+def test_commitEntry_requires_the_fee(system: System, post: Callable[..., Task], people: People) -> None:
     task = post()
     operator = people.operators[0]
     system.token.approve(system.rewards, 0, sender=people.signer(operator))
@@ -355,7 +357,7 @@ def test_enrol_counts_only_stake_from_before_the_task(system: System, post: Call
 # ---------------------------------------------------------------------- revealEntry
 
 
-def test_revealEntry_gives_the_next_lane(system: System, post: Callable[..., Task], people: People) -> None:
+def test_revealEntry_assigns_the_next_lane(system: System, post: Callable[..., Task], people: People) -> None:
     task = post()
     first, second, validator = people.operators[:3]
     task.commit_entry(first)
@@ -389,7 +391,7 @@ def test_revealEntry_gives_the_next_lane(system: System, post: Callable[..., Tas
     assert system.registry.payTermsOf(task.id).entries == 2
 
 
-def test_revealEntry_is_refused_where_too_little_stake_enrolled(
+def test_revealEntry_reverts_with_too_little_enrolled_stake(
     system: System, post: Callable[..., Task], people: People
 ) -> None:
     task = post()
@@ -447,7 +449,7 @@ def test_closeTask_without_a_revealed_entry(system: System, post: Callable[..., 
     assert (ended.outcome, ended.reason) == (Outcome.REFUNDED, name("no entry revealed"))
 
 
-def test_closeTask_whose_sealed_set_stayed_shut(system: System, sealed_task: Task, people: People) -> None:
+def test_closeTask_fails_a_task_with_unopened_sealed_set(system: System, sealed_task: Task, people: People) -> None:
     task = sealed_task
     entrant, validator, _ = people.operators[:3]
     task.commit_entry(entrant)
@@ -465,7 +467,7 @@ def test_closeTask_whose_sealed_set_stayed_shut(system: System, sealed_task: Tas
     assert (ended.outcome, ended.reason) == (Outcome.FAILED, name("not opened"))
 
 
-def test_closeTask_leaves_a_good_task_alone(system: System, sealed_task: Task, people: People) -> None:
+def test_closeTask_reverts_for_a_task_that_can_be_scored(system: System, sealed_task: Task, people: People) -> None:
     task = sealed_task
     task.fill(people.operators[:1], people.operators[1:3])
     task.warp(task.schedule.openEnd)
@@ -489,7 +491,7 @@ def test_expire(system: System, post: Callable[..., Task], people: People) -> No
         system.registry.expire(task.id, sender=people.keeper)
 
 
-def test_expire_refunds_where_the_creator_is_not_to_blame(
+def test_expire_refunds_a_task_that_could_have_been_closed(
     system: System, post: Callable[..., Task], people: People
 ) -> None:
     task = post()
@@ -498,7 +500,7 @@ def test_expire_refunds_where_the_creator_is_not_to_blame(
     assert task.outcome() == Outcome.REFUNDED
 
 
-def test_endTask_is_for_scoring(system: System, post: Callable[..., Task]) -> None:
+def test_endTask_reverts_unless_called_by_scoring(system: System, post: Callable[..., Task]) -> None:
     task = post()
     with ape.reverts(system.registry.RegistryNotScoring):
         system.registry.endTask(task.id, Outcome.PAID, bytes(32), sender=system.governor)
@@ -527,7 +529,7 @@ def test_releaseEarmark(system: System, post: Callable[..., Task], people: Peopl
 # ---------------------------------------------------------------------- ended and unknown tasks
 
 
-def test_nothing_goes_on_in_an_ended_task(system: System, sealed_task: Task, people: People) -> None:
+def test_steps_of_an_ended_task_revert(system: System, sealed_task: Task, people: People) -> None:
     task = sealed_task
     system.registry.cancelTask(task.id, sender=system.creator)
     with ape.reverts(system.registry.RegistryEnded):
@@ -558,12 +560,12 @@ def test_nothing_goes_on_in_an_ended_task(system: System, sealed_task: Task, peo
         lambda registry: registry.payTermsOf(7),
     ],
 )
-def test_views_of_an_unknown_task(system: System, call: Callable[[Any], Any]) -> None:
+def test_views_of_an_unknown_task_revert(system: System, call: Callable[[Any], Any]) -> None:
     with ape.reverts(system.registry.RegistryUnknownTask, error_inputs={"taskId": 7}):
         call(system.registry)
 
 
-def test_calls_for_an_unknown_task(system: System, people: People) -> None:
+def test_calls_for_an_unknown_task_revert(system: System, people: People) -> None:
     registry, keeper = system.registry, people.keeper
     operator, signer = people.operators[0], people.signer(people.operators[0])
     for call in (
@@ -583,7 +585,7 @@ def test_calls_for_an_unknown_task(system: System, people: People) -> None:
 # ---------------------------------------------------------------------- governance
 
 
-def test_a_pause_stops_entry_and_nothing_else(system: System, post: Callable[..., Task], people: People) -> None:
+def test_pause_stops_entry_only(system: System, post: Callable[..., Task], people: People) -> None:
     registry = system.registry
     task = post()
     entrant, validator, other = people.operators[:3]
@@ -635,15 +637,13 @@ def test_setConfig(system: System, people: People) -> None:
         (7, "maxTau", (0, 4096)),
     ],
 )
-def test_setConfig_refuses(system: System, index: int, field: str, values: tuple[int, ...]) -> None:
+def test_setConfig_reverts_with_a_bad_value(system: System, index: int, field: str, values: tuple[int, ...]) -> None:
     for value in values:
         config = (*REGISTRY_CONFIG[:index], value, *REGISTRY_CONFIG[index + 1 :])
         with ape.reverts(system.bounds.RegistryBadParam, error_inputs={"name": name(field)}):
             system.bounds.setConfig(config, sender=system.governor)
 
 
-def test_a_sealed_task_may_be_created_beside_a_local_one(
-    system: System, post: Callable[..., Task], sealed_task: Task
-) -> None:
+def test_sealed_task_can_follow_a_local_one(system: System, post: Callable[..., Task], sealed_task: Task) -> None:
     assert sealed_task.params.evaluation == Evaluation.SEALED
     assert post().id == 2

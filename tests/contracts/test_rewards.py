@@ -1,4 +1,4 @@
-"""Rewards on anvil: a task's money from posting to the last claim, for every ending, and every refusal."""
+"""Rewards: the tokens of a task from posting to the last claim, for every ending, and every revert."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import ape
 import pytest
-from tests.support.contracts.covey_system import CVY, TIP, System
+from tests.support.contracts.system import CVY, TIP, System
 from tests.support.contracts.task_steps import LOCAL, STAKE, People, Task, sealed
 
 from covey.protocol.merkle import proof
@@ -35,12 +35,12 @@ def logs(receipt: Any, kind: Any) -> list[dict[str, Any]]:
 
 
 def name(text: str) -> bytes:
-    """A bytes32 of left-aligned ASCII."""
+    """Return a bytes32 of left-aligned ASCII."""
     return text.encode().ljust(32, b"\0")
 
 
 def held(system: System, task: Task, accounts: Any) -> int:
-    """What Rewards has to hold: its escrow of the task, and what it owes."""
+    """Return the balance that Rewards must hold: the escrow of the task and all credits."""
     escrow = system.rewards.escrowOf(task.id)
     owed = sum(system.rewards.owedTo(account) for account in accounts)
     return int(owed + (escrow.remaining if escrow.closed else escrow.bounty + escrow.bond + escrow.fees))
@@ -57,7 +57,7 @@ class Paid:
 
 @pytest.fixture
 def pay(system: System, chain: Any, people: People, trainers: list[Any], validators: list[Any]) -> Any:
-    """pay(scores): run a task to its end; `scores` are a row a validator, used by those that hold a seat."""
+    """pay(scores): run a task to its end. `scores` has a row per validator, unused for those without a seat."""
 
     def run(*scores: list[int], **fields: Any) -> Paid:
         params: TaskParams = replace(LOCAL, **fields)
@@ -78,7 +78,7 @@ def pay(system: System, chain: Any, people: People, trainers: list[Any], validat
 # ---------------------------------------------------------------------- paid
 
 
-def test_a_paid_task_to_its_last_claim(
+def test_paid_task_until_its_last_claim(
     system: System, people: People, trainers: list[Any], validators: list[Any], pay: Any, accounts: Any
 ) -> None:
     rewards, staking = system.rewards, system.staking
@@ -173,7 +173,9 @@ def test_a_paid_task_to_its_last_claim(
     assert system.token.allowance(rewards, staking) == 0
 
 
-def test_without_weight_or_gain(system: System, validators: list[Any], people: People, pay: Any, accounts: Any) -> None:
+def test_task_without_weight_or_gain(
+    system: System, validators: list[Any], people: People, pay: Any, accounts: Any
+) -> None:
     rewards = system.rewards
     paid = pay([600, 1, 0], [600, 1, 0])  # nothing above the floor, no two useful entries to tell apart
     task, params = paid.task, paid.task.params
@@ -197,7 +199,7 @@ def test_without_weight_or_gain(system: System, validators: list[Any], people: P
     assert system.token.balanceOf(rewards) == held(system, task, accounts)
 
 
-def test_refused_claims_on_a_paid_task(system: System, people: People, trainers: list[Any], pay: Any) -> None:
+def test_invalid_claims_on_a_paid_task_revert(system: System, people: People, trainers: list[Any], pay: Any) -> None:
     rewards, keeper = system.rewards, people.keeper
     paid = pay([5000, 1, 9000], [5100, 1, 8800])
     task = paid.task.id
@@ -219,7 +221,7 @@ def test_refused_claims_on_a_paid_task(system: System, people: People, trainers:
 # ---------------------------------------------------------------------- refunded and failed
 
 
-def test_a_cancelled_task_is_refunded(system: System, chain: Any, people: People, accounts: Any) -> None:
+def test_cancelled_task_is_refunded(system: System, chain: Any, people: People, accounts: Any) -> None:
     task = Task(system, chain, people)
     receipt = system.registry.cancelTask(task.id, sender=system.creator)
     (closed,) = logs(receipt, system.rewards.EscrowClosed)
@@ -228,7 +230,7 @@ def test_a_cancelled_task_is_refunded(system: System, chain: Any, people: People
     assert system.token.balanceOf(system.rewards) == held(system, task, accounts)
 
 
-def test_fees_of_a_refunded_task_go_back(
+def test_fees_of_a_refunded_task_are_returned(
     system: System, chain: Any, people: People, trainers: list[Any], validators: list[Any], accounts: Any
 ) -> None:
     rewards = system.rewards
@@ -278,7 +280,7 @@ def refund_fees(system: System, people: People, task: Task, trainers: list[Any],
     assert system.token.balanceOf(rewards) == 0
 
 
-def test_a_task_whose_set_stays_shut_fails(
+def test_task_with_unopened_sealed_set_fails(
     system: System, chain: Any, people: People, trainers: list[Any], validators: list[Any], accounts: Any
 ) -> None:
     rewards = system.rewards
@@ -312,12 +314,12 @@ def test_a_task_whose_set_stays_shut_fails(
 
 @pytest.fixture
 def registry(system: System, accounts: Any, chain: Any) -> Any:
-    """An account by whose name anvil lets the tests call as the registry."""
+    """An account with the address of the registry, which anvil impersonates."""
     chain.provider.set_balance(system.registry.address, 10**18)
     return accounts[system.registry.address]
 
 
-def test_only_the_registry_and_scoring_move_an_escrow(system: System, people: People) -> None:
+def test_escrow_calls_revert_for_other_callers(system: System, people: People) -> None:
     rewards, keeper = system.rewards, people.keeper
     calls: list[tuple[Any, tuple[Any, ...]]] = [
         (rewards.fund, (1, keeper, 1, 1)),
@@ -331,7 +333,7 @@ def test_only_the_registry_and_scoring_move_an_escrow(system: System, people: Pe
         rewards.tip(1, keeper, sender=keeper)
 
 
-def test_the_registry_cannot_close_twice_or_without_an_ending(
+def test_close_reverts_if_repeated_or_without_an_outcome(
     system: System, chain: Any, people: People, registry: Any
 ) -> None:
     rewards = system.rewards
@@ -346,7 +348,7 @@ def test_the_registry_cannot_close_twice_or_without_an_ending(
     assert rewards.owedTo(people.keeper) == before
 
 
-def test_a_tip_is_cut_to_what_the_bond_holds(system: System, people: People, registry: Any) -> None:
+def test_tip_is_limited_by_the_bond(system: System, people: People, registry: Any) -> None:
     rewards = system.rewards
     system.give(system.creator, TIP + 7, rewards)
     rewards.fund(99, system.creator, 0, TIP + 7, sender=registry)
@@ -360,7 +362,7 @@ def test_a_tip_is_cut_to_what_the_bond_holds(system: System, people: People, reg
 
 
 @pytest.mark.parametrize("missing", range(7))
-def test_zero_addresses_are_refused(system: System, project: Any, missing: int) -> None:
+def test_constructor_reverts_with_a_zero_address(system: System, project: Any, missing: int) -> None:
     parts = (
         system.registry,
         system.scoring,
@@ -376,6 +378,6 @@ def test_zero_addresses_are_refused(system: System, project: Any, missing: int) 
         system.governor.deploy(project.Rewards, *given, TIP)
 
 
-def test_settings_can_be_read(system: System) -> None:
+def test_settings_are_readable(system: System) -> None:
     assert (system.rewards.treasury(), system.rewards.tipAmount()) == (system.treasury, TIP)
     assert TIP == CVY

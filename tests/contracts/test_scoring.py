@@ -8,8 +8,8 @@ from typing import Any
 
 import ape
 import pytest
-from eth_utils import keccak
-from tests.support.contracts.covey_system import CVY, DAY, HOUR, System
+from eth_utils.crypto import keccak
+from tests.support.contracts.system import CVY, DAY, HOUR, System
 from tests.support.contracts.task_steps import EVIDENCE, LOCAL, STAKE, People, Task, salt_of, sealed
 
 from covey.protocol.scores import fold, page_hash, row_head
@@ -20,12 +20,12 @@ ERRORS = [0, 100, -200]
 
 
 def name(text: str) -> bytes:
-    """A bytes32 of left-aligned ASCII."""
+    """Return a bytes32 of left-aligned ASCII."""
     return text.encode().ljust(32, b"\0")
 
 
 def rows_of(validators: Sequence[Any]) -> dict[Any, list[int]]:
-    """Honest rows: every useful score off by the validator's own error."""
+    """Return honest rows: the true scores, each validator with its own error."""
     return {
         validator: [truth if truth < 2 else truth + error for truth in TRUTHS]
         for validator, error in zip(validators, ERRORS, strict=True)
@@ -33,7 +33,7 @@ def rows_of(validators: Sequence[Any]) -> dict[Any, list[int]]:
 
 
 class Stage:
-    """A task of three entries and three validators of 7 seats each, brought to some step."""
+    """A task with three entries and three validators of 7 seats each, which can be advanced to a step."""
 
     def __init__(self, system: System, chain: Any, people: People, **fields: Any) -> None:
         self.trainers, self.validators = people.operators[:3], people.operators[3:]
@@ -70,7 +70,7 @@ def stage(system: System, chain: Any, people: People) -> Stage:
 # ---------------------------------------------------------------------- seed
 
 
-def test_requestSeed_freezes_the_stake_and_names_a_block(system: System, stage: Stage, people: People) -> None:
+def test_requestSeed_fixes_the_terms_and_the_target(system: System, stage: Stage, people: People) -> None:
     task = stage.task
     with ape.reverts(system.scoring.ScoringNotReady, error_inputs={"taskId": task.id}):
         task.request_seed()
@@ -85,7 +85,7 @@ def test_requestSeed_freezes_the_stake_and_names_a_block(system: System, stage: 
         system.scoring.requestSeed(99, sender=people.keeper)
 
 
-def test_fixSeed_takes_the_targets_own_header(system: System, stage: Stage, people: People, chain: Any) -> None:
+def test_fixSeed_requires_the_header_of_the_target(system: System, stage: Stage, people: People, chain: Any) -> None:
     task = stage.filled()
     with ape.reverts(system.scoring.ScoringNoSeed, error_inputs={"taskId": task.id}):
         system.scoring.fixSeed(task.id, b"", sender=people.keeper)
@@ -110,7 +110,7 @@ def test_fixSeed_takes_the_targets_own_header(system: System, stage: Stage, peop
         task.request_seed()
 
 
-def test_a_seed_too_late_to_score_is_refused(system: System, stage: Stage, people: People) -> None:
+def test_fixSeed_reverts_if_too_late_to_score(system: System, stage: Stage, people: People) -> None:
     task = stage.filled()
     late = task.schedule.expiresAt - 2 * DAY
     task.warp(late - 600)
@@ -126,7 +126,7 @@ def test_a_seed_too_late_to_score_is_refused(system: System, stage: Stage, peopl
         task.request_seed()
 
 
-def test_a_request_too_late_to_score_is_refused(system: System, stage: Stage) -> None:
+def test_requestSeed_reverts_if_too_late_to_score(system: System, stage: Stage) -> None:
     task = stage.filled()
     task.warp(task.schedule.expiresAt - 2 * DAY + 1)
     with ape.reverts(system.scoring.ScoringWindowClosed, error_inputs={"window": name("seed")}):
@@ -183,7 +183,7 @@ def test_abstain(system: System, stage: Stage) -> None:
         task.reveal_scores(first, [1, 2, 3])
 
 
-def test_an_operator_without_a_seat(system: System, chain: Any, people: People) -> None:
+def test_commitScores_reverts_without_a_seat(system: System, chain: Any, people: People) -> None:
     stage = Stage(system, chain, people, target_seats=1)
     task = stage.seeded()
     seats = {validator: system.scoring.seatsOf(task.id, validator) for validator in stage.validators}
@@ -195,7 +195,7 @@ def test_an_operator_without_a_seat(system: System, chain: Any, people: People) 
             task.commit_scores(validator, [1, 2, 3])
 
 
-def test_seatsOf_needs_a_seed(system: System, stage: Stage) -> None:
+def test_seatsOf_reverts_without_a_seed(system: System, stage: Stage) -> None:
     task = stage.filled()
     with ape.reverts(system.scoring.ScoringNoSeed):
         system.scoring.seatsOf(task.id, stage.validators[0])
@@ -223,7 +223,7 @@ def test_revealScores_folds_and_emits(system: System, stage: Stage) -> None:
         task.reveal_scores(validator, scores)
 
 
-def test_revealScores_keeps_its_window(system: System, stage: Stage) -> None:
+def test_revealScores_reverts_outside_its_window(system: System, stage: Stage) -> None:
     task = stage.seeded()
     (first, scores), *_ = stage.rows.items()
     task.warp(task.round().scoreCommitEnd)
@@ -234,7 +234,7 @@ def test_revealScores_keeps_its_window(system: System, stage: Stage) -> None:
         task.reveal_scores(first, scores)
 
 
-def test_revealScores_not_before_commits_close(system: System, stage: Stage) -> None:
+def test_revealScores_reverts_before_commits_close(system: System, stage: Stage) -> None:
     task = stage.seeded()
     (first, scores), *_ = stage.rows.items()
     task.commit_scores(first, scores)
@@ -242,7 +242,7 @@ def test_revealScores_not_before_commits_close(system: System, stage: Stage) -> 
         task.reveal_scores(first, scores)
 
 
-def test_revealScores_needs_what_was_committed(system: System, stage: Stage, people: People) -> None:
+def test_revealScores_requires_the_committed_row(system: System, stage: Stage, people: People) -> None:
     task = stage.committed()
     (first, _), (second, other), *_ = stage.rows.items()
     with ape.reverts(system.scoring.ScoringBadReveal):
@@ -265,7 +265,7 @@ def test_revealScores_needs_what_was_committed(system: System, stage: Stage, peo
         1,  # in the lowest lane
     ],
 )
-def test_revealScores_refuses_a_malformed_row(system: System, stage: Stage, word: int) -> None:
+def test_revealScores_reverts_with_a_malformed_row(system: System, stage: Stage, word: int) -> None:
     task, first = stage.seeded(), stage.validators[0]
     task.commit_words(first, [word])
     task.warp(task.round().scoreCommitEnd)
@@ -340,16 +340,16 @@ def test_verifyMedianWord(system: System, stage: Stage) -> None:
 
 
 def zero_proof() -> list[bytes]:
-    """Siblings of the only word of a page."""
+    """Return the siblings of the only word of a page."""
     siblings = [bytes(32)]
     while len(siblings) < 6:
         siblings.append(keccak(siblings[-1] * 2))
     return siblings
 
 
-def test_settlePage_waits_for_reveals(system: System, stage: Stage) -> None:
+def test_settlePage_reverts_before_reveals_are_over(system: System, stage: Stage) -> None:
     task = stage.task
-    call = (0, [], [], [])
+    call: tuple[int, list[int], list[int], list[int]] = (0, [], [], [])
     with ape.reverts(system.scoring.ScoringNoSeed):
         task.settle_page(*call)
     stage.committed()
@@ -368,7 +368,7 @@ def test_settlePage_waits_for_reveals(system: System, stage: Stage) -> None:
     assert system.scoring.gainOf(task.id, stage.validators[2]) == 0
 
 
-def test_quorum_needs_half_of_the_target_seats(system: System, stage: Stage) -> None:
+def test_quorum_requires_half_of_the_target_seats(system: System, stage: Stage) -> None:
     # One row of 7 committed seats is all of them, and not more than half of 21.
     task = stage.seeded()
     (first, scores), *_ = stage.rows.items()
@@ -396,7 +396,7 @@ def test_quorum_needs_half_of_the_target_seats(system: System, stage: Stage) -> 
     assert (ended.outcome, ended.reason) == (Outcome.FAILED, name("quorum"))
 
 
-def test_quorum_needs_half_of_the_committed_seats(system: System, chain: Any, people: People) -> None:
+def test_quorum_requires_half_of_the_committed_seats(system: System, chain: Any, people: People) -> None:
     stage = Stage(system, chain, people, target_seats=1)
     task = stage.seeded()
     seated = [v for v in stage.validators if system.scoring.seatsOf(task.id, v)]
@@ -420,7 +420,7 @@ def test_failRound_without_any_commitment(system: System, stage: Stage) -> None:
     assert [log.round for log in receipt.decode_logs(system.scoring.Reseated)] == [1]
 
 
-def test_failRound_where_all_abstained_ends_the_task(system: System, stage: Stage) -> None:
+def test_failRound_ends_the_task_if_all_abstained(system: System, stage: Stage) -> None:
     task = stage.seeded()
     for validator in stage.validators:
         task.abstain(validator)
@@ -432,13 +432,13 @@ def test_failRound_where_all_abstained_ends_the_task(system: System, stage: Stag
         system.registry.releaseEarmark(task.id, validator, sender=task.people.keeper)
 
 
-def test_failRound_of_a_good_round(system: System, stage: Stage) -> None:
+def test_failRound_reverts_for_a_round_with_quorum(system: System, stage: Stage) -> None:
     task = stage.revealed()
     with ape.reverts(system.scoring.ScoringQuorumReached):
         system.scoring.failRound(task.id, sender=task.people.keeper)
 
 
-def test_failRound_needs_a_seed(system: System, stage: Stage) -> None:
+def test_failRound_reverts_without_a_seed(system: System, stage: Stage) -> None:
     task = stage.filled()
     with ape.reverts(system.scoring.ScoringNoSeed):
         system.scoring.failRound(task.id, sender=task.people.keeper)
@@ -482,7 +482,7 @@ def test_finalise_waits_for_appeals_of_a_sealed_task(system: System, chain: Any,
     assert task.outcome() == Outcome.PAID
 
 
-def test_views_of_a_task_without_a_round(system: System) -> None:
+def test_views_of_a_task_without_a_round_are_empty(system: System) -> None:
     scoring = system.scoring
     assert not any(any(value) if isinstance(value, bytes) else value for value in scoring.roundOf(7))
     assert list(scoring.totalsOf(7)) == [0, 0, 0]

@@ -1,4 +1,4 @@
-"""Staking on anvil: every call with its events, and every refusal. Amounts under random orders are forge's part."""
+"""Staking: every call with its events, and every revert. The forge tests cover amounts in random sequences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import ape
 import pytest
-from tests.support.contracts.covey_system import (
+from tests.support.contracts.system import (
     ABSENCE_CAP,
     COMMISSION,
     CVY,
@@ -58,14 +58,14 @@ def stranger(accounts: Any) -> Any:
 
 @pytest.fixture
 def duty(system: System, accounts: Any) -> Any:
-    """A duty contract's place, held by an account with tokens to pay rewards from."""
+    """An account in the role of a duty contract, with tokens to pay rewards."""
     system.staking.setDuty(accounts[DUTY], True, sender=system.governor)
     system.give(accounts[DUTY], 100_000 * CVY, system.staking)
     return accounts[DUTY]
 
 
 def event(receipt: Any, kind: Any) -> dict[str, Any]:
-    """The one event of a kind in a receipt."""
+    """Return the only event of a kind in a receipt."""
     (log,) = receipt.decode_logs(kind)
     return dict(log.event_arguments)
 
@@ -98,7 +98,9 @@ def earmark(system: System, operator: Any, duty: Any, amount: int, chain: Any) -
         (7, 3651 * DAY, "jailPeriod"),
     ],
 )
-def test_a_bad_setting_is_named(system: System, project: Any, field: int, value: int, name: str) -> None:
+def test_constructor_reverts_with_the_name_of_a_bad_setting(
+    system: System, project: Any, field: int, value: int, name: str
+) -> None:
     config = list(STAKING_CONFIG)
     config[field] = value
     with ape.reverts(project.Staking.StakingBadConfig, error_inputs={"name": name.encode().ljust(32, b"\0")}):
@@ -106,13 +108,13 @@ def test_a_bad_setting_is_named(system: System, project: Any, field: int, value:
 
 
 @pytest.mark.parametrize("missing", ["token", "treasury"])
-def test_zero_addresses_are_refused(system: System, project: Any, missing: str) -> None:
+def test_constructor_reverts_with_a_zero_address(system: System, project: Any, missing: str) -> None:
     given = [ZERO if missing == name else str(getattr(system, name)) for name in ("token", "treasury")]
     with ape.reverts(project.Staking.StakingZeroAddress):
         system.governor.deploy(project.Staking, system.manager, *given, STAKING_CONFIG)
 
 
-def test_settings_can_be_read(system: System) -> None:
+def test_settings_are_readable(system: System) -> None:
     staking = system.staking
     assert staking.token() == system.token
     assert staking.treasury() == system.treasury
@@ -129,11 +131,11 @@ def test_settings_can_be_read(system: System) -> None:
     assert staking.CLOCK_MODE() == "mode=timestamp"
 
 
-def test_the_clock_is_the_blocks_time(system: System, later: Later) -> None:
+def test_clock_is_the_block_timestamp(system: System, later: Later) -> None:
     assert later(100) == system.staking.clock()
 
 
-def test_duties_are_set_by_governance(system: System, stranger: Any) -> None:
+def test_setDuty_is_restricted_to_governance(system: System, stranger: Any) -> None:
     receipt = system.staking.setDuty(stranger, True, sender=system.governor)
     assert event(receipt, system.staking.DutySet) == {"duty": stranger, "allowed": True}
     assert system.staking.isDuty(stranger)
@@ -146,7 +148,7 @@ def test_duties_are_set_by_governance(system: System, stranger: Any) -> None:
         system.staking.setDuty(stranger, True, sender=stranger)
 
 
-def test_a_pause_stops_delegating_and_earmarks_and_nothing_else(
+def test_pause_stops_delegation_and_earmarks_only(
     system: System, operator: Any, duty: Any, chain: Any, stranger: Any, later: Later
 ) -> None:
     staking = system.staking
@@ -177,7 +179,7 @@ def test_a_pause_stops_delegating_and_earmarks_and_nothing_else(
 # ---------------------------------------------------------------------- operators
 
 
-def test_an_operator_registers(system: System, accounts: Any) -> None:
+def test_operator_registers(system: System, accounts: Any) -> None:
     staking = system.staking
     operator, signer, rewards = accounts[OPERATOR], accounts[SIGNER], accounts[REWARD_ADDRESS]
     receipt = staking.registerOperator(signer, rewards, COMMISSION, sender=operator)
@@ -197,7 +199,7 @@ def test_an_operator_registers(system: System, accounts: Any) -> None:
         staking.registerOperator(signer, rewards, COMMISSION, sender=accounts[OTHER])
 
 
-def test_a_bad_registration_is_refused(system: System, accounts: Any) -> None:
+def test_registerOperator_reverts_with_bad_arguments(system: System, accounts: Any) -> None:
     register, operator = system.staking.registerOperator, accounts[OPERATOR]
     with ape.reverts(system.staking.StakingZeroAddress):
         register(ZERO, operator, COMMISSION, sender=operator)
@@ -208,7 +210,7 @@ def test_a_bad_registration_is_refused(system: System, accounts: Any) -> None:
         register(operator, operator, MAX_COMMISSION + 1, sender=operator)
 
 
-def test_a_signer_rotates_at_once(system: System, operator: Any, signer: Any, stranger: Any, accounts: Any) -> None:
+def test_signer_is_replaced_at_once(system: System, operator: Any, signer: Any, stranger: Any, accounts: Any) -> None:
     staking = system.staking
     receipt = staking.setSigner(stranger, sender=operator)
     assert event(receipt, staking.SignerChanged) == {
@@ -225,7 +227,7 @@ def test_a_signer_rotates_at_once(system: System, operator: Any, signer: Any, st
         staking.setSigner(ZERO, sender=operator)
 
 
-def test_a_reward_address_changes(system: System, operator: Any, stranger: Any) -> None:
+def test_reward_address_is_replaced(system: System, operator: Any, stranger: Any) -> None:
     receipt = system.staking.setRewardAddress(stranger, sender=operator)
     assert event(receipt, system.staking.RewardAddressChanged) == {"operator": operator, "rewardAddress": stranger}
     assert system.staking.rewardAddressOf(operator) == stranger
@@ -262,7 +264,7 @@ def test_commission_falls_at_once_and_rises_after_notice(
         staking.setCommission(MAX_COMMISSION + 1, sender=operator)
 
 
-def test_lowering_commission_takes_an_announcement_back(system: System, operator: Any, later: Later) -> None:
+def test_lowering_commission_cancels_an_announcement(system: System, operator: Any, later: Later) -> None:
     system.staking.setCommission(COMMISSION + 1, sender=operator)
     system.staking.setCommission(COMMISSION, sender=operator)
     later(NOTICE)
@@ -271,7 +273,7 @@ def test_lowering_commission_takes_an_announcement_back(system: System, operator
     assert system.staking.poolOf(operator).commissionBps == COMMISSION
 
 
-def test_strangers_have_no_pool(system: System, stranger: Any, duty: Any, chain: Any, later: Later) -> None:
+def test_unknown_operator_has_no_pool(system: System, stranger: Any, duty: Any, chain: Any, later: Later) -> None:
     staking = system.staking
     later(1)
     system.give(stranger, CVY, staking)
@@ -298,7 +300,7 @@ def test_strangers_have_no_pool(system: System, stranger: Any, duty: Any, chain:
 # ---------------------------------------------------------------------- delegating
 
 
-def test_delegating_buys_shares(system: System, operator: Any, alice: Any) -> None:
+def test_delegate_buys_shares(system: System, operator: Any, alice: Any) -> None:
     staking = system.staking
     held = system.token.balanceOf(staking)
     receipt = system.delegate(operator, alice, 50 * CVY)
@@ -317,7 +319,7 @@ def test_delegating_buys_shares(system: System, operator: Any, alice: Any) -> No
     assert system.token.balanceOf(staking) == held + 50 * CVY
 
 
-def test_refused_delegations(system: System, operator: Any, alice: Any) -> None:
+def test_invalid_delegations_revert(system: System, operator: Any, alice: Any) -> None:
     staking = system.staking
     system.give(alice, 5 * CVY, staking)
     with ape.reverts(staking.StakingZeroAmount):
@@ -330,9 +332,7 @@ def test_refused_delegations(system: System, operator: Any, alice: Any) -> None:
         system.delegate_own(operator, 6 * CVY, 0, sender=alice)
 
 
-def test_an_amount_below_one_share_is_refused(
-    system: System, operator: Any, alice: Any, duty: Any, later: Later
-) -> None:
+def test_delegate_reverts_below_one_share(system: System, operator: Any, alice: Any, duty: Any, later: Later) -> None:
     reward(system, operator, duty, 1000 * CVY)
     later(DRIP)
     system.give(alice, 1, system.staking)
@@ -340,7 +340,7 @@ def test_an_amount_below_one_share_is_refused(
         system.delegate_own(operator, 1, 0, sender=alice)
 
 
-def test_undelegating_and_withdrawing(system: System, operator: Any, alice: Any, later: Later) -> None:
+def test_undelegate_and_withdraw(system: System, operator: Any, alice: Any, later: Later) -> None:
     staking = system.staking
     system.delegate(operator, alice, 50 * CVY)
     receipt = staking.undelegate(operator, 20 * CVY, 20 * CVY, sender=alice)
@@ -375,7 +375,7 @@ def test_undelegating_and_withdrawing(system: System, operator: Any, alice: Any,
             staking.withdraw(unknown, sender=alice)
 
 
-def test_refused_undelegations(system: System, operator: Any, alice: Any, stranger: Any) -> None:
+def test_invalid_undelegations_revert(system: System, operator: Any, alice: Any, stranger: Any) -> None:
     staking = system.staking
     system.delegate(operator, alice, 50 * CVY)
     with ape.reverts(staking.StakingZeroAmount):
@@ -389,7 +389,7 @@ def test_refused_undelegations(system: System, operator: Any, alice: Any, strang
         staking.undelegate(operator, CVY, CVY + 1, sender=alice)
 
 
-def test_a_share_worth_nothing_cannot_be_undelegated(
+def test_undelegate_reverts_if_shares_are_worth_nothing(
     system: System, operator: Any, duty: Any, chain: Any, later: Later
 ) -> None:
     later(1)
@@ -402,7 +402,7 @@ def test_a_share_worth_nothing_cannot_be_undelegated(
 # ---------------------------------------------------------------------- eligibility
 
 
-def test_below_its_self_bond_an_operator_is_not_eligible(
+def test_operator_below_its_self_bond_is_not_eligible(
     system: System, operator: Any, alice: Any, duty: Any, chain: Any, later: Later
 ) -> None:
     staking = system.staking
@@ -421,7 +421,7 @@ def test_below_its_self_bond_an_operator_is_not_eligible(
 # ---------------------------------------------------------------------- duties
 
 
-def test_duty_calls_are_for_duties(system: System, operator: Any, stranger: Any, chain: Any) -> None:
+def test_duty_calls_revert_for_other_callers(system: System, operator: Any, stranger: Any, chain: Any) -> None:
     staking, moment = system.staking, chain.blocks.head.timestamp
     calls = [
         (staking.earmark, (operator, 1, moment - 1)),
@@ -462,7 +462,7 @@ def test_earmarks_share_the_stake(system: System, operator: Any, duty: Any, chai
         earmark(system, operator, duty, 0, chain)
 
 
-def test_an_earmark_counts_stake_of_then_and_now(
+def test_earmark_counts_past_and_current_stake(
     system: System, operator: Any, alice: Any, duty: Any, later: Later
 ) -> None:
     staking = system.staking
@@ -489,7 +489,7 @@ def test_an_earmark_counts_stake_of_then_and_now(
         staking.earmark(operator, 1, then, sender=duty)
 
 
-def test_stake_at_a_time(system: System, operator: Any, alice: Any, later: Later) -> None:
+def test_stakeAt_returns_past_stake(system: System, operator: Any, alice: Any, later: Later) -> None:
     staking = system.staking
     before = later(10)
     later(10)
@@ -506,7 +506,7 @@ def test_stake_at_a_time(system: System, operator: Any, alice: Any, later: Later
         staking.stakeAt(operator, now)
 
 
-def test_a_slash_takes_from_both_sides(
+def test_slash_takes_from_both_sides(
     system: System, operator: Any, alice: Any, stranger: Any, duty: Any, chain: Any, later: Later
 ) -> None:
     staking = system.staking
@@ -546,7 +546,7 @@ def test_a_slash_takes_from_both_sides(
     assert event(staking.withdraw(1, sender=alice), staking.Withdrawn)["amount"] == pytest.approx(450 * CVY, abs=10**12)
 
 
-def test_refused_slashes(system: System, operator: Any, duty: Any, chain: Any, later: Later) -> None:
+def test_invalid_slashes_revert(system: System, operator: Any, duty: Any, chain: Any, later: Later) -> None:
     staking = system.staking
     later(1)
     earmark(system, operator, duty, 100 * CVY, chain)
@@ -557,7 +557,7 @@ def test_refused_slashes(system: System, operator: Any, duty: Any, chain: Any, l
         staking.slash(operator, 100 * CVY + 1, 1, ZERO, False, sender=duty)
 
 
-def test_absences_cost_the_cap_at_most_and_jail(
+def test_absences_cost_at_most_the_cap_and_jail(
     system: System, operator: Any, alice: Any, duty: Any, chain: Any, later: Later
 ) -> None:
     staking = system.staking
@@ -610,7 +610,7 @@ def test_absences_cost_the_cap_at_most_and_jail(
 # ---------------------------------------------------------------------- rewards
 
 
-def test_a_reward_pays_commission_and_drips_the_rest(
+def test_reward_pays_commission_and_drips_the_rest(
     system: System, operator: Any, alice: Any, reward_address: Any, duty: Any, stranger: Any, later: Later
 ) -> None:
     staking = system.staking
@@ -643,7 +643,7 @@ def test_a_reward_pays_commission_and_drips_the_rest(
     assert not staking.accrue(operator, sender=stranger).decode_logs(staking.Dripped)  # nothing is left to drip
 
 
-def test_a_second_reward_ends_at_the_weighted_mean(system: System, operator: Any, duty: Any, later: Later) -> None:
+def test_second_reward_ends_at_the_weighted_mean(system: System, operator: Any, duty: Any, later: Later) -> None:
     first = reward(system, operator, duty, 100 * CVY)
     later(DRIP // 2)
     second = reward(system, operator, duty, 300 * CVY)
@@ -656,7 +656,7 @@ def test_a_second_reward_ends_at_the_weighted_mean(system: System, operator: Any
     assert event(dust, system.staking.RewardAdded)["dripEnd"] == second.timestamp + mean
 
 
-def test_refused_rewards(system: System, operator: Any, duty: Any) -> None:
+def test_invalid_rewards_revert(system: System, operator: Any, duty: Any) -> None:
     with ape.reverts(system.staking.StakingZeroAmount):
         reward(system, operator, duty, 0)
     with ape.reverts(system.staking.StakingAmountTooLarge, error_inputs={"amount": 2**88}):
@@ -665,7 +665,7 @@ def test_refused_rewards(system: System, operator: Any, duty: Any) -> None:
         reward(system, operator, duty, 100_001 * CVY)
 
 
-def test_with_nobody_staked_all_goes_to_the_reward_address(
+def test_reward_of_an_empty_pool_goes_to_the_reward_address(
     system: System, operator: Any, reward_address: Any, duty: Any, stranger: Any, later: Later
 ) -> None:
     staking = system.staking

@@ -7,13 +7,13 @@ from typing import Any
 import ape
 import pytest
 from eth_account.messages import encode_typed_data
-from tests.support.contracts.covey_system import CVY, SUPPLY, System
+from tests.support.contracts.system import CVY, SUPPLY, System
 
 MAX_SUPPLY = 300_000_000 * CVY
 
 
 def permit(token: Any, owner: Any, spender: Any, value: int, deadline: int, chain_id: int) -> tuple[int, bytes, bytes]:
-    """The owner's ERC-2612 signature as (v, r, s)."""
+    """Return the owner's ERC-2612 signature as (v, r, s)."""
     fields = [("owner", "address"), ("spender", "address"), ("value", "uint256")]
     fields += [("nonce", "uint256"), ("deadline", "uint256")]
     message = encode_typed_data(
@@ -31,13 +31,13 @@ def permit(token: Any, owner: Any, spender: Any, value: int, deadline: int, chai
     return signature.v, signature.r, signature.s
 
 
-def test_is_an_erc20_with_permit(system: System) -> None:
+def test_token_is_an_erc20_with_permit(system: System) -> None:
     assert (system.token.name(), system.token.symbol(), system.token.decimals()) == ("Covey", "CVY", 18)
     assert system.token.totalSupply() == SUPPLY
     assert system.token.authority() == system.manager
 
 
-def test_permit_lets_a_spender_spend(system: System, accounts: Any, chain: Any) -> None:
+def test_permit_grants_an_allowance(system: System, accounts: Any, chain: Any) -> None:
     owner, spender = accounts[5], accounts[6]
     system.token.transfer(owner, 5, sender=system.governor)
     deadline = chain.blocks.head.timestamp + 100
@@ -61,12 +61,12 @@ def test_governance_mints_up_to_the_maximum(system: System, accounts: Any) -> No
 
 
 @pytest.mark.parametrize("amount", [0, 1])
-def test_nobody_else_mints(system: System, accounts: Any, amount: int) -> None:
+def test_mint_reverts_for_other_callers(system: System, accounts: Any, amount: int) -> None:
     with ape.reverts(system.token.AccessManagedUnauthorized, error_inputs={"caller": accounts[5].address}):
         system.token.mint(accounts[5], amount, sender=accounts[5])
 
 
-def test_burning_takes_the_callers_own(system: System, accounts: Any) -> None:
+def test_burn_takes_the_callers_tokens(system: System, accounts: Any) -> None:
     system.token.transfer(accounts[5], 10, sender=system.governor)
     system.token.burn(4, sender=accounts[5])
     assert (system.token.balanceOf(accounts[5]), system.token.totalSupply()) == (6, SUPPLY - 4)

@@ -1,13 +1,13 @@
-"""The steps of a task as the tests take them, one call each, with commitments from `covey.protocol`."""
+"""Steps of a task, one call each, with commitments from `covey.protocol`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, replace
 from typing import Any
 
 from eth_utils.crypto import keccak
-from tests.support.contracts.covey_system import CVY, DAY, HOUR, System
+from tests.support.contracts.system import CVY, DAY, HOUR, System
 
 from covey.chain.rpc.header import header_rlp
 from covey.protocol.commitments import entry_commitment, score_commitment, sealed_commitment
@@ -42,7 +42,7 @@ LOCAL = TaskParams(
 
 
 def sealed(system: System, chain_id: int) -> TaskParams:
-    """A task whose creator has committed to a sealed set."""
+    """Return parameters of a task with a sealed set."""
     commitment = sealed_commitment(chain_id, str(system.registry), str(system.creator), SET_DIGEST, SET_SALT)
     return replace(
         LOCAL,
@@ -61,7 +61,7 @@ def salt_of(operator: Any) -> bytes:
 
 
 class People:
-    """Operators with a stake each, their signers (which can pay fees), and somebody who sends what anyone may send."""
+    """Staked operators, their signers with tokens for fees, and a keeper that sends the steps that anyone can send."""
 
     def __init__(self, system: System, accounts: Any, count: int) -> None:
         self.keeper = accounts[3]
@@ -89,7 +89,7 @@ class Task:
     # ------------------------------------------------------------------ time
 
     def warp(self, timestamp: int) -> None:
-        """Mine a block at `timestamp`, unless the chain is there already."""
+        """Mine a block at `timestamp`, unless the head is that late already."""
         if self.chain.blocks.head.timestamp < timestamp:
             self.chain.mine(timestamp=timestamp)
 
@@ -121,7 +121,7 @@ class Task:
         return self.system.registry.openSealed(self.id, digest, SET_SALT, sender=sender)
 
     def fill(self, trainers: Sequence[Any], validators: Sequence[Any], stakes: Sequence[int] | None = None) -> None:
-        """From the posted task to the moment before its seed."""
+        """Run a posted task until its seed can be requested."""
         for trainer in trainers:
             self.commit_entry(trainer)
         self.warp(self.schedule.entryCommitEnd)
@@ -137,7 +137,7 @@ class Task:
     # ------------------------------------------------------------------ seed
 
     def header(self, number: int) -> bytes:
-        """RLP of a mined block's header."""
+        """Return the RLP of a mined block's header."""
         return header_rlp(self.chain.provider.make_request("eth_getBlockByNumber", [hex(number), False]))
 
     def request_seed(self) -> int:
@@ -186,7 +186,7 @@ class Task:
     def reveal_scores(self, operator: Any, scores: Sequence[int]) -> Any:
         return self.reveal_words(operator, pack(scores))
 
-    def score(self, rows: dict[Any, Sequence[int]]) -> None:
+    def score(self, rows: Mapping[Any, Sequence[int]]) -> None:
         """Commit and reveal all rows, in order."""
         for operator, scores in rows.items():
             self.commit_scores(operator, scores)
@@ -196,8 +196,8 @@ class Task:
 
     # ------------------------------------------------------------------ settlement
 
-    def page_call(self, page: int, rows: dict[Any, Sequence[int]]) -> tuple[list[int], list[int], list[int]]:
-        """Heads, claimed medians and words of a page; `rows` in order of reveal."""
+    def page_call(self, page: int, rows: Mapping[Any, Sequence[int]]) -> tuple[list[int], list[int], list[int]]:
+        """Return heads, claimed medians and words of a page; `rows` are in order of reveal."""
         seats = [self.system.scoring.rowOf(self.id, operator).seats for operator in rows]
         heads = [row_head(str(operator), own) for operator, own in zip(rows, seats, strict=True)]
         medians = [weighted_lower_median(column, seats) for column in zip(*rows.values(), strict=True)]
@@ -205,7 +205,7 @@ class Task:
         words = [word for scores in rows.values() for word in pages_of(pack(scores), width)[page]]
         return heads, list(pages_of(pack(medians), width)[page]), words
 
-    def settle(self, rows: dict[Any, Sequence[int]]) -> Any:
+    def settle(self, rows: Mapping[Any, Sequence[int]]) -> Any:
         receipt = None
         for page in range(self.round().pages):
             receipt = self.settle_page(page, *self.page_call(page, rows))

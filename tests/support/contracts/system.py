@@ -1,4 +1,4 @@
-"""The whole system as the tests deploy it, its settings, and what most tests do with it."""
+"""The deployed system of contracts with its configuration, and common actions of the tests."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ COMMISSION = 1000
 ABSENCE_CAP = 500
 JAIL = 2 * DAY
 TIP = CVY
-DISTANCE = 4  # blocks between asking for a seed and the block that gives it
+DISTANCE = 4  # blocks between a seed request and its target
 
 STAKING_CONFIG = (MIN_SELF_BOND, UNBONDING, MAX_TASK_LIFE, DRIP, NOTICE, MAX_COMMISSION, ABSENCE_CAP, JAIL)
 # Windows: entry commit, enrol, entry reveal, open, score commit, score reveal, settle, appeal.
 REGISTRY_CONFIG = (
     (HOUR,) * 8,
-    10 * CVY,  # least bounty
-    5 * CVY,  # least creator's bond
-    10_000,  # least enrolled stake as a share of the bounty
+    10 * CVY,  # minimum bounty
+    5 * CVY,  # minimum creator's bond
+    10_000,  # minimum enrolled stake as a share of the bounty, 1/10000
     4096,  # entries
     201,  # seats
     8000,  # h
@@ -44,7 +44,7 @@ REGISTRY_CONFIG = (
 
 @dataclass(frozen=True)
 class System:
-    """All contracts, with the accounts that stand for people. `governor` also holds what is left of the supply."""
+    """All contracts and the accounts of the roles. `governor` holds the rest of the supply."""
 
     governor: Any
     treasury: Any
@@ -61,7 +61,7 @@ class System:
     committee: Any
 
     def give(self, account: Any, amount: int, spender: Any) -> None:
-        """Send `amount` of CVY to `account`, which lets `spender` take it."""
+        """Send `amount` of CVY to `account` and approve `spender` to transfer it."""
         self.token.transfer(account, amount, sender=self.governor)
         self.token.approve(spender, self.token.allowance(account, spender) + amount, sender=account)
 
@@ -76,7 +76,7 @@ class System:
         return self.delegate_own(operator, amount, 0, sender=delegator)
 
     def delegate_own(self, *arguments: Any, sender: Any) -> Any:
-        """Staking.delegate. In ape an address has a property `delegate`, which hides the contract's method."""
+        """Call Staking.delegate. The property `delegate` of ape's addresses hides the contract's method."""
         return self.staking.invoke_transaction("delegate", *arguments, sender=sender)
 
 
@@ -84,7 +84,7 @@ ARTIFACTS = Path(__file__).resolve().parents[3] / "node/covey/chain/artifacts"
 
 
 def access_manager() -> ContractContainer:
-    """OpenZeppelin's AccessManager as the package ships it: ape keeps no type of a dependency's contract."""
+    """OpenZeppelin's AccessManager, as the package ships it."""
     artifact = json.loads((ARTIFACTS / "AccessManager.json").read_text())
     fields = {"contractName": "AccessManager", "abi": artifact["abi"]}
     fields["deploymentBytecode"] = {"bytecode": artifact["bytecode"]}
@@ -93,14 +93,14 @@ def access_manager() -> ContractContainer:
 
 
 def deploy(accounts: Any, project: Any) -> System:
-    """Deploy and connect everything; the first three accounts govern, keep the treasury and create tasks."""
+    """Deploy and connect all contracts. The first three accounts are governor, treasury and creator."""
     governor, treasury, creator = accounts[0], accounts[1], accounts[2]
     manager = governor.deploy(access_manager(), governor)
     token = governor.deploy(project.CoveyToken, manager, governor, SUPPLY)
     staking = governor.deploy(project.Staking, manager, token, treasury, STAKING_CONFIG)
     randomness = governor.deploy(project.BeaconRandomness, DISTANCE)
     bounds = governor.deploy(project.TaskBounds, manager, staking, REGISTRY_CONFIG)
-    # The five know one another: their addresses follow from the deployer's nonce.
+    # The five refer to each other. Their addresses follow from the deployer's nonce.
     at = [governor.get_deployment_address(governor.nonce + i) for i in range(5)]
     registry_at, scoring_at, rewards_at, appeals_at, committee_at = at
     registry = governor.deploy(
@@ -112,7 +112,7 @@ def deploy(accounts: Any, project: Any) -> System:
     )
     appeals = governor.deploy(project.Appeals, registry_at, staking, scoring_at, rewards_at, committee_at, token)
     committee = governor.deploy(project.AppealCommittee, registry_at, staking, rewards_at, randomness, appeals_at)
-    assert [one.address for one in (registry, scoring, rewards, appeals, committee)] == at
+    assert [contract.address for contract in (registry, scoring, rewards, appeals, committee)] == at
     for duty in (registry, rewards, appeals, committee):
         staking.setDuty(duty, True, sender=governor)
     return System(
