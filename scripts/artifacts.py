@@ -198,6 +198,7 @@ def render(artifact: Json) -> str:
 def compile_all() -> None:
     """Compile the contracts; write the artifacts to FRESH, the compiler inputs to INPUTS, CONTRACT_TYPES for ape."""
     built = {artifact["contractName"]: (artifact, source) for artifact, source in artifacts(compile_with_forge())}
+    shutil.rmtree(ROOT / ".build", ignore_errors=True)  # ape's cache, which may hold contract types of other sources
     for folder in (FRESH, INPUTS, CONTRACT_TYPES):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

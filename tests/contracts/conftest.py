@@ -14,9 +14,9 @@ fast_ape.install()
 
 
 @pytest.fixture(scope="session")
-def system(accounts: Any, project: Any) -> System:
+def system(accounts: Any) -> System:
     """The deployed contracts."""
-    return deploy(accounts, project)
+    return deploy(accounts)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import solcx
+from tests.support.contracts.system import contract_named
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = {path.stem: json.loads(path.read_text()) for path in ROOT.glob("node/covey/chain/artifacts/*.json")}
@@ -18,7 +19,7 @@ def by_signature(abi: list[dict[str, Any]]) -> list[str]:
     return sorted(json.dumps(entry, sort_keys=True) for entry in abi)
 
 
-def test_every_contract_is_shipped(project: Any) -> None:
+def test_every_contract_is_shipped() -> None:
     sources = {path.stem for path in ROOT.glob("contracts/*.sol")} - {"Committee"}  # abstract
     assert sources
     assert sources <= SHIPPED.keys()
@@ -28,9 +29,9 @@ OWN = sorted(name for name, artifact in SHIPPED.items() if artifact["sourceName"
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_ape_loads_the_shipped_artifact(project: Any, name: str) -> None:
+def test_ape_loads_the_shipped_artifact(name: str) -> None:
     artifact = SHIPPED[name]
-    compiled = project.contracts.get(name, check_for_changes=False).contract_type
+    compiled = contract_named(name).contract_type
     assert compiled.deployment_bytecode.bytecode == artifact["bytecode"]
     assert compiled.runtime_bytecode.bytecode == artifact["runtimeBytecode"]
 

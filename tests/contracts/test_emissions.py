@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ape.exceptions import ContractLogicError
 from eth_utils.crypto import keccak
-from tests.support.contracts.system import CVY, DAY, System
+from tests.support.contracts.system import CVY, DAY, System, contract_named
 from tests.support.contracts.task_steps import LOCAL, STAKE, People, Task
 
 from covey.protocol.emissions import ONE, EmissionsConfig, Share, Stream
@@ -20,10 +20,10 @@ STEPS = 40
 
 
 @pytest.fixture
-def emissions(system: System, project: Any) -> Any:
+def emissions(system: System) -> Any:
     governor = system.governor
     parts = (system.manager, system.token, system.staking, system.registry, system.scoring, system.rewards)
-    made = governor.deploy(project.Emissions, *parts)
+    made = governor.deploy(contract_named("Emissions"), *parts)
     mint = keccak(text="mint(address,uint256)")[:4]
     system.manager.setTargetFunctionRole(system.token, [mint], MINTER_ROLE, sender=governor)
     system.manager.grantRole(MINTER_ROLE, made, 0, sender=governor)

@@ -8,7 +8,7 @@ import ape
 import pytest
 import rlp  # type: ignore[import-untyped]
 from eth_utils.crypto import keccak
-from tests.support.contracts.system import DISTANCE, System
+from tests.support.contracts.system import DISTANCE, System, contract_named
 
 HISTORY = "0x0000F90827F1C53a10cb7A02335B175320002935"  # EIP-2935
 # Fields of a header in the order in which they are hashed, and whether they are numbers; later forks append.
@@ -118,6 +118,6 @@ def test_target_is_lost_after_256_blocks_without_history_contract(system: System
 
 
 @pytest.mark.parametrize("distance", [0, 257])
-def test_constructor_reverts_with_a_distance_out_of_range(system: System, project: Any, distance: int) -> None:
-    with ape.reverts(project.BeaconRandomness.RandomnessBadDistance):
-        system.governor.deploy(project.BeaconRandomness, distance)
+def test_constructor_reverts_with_a_distance_out_of_range(system: System, distance: int) -> None:
+    with ape.reverts(contract_named("BeaconRandomness").RandomnessBadDistance):
+        system.governor.deploy(contract_named("BeaconRandomness"), distance)

@@ -7,7 +7,7 @@ from typing import Any
 
 import ape
 import pytest
-from tests.support.contracts.system import CVY, TIP, System
+from tests.support.contracts.system import CVY, TIP, System, contract_named
 from tests.support.contracts.task_steps import LOCAL, STAKE, People, Task, sealed
 
 from covey.protocol.merkle import proof
@@ -362,7 +362,7 @@ def test_tip_is_limited_by_the_bond(system: System, people: People, registry: An
 
 
 @pytest.mark.parametrize("missing", range(7))
-def test_constructor_reverts_with_a_zero_address(system: System, project: Any, missing: int) -> None:
+def test_constructor_reverts_with_a_zero_address(system: System, missing: int) -> None:
     parts = (
         system.registry,
         system.scoring,
@@ -374,8 +374,8 @@ def test_constructor_reverts_with_a_zero_address(system: System, project: Any, m
     )
     given = [str(part) for part in parts]
     given[missing] = ZERO
-    with ape.reverts(project.Rewards.RewardsZeroAddress):
-        system.governor.deploy(project.Rewards, *given, TIP)
+    with ape.reverts(contract_named("Rewards").RewardsZeroAddress):
+        system.governor.deploy(contract_named("Rewards"), *given, TIP)
 
 
 def test_settings_are_readable(system: System) -> None:

@@ -21,6 +21,7 @@ from tests.support.contracts.system import (
     STAKING_CONFIG,
     UNBONDING,
     System,
+    contract_named,
 )
 
 ZERO = "0x0000000000000000000000000000000000000000"
@@ -98,20 +99,18 @@ def earmark(system: System, operator: Any, duty: Any, amount: int, chain: Any) -
         (7, 3651 * DAY, "jailPeriod"),
     ],
 )
-def test_constructor_reverts_with_the_name_of_a_bad_setting(
-    system: System, project: Any, field: int, value: int, name: str
-) -> None:
+def test_constructor_reverts_with_the_name_of_a_bad_setting(system: System, field: int, value: int, name: str) -> None:
     config = list(STAKING_CONFIG)
     config[field] = value
-    with ape.reverts(project.Staking.StakingBadConfig, error_inputs={"name": name.encode().ljust(32, b"\0")}):
-        system.governor.deploy(project.Staking, system.manager, system.token, system.treasury, tuple(config))
+    with ape.reverts(contract_named("Staking").StakingBadConfig, error_inputs={"name": name.encode().ljust(32, b"\0")}):
+        system.governor.deploy(contract_named("Staking"), system.manager, system.token, system.treasury, tuple(config))
 
 
 @pytest.mark.parametrize("missing", ["token", "treasury"])
-def test_constructor_reverts_with_a_zero_address(system: System, project: Any, missing: str) -> None:
+def test_constructor_reverts_with_a_zero_address(system: System, missing: str) -> None:
     given = [ZERO if missing == name else str(getattr(system, name)) for name in ("token", "treasury")]
-    with ape.reverts(project.Staking.StakingZeroAddress):
-        system.governor.deploy(project.Staking, system.manager, *given, STAKING_CONFIG)
+    with ape.reverts(contract_named("Staking").StakingZeroAddress):
+        system.governor.deploy(contract_named("Staking"), system.manager, *given, STAKING_CONFIG)
 
 
 def test_settings_are_readable(system: System) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,38 +80,39 @@ class System:
         return self.staking.invoke_transaction("delegate", *arguments, sender=sender)
 
 
-ARTIFACTS = Path(__file__).resolve().parents[3] / "node/covey/chain/artifacts"
+CONTRACT_TYPES = Path(__file__).resolve().parents[3] / ".toolchain/contract-types"
 
 
-def access_manager() -> ContractContainer:
-    """OpenZeppelin's AccessManager, as the package ships it."""
-    artifact = json.loads((ARTIFACTS / "AccessManager.json").read_text())
-    fields = {"contractName": "AccessManager", "abi": artifact["abi"]}
-    fields["deploymentBytecode"] = {"bytecode": artifact["bytecode"]}
-    fields["runtimeBytecode"] = {"bytecode": artifact["runtimeBytecode"]}
-    return ContractContainer(ContractType.model_validate(fields))
+@cache
+def contract_named(name: str) -> ContractContainer:
+    """Return a compiled contract, as `make build` wrote it. The test processes would share ape's own project cache."""
+    return ContractContainer(ContractType.model_validate_json((CONTRACT_TYPES / f"{name}.json").read_text()))
 
 
-def deploy(accounts: Any, project: Any) -> System:
+def deploy(accounts: Any) -> System:
     """Deploy and connect all contracts. The first three accounts are governor, treasury and creator."""
     governor, treasury, creator = accounts[0], accounts[1], accounts[2]
-    manager = governor.deploy(access_manager(), governor)
-    token = governor.deploy(project.CoveyToken, manager, governor, SUPPLY)
-    staking = governor.deploy(project.Staking, manager, token, treasury, STAKING_CONFIG)
-    randomness = governor.deploy(project.BeaconRandomness, DISTANCE)
-    bounds = governor.deploy(project.TaskBounds, manager, staking, REGISTRY_CONFIG)
+    manager = governor.deploy(contract_named("AccessManager"), governor)
+    token = governor.deploy(contract_named("CoveyToken"), manager, governor, SUPPLY)
+    staking = governor.deploy(contract_named("Staking"), manager, token, treasury, STAKING_CONFIG)
+    randomness = governor.deploy(contract_named("BeaconRandomness"), DISTANCE)
+    bounds = governor.deploy(contract_named("TaskBounds"), manager, staking, REGISTRY_CONFIG)
     # The five refer to each other. Their addresses follow from the deployer's nonce.
     at = [governor.get_deployment_address(governor.nonce + i) for i in range(5)]
     registry_at, scoring_at, rewards_at, appeals_at, committee_at = at
     registry = governor.deploy(
-        project.TaskRegistry, manager, staking, scoring_at, rewards_at, appeals_at, committee_at, bounds
+        contract_named("TaskRegistry"), manager, staking, scoring_at, rewards_at, appeals_at, committee_at, bounds
     )
-    scoring = governor.deploy(project.Scoring, registry_at, staking, rewards_at, randomness, appeals_at)
+    scoring = governor.deploy(contract_named("Scoring"), registry_at, staking, rewards_at, randomness, appeals_at)
     rewards = governor.deploy(
-        project.Rewards, registry_at, scoring_at, appeals_at, committee_at, staking, token, treasury, TIP
+        contract_named("Rewards"), registry_at, scoring_at, appeals_at, committee_at, staking, token, treasury, TIP
     )
-    appeals = governor.deploy(project.Appeals, registry_at, staking, scoring_at, rewards_at, committee_at, token)
-    committee = governor.deploy(project.AppealCommittee, registry_at, staking, rewards_at, randomness, appeals_at)
+    appeals = governor.deploy(
+        contract_named("Appeals"), registry_at, staking, scoring_at, rewards_at, committee_at, token
+    )
+    committee = governor.deploy(
+        contract_named("AppealCommittee"), registry_at, staking, rewards_at, randomness, appeals_at
+    )
     assert [contract.address for contract in (registry, scoring, rewards, appeals, committee)] == at
     for duty in (registry, rewards, appeals, committee):
         staking.setDuty(duty, True, sender=governor)
