@@ -110,7 +110,9 @@ def test_interfaces_do_not_ship(script: ModuleType, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "message"), [("0x73__$0123$__", "linked library"), ("0x" + "00" * 24_577, "the limit is 24576")]
+    ("code", "message"),
+    [("0x73__$0123$__", "linked library"), ("0x" + "00" * 24_577, "the limit is 24576")],
+    ids=["unlinked", "too large"],
 )
 def test_undeployable_contract_is_an_error(script: ModuleType, tmp_path: Path, code: str, message: str) -> None:
     with pytest.raises(SystemExit, match=message):
