@@ -41,8 +41,9 @@ def test_clocks_five_minutes_off(
             nodes[0].launch, nodes[1].launch = ahead.launch, behind.launch
             offsets |= {nodes[0].name: 300, nodes[1].name: -300}
         net.start()
-        for node in net.nodes:  # before the test advances chain time
-            net.wait(f"the first cycle of {node.name}", lambda node=node: node.report().get("clock_ahead") is not None)
+        # before the test advances chain time
+        net.wait_for_nodes("its first cycle", lambda node: node.report().get("clock_ahead") is not None)
+        for node in net.nodes:
             _check_warning(node, offsets.get(node.name, 0))
             _check_log_time(node, offsets.get(node.name, 0))
         for _ in range(tasks):

@@ -131,17 +131,14 @@ def test_the_disk_is_full_for_a_while_in_each_phase(
         restarted = scenario.validators[0]
         restarted.kill()
         restarted.start()
-        for node in net.nodes:
-            net.wait(f"{node.name} to report its full disk", lambda node=node: _reports_full_disk(node))
-            assert node.report()["status"] == "red"
+        net.wait_for_nodes("its full disk reported", _reports_full_disk)
+        assert all(node.report()["status"] == "red" for node in net.nodes)
         for node in net.nodes:
             disks[node].free()
-        for node in net.nodes:
-            net.wait(f"{node.name} to recover", lambda node=node: not _reports_full_disk(node) and bool(node.report()))
+        net.wait_for_nodes("recovery", lambda node: not _reports_full_disk(node) and bool(node.report()))
 
     net.start()
-    for node in net.nodes:
-        net.wait(f"{node.name} to start", lambda node=node: node.report().get("status") == "ok")
+    net.wait_for_nodes("start", _is_green)
     scenario.on_poll, scenario.on_phase = fill_at_window_end, restart_on_full_disk
     task = scenario.run()
     scenario.wait_until_idle()
@@ -149,8 +146,8 @@ def test_the_disk_is_full_for_a_while_in_each_phase(
     outcome_counts.add(outcomes.counts)
     assert task.outcome == Outcome.PAID
     assert set(_PHASES) <= set(seen)
+    net.wait_for_nodes("recovery", _is_green)
     for node in net.nodes:
-        net.wait(f"{node.name} to be green", lambda node=node: node.report().get("status") == "ok")
         _stop(node)
     outcomes.check()
 
@@ -161,13 +158,11 @@ def test_a_node_that_starts_on_a_full_disk_waits_for_space(scenario: Scenario, d
     for node in net.nodes:
         disks.mount(node).fill()
     net.start()
-    for node in net.nodes:
-        net.wait(f"{node.name} to report its full disk", lambda node=node: _reports_full_disk(node))
-        assert node.report()["problems"][0] == "starting"
+    net.wait_for_nodes("its full disk reported", _reports_full_disk)
+    assert all(node.report()["problems"][0] == "starting" for node in net.nodes)
     for node in net.nodes:
         disks[node].free()
-    for node in net.nodes:
-        net.wait(f"{node.name} to start", lambda node=node: node.report().get("status") == "ok")
+    net.wait_for_nodes("start", _is_green)
     for node in net.nodes:
         _stop(node)
 
@@ -186,8 +181,8 @@ def test_disks_are_full_or_nearly_full_at_random_moments(
     scenario.wait_until_idle()
     outcomes = count_outcomes(scenario)
     outcome_counts.add(outcomes.counts)
+    net.wait_for_nodes("recovery", _is_green)
     for node in net.nodes:
-        net.wait(f"{node.name} to be green", lambda node=node: node.report().get("status") == "ok")
         _stop(node)
     outcomes.check()
 
@@ -240,6 +235,10 @@ def random_filler(net: Network, disks: NodeDisks, seed: int) -> Iterator[list[tu
         stop.set()
         for thread in threads:
             thread.join()
+
+
+def _is_green(node: Node) -> bool:
+    return node.report().get("status") == "ok"
 
 
 def _reports_full_disk(node: Node) -> bool:

@@ -11,6 +11,7 @@ from tests.support.chaos.scenario import Scenario
 from tests.support.fork_pool import ForkPool
 from tests.support.network import Network, Node
 
+from covey.daemon.state.world import Task
 from covey.protocol.types import Fault, Outcome
 from covey.protocol.windows import Phase
 
@@ -44,7 +45,12 @@ def test_a_kill_at_every_durable_step(
         node.launch = pool.launch_with_crash_points(steps_files[node.name])
     supervised = list(net.nodes)
     gone = scenario.validators[-1]
-    scenario.on_phase = lambda scenario, task, phase: phase == Phase.ENTRY_REVEAL and leave(scenario, gone, supervised)
+
+    def on_phase(scenario: Scenario, task: Task, phase: Phase) -> None:
+        if phase == Phase.ENTRY_REVEAL:
+            leave(scenario, gone, supervised)
+
+    scenario.on_phase = on_phase
     net.start()
     with random_killer(net, supervised, None, seed=0) as supervisor:
         task = scenario.run(target_seats=40)

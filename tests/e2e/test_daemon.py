@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from tests.support.network import CVY, WINDOWS, Network, Node, spawn, tiny_spec
+from tests.support.network import CVY, WINDOWS, Network, Node, spawn, tiny_spec, write_records
 
 from covey.daemon.state.world import Committee, Task
 from covey.ipfs import BlockStore, Cid, GatewaySource, NotFound, SourceError, open_fetcher
@@ -37,7 +37,8 @@ def committee_of(task: Task) -> Committee:
 def test_a_task_is_paid_despite_kills_a_missing_entry_and_broken_workers(net: Network) -> None:
     trainers = [net.add("trainer"), net.add("trainer")]
     trainers[0].launch = spawn  # a new interpreter, as an operator starts a daemon
-    vanished = net.add("trainer", hidden=True)
+    vanished = net.add("trainer")
+    vanished.hidden = True
     earmark = {"policy.earmark": "2100 CVY"}
     validators = [net.add("validator", **earmark), net.add("validator", **earmark)]
     broken = net.add("validator", executor="unix:/nonexistent/workers.sock", **{"policy.earmark": "600 CVY"})
@@ -92,7 +93,8 @@ def test_tasks_that_cannot_be_paid_end_with_refunds(net: Network) -> None:
     thrifty = net.add("trainer", **{"policy.max_fee": "4 CVY"})
     never = {"executor": "unix:/nonexistent/workers.sock", "max_job_attempts": 1}
     broken = net.add("validator", **never)
-    without = net.add("validator", heldout_strata=("weather",))
+    without = net.add("validator")
+    write_records(without.settings.parent / "records.jsonl", 12, 0, ("weather",))
     blind = net.add("validator", confirmations=1_000_000, **never)
     net.start()
     wanted = tiny_spec()

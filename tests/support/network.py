@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -140,7 +141,7 @@ class Node:
     health: str
     gateway: str
     hidden: bool = False
-    """Whether its gateway is missing from the other nodes' peers."""
+    """Whether its gateway is missing from the other nodes' peers. Set it before `Network.start`."""
     process: Process | None = None
     launch: Launch = spawn
 
@@ -191,16 +192,13 @@ class Network:
     launch: Launch = spawn
     """Starts the daemons of nodes added from now on."""
 
-    def add(
-        self, role: str, *, hidden: bool = False, heldout_strata: tuple[str, ...] = STRATA, **settings: Any
-    ) -> Node:
+    def add(self, role: str, **settings: Any) -> Node:
         """Add a registered, funded operator whose daemon is not started yet. A setting that is None is left out."""
         self.accounts_made += 1
         number, name = self.accounts_made, f"{role}-{self.accounts_made}"
         owner, signer = self._new_operator(name)
         folder = self.local.out / name
-        strata = STRATA if role == "trainer" else heldout_strata
-        records = write_records(folder / "records.jsonl", 12, 7 * number, strata)
+        records = write_records(folder / "records.jsonl", 12, 7 * number)
         gateway, health = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
         fields: dict[str, Any] = {
             "roles": [role],
@@ -228,7 +226,6 @@ class Network:
             log=folder / "log",
             health=f"http://{health}",
             gateway=f"http://{gateway}",
-            hidden=hidden,
             launch=self.launch,
         )
         self.nodes.append(node)
@@ -299,6 +296,11 @@ class Network:
                 reason = "" if last_error is None else f" ({last_error})"
                 raise AssertionError(f"{what}: not within {seconds:g} s{reason}\n{self.logs()}")
             time.sleep(0.1)
+
+    def wait_for_nodes(self, what: str, happened: Callable[[Node], bool]) -> None:
+        """Wait until ``happened`` returns true for every node."""
+        for node in self.nodes:
+            self.wait(f"{node.name}: {what}", partial(happened, node))
 
     def check_running(self) -> None:
         """Fail if a node has ended with an error, other than by SIGKILL."""
