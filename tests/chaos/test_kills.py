@@ -98,7 +98,7 @@ def test_kills_at_random_moments(scenario: Scenario, outcome_counts: OutcomeCoun
 
 def _check_steps(steps: list[str], *expected: str) -> None:
     """Check that the steps include those whose loss costs money."""
-    common = ("secret ", "INSERT secrets", "INSERT tx_request", "INSERT tx_attempt", "broadcast", "promises")
+    common = ("secret ", "INSERT secrets", "INSERT tx_request", "INSERT tx_attempt", "broadcast", "retained.json")
     for text in (*expected, *common):
         for when in ("before: ", "after: "):
             assert any(step.startswith(when) and text in step for step in steps), (when, text, steps)

@@ -93,7 +93,7 @@ def install(steps: Path, data_dir: Path) -> None:
 
         setattr(owner, name, hooked)
 
-    hook_before(Keeper, "_save", "promises")
+    hook_before(Keeper, "_save", "retained content")
     hook_before(BlockFiles, "write_temporary", "block")
     hook_before(fetch, "write_directory", "fetched entry")
     run_job = ProcessExecutor._run
