@@ -89,13 +89,15 @@ def test_the_disk_is_full_at_every_durable_step(
         _stop(node)
     steps = {name: path.read_text().splitlines() for name, path in steps_files.items()}
     for node in scenario.trainers:
-        _check_steps(steps[node.name], "/entry/1/", "tx_attempt", "EntryCommitted", "block", "retained content")
+        _check_steps(steps[node.name], "/entry/1/", "tx_attempt", "EntryCommitted", "block", "retained")
         assert any(step.startswith("during: job enter/") for step in steps[node.name]), steps
         # A worker that cannot write does not count as a failure of the job.
         assert "No space left" in _log_lines(node, "job failed")
         assert not _log_lines(node, "given up")
     for node in scenario.validators:
-        _check_steps(steps[node.name], "/scores/1/", "tx_attempt", "ScoresRevealed", "fetched entry", "retained content")
+        _check_steps(
+            steps[node.name], "/scores/1/", "tx_attempt", "ScoresRevealed", "fetched entry", "retained content"
+        )
         assert not _log_lines(node, "abstaining")
         assert not _log_lines(node, "given up")
     assert task.outcome == Outcome.PAID

@@ -59,6 +59,7 @@ def test_two_of_five_go_away_after_committing(scenario: Scenario, outcome_counts
 
 
 @pytest.mark.long
+@pytest.mark.ci
 def test_two_of_five_come_back_before_the_deadline(scenario: Scenario, outcome_counts: OutcomeCounts) -> None:
     """They are away while entries are revealed and the seed is drawn, and back for the scores: no duty is lost."""
     gone = scenario.validators[3:]

@@ -167,6 +167,7 @@ def test_delegator_enters_and_leaves_on_the_network(
 
 
 @pytest.mark.long
+@pytest.mark.ci
 def test_demo_with_another_seed_and_more_validators(tmp_path: Path, pool: ForkPool) -> None:
     result = check(covey(pool, "demo", "--seed", "2024", "--validators", "4", "--out", str(tmp_path / "run")))
     assert sum(row.honest for row in result.validators) == 4

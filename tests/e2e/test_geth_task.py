@@ -92,7 +92,7 @@ def geth_network(folder: Path, geth: Geth, executor: str, pool: ForkPool) -> Ite
     ("kind", "windows", "settings"),
     [
         pytest.param(DrivenGeth, WINDOWS, {"confirmations": None}, id="driven"),  # duties wait for finalised blocks
-        pytest.param(Geth, REAL_SECONDS, {"confirmations": 1}, id="dev", marks=pytest.mark.long),
+        pytest.param(Geth, REAL_SECONDS, {"confirmations": 1}, id="dev", marks=[pytest.mark.long, pytest.mark.ci]),
     ],
 )
 def test_an_arena_task_on_geth(

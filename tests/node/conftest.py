@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,16 @@ from tests.support.chain.anvil import anvil, chain, contracts, deployer, deploym
 __all__ = ["anvil", "chain", "contracts", "deployer", "deployment", "serve"]
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_keystores() -> Iterator[None]:
+    """Lower the default cost of new keystores, a second of computation each; `test_conftest` checks the real one."""
+    from eth_keyfile import keyfile
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keyfile, "get_default_work_factor_for_kdf", lambda kdf: 1 << 10)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,12 @@
-"""The guard of conftest.py itself."""
+"""Tests of what conftest.py itself does."""
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,3 +29,13 @@ def test_a_daemon_test_may_use_loopback_only() -> None:
         client.connect(server.getsockname())
         with pytest.raises(pytest.fail.Exception, match="must not open sockets"):
             client.connect(("192.0.2.1", 80))
+
+
+def test_a_new_keystore_costs_as_much_as_eth_account_recommends(tmp_path: Path) -> None:
+    """Outside of the tests, where conftest.py lowers the cost."""
+    program = (
+        "import sys; from pathlib import Path; from covey.chain.signing.keystore import create_keystore\n"
+        "create_keystore(Path(sys.argv[1]), 'a password')"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "key.json")], check=True)
+    assert json.loads((tmp_path / "key.json").read_text())["crypto"]["kdfparams"]["n"] == 1 << 18

@@ -36,7 +36,13 @@ from covey.ipfs.unixfs import build_file
 pytestmark = pytest.mark.daemon
 
 
-@pytest.mark.parametrize("size", [0, 1, MIB - 1, MIB, MIB + 1, 1023 * MIB, 1024 * MIB, 1025 * MIB])
+@pytest.mark.parametrize(
+    "size",
+    [
+        *(0, 1, MIB - 1, MIB, MIB + 1, 1025 * MIB),
+        *(pytest.param(chunks * MIB, marks=[pytest.mark.long, pytest.mark.ci]) for chunks in (1023, 1024)),
+    ],
+)
 def test_file_cids_equal_ipfs_add(kubo: Kubo, size: int, tmp_path: Path) -> None:
     write_sparse(tmp_path / "f", size)
     expected = kubo.run("add", "--quieter", "--only-hash", str(tmp_path / "f"))
@@ -44,6 +50,8 @@ def test_file_cids_equal_ipfs_add(kubo: Kubo, size: int, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.ci
 def test_cid_of_a_file_of_several_gib_equals_ipfs_add(kubo: Kubo, tmp_path: Path) -> None:
     size = 3 * 1024 * MIB + 3
     (tmp_path / "d").mkdir()
