@@ -175,7 +175,12 @@ def test_demo_with_another_seed_and_more_validators(tmp_path: Path, pool: ForkPo
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL]
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=[pytest.mark.long, pytest.mark.ci]),
+        pytest.param(signal.SIGKILL, marks=[pytest.mark.long, pytest.mark.ci]),
+    ],
 )
 def test_interrupted_demo_leaves_no_process(number: int, tmp_path: Path) -> None:
     out = tmp_path / "run"
