@@ -54,8 +54,8 @@ def test_events_omitted_by_the_first_endpoint_cost_nothing(net: Network, proxies
     for node, proxy, (_, name) in zip(validators, proxies, HIDDEN, strict=True):
         assert proxy.hits["hidden"] > 0, f"{name} was never hidden"
         net.wait(f"{node.name} to recover", partial(_is_healthy, node))
-        assert _rereads(node) >= 1
-        assert "they are read again" in node.log.read_text(encoding="utf-8")
+        assert _resyncs(node) >= 1
+        assert "events omitted or forged; resyncing" in node.log.read_text(encoding="utf-8")
         lying, honest = sorted(node.report()["endpoints"], key=lambda endpoint: -endpoint["bad_logs"])
         assert (lying["bad_logs"] >= 1, honest["bad_logs"]) == (True, 0)
     assert scenario.tasks == [task.id]
@@ -67,7 +67,7 @@ def _is_healthy(node: Node) -> bool:
     return report.get("problems") == [] and report.get("missed") == []
 
 
-def _rereads(node: Node) -> int:
+def _resyncs(node: Node) -> int:
     with urllib.request.urlopen(f"{node.health}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
     return int(float(next(line for line in lines if line.startswith("covey_resyncs_total ")).split()[1]))
