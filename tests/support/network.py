@@ -69,7 +69,7 @@ def tiny_spec() -> TaskSpec:
     """A task that trains in seconds on the embedded base."""
     base = resolve(TINY)
     return TaskSpec(
-        base=Base(name=TINY, revision="local", digest=base.digest, family="qwen3", upcast="none"),
+        base=Base(name=TINY, revision="local", digest=base.digest, family="qwen3", upcast="float32"),
         adapter=Adapter(target_modules=["q_proj", "v_proj"], max_rank=4, max_bytes=4 << 20),
         domain="weather and kitchen reports",
         strata=[Stratum(name=name, weight=5_000, min_records=8, min_tokens=16) for name in STRATA],

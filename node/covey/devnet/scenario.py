@@ -130,7 +130,7 @@ def task_spec(base: BaseFolder, strata: Sequence[str], spread: int = SPREAD) -> 
             revision=base.revision or "local",
             digest=base.digest,
             family="qwen3" if base.config["model_type"] == "qwen3" else "qwen2",
-            upcast="none",
+            upcast="float32",
         ),
         adapter=Adapter(
             target_modules=["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"],

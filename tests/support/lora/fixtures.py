@@ -40,7 +40,7 @@ def spec(tiny: BaseFolder) -> dict[str, Any]:
             "revision": "1",
             "digest": tiny.digest,
             "family": "qwen3",
-            "upcast": "none",
+            "upcast": "float32",
         },
         "adapter": {
             "target_modules": sorted(["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]),

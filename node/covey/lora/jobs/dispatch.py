@@ -48,7 +48,7 @@ class Runner:
 
         return run_evaluate(self._bases, job, progress)
 
-    def preload(self, source: str, dtype: str = "bfloat16", device: str = "cpu") -> None:
+    def preload(self, source: str, dtype: str = "float32", device: str = "cpu") -> None:
         """Load a base before the first job needs it. Raises BaseModelError."""
         self._bases.model(self._bases.folder(source), dtype, device)
 

@@ -35,9 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="covey.lora.jobs.worker", description="Covey's training and scoring worker")
     parser.add_argument("--listen", type=Path, metavar="SOCKET", help="fork a child per connection to this Unix socket")
     parser.add_argument("--preload", metavar="BASE", help="load this base model (tiny, folder) before the first job")
-    parser.add_argument(
-        "--dtype", choices=("bfloat16", "float32"), default="bfloat16", help="numeric type of --preload"
-    )
+    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="float32", help="numeric type of --preload")
     parser.add_argument("--threads", type=int, help="CPU threads of jobs that do not set a number")
     options = parser.parse_args(arguments)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

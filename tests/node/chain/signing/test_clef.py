@@ -69,7 +69,7 @@ def test_clef_accepts_every_function_of_the_contracts(signer: RemoteSigner, cont
     from eth_abi.abi import encode
     from eth_hash.auto import keccak
 
-    from covey.chain.abi.reverts import canonical_type
+    from covey.chain.abi.layout import canonical_type
     from covey.chain.abi.reverts import signature as signature_of
 
     seen = 0
