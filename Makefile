@@ -128,10 +128,10 @@ reference: $(TOOLS)/python.stamp ## Write docs/reference: settings and commands 
 	$(PY) scripts/monitoring_reference.py
 
 .PHONY: types
-types: $(TOOLS)/python.stamp ## Check types: mypy, strict, on the package, scripts, benchmarks, examples and tests/support, plain on tests/chaos and tests/e2e
+types: $(TOOLS)/python.stamp ## Check types: mypy, strict, on the package, scripts, benchmarks, examples and tests/support, plain on the other tests
 	mypy node/covey
 	mypy scripts bench examples
-	mypy --explicit-package-bases tests/support tests/chaos tests/e2e
+	mypy --explicit-package-bases tests/support tests/chaos tests/e2e tests/node tests/contracts
 
 .PHONY: artifacts-check
 artifacts-check: $(TOOLS)/compile.stamp ## Check that the shipped artifacts are what the sources compile to
