@@ -137,6 +137,8 @@ def contracts(geth: Geth, deployment: Deployment) -> Contracts:
     return Contracts(geth.rpc, deployment)
 
 
+@pytest.mark.long
+@pytest.mark.ci
 def test_complete_task(geth: Geth, contracts: Contracts, deployer: LocalSigner, tmp_path: Path) -> None:
     scenario = RealTimeScenario(
         RealTimeChain(geth), contracts, deployer, seed=1, entries=2, validators=3, windows=WINDOWS

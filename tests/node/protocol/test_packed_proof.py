@@ -14,7 +14,7 @@ import pytest
 import z3
 from tests.support.protocol.yul import Machine, Word, body, code_of, constants_of, flag, word
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_200)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.ci, pytest.mark.timeout(1_200)]
 
 SOURCE = Path(__file__).resolve().parents[3] / "contracts/libraries/PackedScores.sol"
 CONSTANTS = constants_of(SOURCE)
