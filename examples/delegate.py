@@ -33,4 +33,6 @@ def main(rpc_url: str, deployment: str, keystore: str, password_file: str, opera
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 7:
+        sys.exit(__doc__)
     sys.exit(main(*sys.argv[1:]))

@@ -32,4 +32,9 @@ def main(rpc_url: str, deployment: str, task_id: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    try:
+        sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    except client.ClientError as error:
+        sys.exit(str(error))
