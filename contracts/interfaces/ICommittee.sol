@@ -24,9 +24,9 @@ interface ICommittee {
     }
 
     enum Fault {
-        Absent, // 1% of the earmark, capped
-        Unrevealed, // 5% of the earmark, capped
-        Overturned // 10% of the earmark
+        Absent, // 5% of the seats' unit, capped
+        Unrevealed, // 25% of the seats' unit, capped
+        Overturned // 50% of the seats' unit
     }
 
     struct Row {
@@ -50,7 +50,9 @@ interface ICommittee {
         uint16 pageWords; // words a page: min(64, (3840 - committedRows) / (committedRows + 1)); fixed once commits are closed
         uint16 pages;
         uint16 settledPages;
-        uint40 settledAt; // time the last page settled; 0: not yet
+        uint40 settledAt; // time the last page settled; 0: not yet, or the round is void
+        bool missed; // reveals are over without a quorum
+        bool isVoid; // every median was 0: the round paid nobody
     }
 
     // ------------------------------------------------------------------ errors
@@ -132,9 +134,9 @@ interface ICommittee {
 
     // ------------------------------------------------------------------ faults (anyone; earns a share of the slash)
 
-    /// @notice Report an operator with a seat that neither committed nor abstained. Slashes 1% of its earmark, capped.
+    /// @notice Report an operator with a seat that neither committed nor abstained. Slashes 5% of its seats' unit, capped.
     function reportAbsent(uint256 taskId, uint8 round, address operator) external;
-    /// @notice Report an operator that did not reveal its committed row. Slashes 5% of its earmark, capped.
+    /// @notice Report an operator that did not reveal its committed row. Slashes 25% of its seats' unit, capped.
     function reportUnrevealed(uint256 taskId, uint8 round, address operator) external;
 
     // ------------------------------------------------------------------ views
@@ -159,6 +161,9 @@ interface ICommittee {
     function seatsOf(uint256 taskId, address operator) external view returns (uint16);
     /// @notice Seats of an operator in a round, under its seed.
     function seatsAt(uint256 taskId, uint8 round, address operator) external view returns (uint16);
+    /// @notice What a fault is measured by: wei per seat of a round. It is the round's part of the bounty per expected seat, and a fault
+    /// takes a fixed share of it for each of the operator's seats, so that splitting or merging stake changes nothing.
+    function unitOf(uint256 taskId, uint8 round) external view returns (uint256);
     /// @notice Hash chain of the revealed rows of a page; zero once the page is settled.
     function accumulatorOf(uint256 taskId, uint256 page) external view returns (bytes32);
     /// @notice Summed loss of a row, by its reveal index.

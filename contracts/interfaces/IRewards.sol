@@ -43,7 +43,7 @@ interface IRewards {
     event FeePaid(uint256 indexed taskId, address indexed operator, address payer, uint256 amount);
     /// @param extra total added so far
     event ToppedUp(uint256 indexed taskId, address indexed from, uint256 amount, uint256 extra);
-    event AppealCharged(uint256 indexed taskId, uint256 cost, uint256 premium);
+    event AppealCharged(uint256 indexed taskId, uint256 cost, uint256 tips);
     event TipPaid(uint256 indexed taskId, address indexed to, uint256 amount);
     event EscrowClosed(
         uint256 indexed taskId,
@@ -69,12 +69,12 @@ interface IRewards {
     function fund(uint256 taskId, address creator, uint256 bounty, uint256 bond) external;
     /// @notice Transfer an entry fee from its payer, who has approved Rewards. Registry only.
     function payFee(uint256 taskId, address operator, address payer, uint256 amount) external;
-    /// @notice Charge for a contested median that moved: send the cost of the appeal's round from the validators' pool, and the
-    /// appellant's premium from the rest of the creator's bond, to the caller. Appeals only.
-    function chargeAppeal(uint256 taskId, uint256 cost, uint256 premium)
+    /// @notice Charge for a contested median that moved: send the cost (pay of the round and of the appellant) from the validators' pool,
+    /// and the tips that the appellant prepaid from the rest of the creator's bond, to the caller, each as far as it lasts. Appeals only.
+    function chargeAppeal(uint256 taskId, uint256 cost, uint256 tips)
         external
-        returns (uint256 costTaken, uint256 premiumTaken);
-    /// @notice Credit the tip for a step from the rest of the creator's bond. Registry, Scoring, Appeals and AppealCommittee only.
+        returns (uint256 costTaken, uint256 tipsTaken);
+    /// @notice Credit the tip for a step from the rest of the creator's bond. Registry and Scoring only.
     function tip(uint256 taskId, address to) external;
     /// @notice Split the escrow of a task that ended. Registry only.
     function close(uint256 taskId, ITaskRegistry.Outcome outcome) external;
@@ -82,9 +82,12 @@ interface IRewards {
     // ------------------------------------------------------------------ anyone
 
     /// @notice Add to the bounty of a running task that is not settled; transferred from the caller. Reverts above
-    /// ITaskRegistry.bountyLimitOf. Unless the task is paid, the addition goes to the treasury, so that a creator cannot collect it by
-    /// cancelling.
+    /// ITaskRegistry.bountyLimitOf. Unless the task is paid and an entry earned a weight, the addition goes to the treasury, so that a
+    /// creator cannot collect it.
     function topUp(uint256 taskId, uint256 amount) external;
+
+    /// @notice `topUp` with an ERC-2612 permit of `amount`. If the permit was already used, the existing allowance counts.
+    function topUpWithPermit(uint256 taskId, uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external;
 
     // ------------------------------------------------------------------ claims (anyone; paid to the entitled account)
 
@@ -96,13 +99,17 @@ interface IRewards {
         returns (uint256 amount);
     /// @notice Pay a validator's share of the validators' pool into its staking pool.
     function claimScoring(uint256 taskId, address operator) external returns (uint256 amount);
-    /// @notice Credit an entry fee back to the operator's reward address after a refunded or failed task.
+    /// @notice Credit an entry fee back to the operator's reward address after a refunded or failed task without a void round.
     function claimFee(uint256 taskId, address operator) external returns (uint256 amount);
     /// @notice Pay out an account's credit of refunded bounties, bonds, tips and fees.
     function withdraw(address account) external returns (uint256 amount);
 
     // ------------------------------------------------------------------ views
 
+    /// @notice Bounty of a task with its top-ups.
+    function bountyOf(uint256 taskId) external view returns (uint256);
+    /// @notice Validators' pool of a task before its end: their share of the bounty with its top-ups, plus the entry fees.
+    function validatorsPoolOf(uint256 taskId) external view returns (uint256);
     /// @notice Escrow of a task.
     function escrowOf(uint256 taskId) external view returns (Escrow memory);
     /// @notice Credit of an account that `withdraw` has not paid yet.

@@ -30,6 +30,14 @@ interface ITaskRegistry {
         Failed
     }
 
+    /// @notice How a slash of an earmark treats the operator's pool.
+    enum SlashKind {
+        Capped, // absent or unrevealed: within the absence cap
+        MissedRound, // silent in a missed round of a task that did not fail: within the absence cap, and jails
+        Overturned, // not capped
+        FailedTask // silent in a missed round of a failed task: not capped, from the operator's own shares first, and jails
+    }
+
     struct Windows {
         uint32 entryCommit;
         uint32 enrol;
@@ -53,6 +61,7 @@ interface ITaskRegistry {
         uint16 tau; // clip of a single loss, score units
         uint8 power; // p in 1..3
         uint16 maxEntries;
+        uint8 minEntries; // >= 1; with fewer committed entries the task is refunded
         uint128 bounty;
         uint128 bond; // creator's bond
         uint128 entryFee; // fee of the first entry; see entryFeeAt
@@ -75,11 +84,15 @@ interface ITaskRegistry {
         Windows minWindows; // `open` and `appeal` apply to sealed tasks only
         uint128 minBounty; // >= 1
         uint128 minBond;
-        uint32 stakeMultipleBps; // minimum minStake as a share of the bounty, 1/10000
+        uint32 stakeMultipleBps; // minimum minStake as a share of the bounty, 1/10000; at least twice, and Staking's leverage
         uint16 maxEntries; // <= 32768
         uint16 maxTargetSeats; // <= 1023
         uint16 maxH; // <= 16383, so that 2h fits a lane
         uint16 maxTau; // <= 4095, so that sixteen clipped losses sum to less than 2^16 - 1
+        uint16 maxFloor; // <= 32766
+        uint16 minValidatorBps; // >= 1
+        uint16 minSeats; // >= 1
+        uint16 minSealedTau; // smallest tau of a sealed task, >= 128, so that h of 8 fits below tau/16
     }
 
     /// @notice Terms that Scoring copies when it requests a seed.
@@ -88,6 +101,7 @@ interface ITaskRegistry {
         uint40 expiresAt;
         uint32 scoreCommit;
         uint32 scoreReveal;
+        uint32 settle;
         uint32 appeal;
         uint16 targetSeats; // K
         uint16 floorScore;
@@ -105,6 +119,7 @@ interface ITaskRegistry {
         uint16 floorScore;
         uint8 power;
         uint16 entries; // revealed entries
+        bool withheld; // the creator has not opened its sealed set
     }
 
     struct TaskState {
@@ -147,6 +162,8 @@ interface ITaskRegistry {
     error RegistryNothingToRelease(uint256 taskId, address operator);
     error RegistryZeroAmount();
     error RegistryTooLittleStake(uint256 taskId, uint256 enrolled, uint256 minimum);
+    error RegistryTooFewEntries(uint256 taskId, uint256 committed, uint256 minimum);
+    error RegistryStakeBelowSeat(uint256 amount, uint256 minimum);
     error RegistrySettled(uint256 taskId);
     error RegistryFaultOpen(uint256 taskId, address operator); // a duty is open, or a fault that is not reported yet
     error RegistryZeroAddress();
@@ -182,6 +199,12 @@ interface ITaskRegistry {
     /// @notice Post a task. Bounty and bond are transferred from the caller to Rewards.
     function createTask(TaskParams calldata params) external returns (uint256 taskId);
 
+    /// @notice `createTask` with an ERC-2612 permit of bounty + bond for Rewards. If the permit was already used, the existing allowance
+    /// counts.
+    function createTaskWithPermit(TaskParams calldata params, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
+        external
+        returns (uint256 taskId);
+
     /// @notice Cancel a task before its first entry. The caller is the creator.
     function cancelTask(uint256 taskId) external;
 
@@ -195,16 +218,30 @@ interface ITaskRegistry {
     /// @param maxFee maximum fee; reverts if the fee is higher
     function commitEntry(uint256 taskId, address operator, bytes32 commitment, uint256 maxFee) external;
 
+    /// @notice `commitEntry` with an ERC-2612 permit of `maxFee` for Rewards. If the permit was already used, the existing allowance
+    /// counts.
+    function commitEntryWithPermit(
+        uint256 taskId,
+        address operator,
+        bytes32 commitment,
+        uint256 maxFee,
+        uint256 deadline,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external;
+
     /// @notice Reveal a committed entry after enrolment and assign it the next lane. Anyone who knows the salt can call. Reverts if too
     /// little stake enrolled, so that no adapter is disclosed for a task that will be refunded.
     function revealEntry(uint256 taskId, address operator, bytes32 digest, bytes32 salt) external returns (uint32 lane);
 
-    /// @notice Earmark `amount` of the operator's free eligible stake for a task.
+    /// @notice Earmark `amount` of the operator's free eligible stake for a task: at least the stake of one seat, ceil(minStake / K).
+    /// Reverts with fewer than `minEntries` committed entries.
     function enrol(uint256 taskId, address operator, uint256 amount) external;
 
     // ------------------------------------------------------------------ endings
 
-    /// @notice End a task that cannot be scored. Refunds a task without a committed entry after `entryCommitEnd`, with too little enrolled
+    /// @notice End a task that cannot be scored. Refunds a task with too few committed entries after `entryCommitEnd`, with too little enrolled
     /// stake after `enrolEnd`, or without a revealed entry after `entryRevealEnd`. Fails a task whose sealed set was not opened by
     /// `openEnd`. Anyone can call, and earns a tip.
     function closeTask(uint256 taskId) external;
@@ -225,12 +262,11 @@ interface ITaskRegistry {
     /// @notice Extend a task for a second committee by its score windows and the slack. Scoring only.
     function extend(uint256 taskId) external;
 
-    /// @notice Slash a share of an operator's earmark behind a task. Scoring, AppealCommittee and Appeals only.
-    /// @param bps 1/10000 of the earmark
+    /// @notice Slash an operator's earmark behind a task. Scoring, Appeals, AppealCommittee and Faults only.
+    /// @param amount wei of CVY; at most what the earmark has left is taken
     /// @param reporter receives its share of the slash
-    /// @param capped whether the absence cap applies
     /// @return taken tokens that were taken
-    function slashEarmark(uint256 taskId, address operator, uint256 bps, address reporter, bool capped)
+    function slashEarmark(uint256 taskId, address operator, uint256 amount, address reporter, SlashKind kind)
         external
         returns (uint256 taken);
 
@@ -246,6 +282,8 @@ interface ITaskRegistry {
     function appeals() external view returns (address);
     /// @notice The committee that scores contested words.
     function appealCommittee() external view returns (address);
+    /// @notice The contract that reports silence in missed rounds.
+    function faults() external view returns (address);
     /// @notice The bounds that a new task is checked against.
     function bounds() external view returns (ITaskBounds);
     /// @notice Number of tasks; ids are 1..taskCount.
@@ -278,6 +316,9 @@ interface ITaskRegistry {
     function heldOf(uint256 taskId, address operator) external view returns (uint256);
     /// @notice Maximum bounty of the task, including top-ups.
     function bountyLimitOf(uint256 taskId) external view returns (uint256);
+    /// @notice Part of the bounty, top-ups included and at most `bountyLimitOf`, for each of `seats` drawn from `stake` of the enrolled S:
+    /// floor(W·stake / (S·seats)). 0 if nothing is enrolled.
+    function unitOf(uint256 taskId, uint256 stake, uint256 seats) external view returns (uint256);
     /// @notice Whether all steps before the seed are done, so that the task can be scored.
     function readyForSeed(uint256 taskId) external view returns (bool);
     /// @notice Terms of a task for Scoring.
