@@ -18,6 +18,9 @@ contract BeaconRandomness is IBeaconRandomness {
     constructor(uint64 distance_) {
         // At distance 0 the caller knows the outcome. Beyond the range of BLOCKHASH a target could be lost before it can be proven.
         if (distance_ == 0 || distance_ > 256) revert RandomnessBadDistance();
+        // Chains without a beacon put a constant there: 0, or a small number such as the difficulty before. A random value is as small
+        // with a probability of 2^-128.
+        if (block.prevrandao < 1 << 128) revert RandomnessConstant(block.prevrandao);
         distance = distance_;
     }
 

@@ -63,9 +63,9 @@ abstract contract Committee is ICommittee {
     uint16 internal constant ABSENT = 0xffff;
 
     uint256 internal constant BPS = 10_000;
-    /// @notice Slash of a fault, 1/10000 of the earmark.
-    uint256 public constant ABSENT_BPS = 100;
-    uint256 public constant UNREVEALED_BPS = 500;
+    /// @notice Slash of a fault, 1/10000 of the unit of each seat, see `unitOf`.
+    uint256 public constant ABSENT_BPS = 500;
+    uint256 public constant UNREVEALED_BPS = 2500;
 
     /// @inheritdoc ICommittee
     ITaskRegistry public immutable override registry;
@@ -123,7 +123,7 @@ abstract contract Committee is ICommittee {
         terms.target = SafeCast.toUint48(randomness.request());
         round.terms = terms;
         emit SeedRequested(taskId, round.tally.number, terms.target, terms.totalEarmarked);
-        rewards.tip(taskId, msg.sender);
+        _tip(taskId);
     }
 
     /// @inheritdoc ICommittee
@@ -140,7 +140,7 @@ abstract contract Committee is ICommittee {
         round.tally.scoreCommitEnd = commitEnd;
         round.tally.scoreRevealEnd = revealEnd;
         emit SeedFixed(taskId, round.tally.number, seed, commitEnd, revealEnd);
-        rewards.tip(taskId, msg.sender);
+        _tip(taskId);
     }
 
     // ------------------------------------------------------------------ validators
@@ -228,7 +228,7 @@ abstract contract Committee is ICommittee {
         row.seats = seats;
         row.mark = ABSENT;
         _leave(taskId, number, stake);
-        uint256 taken = _slash(taskId, operator, ABSENT_BPS);
+        uint256 taken = _slash(taskId, operator, seats * unitOf(taskId, number) * ABSENT_BPS / BPS);
         emit FaultReported(taskId, number, operator, Fault.Absent, msg.sender, taken);
     }
 
@@ -240,7 +240,7 @@ abstract contract Committee is ICommittee {
         if (block.timestamp < tally.scoreRevealEnd) revert ScoringWindowOpen(taskId, tally.scoreRevealEnd);
         row.mark = UNREVEALED;
         _leave(taskId, number, _stakeOf(taskId, number, operator));
-        uint256 taken = _slash(taskId, operator, UNREVEALED_BPS);
+        uint256 taken = _slash(taskId, operator, row.seats * unitOf(taskId, number) * UNREVEALED_BPS / BPS);
         emit FaultReported(taskId, number, operator, Fault.Unrevealed, msg.sender, taken);
     }
 
@@ -277,6 +277,9 @@ abstract contract Committee is ICommittee {
         if (round.tally.scoreCommitEnd == 0) revert ScoringNoSeed(taskId);
         (seats,) = _draw(taskId, round, number, round.tally.targetSeats, operator);
     }
+
+    /// @inheritdoc ICommittee
+    function unitOf(uint256 taskId, uint8 number) public view virtual returns (uint256);
 
     /// @inheritdoc ICommittee
     function accumulatorOf(uint256 taskId, uint256 page) external view returns (bytes32) {
@@ -329,8 +332,11 @@ abstract contract Committee is ICommittee {
     /// @dev Exclude an operator that abstained or has a reported fault from the next committee.
     function _leave(uint256 taskId, uint8 number, uint256 stake) internal virtual;
 
-    /// @dev Slash a share of the operator's stake behind the committee, within the absence cap; the caller is the reporter.
-    function _slash(uint256 taskId, address operator, uint256 bps) internal virtual returns (uint256 taken);
+    /// @dev Slash the operator's stake behind the committee by at most `amount`, within the absence cap; the caller is the reporter.
+    function _slash(uint256 taskId, address operator, uint256 amount) internal virtual returns (uint256 taken);
+
+    /// @dev Credit the caller with the tip for a step.
+    function _tip(uint256 taskId) internal virtual;
 
     // ------------------------------------------------------------------ keys and checks
 
@@ -343,7 +349,7 @@ abstract contract Committee is ICommittee {
     }
 
     /// @dev A round that does not exist is empty: it has no seed.
-    function _round(uint256 taskId, uint8 number) private view returns (RoundData storage) {
+    function _round(uint256 taskId, uint8 number) internal view returns (RoundData storage) {
         return number == _rounds[taskId].tally.number ? _rounds[taskId] : _past[_key(taskId, number)];
     }
 
@@ -398,8 +404,12 @@ abstract contract Committee is ICommittee {
     /// @dev Check that reveals are over: the window has ended, or commits are closed and all committed rows are revealed.
     function _checkRevealsOver(uint256 taskId, Tally memory tally) internal view {
         if (tally.scoreCommitEnd == 0) revert ScoringNoSeed(taskId);
-        uint40 until = tally.committedRows == tally.revealedRows ? tally.scoreCommitEnd : tally.scoreRevealEnd;
+        uint40 until = _revealsEnd(tally);
         if (block.timestamp < until) revert ScoringWindowOpen(taskId, until);
+    }
+
+    function _revealsEnd(Tally memory tally) private pure returns (uint40) {
+        return tally.committedRows == tally.revealedRows ? tally.scoreCommitEnd : tally.scoreRevealEnd;
     }
 
     function _quorum(Tally memory tally) internal pure returns (bool) {
@@ -416,6 +426,7 @@ abstract contract Committee is ICommittee {
         Terms memory terms = round.terms;
         Tally memory tally = round.tally;
         bool committed = tally.committedRows != 0;
+        uint256 pages = committed ? _pageCount(tally) : 0;
         return Round({
             number: tally.number,
             target: terms.target,
@@ -428,9 +439,11 @@ abstract contract Committee is ICommittee {
             revealedRows: tally.revealedRows,
             revealedSeats: tally.revealedSeats,
             pageWords: committed ? uint16(PackedScores.pageWords(tally.committedRows)) : 0,
-            pages: committed ? uint16(_pageCount(tally)) : 0,
+            pages: uint16(pages),
             settledPages: tally.settledPages,
-            settledAt: tally.settledAt
+            settledAt: tally.settledAt,
+            missed: tally.scoreCommitEnd != 0 && block.timestamp >= _revealsEnd(tally) && !_quorum(tally),
+            isVoid: pages != 0 && tally.settledPages == pages && tally.settledAt == 0
         });
     }
 

@@ -2,11 +2,11 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
-import {ICommittee} from "./interfaces/ICommittee.sol";
 import {IRewards} from "./interfaces/IRewards.sol";
 import {IScoring} from "./interfaces/IScoring.sol";
 import {IStaking} from "./interfaces/IStaking.sol";
@@ -43,7 +43,6 @@ contract Rewards is IRewards {
     ITaskRegistry private immutable REGISTRY;
     IScoring private immutable SCORING;
     address private immutable APPEALS;
-    address private immutable APPEAL_COMMITTEE;
     IStaking private immutable STAKING;
     IERC20 private immutable TOKEN;
     /// @inheritdoc IRewards
@@ -71,24 +70,24 @@ contract Rewards is IRewards {
         address registry,
         address scoring,
         address appeals,
-        address appealCommittee,
         address staking,
         address token,
         address treasury_,
         uint256 tipAmount_
     ) {
         if (
-            registry == address(0) || scoring == address(0) || appeals == address(0) || appealCommittee == address(0)
-                || staking == address(0) || token == address(0) || treasury_ == address(0)
+            registry == address(0) || scoring == address(0) || appeals == address(0) || staking == address(0)
+                || token == address(0) || treasury_ == address(0)
         ) revert RewardsZeroAddress();
         REGISTRY = ITaskRegistry(registry);
         SCORING = IScoring(scoring);
         APPEALS = appeals;
-        APPEAL_COMMITTEE = appealCommittee;
         STAKING = IStaking(staking);
         TOKEN = IERC20(token);
         treasury = treasury_;
         tipAmount = tipAmount_;
+        // Rewards pays into Staking with each claim, and Staking takes only what it is given.
+        IERC20(token).forceApprove(staking, type(uint256).max);
     }
 
     // ------------------------------------------------------------------ other contracts
@@ -110,7 +109,7 @@ contract Rewards is IRewards {
     }
 
     /// @inheritdoc IRewards
-    function topUp(uint256 taskId, uint256 amount) external {
+    function topUp(uint256 taskId, uint256 amount) public {
         Stored storage escrow = _escrows[taskId];
         if (REGISTRY.outcomeOf(taskId) != ITaskRegistry.Outcome.Running || SCORING.isSettled(taskId)) {
             revert RewardsAlreadyClosed(taskId);
@@ -125,30 +124,34 @@ contract Rewards is IRewards {
     }
 
     /// @inheritdoc IRewards
-    function chargeAppeal(uint256 taskId, uint256 cost, uint256 premium)
+    function topUpWithPermit(uint256 taskId, uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external {
+        // Someone who saw this transaction may have used the permit already. The allowance exists then; without an allowance the
+        // transfer reverts.
+        try IERC20Permit(address(TOKEN)).permit(msg.sender, address(this), amount, deadline, v, r, s) {} catch {}
+        topUp(taskId, amount);
+    }
+
+    /// @inheritdoc IRewards
+    function chargeAppeal(uint256 taskId, uint256 cost, uint256 tips)
         external
-        returns (uint256 costTaken, uint256 premiumTaken)
+        returns (uint256 costTaken, uint256 tipsTaken)
     {
         if (msg.sender != APPEALS) revert RewardsNotDuty(msg.sender);
         Stored storage escrow = _escrows[taskId];
         if (escrow.outcome != ITaskRegistry.Outcome.Running) revert RewardsAlreadyClosed(taskId);
         uint256 charged = escrow.appealCost;
-        uint256 pool = uint256(escrow.bounty) * REGISTRY.payTermsOf(taskId).validatorBps / BPS;
-        costTaken = Math.min(cost, pool - charged); // at most what the pool was charged
-        premiumTaken = Math.min(premium, escrow.bond);
-        // Parts of the bounty and of the bond, so both fit.
+        costTaken = Math.min(cost, validatorsPoolOf(taskId) - charged); // at most the pool was charged
+        tipsTaken = Math.min(tips, escrow.bond);
+        // Parts of the pool and of the bond, so both fit.
         escrow.appealCost = uint128(charged + costTaken);
-        escrow.bond -= uint128(premiumTaken);
-        emit AppealCharged(taskId, costTaken, premiumTaken);
-        TOKEN.safeTransfer(APPEALS, costTaken + premiumTaken);
+        escrow.bond -= uint128(tipsTaken);
+        emit AppealCharged(taskId, costTaken, tipsTaken);
+        TOKEN.safeTransfer(APPEALS, costTaken + tipsTaken);
     }
 
     /// @inheritdoc IRewards
     function tip(uint256 taskId, address to) external {
-        if (
-            msg.sender != address(REGISTRY) && msg.sender != address(SCORING) && msg.sender != APPEALS
-                && msg.sender != APPEAL_COMMITTEE
-        ) revert RewardsNotDuty(msg.sender);
+        if (msg.sender != address(REGISTRY) && msg.sender != address(SCORING)) revert RewardsNotDuty(msg.sender);
         Stored storage escrow = _escrows[taskId];
         uint256 bond = escrow.bond;
         uint256 amount = Math.min(tipAmount, bond);
@@ -173,9 +176,18 @@ contract Rewards is IRewards {
             toCreator = uint256(escrow.bounty) + escrow.bond;
             toTreasury = escrow.extra;
             escrow.remaining = escrow.fees;
-        } else {
+        } else if (terms.withheld) {
             toCreator = escrow.bounty / 2;
             toTreasury = escrow.bounty - toCreator + escrow.bond + escrow.extra;
+            escrow.remaining = escrow.fees;
+        } else if (SCORING.hasVoidRound(taskId)) {
+            // Every entry was called worthless: the creator saw them all the same, and who entered earned nothing back.
+            toCreator = uint256(escrow.bounty / 2) + escrow.bond;
+            toTreasury = escrow.bounty - escrow.bounty / 2 + uint256(escrow.fees) + escrow.extra;
+        } else {
+            // No quorum, or nobody settled. Who was silent pays for it, see Faults.
+            toCreator = uint256(escrow.bounty) + escrow.bond;
+            toTreasury = escrow.extra;
             escrow.remaining = escrow.fees;
         }
         escrow.bond = 0; // no more tips
@@ -206,7 +218,7 @@ contract Rewards is IRewards {
         _entryClaimed[taskId][lane >> 8] |= 1 << (lane & 255);
         escrow.remaining -= amount.toUint128();
         emit EntryRewardClaimed(taskId, operator, lane, median, amount);
-        _pay(operator, amount);
+        STAKING.addReward(operator, amount, STAKING.minSelfBond()); // what a trainer needs to enter
     }
 
     /// @inheritdoc IRewards
@@ -222,7 +234,7 @@ contract Rewards is IRewards {
         scoringClaimed[taskId][operator] = true;
         escrow.remaining -= amount.toUint128();
         emit ScoringRewardClaimed(taskId, operator, seats, gain, amount);
-        _pay(operator, amount);
+        STAKING.addReward(operator, amount, REGISTRY.earmarkOf(taskId, operator));
     }
 
     /// @inheritdoc IRewards
@@ -234,7 +246,8 @@ contract Rewards is IRewards {
         }
         if (feeClaimed[taskId][operator]) revert RewardsAlreadyClaimed(taskId, uint160(operator));
         (,,,, amount) = REGISTRY.commitmentOf(taskId, operator);
-        if (amount == 0) revert RewardsNothingToClaim(taskId, operator);
+        // After a void round the fees are forfeited.
+        if (amount == 0 || escrow.remaining == 0) revert RewardsNothingToClaim(taskId, operator);
 
         address to = STAKING.rewardAddressOf(operator);
         feeClaimed[taskId][operator] = true;
@@ -253,6 +266,19 @@ contract Rewards is IRewards {
     }
 
     // ------------------------------------------------------------------ views
+
+    /// @inheritdoc IRewards
+    function bountyOf(uint256 taskId) external view returns (uint256) {
+        Stored storage escrow = _escrows[taskId];
+        return uint256(escrow.bounty) + escrow.extra;
+    }
+
+    /// @inheritdoc IRewards
+    function validatorsPoolOf(uint256 taskId) public view returns (uint256) {
+        Stored storage escrow = _escrows[taskId];
+        uint256 bounty = uint256(escrow.bounty) + escrow.extra;
+        return bounty * REGISTRY.payTermsOf(taskId).validatorBps / BPS + escrow.fees;
+    }
 
     /// @inheritdoc IRewards
     function escrowOf(uint256 taskId) external view returns (Escrow memory) {
@@ -307,17 +333,21 @@ contract Rewards is IRewards {
         uint256 bounty = uint256(escrow.bounty) + escrow.extra;
         uint256 validatorsPool = bounty * terms.validatorBps / BPS;
         uint256 trainersPool = bounty - validatorsPool;
-        validatorsPool = validatorsPool - escrow.appealCost + escrow.fees; // the cost of appeals is at most the bounty's part
+        uint256 own = uint256(escrow.bounty) * terms.validatorBps / BPS + escrow.fees; // without top-ups
+        validatorsPool = validatorsPool + escrow.fees - escrow.appealCost; // the cost of appeals is at most the pool
         toCreator = escrow.bond;
+        escrow.flat = totals.weights == 0 || totals.spread == 0 || totals.gainSeats == 0;
         if (totals.weights == 0) {
-            toCreator += trainersPool;
+            // Half of the trainers' part of what the creator posted, nothing of what others put in.
+            uint256 back = uint256(escrow.bounty) * (BPS - terms.validatorBps) / (2 * BPS);
+            toCreator += back;
+            toTreasury = trainersPool - back;
             trainersPool = 0;
         }
-        escrow.flat = totals.spread == 0 || totals.gainSeats == 0;
         escrow.scoringUnits = escrow.flat ? SCORING.roundOf(taskId).revealedSeats : totals.gainSeats.toUint128();
         if (escrow.flat) {
-            uint256 shared = escrow.scoringUnits == 0 ? 0 : validatorsPool / 4;
-            toTreasury = validatorsPool - shared;
+            uint256 shared = escrow.scoringUnits == 0 ? 0 : Math.min(own, validatorsPool) / 4;
+            toTreasury += validatorsPool - shared;
             validatorsPool = shared;
         }
         escrow.trainersPool = trainersPool.toUint128();
@@ -341,10 +371,7 @@ contract Rewards is IRewards {
     {
         uint256 units = escrow.scoringUnits;
         if (units == 0) return (0, 0, 0);
-        ICommittee.Row memory row = SCORING.rowOf(taskId, operator);
-        if (row.status != ICommittee.RowStatus.Revealed) return (0, 0, 0);
-        seats = row.seats;
-        gain = SCORING.gainOf(taskId, operator);
+        (seats, gain) = SCORING.shareOf(taskId, operator);
         amount = uint256(escrow.validatorsPool) * seats * (escrow.flat ? 1 : gain) / units;
     }
 
@@ -352,11 +379,5 @@ contract Rewards is IRewards {
         if (amount == 0) return;
         owedTo[account] += amount;
         emit Credited(account, amount, reason);
-    }
-
-    /// @dev Pay into the operator's pool: commission at once, the rest drips.
-    function _pay(address operator, uint256 amount) private {
-        TOKEN.forceApprove(address(STAKING), amount);
-        STAKING.addReward(operator, amount);
     }
 }

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Committee} from "./Committee.sol";
 import {IAppeals} from "./interfaces/IAppeals.sol";
+import {ICommittee} from "./interfaces/ICommittee.sol";
 import {IScoring} from "./interfaces/IScoring.sol";
 import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
 import {PackedScores} from "./libraries/PackedScores.sol";
@@ -15,15 +16,23 @@ contract Scoring is IScoring, Committee {
     struct TotalsData {
         uint96 weights;
         uint96 gainSeats;
-        uint64 spread;
+        uint32 spread;
+        bool scored;
+    }
+
+    /// @dev One slot: what the first round leaves to the second.
+    struct Reseat {
+        uint88 left; // stake of the operators that abstained or have a reported fault in the first round
+        uint40 requestFrom; // 0: no second committee
+        bool firstVoid;
+        bool lastVoid;
     }
 
     /// @inheritdoc IScoring
     IAppeals public immutable override appeals;
 
     mapping(uint256 taskId => TotalsData) private _totals;
-    /// @dev Stake of the operators that abstained or have a reported fault in the first round.
-    mapping(uint256 taskId => uint256) private _left;
+    mapping(uint256 taskId => Reseat) private _reseats;
 
     constructor(address registry_, address staking_, address rewards_, address randomness_, address appeals_)
         Committee(registry_, staking_, rewards_, randomness_)
@@ -43,6 +52,9 @@ contract Scoring is IScoring, Committee {
         uint256[] calldata words
     ) external {
         _checkOpen(taskId);
+        ITaskRegistry.ScoringTerms memory given = registry.scoringTermsOf(taskId);
+        // The appeal and the reports after it are given the time that follows.
+        if (block.timestamp >= given.expiresAt - given.appeal) revert ScoringWindowClosed(taskId, "settle");
         RoundData storage round = _rounds[taskId];
         Tally memory tally = round.tally;
         Terms memory terms = round.terms;
@@ -57,27 +69,33 @@ contract Scoring is IScoring, Committee {
         // See TotalsData for why these fit.
         unchecked {
             totals.weights += uint96(weights);
-            totals.spread += uint64(spread);
+            totals.spread += uint32(spread);
         }
+        if (!totals.scored) totals.scored = PackedScores.anyScore(medians);
         bytes32 root = PageTree.root(medians);
         _pages[key][page] = root;
         emit PageSettled(taskId, tally.number, uint16(page), root, weights, uint64(spread), medians);
 
         uint256[] memory losses = _addLosses(_losses[key], table, page != 0);
         round.tally.settledPages = uint16(page + 1); // at most 2,048 pages
+        rewards.tip(taskId, msg.sender);
         if (page + 1 == _pageCount(tally)) {
-            totals.gainSeats = uint96(_gainSeats(tally.number, table, losses, totals.spread));
+            if (!totals.scored) {
+                // Nothing was added to the totals.
+                _voidRound(taskId, round, tally.number);
+                return;
+            }
+            totals.gainSeats = uint96(_gainSeats(tally.number, terms.appeal != 0, table, losses, totals.spread));
             round.tally.settledAt = uint40(block.timestamp);
             emit RoundSettled(
                 taskId,
                 tally.number,
-                Totals(totals.weights, totals.gainSeats, totals.spread),
+                Totals(totals.weights, totals.gainSeats, totals.spread, true),
                 losses,
                 uint40(block.timestamp + terms.appeal)
             );
         }
         _totals[taskId] = totals;
-        rewards.tip(taskId, msg.sender);
     }
 
     /// @inheritdoc IScoring
@@ -101,15 +119,11 @@ contract Scoring is IScoring, Committee {
         if (_quorum(tally)) revert ScoringQuorumReached(taskId);
         emit RoundFailed(taskId, tally.number, tally.revealedSeats, tally.committedSeats);
         rewards.tip(taskId, msg.sender);
-        if (tally.number != 0 || round.terms.totalEarmarked <= _left[taskId]) {
+        if (tally.number != 0 || round.terms.totalEarmarked <= _reseats[taskId].left) {
             registry.endTask(taskId, ITaskRegistry.Outcome.Failed, "quorum");
             return;
         }
-        _past[_key(taskId, 0)] = round;
-        delete _rounds[taskId];
-        round.tally.number = 1;
-        emit Reseated(taskId, 1);
-        registry.extend(taskId);
+        _reseat(taskId, round);
     }
 
     // ------------------------------------------------------------------ appeals
@@ -143,7 +157,7 @@ contract Scoring is IScoring, Committee {
     /// @inheritdoc IScoring
     function totalsOf(uint256 taskId) external view returns (Totals memory) {
         TotalsData memory totals = _totals[taskId];
-        return Totals({weights: totals.weights, gainSeats: totals.gainSeats, spread: totals.spread});
+        return Totals(totals.weights, totals.gainSeats, totals.spread, totals.scored);
     }
 
     /// @inheritdoc IScoring
@@ -153,12 +167,37 @@ contract Scoring is IScoring, Committee {
     }
 
     /// @inheritdoc IScoring
-    function gainOf(uint256 taskId, address operator) external view returns (uint256) {
+    function gainOf(uint256 taskId, address operator) external view returns (uint256 gain) {
+        (, gain) = shareOf(taskId, operator);
+    }
+
+    /// @inheritdoc IScoring
+    function shareOf(uint256 taskId, address operator) public view returns (uint16 seats, uint256 gain) {
         Tally memory tally = _rounds[taskId].tally;
         if (tally.settledAt == 0) revert ScoringNotSettled(taskId);
-        uint16 mark = _rows[_key(taskId, tally.number)][operator].mark;
-        if (!_isRevealed(mark)) return 0;
-        return _gain(tally.number, _totals[taskId].spread, lossOf(taskId, mark - FIRST_REVEALED));
+        uint256 key = _key(taskId, tally.number);
+        RowData memory row = _rows[key][operator];
+        if (!_isRevealed(row.mark)) return (0, 0);
+        uint256 index = row.mark - FIRST_REVEALED;
+        uint256 loss = uint32(_losses[key][index / 8] >> (32 * (index % 8)));
+        return (row.seats, _gain(tally.number, _rounds[taskId].terms.appeal != 0, _totals[taskId].spread, loss));
+    }
+
+    /// @inheritdoc IScoring
+    function hasVoidRound(uint256 taskId) external view returns (bool) {
+        Reseat memory reseat = _reseats[taskId];
+        return reseat.firstVoid || reseat.lastVoid;
+    }
+
+    /// @inheritdoc IScoring
+    function requestFromOf(uint256 taskId) external view returns (uint40) {
+        return _reseats[taskId].requestFrom;
+    }
+
+    /// @inheritdoc ICommittee
+    function unitOf(uint256 taskId, uint8 number) public view override(ICommittee, Committee) returns (uint256) {
+        Terms memory terms = _round(taskId, number).terms;
+        return registry.unitOf(taskId, terms.totalEarmarked, _round(taskId, number).tally.targetSeats);
     }
 
     /// @inheritdoc IScoring
@@ -181,21 +220,22 @@ contract Scoring is IScoring, Committee {
 
     function _given(uint256 taskId) internal view override returns (ITaskRegistry.ScoringTerms memory terms) {
         terms = registry.scoringTermsOf(taskId);
-        // The excluded stake is part of the earmarked stake.
-        if (_rounds[taskId].tally.number != 0) terms.totalEarmarked -= uint128(_left[taskId]);
+        Reseat memory reseat = _reseats[taskId];
+        // The excluded stake is part of the earmarked stake. Nobody leaves for a void round.
+        if (reseat.requestFrom != 0 && !reseat.firstVoid) terms.totalEarmarked -= reseat.left;
     }
 
     function _isReady(uint256 taskId) internal view override returns (bool) {
-        return registry.readyForSeed(taskId);
+        return block.timestamp >= _reseats[taskId].requestFrom && registry.readyForSeed(taskId);
     }
 
     function _checkOpen(uint256 taskId) internal view override {
         if (registry.outcomeOf(taskId) != ITaskRegistry.Outcome.Running) revert ScoringEnded(taskId);
     }
 
-    /// @dev An operator that abstained or failed in the first round has no seat in the second.
+    /// @dev An operator that abstained or failed in a missed first round has no seat in the second.
     function _stakeOf(uint256 taskId, uint8 number, address operator) internal view override returns (uint256) {
-        if (number != 0) {
+        if (number != 0 && !_reseats[taskId].firstVoid) {
             uint16 mark = _rows[_key(taskId, 0)][operator].mark;
             if (mark != NONE && !_isRevealed(mark)) return 0;
         }
@@ -212,29 +252,60 @@ contract Scoring is IScoring, Committee {
     }
 
     function _leave(uint256 taskId, uint8 number, uint256 stake) internal override {
-        if (number == 0) _left[taskId] += stake;
+        if (number == 0) _reseats[taskId].left += uint88(stake); // part of the earmarked stake, which fits
     }
 
-    function _slash(uint256 taskId, address operator, uint256 bps) internal override returns (uint256) {
-        return registry.slashEarmark(taskId, operator, bps, msg.sender, true);
+    function _slash(uint256 taskId, address operator, uint256 amount) internal override returns (uint256) {
+        return registry.slashEarmark(taskId, operator, amount, msg.sender, ITaskRegistry.SlashKind.Capped);
+    }
+
+    function _tip(uint256 taskId) internal override {
+        rewards.tip(taskId, msg.sender);
+    }
+
+    // ------------------------------------------------------------------ the next round
+
+    /// @dev Every median of the round is 0.
+    function _voidRound(uint256 taskId, RoundData storage round, uint8 number) private {
+        emit RoundVoid(taskId, number);
+        if (number == 0) {
+            _reseats[taskId].firstVoid = true;
+            _reseat(taskId, round);
+        } else {
+            _reseats[taskId].lastVoid = true;
+            registry.endTask(taskId, ITaskRegistry.Outcome.Failed, "void");
+        }
+    }
+
+    /// @dev A quarter of the slack passes first, so that faults are reported before the stake is frozen.
+    function _reseat(uint256 taskId, RoundData storage round) private {
+        _past[_key(taskId, 0)] = round;
+        delete _rounds[taskId];
+        round.tally.number = 1;
+        uint40 from = uint40(block.timestamp) + registry.scoringTermsOf(taskId).settle / 4;
+        _reseats[taskId].requestFrom = from;
+        emit Reseated(taskId, 1, from);
+        registry.extend(taskId);
     }
 
     // ------------------------------------------------------------------ gains
 
     /// @dev Sum of seats · gain over all rows.
-    function _gainSeats(uint8 number, uint256[] memory table, uint256[] memory losses, uint256 spread)
+    function _gainSeats(uint8 number, bool isSealed, uint256[] memory table, uint256[] memory losses, uint256 spread)
         private
         pure
         returns (uint256 sum)
     {
         uint256 rows = table.length / 2;
         for (uint256 i = 0; i < rows; ++i) {
-            sum += table[2 * i] * _gain(number, spread, _loss(losses, i));
+            sum += table[2 * i] * _gain(number, isSealed, spread, _loss(losses, i));
         }
     }
 
-    /// @dev max(0, G - 2L); a second committee is paid flat: 1 if that is above 0.
-    function _gain(uint8 number, uint256 spread, uint256 loss) private pure returns (uint256) {
+    /// @dev max(0, G - 2L). A second committee is paid flat: 1 if that is above 0. Rows of a sealed task can be recomputed, so there
+    /// a loss gains nothing; a copy of the first committee's rows, which scored another part, has one.
+    function _gain(uint8 number, bool isSealed, uint256 spread, uint256 loss) private pure returns (uint256) {
+        if (number != 0 && isSealed && loss != 0) return 0;
         if (spread <= 2 * loss) return 0;
         return number == 0 ? spread - 2 * loss : 1;
     }

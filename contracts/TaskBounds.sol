@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 import {IStaking} from "./interfaces/IStaking.sol";
 import {ITaskBounds} from "./interfaces/ITaskBounds.sol";
@@ -13,23 +14,32 @@ contract TaskBounds is ITaskBounds, AccessManaged {
     uint256 private constant MAX_TARGET_SEATS = 1023;
     uint256 private constant MAX_H = 0x3fff;
     uint256 private constant MAX_TAU = 0x0fff;
+    uint256 private constant MAX_FLOOR = 0x7ffe;
     /// @dev For sealed tasks, whose scores are slashed beyond 8h while honest ones differ by rounding.
     uint256 private constant MIN_SEALED_H = 8;
+    /// @dev Smallest tau / h of a sealed task: rows within 2h of the medians, or of each other, count as equal, and beyond tau as moved.
+    uint256 private constant SEALED_TAU_H = 16;
+    /// @dev With a stake of at least twice the bounty, half of the seats lose the bounty before their stake is gone.
+    uint256 private constant MIN_MULTIPLE = 2;
     /// @dev Limits the pages of a task, about entries * seats / 61,440, and thereby the gas of a reveal.
     uint256 private constant MAX_SCORES = 1 << 22;
     uint256 private constant BPS = 10_000;
 
     /// @inheritdoc ITaskBounds
     uint40 public immutable override maxTaskLife;
+    uint256 private immutable LEAST_MULTIPLE_BPS;
 
     ITaskRegistry.RegistryConfig private _config;
 
     /// @param authority AccessManager that grants the right to set bounds
-    /// @param staking deployed Staking, whose maxTaskLife is read here
+    /// @param staking deployed Staking, whose maxTaskLife and leverage are read here
     constructor(address authority, address staking, ITaskRegistry.RegistryConfig memory config_)
         AccessManaged(authority)
     {
         maxTaskLife = IStaking(staking).maxTaskLife();
+        // A seat's unit is at most its stake over the multiple, and own stake is at least the earmarks over the leverage: a whole unit
+        // is covered by own stake.
+        LEAST_MULTIPLE_BPS = BPS * Math.max(MIN_MULTIPLE, IStaking(staking).leverage());
         _setConfig(config_);
     }
 
@@ -45,8 +55,7 @@ contract TaskBounds is ITaskBounds, AccessManaged {
 
     /// @inheritdoc ITaskBounds
     function bountyLimit(uint256 stake) external view returns (uint256) {
-        uint256 multiple = _config.stakeMultipleBps;
-        return multiple == 0 ? type(uint256).max : stake * BPS / multiple;
+        return stake * BPS / _config.stakeMultipleBps;
     }
 
     /// @inheritdoc ITaskBounds
@@ -57,17 +66,24 @@ contract TaskBounds is ITaskBounds, AccessManaged {
         if (p.kind != ITaskRegistry.Kind.Arena) revert ITaskRegistry.RegistryBadParam("kind");
         bool isSealed = p.evaluation == ITaskRegistry.Evaluation.Sealed;
         if (isSealed == (p.sealedCommitment == 0)) revert ITaskRegistry.RegistryBadParam("sealedCommitment");
-        if (p.validatorBps == 0 || p.validatorBps >= BPS) revert ITaskRegistry.RegistryBadParam("validatorBps");
-        if (p.targetSeats == 0 || p.targetSeats > c.maxTargetSeats) {
+        if (p.validatorBps < c.minValidatorBps || p.validatorBps >= BPS) {
+            revert ITaskRegistry.RegistryBadParam("validatorBps");
+        }
+        if (p.targetSeats < c.minSeats || p.targetSeats > c.maxTargetSeats) {
             revert ITaskRegistry.RegistryBadParam("targetSeats");
         }
-        if (p.floorScore == 0 || p.floorScore >= 0x7fff) revert ITaskRegistry.RegistryBadParam("floorScore");
-        if (p.h > c.maxH || (isSealed && p.h < MIN_SEALED_H)) revert ITaskRegistry.RegistryBadParam("h");
-        if (p.tau == 0 || p.tau > c.maxTau) revert ITaskRegistry.RegistryBadParam("tau");
+        if (p.floorScore == 0 || p.floorScore > c.maxFloor) revert ITaskRegistry.RegistryBadParam("floorScore");
+        if (p.tau == 0 || p.tau > c.maxTau || (isSealed && p.tau < c.minSealedTau)) {
+            revert ITaskRegistry.RegistryBadParam("tau");
+        }
+        if (p.h > c.maxH || (isSealed && (p.h < MIN_SEALED_H || p.h * SEALED_TAU_H > p.tau))) {
+            revert ITaskRegistry.RegistryBadParam("h");
+        }
         if (p.power == 0 || p.power > 3) revert ITaskRegistry.RegistryBadParam("power");
         if (p.maxEntries == 0 || p.maxEntries > c.maxEntries || uint256(p.maxEntries) * p.targetSeats > MAX_SCORES) {
             revert ITaskRegistry.RegistryBadParam("maxEntries");
         }
+        if (p.minEntries == 0 || p.minEntries > p.maxEntries) revert ITaskRegistry.RegistryBadParam("minEntries");
         if (p.bounty < c.minBounty || p.bounty > type(uint88).max) revert ITaskRegistry.RegistryBadParam("bounty");
         if (p.bond < c.minBond || p.bond > type(uint88).max) revert ITaskRegistry.RegistryBadParam("bond");
         // Four times the fee, the maximum that an entry pays, fits too.
@@ -120,6 +136,15 @@ contract TaskBounds is ITaskBounds, AccessManaged {
         }
         if (c.maxH > MAX_H) revert ITaskRegistry.RegistryBadParam("maxH");
         if (c.maxTau == 0 || c.maxTau > MAX_TAU) revert ITaskRegistry.RegistryBadParam("maxTau");
+        if (c.stakeMultipleBps < LEAST_MULTIPLE_BPS) revert ITaskRegistry.RegistryBadParam("stakeMultipleBps");
+        if (c.maxFloor == 0 || c.maxFloor > MAX_FLOOR) revert ITaskRegistry.RegistryBadParam("maxFloor");
+        if (c.minValidatorBps == 0 || c.minValidatorBps >= BPS) {
+            revert ITaskRegistry.RegistryBadParam("minValidatorBps");
+        }
+        if (c.minSeats == 0 || c.minSeats > c.maxTargetSeats) revert ITaskRegistry.RegistryBadParam("minSeats");
+        if (c.minSealedTau < MIN_SEALED_H * SEALED_TAU_H || c.minSealedTau > c.maxTau) {
+            revert ITaskRegistry.RegistryBadParam("minSealedTau");
+        }
         _config = c;
         emit ConfigSet(c);
     }

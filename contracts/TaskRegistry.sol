@@ -2,8 +2,11 @@
 pragma solidity 0.8.37;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 import {IAppeals} from "./interfaces/IAppeals.sol";
+import {IFaults} from "./interfaces/IFaults.sol";
 import {IRewards} from "./interfaces/IRewards.sol";
 import {IScoring} from "./interfaces/IScoring.sol";
 import {IStaking} from "./interfaces/IStaking.sol";
@@ -44,6 +47,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         uint24 scoreReveal;
         uint24 settle;
         uint24 appeal;
+        uint8 minEntries;
         // One slot.
         address creator;
         uint88 bond;
@@ -64,10 +68,10 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
     struct Earmark {
         uint88 amount; // draws the operator
         uint88 taken; // slashed so far
+        uint24 gen; // what Staking returned for it: a slash reaches those who left since
+        uint48 net;
         bool released;
     }
-
-    uint256 private constant BPS = 10_000;
 
     /// @inheritdoc ITaskRegistry
     IStaking public immutable override staking;
@@ -79,6 +83,8 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
     address public immutable override appeals;
     /// @inheritdoc ITaskRegistry
     address public immutable override appealCommittee;
+    /// @inheritdoc ITaskRegistry
+    address public immutable override faults;
     /// @inheritdoc ITaskRegistry
     ITaskBounds public immutable override bounds;
 
@@ -104,24 +110,26 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         address rewards_,
         address appeals_,
         address appealCommittee_,
+        address faults_,
         address bounds_
     ) AccessManaged(authority) {
         if (
             staking_ == address(0) || scoring_ == address(0) || rewards_ == address(0) || appeals_ == address(0)
-                || appealCommittee_ == address(0) || bounds_ == address(0)
+                || appealCommittee_ == address(0) || faults_ == address(0) || bounds_ == address(0)
         ) revert RegistryZeroAddress();
         staking = IStaking(staking_);
         scoring = scoring_;
         rewards = IRewards(rewards_);
         appeals = appeals_;
         appealCommittee = appealCommittee_;
+        faults = faults_;
         bounds = ITaskBounds(bounds_);
     }
 
     // ------------------------------------------------------------------ creators
 
     /// @inheritdoc ITaskRegistry
-    function createTask(TaskParams calldata params) external whenNotPaused returns (uint256 taskId) {
+    function createTask(TaskParams calldata params) public whenNotPaused returns (uint256 taskId) {
         bounds.check(params);
         taskId = ++_taskCount;
         Windows calldata w = params.windows;
@@ -140,6 +148,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         task.tau = params.tau;
         task.power = params.power;
         task.maxEntries = params.maxEntries;
+        task.minEntries = params.minEntries;
         task.entryFee = uint88(params.entryFee);
         task.open = uint24(w.open);
         task.scoreCommit = uint24(w.scoreCommit);
@@ -154,6 +163,15 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         if (params.sealedCommitment != 0) task.sealedCommitment = params.sealedCommitment;
         emit TaskCreated(taskId, msg.sender, params.specDigest, params, _schedule(task));
         rewards.fund(taskId, msg.sender, params.bounty, params.bond);
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function createTaskWithPermit(TaskParams calldata params, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
+        external
+        returns (uint256 taskId)
+    {
+        _permit(uint256(params.bounty) + params.bond, deadline, v, r, s);
+        return createTask(params);
     }
 
     /// @inheritdoc ITaskRegistry
@@ -184,7 +202,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
     // ------------------------------------------------------------------ operators
 
     /// @inheritdoc ITaskRegistry
-    function commitEntry(uint256 taskId, address operator, bytes32 commitment, uint256 maxFee) external whenNotPaused {
+    function commitEntry(uint256 taskId, address operator, bytes32 commitment, uint256 maxFee) public whenNotPaused {
         Task storage task = _running(taskId);
         if (block.timestamp >= task.entryCommitEnd) revert RegistryWindowClosed(taskId, "entryCommit");
         _checkSigner(operator);
@@ -201,6 +219,21 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         (entry.commitment, entry.sequence) = (kept, sequence);
         emit EntryCommitted(taskId, operator, sequence, commitment, fee, msg.sender);
         rewards.payFee(taskId, operator, msg.sender, fee);
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function commitEntryWithPermit(
+        uint256 taskId,
+        address operator,
+        bytes32 commitment,
+        uint256 maxFee,
+        uint256 deadline,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external {
+        _permit(maxFee, deadline, v, r, s);
+        commitEntry(taskId, operator, commitment, maxFee);
     }
 
     /// @inheritdoc ITaskRegistry
@@ -237,17 +270,25 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
             revert RegistryWindowClosed(taskId, "enrol");
         }
         _checkSigner(operator);
-        if (amount == 0) revert RegistryZeroAmount();
+        // Less than a seat's stake draws a seat too, and could not pay for its faults.
+        uint256 least = Math.ceilDiv(task.minStake, task.targetSeats);
+        if (amount < least) revert RegistryStakeBelowSeat(amount, least);
         if (_entries[taskId][operator].commitment != 0) revert RegistryIsEntrant(taskId, operator);
         if (_earmarks[taskId][operator].amount != 0) revert RegistryAlreadyEnrolled(taskId, operator);
         // Staking.earmark reverts if the amount exceeds the operator's stake, so the sum is at most the supply.
         uint256 total = task.totalEarmarked + amount;
         if (total > type(uint88).max) revert RegistryBadParam("amount");
         task.totalEarmarked = uint88(total);
-        if (!task.staked && total >= task.minStake) task.staked = true;
-        _earmarks[taskId][operator].amount = uint88(amount); // at most the total, which fits
+        if (!task.staked) {
+            // Nobody enrols, so no entry can be revealed either.
+            if (task.committed < task.minEntries) {
+                revert RegistryTooFewEntries(taskId, task.committed, task.minEntries);
+            }
+            if (total >= task.minStake) task.staked = true;
+        }
         emit ValidatorEnrolled(taskId, operator, amount, total);
-        staking.earmark(operator, amount, uint48(commitEnd - task.entryCommit));
+        (uint24 gen, uint48 net) = staking.earmark(operator, amount, uint48(commitEnd - task.entryCommit));
+        _earmarks[taskId][operator] = Earmark({amount: uint88(amount), taken: 0, gen: gen, net: net, released: false}); // at most the total, which fits
     }
 
     // ------------------------------------------------------------------ endings
@@ -287,9 +328,10 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         if (_known(taskId).outcome == Outcome.Running) revert RegistryNotEnded(taskId);
         Earmark storage earmark = _earmarks[taskId][operator];
         if (earmark.amount == 0 || earmark.released) revert RegistryNothingToRelease(taskId, operator);
-        if (IScoring(scoring).owesFault(taskId, operator) || IAppeals(appeals).holds(taskId, operator)) {
-            revert RegistryFaultOpen(taskId, operator);
-        }
+        if (
+            IScoring(scoring).owesFault(taskId, operator) || IAppeals(appeals).holds(taskId, operator)
+                || IFaults(faults).owes(taskId, operator)
+        ) revert RegistryFaultOpen(taskId, operator);
         earmark.released = true;
         uint256 amount = earmark.amount - earmark.taken;
         emit EarmarkFreed(taskId, operator, amount);
@@ -307,19 +349,30 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
     }
 
     /// @inheritdoc ITaskRegistry
-    function slashEarmark(uint256 taskId, address operator, uint256 bps, address reporter, bool capped)
+    function slashEarmark(uint256 taskId, address operator, uint256 amount, address reporter, SlashKind kind)
         external
         returns (uint256 taken)
     {
-        if (msg.sender != scoring && msg.sender != appeals && msg.sender != appealCommittee) {
+        if (msg.sender != scoring && msg.sender != appeals && msg.sender != appealCommittee && msg.sender != faults) {
             revert RegistryNotScoring(msg.sender);
         }
-        Earmark storage earmark = _earmarks[taskId][operator];
-        uint256 amount = earmark.amount;
-        if (amount == 0 || earmark.released) revert RegistryNothingToRelease(taskId, operator);
-        // One fault per row and round, so all slashes are less than the earmark.
-        taken = staking.slash(operator, amount - earmark.taken, amount * bps / BPS, reporter, capped);
-        earmark.taken += uint88(taken); // at most the earmark, which fits
+        Earmark memory earmark = _earmarks[taskId][operator];
+        if (earmark.amount == 0 || earmark.released) revert RegistryNothingToRelease(taskId, operator);
+        uint256 left = earmark.amount - earmark.taken;
+        taken = staking.slash(
+            IStaking.SlashOrder({
+                operator: operator,
+                earmarked: left,
+                amount: Math.min(amount, left),
+                gen: earmark.gen,
+                net: earmark.net,
+                reporter: reporter,
+                capped: kind == SlashKind.Capped || kind == SlashKind.MissedRound,
+                ownFirst: kind == SlashKind.FailedTask,
+                jails: kind == SlashKind.MissedRound || kind == SlashKind.FailedTask
+            })
+        );
+        _earmarks[taskId][operator].taken = uint88(earmark.taken + taken); // at most the earmark, which fits
     }
 
     // ------------------------------------------------------------------ governance
@@ -351,6 +404,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         params.tau = task.tau;
         params.power = task.power;
         params.maxEntries = task.maxEntries;
+        params.minEntries = task.minEntries;
         params.bounty = task.bounty;
         params.bond = task.bond;
         params.entryFee = task.entryFee;
@@ -426,9 +480,16 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
     }
 
     /// @inheritdoc ITaskRegistry
-    function bountyLimitOf(uint256 taskId) external view returns (uint256) {
+    function bountyLimitOf(uint256 taskId) public view returns (uint256) {
         Task storage task = _known(taskId);
-        return bounds.bountyLimit(task.totalEarmarked > task.minStake ? task.totalEarmarked : task.minStake);
+        return bounds.bountyLimit(Math.max(task.totalEarmarked, task.minStake));
+    }
+
+    /// @inheritdoc ITaskRegistry
+    function unitOf(uint256 taskId, uint256 stake, uint256 seats) external view returns (uint256) {
+        uint256 shares = _known(taskId).totalEarmarked * seats;
+        if (shares == 0) return 0;
+        return Math.min(rewards.bountyOf(taskId), bountyLimitOf(taskId)) * stake / shares;
     }
 
     /// @inheritdoc ITaskRegistry
@@ -446,6 +507,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
             expiresAt: uint40(_expiresAt(task)),
             scoreCommit: task.scoreCommit,
             scoreReveal: task.scoreReveal,
+            settle: task.settle,
             appeal: task.appeal,
             targetSeats: task.targetSeats,
             floorScore: task.floorScore,
@@ -465,7 +527,8 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
             validatorBps: task.validatorBps,
             floorScore: task.floorScore,
             power: task.power,
-            entries: task.revealed
+            entries: task.revealed,
+            withheld: task.evaluation == Evaluation.Sealed && !task.sealedOpen
         });
     }
 
@@ -485,6 +548,12 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         if (staking.signerOf(operator) != msg.sender) revert RegistryNotSigner(msg.sender, operator);
     }
 
+    /// @dev Someone who saw this transaction may have used the permit already. The allowance exists then; without an allowance the
+    /// transfer reverts.
+    function _permit(uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s) private {
+        try IERC20Permit(staking.token()).permit(msg.sender, address(rewards), amount, deadline, v, r, s) {} catch {}
+    }
+
     // ------------------------------------------------------------------ private: endings
 
     /// @dev The outcome of a task that can be closed before its seed, or Running.
@@ -492,6 +561,7 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         uint256 time = task.entryCommitEnd;
         if (block.timestamp < time) return (Outcome.Running, "");
         if (task.committed == 0) return (Outcome.Refunded, "no entry");
+        if (task.committed < task.minEntries) return (Outcome.Refunded, "too few entries");
         time += task.enrol;
         if (block.timestamp < time) return (Outcome.Running, "");
         if (!task.staked) return (Outcome.Refunded, "too little stake");

@@ -225,6 +225,14 @@ library PackedScores {
         }
     }
 
+    /// @notice Whether any score of these words is above 0.
+    function anyScore(uint256[] calldata words) internal pure returns (bool) {
+        for (uint256 i = 0; i < words.length; ++i) {
+            if (words[i] != 0) return true;
+        }
+        return false;
+    }
+
     /// @notice Weight of one median word, as `weigh` adds it.
     function weightOf(uint256 word, uint256 floorScore, uint256 power) internal pure returns (uint256 weight) {
         for (; word != 0; word <<= 16) {
