@@ -422,29 +422,26 @@ abstract contract Committee is ICommittee {
         return (PackedScores.wordCount(tally.entries) + width - 1) / width;
     }
 
-    function _view(RoundData storage round) private view returns (Round memory) {
-        Terms memory terms = round.terms;
-        Tally memory tally = round.tally;
-        bool committed = tally.committedRows != 0;
-        uint256 pages = committed ? _pageCount(tally) : 0;
-        return Round({
-            number: tally.number,
-            target: terms.target,
-            seed: round.seed,
-            seedAt: terms.seedAt,
-            scoreCommitEnd: tally.scoreCommitEnd,
-            scoreRevealEnd: tally.scoreRevealEnd,
-            committedRows: tally.committedRows,
-            committedSeats: tally.committedSeats,
-            revealedRows: tally.revealedRows,
-            revealedSeats: tally.revealedSeats,
-            pageWords: committed ? uint16(PackedScores.pageWords(tally.committedRows)) : 0,
-            pages: uint16(pages),
-            settledPages: tally.settledPages,
-            settledAt: tally.settledAt,
-            missed: tally.scoreCommitEnd != 0 && block.timestamp >= _revealsEnd(tally) && !_quorum(tally),
-            isVoid: pages != 0 && tally.settledPages == pages && tally.settledAt == 0
-        });
+    function _view(RoundData storage stored) private view returns (Round memory round) {
+        Terms memory terms = stored.terms;
+        Tally memory tally = stored.tally;
+        round.number = tally.number;
+        round.target = terms.target;
+        round.seed = stored.seed;
+        round.seedAt = terms.seedAt;
+        round.scoreCommitEnd = tally.scoreCommitEnd;
+        round.scoreRevealEnd = tally.scoreRevealEnd;
+        round.committedRows = tally.committedRows;
+        round.committedSeats = tally.committedSeats;
+        round.revealedRows = tally.revealedRows;
+        round.revealedSeats = tally.revealedSeats;
+        round.settledPages = tally.settledPages;
+        round.settledAt = tally.settledAt;
+        round.missed = tally.scoreCommitEnd != 0 && block.timestamp >= _revealsEnd(tally) && !_quorum(tally);
+        if (tally.committedRows == 0) return round;
+        round.pageWords = uint16(PackedScores.pageWords(tally.committedRows));
+        round.pages = uint16(_pageCount(tally));
+        round.isVoid = tally.settledPages == round.pages && tally.settledAt == 0;
     }
 
     function _row(uint256 key, address operator) private view returns (Row memory row) {

@@ -52,9 +52,8 @@ contract Scoring is IScoring, Committee {
         uint256[] calldata words
     ) external {
         _checkOpen(taskId);
-        ITaskRegistry.ScoringTerms memory given = registry.scoringTermsOf(taskId);
-        // The appeal and the reports after it are given the time that follows.
-        if (block.timestamp >= given.expiresAt - given.appeal) revert ScoringWindowClosed(taskId, "settle");
+        // An appeal and the reports after it are given the time that follows.
+        if (block.timestamp >= registry.settleEndOf(taskId)) revert ScoringWindowClosed(taskId, "settle");
         RoundData storage round = _rounds[taskId];
         Tally memory tally = round.tally;
         Terms memory terms = round.terms;
@@ -282,10 +281,9 @@ contract Scoring is IScoring, Committee {
         _past[_key(taskId, 0)] = round;
         delete _rounds[taskId];
         round.tally.number = 1;
-        uint40 from = uint40(block.timestamp) + registry.scoringTermsOf(taskId).settle / 4;
+        uint40 from = registry.extend(taskId);
         _reseats[taskId].requestFrom = from;
         emit Reseated(taskId, 1, from);
-        registry.extend(taskId);
     }
 
     // ------------------------------------------------------------------ gains

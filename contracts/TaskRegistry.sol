@@ -341,11 +341,12 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
     // ------------------------------------------------------------------ committees
 
     /// @inheritdoc ITaskRegistry
-    function extend(uint256 taskId) external {
+    function extend(uint256 taskId) external returns (uint40 requestFrom) {
         if (msg.sender != scoring) revert RegistryNotScoring(msg.sender);
         Task storage task = _running(taskId);
         task.extended = true;
         emit TaskExtended(taskId, uint40(_expiresAt(task)));
+        return uint40(block.timestamp + task.settle / 4);
     }
 
     /// @inheritdoc ITaskRegistry
@@ -493,6 +494,12 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
     }
 
     /// @inheritdoc ITaskRegistry
+    function settleEndOf(uint256 taskId) external view returns (uint40) {
+        Task storage task = _known(taskId);
+        return uint40(_expiresAt(task) - task.appeal);
+    }
+
+    /// @inheritdoc ITaskRegistry
     function readyForSeed(uint256 taskId) external view returns (bool) {
         Task storage task = _known(taskId);
         return task.outcome == Outcome.Running && task.staked && task.revealed != 0
@@ -507,7 +514,6 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
             expiresAt: uint40(_expiresAt(task)),
             scoreCommit: task.scoreCommit,
             scoreReveal: task.scoreReveal,
-            settle: task.settle,
             appeal: task.appeal,
             targetSeats: task.targetSeats,
             floorScore: task.floorScore,

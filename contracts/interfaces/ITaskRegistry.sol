@@ -101,7 +101,6 @@ interface ITaskRegistry {
         uint40 expiresAt;
         uint32 scoreCommit;
         uint32 scoreReveal;
-        uint32 settle;
         uint32 appeal;
         uint16 targetSeats; // K
         uint16 floorScore;
@@ -260,7 +259,8 @@ interface ITaskRegistry {
     // ------------------------------------------------------------------ committees
 
     /// @notice Extend a task for a second committee by its score windows and the slack. Scoring only.
-    function extend(uint256 taskId) external;
+    /// @return requestFrom a quarter of the slack from now, when the seed can be requested
+    function extend(uint256 taskId) external returns (uint40 requestFrom);
 
     /// @notice Slash an operator's earmark behind a task. Scoring, Appeals, AppealCommittee and Faults only.
     /// @param amount wei of CVY; at most what the earmark has left is taken
@@ -319,6 +319,8 @@ interface ITaskRegistry {
     /// @notice Part of the bounty, top-ups included and at most `bountyLimitOf`, for each of `seats` drawn from `stake` of the enrolled S:
     /// floor(W·stake / (S·seats)). 0 if nothing is enrolled.
     function unitOf(uint256 taskId, uint256 stake, uint256 seats) external view returns (uint256);
+    /// @notice Time from which no page is settled any more: `expiresAt` less the appeal window.
+    function settleEndOf(uint256 taskId) external view returns (uint40);
     /// @notice Whether all steps before the seed are done, so that the task can be scored.
     function readyForSeed(uint256 taskId) external view returns (bool);
     /// @notice Terms of a task for Scoring.
