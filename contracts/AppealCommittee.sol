@@ -6,20 +6,34 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {Committee} from "./Committee.sol";
 import {IAppealCommittee} from "./interfaces/IAppealCommittee.sol";
 import {IAppeals} from "./interfaces/IAppeals.sol";
+import {ICommittee} from "./interfaces/ICommittee.sol";
+import {IScoring} from "./interfaces/IScoring.sol";
+import {IStaking} from "./interfaces/IStaking.sol";
 import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
+import {ContestedWords} from "./libraries/ContestedWords.sol";
 import {PackedScores} from "./libraries/PackedScores.sol";
 
 /// @title AppealCommittee: scores the contested words of a task again
 contract AppealCommittee is IAppealCommittee, Committee {
-    /// @dev One slot.
-    struct Earmark {
-        uint88 amount; // draws the operator, in addition to its earmark behind the task
-        uint88 taken; // slashed so far
-        bool released;
+    enum Standing {
+        None,
+        Enrolled,
+        Released
     }
 
-    /// @notice A row is paid when each of its scores is within this many h of the median.
-    uint256 public constant TOLERANCE_H = 8;
+    /// @dev One slot. The operator is drawn by `amount` and by its earmark behind the task.
+    struct Earmark {
+        uint88 amount;
+        uint88 taken; // slashed so far
+        uint24 gen; // what IStaking.earmark returned
+        uint48 net;
+        Standing standing;
+    }
+
+    /// @notice A row is overturned by a score that differs from the median by more than this many h.
+    uint256 public constant OVERTURNED_H = 8;
+    /// @notice Slash of an overturned row, 1/10000 of the unit of each seat.
+    uint256 public constant OVERTURNED_BPS = 5000;
 
     /// @inheritdoc IAppealCommittee
     IAppeals public immutable override appeals;
@@ -28,6 +42,8 @@ contract AppealCommittee is IAppealCommittee, Committee {
     mapping(uint256 taskId => uint256) public enrolledOf;
     /// @inheritdoc IAppealCommittee
     mapping(uint256 taskId => mapping(uint256 index => uint256)) public foundOf;
+    /// @inheritdoc IAppealCommittee
+    mapping(uint256 taskId => mapping(address operator => bool)) public reported;
     mapping(uint256 taskId => mapping(address operator => Earmark)) private _earmarks;
 
     constructor(address registry_, address staking_, address rewards_, address randomness_, address appeals_)
@@ -48,13 +64,21 @@ contract AppealCommittee is IAppealCommittee, Committee {
         if (staking.signerOf(operator) != msg.sender) revert ScoringNotSigner(msg.sender, operator);
         (bytes32 commitment,,,,) = registry.commitmentOf(taskId, operator);
         if (commitment != 0) revert CommitteeIsEntrant(taskId, operator);
-        if (_earmarks[taskId][operator].amount != 0) revert CommitteeAlreadyEnrolled(taskId, operator);
-        // Staking.earmark below reverts if the amount is zero or exceeds the operator's stake, so the sum is at most the supply.
-        uint256 enrolled = enrolledOf[taskId] + amount;
+        Earmark storage earmark = _earmarks[taskId][operator];
+        if (earmark.standing != Standing.None) revert CommitteeAlreadyEnrolled(taskId, operator);
+        _checkNeverSeated(taskId, operator);
+        if (!staking.isEligible(operator)) revert CommitteeNotEligible(operator);
+        // Staking.earmark below reverts if the operator has less, so all sums are at most the supply, which fits 88 bits.
+        uint256 stake = amount + registry.earmarkOf(taskId, operator);
+        uint256 least = Math.ceilDiv(appeal.leastEnrolment, _targetSeats(registry.scoringTermsOf(taskId)));
+        if (stake < least) revert CommitteeStakeBelowSeat(stake, least);
+        uint256 enrolled = enrolledOf[taskId] + stake;
         enrolledOf[taskId] = enrolled;
-        _earmarks[taskId][operator].amount = uint88(amount);
-        emit AppealEnrolled(taskId, operator, amount, enrolled);
-        staking.earmark(operator, amount, registry.scheduleOf(taskId).createdAt);
+        earmark.standing = Standing.Enrolled;
+        emit AppealEnrolled(taskId, operator, amount, stake, enrolled);
+        if (amount == 0) return;
+        earmark.amount = uint88(amount);
+        (earmark.gen, earmark.net) = staking.earmark(operator, amount, registry.scheduleOf(taskId).createdAt);
     }
 
     // ------------------------------------------------------------------ settlement
@@ -70,23 +94,49 @@ contract AppealCommittee is IAppealCommittee, Committee {
         uint256[] memory table = _measured(taskId, page, rows, found, words);
         _keep(taskId, page, found);
         emit ContestsSettled(taskId, uint16(page), found);
-        rewards.tip(taskId, msg.sender);
+        _tip(taskId);
         _count(taskId, page, table);
     }
 
     /// @inheritdoc IAppealCommittee
     function release(uint256 taskId, address operator) external {
-        IAppeals.AppealState state = appeals.appealOf(taskId).state;
-        if (state != IAppeals.AppealState.Settled && state != IAppeals.AppealState.Failed) {
+        IAppeals.Appeal memory appeal = appeals.appealOf(taskId);
+        if (appeal.state == IAppeals.AppealState.None || appeal.state == IAppeals.AppealState.Open) {
             revert CommitteeNotOver(taskId);
         }
         Earmark storage earmark = _earmarks[taskId][operator];
-        if (earmark.amount == 0 || earmark.released) revert CommitteeNothingToRelease(taskId, operator);
-        if (owesFault(taskId, operator)) revert CommitteeFaultOpen(taskId, operator);
-        earmark.released = true;
+        if (earmark.standing != Standing.Enrolled) revert CommitteeNothingToRelease(taskId, operator);
+        if (block.timestamp < appeal.reportEnd || owes(taskId, operator)) revert CommitteeFaultOpen(taskId, operator);
+        earmark.standing = Standing.Released;
         uint256 amount = earmark.amount - earmark.taken;
         emit AppealEarmarkFreed(taskId, operator, amount);
-        staking.releaseEarmark(operator, amount);
+        if (amount != 0) staking.releaseEarmark(operator, amount);
+    }
+
+    // ------------------------------------------------------------------ faults
+
+    /// @inheritdoc IAppealCommittee
+    function reportJuror(uint256 taskId, address operator, uint256[] calldata words) external {
+        if (_rounds[taskId].tally.settledAt == 0) revert CommitteeNotSettled(taskId);
+        RowData storage row = _rows[taskId << 8][operator];
+        if (!_isRevealed(row.mark) || bytes28(PackedScores.hashWords(words, 0, words.length)) != row.commitment) {
+            revert CommitteeBadRow(taskId, operator);
+        }
+        if (!_isFar(taskId, words)) revert ScoringNoFault(taskId, operator);
+        _markReported(taskId, operator);
+        uint256 taken = _take(
+            taskId, operator, row.seats * unitOf(taskId, 0) * OVERTURNED_BPS / BPS, ITaskRegistry.SlashKind.Overturned
+        );
+        emit FaultReported(taskId, 0, operator, Fault.Overturned, msg.sender, taken);
+    }
+
+    /// @inheritdoc IAppealCommittee
+    function reportSilent(uint256 taskId, address operator) external {
+        uint16 seats = silentSeatsOf(taskId, operator);
+        if (seats == 0) revert ScoringNoFault(taskId, operator);
+        _markReported(taskId, operator);
+        uint256 taken = _take(taskId, operator, seats * unitOf(taskId, 0), ITaskRegistry.SlashKind.FailedTask);
+        emit SilentReported(taskId, operator, seats, msg.sender, taken);
     }
 
     // ------------------------------------------------------------------ views
@@ -104,10 +154,42 @@ contract AppealCommittee is IAppealCommittee, Committee {
     }
 
     /// @inheritdoc IAppealCommittee
-    function isQuorumMissed(uint256 taskId) external view returns (bool) {
+    function stakeOf(uint256 taskId, address operator) external view returns (uint256) {
+        return _stakeOf(taskId, 0, operator);
+    }
+
+    /// @inheritdoc IAppealCommittee
+    function silentSeatsOf(uint256 taskId, address operator) public view returns (uint16) {
+        if (appeals.appealOf(taskId).state != IAppeals.AppealState.Failed) return 0;
+        Tally memory tally = _rounds[taskId].tally;
+        // A seed is fixed only if its round is over before the deadline, so no row of a failed appeal can still be revealed.
+        if (tally.scoreCommitEnd == 0 || _quorum(tally)) return 0;
+        RowData memory row = _rows[taskId << 8][operator];
+        if (_isRevealed(row.mark)) return 0;
+        return row.mark == NONE ? seatsAt(taskId, 0, operator) : row.seats;
+    }
+
+    /// @inheritdoc IAppealCommittee
+    function owes(uint256 taskId, address operator) public view returns (bool) {
+        if (owesFault(taskId, operator)) return true;
+        return !reported[taskId][operator] && silentSeatsOf(taskId, operator) != 0;
+    }
+
+    /// @inheritdoc IAppealCommittee
+    function isLost(uint256 taskId) external view returns (bool) {
+        IAppeals.Appeal memory appeal = appeals.appealOf(taskId);
+        if (block.timestamp < appeal.enrolEnd) return false;
+        if (enrolledOf[taskId] < appeal.leastStake) return true;
         Tally memory tally = _rounds[taskId].tally;
         _checkRevealsOver(taskId, tally);
         return !_quorum(tally);
+    }
+
+    /// @inheritdoc ICommittee
+    /// @dev Of the stake behind the task, so that the whole committee answers for the bounty.
+    function unitOf(uint256 taskId, uint8) public view override(ICommittee, Committee) returns (uint256) {
+        ITaskRegistry.ScoringTerms memory terms = registry.scoringTermsOf(taskId);
+        return registry.unitOf(taskId, terms.totalEarmarked, _targetSeats(terms));
     }
 
     // ------------------------------------------------------------------ the committee
@@ -115,18 +197,17 @@ contract AppealCommittee is IAppealCommittee, Committee {
     function _given(uint256 taskId) internal view override returns (ITaskRegistry.ScoringTerms memory terms) {
         IAppeals.Appeal memory appeal = appeals.appealOf(taskId);
         terms = registry.scoringTermsOf(taskId);
-        terms.totalEarmarked += uint128(enrolledOf[taskId]); // all tokens fit 88 bits
+        terms.totalEarmarked = uint128(enrolledOf[taskId]); // all tokens fit 88 bits
         terms.expiresAt = appeal.deadline;
         terms.appeal = 0;
-        // Twice the seats plus one, with the bound of the first committee.
-        terms.targetSeats = uint16(Math.min(2 * uint256(terms.targetSeats) + 1, 1023));
+        terms.targetSeats = _targetSeats(terms);
         terms.entries = uint16(PackedScores.LANES * appeal.contested); // at most 32,768
     }
 
     function _isReady(uint256 taskId) internal view override returns (bool) {
         IAppeals.Appeal memory appeal = appeals.appealOf(taskId);
         return appeal.state == IAppeals.AppealState.Open && block.timestamp >= appeal.enrolEnd
-            && block.timestamp < appeal.deadline;
+            && block.timestamp < appeal.deadline && enrolledOf[taskId] >= appeal.leastStake;
     }
 
     function _checkOpen(uint256 taskId) internal view override {
@@ -137,7 +218,8 @@ contract AppealCommittee is IAppealCommittee, Committee {
     }
 
     function _stakeOf(uint256 taskId, uint8, address operator) internal view override returns (uint256) {
-        return registry.earmarkOf(taskId, operator) + _earmarks[taskId][operator].amount;
+        Earmark memory earmark = _earmarks[taskId][operator];
+        return earmark.standing == Standing.None ? 0 : registry.earmarkOf(taskId, operator) + earmark.amount;
     }
 
     /// @dev If the last word of the task is contested, lanes past the last entry must be zero.
@@ -158,22 +240,78 @@ contract AppealCommittee is IAppealCommittee, Committee {
     /// @dev No further committee is drawn.
     function _leave(uint256, uint8, uint256) internal pure override {}
 
-    function _slash(uint256 taskId, address operator, uint256 bps) internal override returns (uint256 taken) {
-        if (registry.earmarkOf(taskId, operator) != 0) {
-            taken = registry.slashEarmark(taskId, operator, bps, msg.sender, true);
+    function _slash(uint256 taskId, address operator, uint256 amount) internal override returns (uint256) {
+        return _take(taskId, operator, amount, ITaskRegistry.SlashKind.Capped);
+    }
+
+    /// @dev Tips of an appeal are prepaid by the appellants.
+    function _tip(uint256 taskId) internal override {
+        appeals.tip(taskId, msg.sender);
+    }
+
+    // ------------------------------------------------------------------ stake
+
+    /// @dev Twice the seats of the task's committee plus one, with the same bound.
+    function _targetSeats(ITaskRegistry.ScoringTerms memory terms) private pure returns (uint16) {
+        return uint16(Math.min(2 * uint256(terms.targetSeats) + 1, 1023));
+    }
+
+    /// @dev Who had a seat in a committee of the task is no juror: it would judge itself.
+    function _checkNeverSeated(uint256 taskId, address operator) private view {
+        IScoring scoring = appeals.scoring();
+        uint8 last = scoring.roundOf(taskId).number; // 0 or 1; all rounds of a settled task have seeds
+        for (uint8 number = 0; number <= last; ++number) {
+            if (scoring.seatsAt(taskId, number, operator) != 0) revert CommitteeWasSeated(taskId, operator);
         }
-        Earmark storage earmark = _earmarks[taskId][operator];
-        uint256 amount = earmark.amount;
-        if (amount == 0) return taken;
-        // One fault per row, so this is less than the earmark.
-        uint256 more = staking.slash(operator, amount - earmark.taken, amount * bps / BPS, msg.sender, true);
-        earmark.taken += uint88(more); // at most the earmark, which fits
-        return taken + more;
+    }
+
+    /// @dev Slash what the earmark of the appeal has left first, then the one behind the task. The caller is the reporter.
+    function _take(uint256 taskId, address operator, uint256 amount, ITaskRegistry.SlashKind kind)
+        private
+        returns (uint256 taken)
+    {
+        Earmark memory earmark = _earmarks[taskId][operator];
+        uint256 left = earmark.amount - earmark.taken;
+        uint256 first = Math.min(amount, left);
+        if (first != 0) {
+            bool failed = kind == ITaskRegistry.SlashKind.FailedTask;
+            taken = staking.slash(
+                IStaking.SlashOrder({
+                    operator: operator,
+                    earmarked: left,
+                    amount: first,
+                    gen: earmark.gen,
+                    net: earmark.net,
+                    reporter: msg.sender,
+                    capped: kind == ITaskRegistry.SlashKind.Capped,
+                    ownFirst: failed,
+                    jails: failed
+                })
+            );
+            _earmarks[taskId][operator].taken = uint88(earmark.taken + taken); // at most the earmark, which fits
+        }
+        if (first < amount && registry.heldOf(taskId, operator) != 0) {
+            taken += registry.slashEarmark(taskId, operator, amount - first, msg.sender, kind);
+        }
+    }
+
+    function _markReported(uint256 taskId, address operator) private {
+        if (reported[taskId][operator]) revert CommitteeAlreadyReported(taskId, operator);
+        reported[taskId][operator] = true;
+    }
+
+    /// @dev Whether a score of a juror's row is more than 8h from the median, where neither is 0.
+    function _isFar(uint256 taskId, uint256[] calldata words) private view returns (bool) {
+        uint256 tolerance = OVERTURNED_H * _rounds[taskId].terms.h;
+        for (uint256 i = 0; i < words.length; ++i) {
+            if (ContestedWords.isOverturned(words[i], foundOf[taskId][i], tolerance)) return true;
+        }
+        return false;
     }
 
     // ------------------------------------------------------------------ settlement
 
-    /// @dev Check one page. Returns two words per row: its seats, and the distance of its scores beyond 8h from the medians.
+    /// @dev Check one page. Returns two words per row: its seats, and the distance of its scores beyond h from the medians.
     function _measured(
         uint256 taskId,
         uint256 page,
@@ -185,9 +323,7 @@ contract AppealCommittee is IAppealCommittee, Committee {
         Tally memory tally = _rounds[taskId].tally;
         _checkRevealsOver(taskId, tally);
         if (!_quorum(tally)) revert ScoringQuorum(taskId, tally.revealedSeats, tally.committedSeats);
-        Terms memory terms = _rounds[taskId].terms;
-        terms.h = uint16(Math.min(TOLERANCE_H * terms.h, PackedScores.MAX_H));
-        return _checkPage(taskId, taskId << 8, tally, terms, page, rows, found, words);
+        return _checkPage(taskId, taskId << 8, tally, _rounds[taskId].terms, page, rows, found, words);
     }
 
     /// @dev Store the median words of a page, at most 64.

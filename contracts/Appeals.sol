@@ -2,8 +2,10 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 import {IAppealCommittee} from "./interfaces/IAppealCommittee.sol";
 import {IAppeals} from "./interfaces/IAppeals.sol";
@@ -12,15 +14,17 @@ import {IRewards} from "./interfaces/IRewards.sol";
 import {IScoring} from "./interfaces/IScoring.sol";
 import {IStaking} from "./interfaces/IStaking.sol";
 import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
+import {ContestedWords} from "./libraries/ContestedWords.sol";
 import {PackedScores} from "./libraries/PackedScores.sol";
 
 /// @title Appeals: contests against the median words of a sealed task, and their bonds
 /// @notice IAppeals documents each call, docs/protocol.md the reasons.
-/// @dev The balance is at least the bonds of unresolved contests, plus unclaimed pools, plus credits.
+/// @dev The balance is at least, over all appeals: of each unresolved contest its award and one tip; the rest of the prepaid tips; the
+/// unclaimed pool; plus all credits.
 contract Appeals is IAppeals {
     using SafeERC20 for IERC20;
 
-    /// @dev IAppeals.Appeal, packed into two slots.
+    /// @dev IAppeals.Appeal, packed into four slots.
     struct Stored {
         uint40 contestEnd;
         uint40 enrolEnd;
@@ -31,8 +35,12 @@ contract Appeals is IAppeals {
         uint16 resolved;
         uint16 paidSeats;
         AppealState state;
-        uint88 bond;
+        uint88 award;
         uint88 pool;
+        uint80 tip; // of one step
+        uint88 tips; // prepaid for the steps that contests share, and not spent
+        uint88 leastStake;
+        uint88 leastEnrolment; // times the seats
     }
 
     /// @dev IAppeals.Contest without its words, in one slot.
@@ -43,11 +51,18 @@ contract Appeals is IAppeals {
         bool moved;
     }
 
+    /// @dev Where the money of one contest goes.
+    struct Split {
+        uint256 toAppellant;
+        uint256 toPool;
+        uint256 toTreasury;
+    }
+
     uint256 private constant BPS = 10_000;
-    /// @notice Slash of an overturned row, 1/10000 of the earmark.
-    uint256 public constant OVERTURNED_BPS = 1000;
-    /// @notice A score that differs from the appeal's median by more than this many h is overturned.
-    uint256 public constant OVERTURNED_H = 8;
+    /// @dev Steps that a contest prepays: a request and a proof of the seed, a settlement or a failure, its own resolution.
+    uint256 private constant STEPS = 4;
+    /// @notice Slash of an overturned row, 1/10000 of the unit of each seat, see ICommittee.unitOf.
+    uint256 public constant OVERTURNED_BPS = 5000;
 
     /// @inheritdoc IAppeals
     ITaskRegistry public immutable override registry;
@@ -100,32 +115,25 @@ contract Appeals is IAppeals {
         external
         returns (uint256 index)
     {
-        Stored memory appeal = _appeals[taskId];
-        if (appeal.state == AppealState.None) _open(taskId, appeal);
-        if (block.timestamp >= appeal.contestEnd) revert AppealsClosed(taskId);
-        if (contestAt[taskId][wordIndex] != 0) revert AppealsContested(taskId, wordIndex);
-        if (!scoring.verifyMedianWord(taskId, wordIndex, word, proof)) revert AppealsBadProof(taskId, wordIndex);
-        index = appeal.contested;
-        // A task has at most 2,048 words.
-        unchecked {
-            appeal.contested = uint16(index + 1);
-        }
-        _appeals[taskId] = appeal;
-        contestAt[taskId][wordIndex] = index + 1;
-        _cases[taskId][index] = Case({appellant: msg.sender, word: uint16(wordIndex), resolved: false, moved: false});
-        _previous[taskId][index] = word;
-        emit WordContested(
-            taskId,
-            msg.sender,
-            uint16(index),
-            uint16(wordIndex),
-            word,
-            appeal.bond,
-            appeal.contestEnd,
-            appeal.enrolEnd,
-            appeal.deadline
-        );
-        TOKEN.safeTransferFrom(msg.sender, address(this), appeal.bond);
+        return _contest(taskId, wordIndex, word, proof);
+    }
+
+    /// @inheritdoc IAppeals
+    function contestWithPermit(
+        uint256 taskId,
+        uint256 wordIndex,
+        uint256 word,
+        bytes32[6] calldata proof,
+        uint256 amount,
+        uint256 deadline,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external returns (uint256 index) {
+        // Someone who saw this transaction may have used the permit already. The allowance exists then; without an allowance the
+        // transfer of the bond reverts.
+        try IERC20Permit(address(TOKEN)).permit(msg.sender, address(this), amount, deadline, v, r, s) {} catch {}
+        return _contest(taskId, wordIndex, word, proof);
     }
 
     // ------------------------------------------------------------------ settlement
@@ -144,10 +152,16 @@ contract Appeals is IAppeals {
     function failAppeal(uint256 taskId) external {
         Stored storage appeal = _appeals[taskId];
         if (appeal.state != AppealState.Open) revert AppealsClosed(taskId);
-        if (block.timestamp < appeal.deadline && !committee.isQuorumMissed(taskId)) revert AppealsNotFailed(taskId);
+        if (block.timestamp < appeal.deadline && !committee.isLost(taskId)) revert AppealsNotFailed(taskId);
         appeal.state = AppealState.Failed;
         emit AppealFailed(taskId);
-        rewards.tip(taskId, msg.sender);
+        _tip(taskId, appeal, msg.sender);
+    }
+
+    /// @inheritdoc IAppeals
+    function tip(uint256 taskId, address to) external {
+        if (msg.sender != address(committee)) revert AppealsNotCommittee(msg.sender);
+        _tip(taskId, _appeals[taskId], to);
     }
 
     /// @inheritdoc IAppeals
@@ -158,35 +172,39 @@ contract Appeals is IAppeals {
         if (index >= appeal.contested) revert AppealsUnknown(taskId, index);
         Case memory one = _cases[taskId][index];
         if (one.resolved) revert AppealsResolved(taskId, index);
-        // Before any external call, so that a contest is decided once. `resolved` is counted below, after the pool is updated.
-        _cases[taskId][index].resolved = true;
-        // If the appeal failed, the bond is returned. If it settled, the bond pays the round, unless the median moved.
-        uint256 toAppellant = found ? 0 : appeal.bond;
-        uint256 toPool = found ? appeal.bond : 0;
-        if (found) {
-            uint256 previous = _previous[taskId][index];
-            uint256 replacement = committee.foundOf(taskId, index);
-            one.moved = _moved(taskId, previous, replacement);
-            if (one.moved) _cases[taskId][index].moved = true;
-            if (replacement != previous) scoring.replaceWord(taskId, one.word, previous, replacement, proof);
-        }
+        // Before any external call, so that a contest is decided once.
+        one.resolved = true;
+        bool copied;
+        if (found) (one.moved, copied) = _compare(taskId, index, one.word, proof);
+        _cases[taskId][index] = one;
+        // All steps that contests share are over, so what is left of their tips is final.
+        uint256 unspent = appeal.tips / (appeal.contested - appeal.resolved);
+        uint256 award = appeal.award;
+        Split memory split;
         if (one.moved) {
-            // The first committee's pool pays the round, so that the round earns the same whatever its result.
-            (uint256 cost, uint256 premium) = rewards.chargeAppeal(taskId, appeal.bond, appeal.bond);
-            (toAppellant, toPool) = (appeal.bond + premium, cost);
-        }
-        owedTo[one.appellant] += toAppellant;
-        if (appeal.paidSeats == 0) {
-            owedTo[rewards.treasury()] += toPool; // no row is close enough to the medians to be paid
+            // The validators' pool pays appellant and round, so that the round earns the same whatever its result; the creator's bond
+            // pays the tips that are spent.
+            (uint256 paid, uint256 tips) = rewards.chargeAppeal(taskId, 2 * award, STEPS * appeal.tip - unspent);
+            (split.toAppellant, split.toPool) = (award + unspent + tips + paid - paid / 2, paid / 2);
+        } else if (!found || copied) {
+            split.toAppellant = award + unspent;
         } else {
-            _appeals[taskId].pool += uint88(toPool); // at most the supply, which fits
+            (split.toPool, split.toTreasury) = (award, unspent);
         }
-        // At most `contested`.
-        unchecked {
-            ++_appeals[taskId].resolved;
-        }
-        emit ContestResolved(taskId, uint16(index), one.word, one.moved, toAppellant, toPool);
-        rewards.tip(taskId, msg.sender);
+        // No row may be close enough to the medians to be paid.
+        if (appeal.paidSeats == 0) (split.toPool, split.toTreasury) = (0, split.toTreasury + split.toPool);
+        // Parts of the supply, which fits; `resolved` is at most `contested`.
+        Stored storage stored = _appeals[taskId];
+        stored.tips = uint88(appeal.tips - unspent);
+        stored.pool = uint88(appeal.pool + split.toPool);
+        stored.resolved = appeal.resolved + 1;
+        owedTo[one.appellant] += split.toAppellant;
+        owedTo[msg.sender] += appeal.tip;
+        if (split.toTreasury != 0) owedTo[rewards.treasury()] += split.toTreasury;
+        emit AppealTipPaid(taskId, msg.sender, appeal.tip);
+        emit ContestResolved(
+            taskId, uint16(index), one.word, one.moved, copied, split.toAppellant, split.toPool, split.toTreasury
+        );
     }
 
     // ------------------------------------------------------------------ faults
@@ -202,12 +220,14 @@ contract Appeals is IAppeals {
         if (row.status != ICommittee.RowStatus.Revealed || bytes28(hash) != bytes28(row.commitment)) {
             revert AppealsBadRow(taskId, operator);
         }
-        uint256 tolerance = OVERTURNED_H * registry.scoringTermsOf(taskId).h;
-        if (!_differs(words[_cases[taskId][index].word], committee.foundOf(taskId, index), tolerance, true)) {
+        uint256 tolerance = 2 * _tolerance(registry.scoringTermsOf(taskId));
+        uint256 found = committee.foundOf(taskId, index);
+        if (!ContestedWords.isOverturned(words[_cases[taskId][index].word], found, tolerance)) {
             revert AppealsNoFault(taskId, operator);
         }
         overturned[taskId][operator] = true;
-        uint256 taken = registry.slashEarmark(taskId, operator, OVERTURNED_BPS, msg.sender, false);
+        uint256 amount = row.seats * scoring.unitOf(taskId, scoring.roundOf(taskId).number) * OVERTURNED_BPS / BPS;
+        uint256 taken = registry.slashEarmark(taskId, operator, amount, msg.sender, ITaskRegistry.SlashKind.Overturned);
         emit RowOverturned(taskId, operator, uint16(index), msg.sender, taken);
     }
 
@@ -226,7 +246,7 @@ contract Appeals is IAppeals {
         claimed[taskId][operator] = true;
         emit AppealRewardClaimed(taskId, operator, seats, amount);
         TOKEN.forceApprove(address(staking), amount);
-        staking.addReward(operator, amount);
+        staking.addReward(operator, amount, committee.stakeOf(taskId, operator));
     }
 
     /// @inheritdoc IAppeals
@@ -252,8 +272,13 @@ contract Appeals is IAppeals {
             contested: appeal.contested,
             resolved: appeal.resolved,
             paidSeats: appeal.paidSeats,
-            bond: appeal.bond,
-            pool: appeal.pool
+            bond: appeal.award + STEPS * appeal.tip,
+            award: appeal.award,
+            tip: appeal.tip,
+            tips: appeal.tips,
+            pool: appeal.pool,
+            leastStake: appeal.leastStake,
+            leastEnrolment: appeal.leastEnrolment
         });
     }
 
@@ -271,12 +296,9 @@ contract Appeals is IAppeals {
     }
 
     /// @inheritdoc IAppeals
-    function bondOf(uint256 taskId) public view returns (uint256) {
-        ITaskRegistry.PayTerms memory terms = registry.payTermsOf(taskId);
-        uint256 words = PackedScores.wordCount(terms.entries);
-        if (words == 0) return 0;
-        uint256 pool = uint256(rewards.escrowOf(taskId).bounty) * terms.validatorBps / BPS;
-        return Math.ceilDiv(pool, 2 * words);
+    function bondOf(uint256 taskId) external view returns (uint256) {
+        if (PackedScores.wordCount(registry.payTermsOf(taskId).entries) == 0) return 0;
+        return _awardOf(taskId) + STEPS * rewards.tipAmount();
     }
 
     /// @inheritdoc IAppeals
@@ -290,44 +312,99 @@ contract Appeals is IAppeals {
         Stored memory appeal = _appeals[taskId];
         if (appeal.state == AppealState.None) return false;
         return
-            appeal.state == AppealState.Open || block.timestamp < appeal.reportEnd
-                || committee.owesFault(taskId, operator);
+            appeal.state == AppealState.Open || block.timestamp < appeal.reportEnd || committee.owes(taskId, operator);
     }
 
     // ------------------------------------------------------------------ private
 
+    function _contest(uint256 taskId, uint256 wordIndex, uint256 word, bytes32[6] calldata proof)
+        private
+        returns (uint256 index)
+    {
+        Stored memory appeal = _appeals[taskId];
+        if (appeal.state == AppealState.None) _open(taskId, appeal);
+        if (block.timestamp >= appeal.contestEnd) revert AppealsClosed(taskId);
+        if (contestAt[taskId][wordIndex] != 0) revert AppealsContested(taskId, wordIndex);
+        if (!scoring.verifyMedianWord(taskId, wordIndex, word, proof)) revert AppealsBadProof(taskId, wordIndex);
+        index = appeal.contested;
+        uint256 bond = appeal.award + STEPS * appeal.tip;
+        // A task has at most 2,048 words, and all bonds are part of the supply.
+        unchecked {
+            appeal.contested = uint16(index + 1);
+            appeal.tips += uint88((STEPS - 1) * appeal.tip);
+        }
+        _appeals[taskId] = appeal;
+        contestAt[taskId][wordIndex] = index + 1;
+        _cases[taskId][index] = Case({appellant: msg.sender, word: uint16(wordIndex), resolved: false, moved: false});
+        _previous[taskId][index] = word;
+        emit WordContested(
+            taskId,
+            msg.sender,
+            uint16(index),
+            uint16(wordIndex),
+            word,
+            bond,
+            appeal.contestEnd,
+            appeal.enrolEnd,
+            appeal.deadline
+        );
+        TOKEN.safeTransferFrom(msg.sender, address(this), bond);
+    }
+
     /// @dev The first contest of a task opens its appeal.
     function _open(uint256 taskId, Stored memory appeal) private view {
-        ITaskRegistry.Windows memory windows = registry.paramsOf(taskId).windows;
+        ITaskRegistry.TaskParams memory params = registry.paramsOf(taskId);
+        ITaskRegistry.Windows memory windows = params.windows;
         uint256 settledAt = scoring.roundOf(taskId).settledAt;
         if (settledAt == 0 || registry.outcomeOf(taskId) != ITaskRegistry.Outcome.Running) {
             revert AppealsClosed(taskId);
         }
         uint256 contestEnd = settledAt + windows.appeal;
         appeal.state = AppealState.Open;
-        // The registry stores windows in 24 bits and times in 40.
+        // The registry stores windows in 24 bits, times in 40 and amounts in 88.
         appeal.window = uint24(windows.appeal);
         appeal.contestEnd = uint40(contestEnd);
         appeal.enrolEnd = uint40(contestEnd + windows.enrol);
         appeal.deadline =
             uint40(contestEnd + windows.enrol + windows.scoreCommit + windows.scoreReveal + windows.settle);
-        appeal.bond = uint88(bondOf(taskId)); // part of the bounty, which fits
+        appeal.award = uint88(_awardOf(taskId)); // part of the validators' pool, which fits
+        appeal.tip = SafeCast.toUint80(rewards.tipAmount());
+        appeal.leastEnrolment = uint88(params.minStake);
+        appeal.leastStake =
+            uint88(Math.max(params.minStake, Math.ceilDiv(registry.scoringTermsOf(taskId).totalEarmarked, 2)));
     }
 
-    /// @dev Whether a median moved by more than max(tau, 2h).
-    function _moved(uint256 taskId, uint256 previous, uint256 found) private view returns (bool) {
+    /// @dev What the round and, if the word moved, its appellant are paid for a word: of all words together the validators' pool.
+    function _awardOf(uint256 taskId) private view returns (uint256) {
+        uint256 words = PackedScores.wordCount(registry.payTermsOf(taskId).entries);
+        return Math.ceilDiv(rewards.validatorsPoolOf(taskId), 2 * words);
+    }
+
+    /// @dev Apply what the appeal found to a contested word. Returns whether it moved, and whether the result looks like a copy.
+    function _compare(uint256 taskId, uint256 index, uint256 word, bytes32[6] calldata proof)
+        private
+        returns (bool moved, bool copied)
+    {
         ITaskRegistry.ScoringTerms memory terms = registry.scoringTermsOf(taskId);
-        return _differs(previous, found, Math.max(terms.tau, 2 * uint256(terms.h)), false);
+        uint256 previous = _previous[taskId][index];
+        uint256 found = committee.foundOf(taskId, index);
+        uint256 merged = ContestedWords.merge(previous, found, _tolerance(terms));
+        if (merged == previous) return (false, ContestedWords.isCopy(previous, found, terms.h));
+        scoring.replaceWord(taskId, word, previous, merged, proof);
+        return (true, false);
     }
 
-    /// @dev Whether any lane of two words differs by more than `tolerance`; with `graded`, only lanes where both are above 0 count.
-    function _differs(uint256 a, uint256 b, uint256 tolerance, bool graded) private pure returns (bool) {
-        for (uint256 shift = 0; shift < 256; shift += 16) {
-            uint256 x = (a >> shift) & 0xffff;
-            uint256 y = (b >> shift) & 0xffff;
-            if (graded && (x == 0 || y == 0)) continue;
-            if ((x > y ? x - y : y - x) > tolerance) return true;
-        }
-        return false;
+    /// @dev A median moved if it differs by more than this. Both are scores of different parts of the set.
+    function _tolerance(ITaskRegistry.ScoringTerms memory terms) private pure returns (uint256) {
+        return Math.max(terms.tau, 2 * uint256(terms.h));
+    }
+
+    /// @dev Pay a step that contests share from what they prepaid for it.
+    function _tip(uint256 taskId, Stored storage appeal, address to) private {
+        uint256 amount = Math.min(appeal.tip, appeal.tips);
+        if (amount == 0) return;
+        appeal.tips -= uint88(amount); // at most the tips, which fit
+        owedTo[to] += amount;
+        emit AppealTipPaid(taskId, to, amount);
     }
 }

@@ -6,23 +6,40 @@ import {ICommittee} from "./ICommittee.sol";
 
 /// @title AppealCommittee: scores the contested words of a task again
 /// @notice A row holds the contested words in order of contest: word i is the word of the i-th contest. The committee has about twice
-/// the seats of the task's committee, drawn from the stake behind the task and the stake enrolled for the appeal. See ICommittee for
-/// seeds, seats, rows and faults; `round` is always 0.
+/// the seats of the task's committee, drawn from the stake of the operators that enrol for the appeal: what they enrol, and what they
+/// have earmarked for the task. Who had a seat in a committee of the task cannot enrol. See ICommittee for seeds, seats, rows and faults;
+/// `round` is always 0. Each step earns a tip from what the appellants prepaid.
 interface IAppealCommittee is ICommittee {
     error CommitteeNotOpen(uint256 taskId);
     error CommitteeIsEntrant(uint256 taskId, address operator);
     error CommitteeAlreadyEnrolled(uint256 taskId, address operator);
+    error CommitteeWasSeated(uint256 taskId, address operator); // in a committee of the task
+    error CommitteeNotEligible(address operator);
+    error CommitteeStakeBelowSeat(uint256 stake, uint256 minimum);
+    error CommitteeNotSettled(uint256 taskId);
+    error CommitteeBadRow(uint256 taskId, address operator);
+    error CommitteeAlreadyReported(uint256 taskId, address operator);
     error CommitteeNotOver(uint256 taskId);
     error CommitteeNothingToRelease(uint256 taskId, address operator);
     error CommitteeFaultOpen(uint256 taskId, address operator);
 
-    event AppealEnrolled(uint256 indexed taskId, address indexed operator, uint256 amount, uint256 enrolled);
+    /// @param amount earmarked for the appeal
+    /// @param stake what draws the operator: `amount` and its earmark behind the task
+    /// @param enrolled total of `stake` so far
+    event AppealEnrolled(
+        uint256 indexed taskId, address indexed operator, uint256 amount, uint256 stake, uint256 enrolled
+    );
+    /// @param seats without a revealed row in an appeal that missed its quorum
+    event SilentReported(
+        uint256 indexed taskId, address indexed operator, uint16 seats, address indexed reporter, uint256 taken
+    );
     /// @param found median words of the page's contests, in order
     event ContestsSettled(uint256 indexed taskId, uint16 page, uint256[] found);
     event AppealEarmarkFreed(uint256 indexed taskId, address indexed operator, uint256 amount);
 
-    /// @notice Enrol additional stake for the appeal's committee. Possible from the first contest until `enrolEnd`. The caller is the
-    /// operator's signer.
+    /// @notice Enrol for the appeal's committee with `amount` of free stake, and with what the operator has earmarked for the task;
+    /// `amount` may be 0 if that is enough for a seat: together at least ceil(minStake / seats). Possible from the first contest until
+    /// `enrolEnd`. The caller is the operator's signer.
     function enrol(uint256 taskId, address operator, uint256 amount) external;
 
     /// @notice Settle one page of contested words; the arguments are those of IScoring.settlePage. Anyone can call, and earns a tip.
@@ -34,19 +51,40 @@ interface IAppealCommittee is ICommittee {
         uint256[] calldata words
     ) external;
 
-    /// @notice Release the rest of an operator's earmark after the appeal. Anyone can call.
+    /// @notice Release the rest of an operator's earmark after the appeal and its time for reports. Anyone can call.
     function release(uint256 taskId, address operator) external;
+
+    // ------------------------------------------------------------------ faults (anyone; earns a share of the slash)
+
+    /// @notice Report a row of a settled appeal with a score more than 8h from the median that the appeal found, where neither is 0.
+    /// Slashes half of its seats' unit, once per row.
+    /// @param words the row, as revealed
+    function reportJuror(uint256 taskId, address operator, uint256[] calldata words) external;
+
+    /// @notice Report an operator whose seats were silent in an appeal that missed its quorum: absent, abstained, or not revealed. Slashes
+    /// its seats' whole unit, from the operator's own shares first, and jails it.
+    function reportSilent(uint256 taskId, address operator) external;
+
+    // ------------------------------------------------------------------ views
 
     /// @notice The contract that opens appeals and receives their results.
     function appeals() external view returns (IAppeals);
-    /// @notice Stake that an operator enrolled for the appeal.
+    /// @notice Stake that an operator earmarked for the appeal, in addition to its earmark behind the task.
     function earmarkOf(uint256 taskId, address operator) external view returns (uint256);
-    /// @notice Total stake enrolled for the appeal.
+    /// @notice Stake that draws an operator: its earmarks for the appeal and behind the task; 0 if it did not enrol.
+    function stakeOf(uint256 taskId, address operator) external view returns (uint256);
+    /// @notice Total of `stakeOf`. With less than IAppeals.Appeal.leastStake the appeal fails.
     function enrolledOf(uint256 taskId) external view returns (uint256);
     /// @notice Median word of a contest; valid once the appeal is settled.
     function foundOf(uint256 taskId, uint256 index) external view returns (uint256);
-    /// @notice Seats that an operator is paid for once the appeal is settled: its seats if each of its scores is within 8h of the median.
+    /// @notice Seats that an operator is paid for once the appeal is settled: its seats if each of its scores is within h of the median.
     function paidSeatsOf(uint256 taskId, address operator) external view returns (uint16);
-    /// @notice Whether the quorum was missed. Reverts while rows can still be revealed.
-    function isQuorumMissed(uint256 taskId) external view returns (bool);
+    /// @notice Seats for which `reportSilent` can be called; 0 unless the appeal failed by a missed quorum.
+    function silentSeatsOf(uint256 taskId, address operator) external view returns (uint16);
+    /// @notice Whether a row was reported as overturned, or its silence in a missed appeal.
+    function reported(uint256 taskId, address operator) external view returns (bool);
+    /// @notice Whether a duty of the operator is open, or a fault of it other than an overturned row can be reported.
+    function owes(uint256 taskId, address operator) external view returns (bool);
+    /// @notice Whether the appeal cannot settle: too little stake enrolled, or the quorum was missed. Reverts while it is open.
+    function isLost(uint256 taskId) external view returns (bool);
 }

@@ -9,7 +9,8 @@ import {ITaskRegistry} from "./ITaskRegistry.sol";
 
 /// @title Appeals: contests against the median words of a sealed task
 /// @notice Sealed evaluation only, where a correct answer exists and anyone can compute it. All contested words of a task (16 entries
-/// each) share one round of the AppealCommittee. Its medians replace the contested ones.
+/// each) share one round of the AppealCommittee. A score that it finds replaces the contested one if it is above 0 and differs by more
+/// than max(tau, 2h). 0 means that the entry could not be had, which is no evidence against its score.
 interface IAppeals {
     // ------------------------------------------------------------------ types
 
@@ -29,8 +30,13 @@ interface IAppeals {
         uint16 contested; // number of contested words
         uint16 resolved; // number of words whose bond is decided
         uint16 paidSeats; // total seats of the rows that are paid
-        uint88 bond; // bond per contested word
-        uint88 pool; // payment for the round, from the words resolved so far
+        uint256 bond; // bond per contested word: award and four tips
+        uint256 award; // what the round is paid for a word
+        uint256 tip; // of each step
+        uint256 tips; // prepaid for the steps before the resolution, and not spent
+        uint256 pool; // payment for the round, from the words resolved so far
+        uint256 leastStake; // with less enrolled stake the appeal fails
+        uint256 leastEnrolment; // least stake of a juror, times the seats of the appeal
     }
 
     struct Contest {
@@ -82,11 +88,21 @@ interface IAppeals {
     event RowOverturned(
         uint256 indexed taskId, address indexed operator, uint16 contest, address indexed reporter, uint256 taken
     );
-    /// @param toAppellant bond and premium
+    /// @param moved a score of the word was replaced
+    /// @param copied none was, and all are so close to the old ones that the round may have copied them: it is not paid for the word
+    /// @param toAppellant what is returned of the bond, and the award if the word moved
     /// @param toPool payment for the round for this word
     event ContestResolved(
-        uint256 indexed taskId, uint16 contest, uint16 word, bool moved, uint256 toAppellant, uint256 toPool
+        uint256 indexed taskId,
+        uint16 contest,
+        uint16 word,
+        bool moved,
+        bool copied,
+        uint256 toAppellant,
+        uint256 toPool,
+        uint256 toTreasury
     );
+    event AppealTipPaid(uint256 indexed taskId, address indexed to, uint256 amount);
     event AppealRewardClaimed(uint256 indexed taskId, address indexed operator, uint16 seats, uint256 amount);
     event AppealCreditWithdrawn(address indexed account, uint256 amount);
 
@@ -100,22 +116,43 @@ interface IAppeals {
         external
         returns (uint256 index);
 
+    /// @notice `contest` with an ERC-2612 permit of `amount` for this contract. If the permit was already used, the existing allowance
+    /// counts.
+    /// @param amount at least the bond
+    function contestWithPermit(
+        uint256 taskId,
+        uint256 wordIndex,
+        uint256 word,
+        bytes32[6] calldata proof,
+        uint256 amount,
+        uint256 deadline,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external returns (uint256 index);
+
     // ------------------------------------------------------------------ settlement (anyone; earns a tip)
 
-    /// @notice Fail an appeal that missed its quorum or its deadline. The old medians stand.
+    /// @notice Fail an appeal with too little enrolled stake, without a quorum, or past its deadline. The old medians stand.
     function failAppeal(uint256 taskId) external;
 
-    /// @notice Apply the result of a settled or failed appeal to one contest: replace the median word and decide the bond.
+    /// @notice Apply the result of a settled or failed appeal to one contest: replace the scores that moved and decide the bond. If a
+    /// score moved, the validators' pool pays the award twice, to the round and to the appellant, and the creator's bond the tips. Else
+    /// the bond pays the round, and tips that were not spent go to the treasury. If the appeal failed or the result looks like a copy,
+    /// the appellant receives all but the tips that were spent.
     /// @param proof proof of the contest's previous word in the current page; not read if no word is replaced
     function resolve(uint256 taskId, uint256 index, bytes32[6] calldata proof) external;
 
     /// @notice Record that the last page of contested words is settled. AppealCommittee only.
     function settled(uint256 taskId, uint16 paidSeats) external;
+    /// @notice Pay the tip of a step from what appellants prepaid, as far as it lasts. AppealCommittee only.
+    function tip(uint256 taskId, address to) external;
 
     // ------------------------------------------------------------------ faults (anyone; earns a share of the slash)
 
     /// @notice Report a row of the settled task with a score in a contested word that differs from the appeal's median by more than
-    /// 8h, where neither is 0. Slashes 10% of the operator's earmark, once per row.
+    /// 2 max(tau, 2h), where neither is 0. Slashes half of its seats' unit, once per row. See IAppealCommittee.reportJuror for rows of
+    /// the appeal.
     /// @param words the row, as revealed
     function reportOverturned(uint256 taskId, address operator, uint256 index, uint256[] calldata words) external;
 
@@ -123,7 +160,7 @@ interface IAppeals {
 
     /// @notice Pay a validator's flat share of the round into its staking pool.
     function claimAppeal(uint256 taskId, address operator) external returns (uint256 amount);
-    /// @notice Pay out an account's credit of bonds and premiums.
+    /// @notice Pay out an account's credit of bonds, awards and tips.
     function withdraw(address account) external returns (uint256 amount);
 
     // ------------------------------------------------------------------ views
@@ -144,7 +181,7 @@ interface IAppeals {
     function contestOf(uint256 taskId, uint256 index) external view returns (Contest memory);
     /// @notice Index of a word's contest plus 1; 0: the word is not contested.
     function contestAt(uint256 taskId, uint256 wordIndex) external view returns (uint256);
-    /// @notice Bond for contesting one word: 1 / (2 · words) of the validators' share of the bounty.
+    /// @notice Bond for contesting one word: ceil(V / (2 · words)) and four tips, with V the validators' pool. Fixed at the first contest.
     function bondOf(uint256 taskId) external view returns (uint256);
     /// @notice Credit of an account that `withdraw` has not paid yet.
     function owedTo(address account) external view returns (uint256);
