@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from covey.protocol.payouts import BPS
 from covey.protocol.scores import LANES, MAX_SCORE, pack, unpack, word_count
 from covey.protocol.settlement import RevealedRow, clipped, quorum, weight_of, weighted_lower_median
 from covey.protocol.types import AppealState, Round, Windows
@@ -18,9 +17,13 @@ from covey.protocol.windows import seed_in_time
 
 MAX_SEATS = 1_023
 MAX_H = 0x3FFF
-"""Largest tolerance that the lane-parallel comparison supports."""
-TOLERANCE_H = 8
-"""A row is paid, and an original row stands, if each score is within this many h of the appeal's median."""
+"""Largest h that the lane-parallel comparison supports."""
+OVERTURNED_H = 8
+"""A row of the appeal stands if each score is within this many h of the appeal's median."""
+STEPS = 4
+"""Tips that a contest prepays: for a request and a proof of the seed, a settlement or a failure, its own resolution."""
+USEFUL = 2
+"""Smallest score of an entry that is better than the base."""
 
 
 def appeal_seats(target_seats: int) -> int:
@@ -28,15 +31,34 @@ def appeal_seats(target_seats: int) -> int:
     return min(2 * target_seats + 1, MAX_SEATS)
 
 
-def tolerance(h: int) -> int:
-    """Largest distance of a paid row from the appeal's medians, score units: 8h, at most MAX_H."""
-    return min(TOLERANCE_H * h, MAX_H)
+def moves_beyond(h: int, tau: int) -> int:
+    """A median is replaced if the appeal's differs by more than this: max(tau, 2h), score units."""
+    return max(tau, 2 * h)
 
 
-def contest_bond(bounty: int, validator_bps: int, entries: int) -> int:
-    """Bond for contesting one word, wei: 1 / (2 words) of the validators' part of the bounty, rounded up."""
+def least_stake(min_stake: int, total: int) -> int:
+    """Stake that must enrol for an appeal, wei: the larger of the task's minimum and half of its stake, rounded up."""
+    return max(min_stake, -(-total // 2))
+
+
+def least_juror_stake(min_stake: int, target_seats: int) -> int:
+    """Smallest stake, earmark behind the task included, with which an operator may enrol for an appeal, wei."""
+    return -(-min_stake // appeal_seats(target_seats))
+
+
+def award_of(validators_pool: int, entries: int) -> int:
+    """What the round and, if the word moved, its appellant are paid for a word, wei: ceil(V / (2 words))."""
     words = word_count(entries)
-    return -(-(bounty * validator_bps // BPS) // (2 * words)) if words else 0
+    return -(-validators_pool // (2 * words)) if words else 0
+
+
+def contest_bond(validators_pool: int, entries: int, tip: int) -> int:
+    """Bond for contesting one word, wei: the award and four tips.
+
+    Args:
+        validators_pool: V, with top-ups and entry fees.
+    """
+    return award_of(validators_pool, entries) + STEPS * tip if entries else 0
 
 
 def lanes(word: int) -> list[int]:
@@ -44,16 +66,41 @@ def lanes(word: int) -> list[int]:
     return unpack([word], LANES)
 
 
-def has_moved(before: int, after: int, h: int, tau: int) -> bool:
-    """Whether a median of the word moved by more than max(tau, 2h), so that the appellant was right."""
-    limit = max(tau, 2 * h)
-    return any(abs(a - b) > limit for a, b in zip(lanes(before), lanes(after), strict=True))
+def merged(old: int, found: int, h: int, tau: int) -> int:
+    """The old word with the found score in each lane where that is above 0 and differs by more than max(tau, 2h).
+
+    A found 0 means that the entry could not be had, which says nothing about its score.
+    """
+    limit = moves_beyond(h, tau)
+    pairs = zip(lanes(old), lanes(found), strict=True)
+    return pack([new if new and abs(new - before) > limit else before for before, new in pairs])[0]
 
 
-def is_overturned(word: int, median_word: int, h: int) -> bool:
-    """Whether a row's word has a score more than 8h from the appeal's median, neither of the two being 0."""
-    pairs = zip(lanes(word), lanes(median_word), strict=True)
-    return any(a and b and abs(a - b) > TOLERANCE_H * h for a, b in pairs)
+def has_moved(old: int, found: int, h: int, tau: int) -> bool:
+    """Whether a score of the word is replaced, so that the appellant was right."""
+    return merged(old, found, h, tau) != old
+
+
+def is_copy(old: int, found: int, h: int) -> bool:
+    """Whether the found word looks like a copy: each lane with an old score of at least 2, of which there is one, was
+    found within h. Scores of a fresh part of the set differ more."""
+    useful = [(before, new) for before, new in zip(lanes(old), lanes(found), strict=True) if before >= USEFUL]
+    return bool(useful) and all(abs(before - new) <= h for before, new in useful)
+
+
+def is_overturned(word: int, found: int, beyond: int) -> bool:
+    """Whether a row's word has a score more than ``beyond`` from the appeal's median, neither of the two being 0."""
+    return any(a and b and abs(a - b) > beyond for a, b in zip(lanes(word), lanes(found), strict=True))
+
+
+def row_stands_within(h: int, tau: int) -> int:
+    """Distance from the appeal's median at which a row of the task still stands: both score different parts."""
+    return 2 * moves_beyond(h, tau)
+
+
+def juror_stands_within(h: int) -> int:
+    """Distance from the appeal's median at which a row of the appeal still stands: both score the same part."""
+    return OVERTURNED_H * h
 
 
 def word_weight(word: int, floor: int, power: int) -> int:
@@ -78,7 +125,7 @@ def _raw(word: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class AppealRound:
-    """A settled appeal round: median words by contest, losses beyond the tolerance and paid seats by row."""
+    """A settled appeal round: median words by contest, losses beyond h and paid seats by row."""
 
     found: list[int]
     losses: list[int]
@@ -91,7 +138,7 @@ class AppealRound:
 
 
 def settle_contests(rows: Sequence[RevealedRow], h: int, tau: int) -> AppealRound:
-    """Compute the medians of the contested words and the paid rows.
+    """Compute the medians of the contested words and the paid rows: those within h of the medians in every lane.
 
     Args:
         rows: the revealed rows in order of reveal; scores over all contested words, sixteen per word.
@@ -103,37 +150,64 @@ def settle_contests(rows: Sequence[RevealedRow], h: int, tau: int) -> AppealRoun
         raise ValueError("rows must cover the same words, at least one")
     seats = [row.seats for row in rows]
     medians = [weighted_lower_median(column, seats) for column in zip(*(row.scores for row in rows), strict=True)]
-    free = tolerance(h)
-    losses = [sum(clipped(x - m, free, tau) for x, m in zip(row.scores, medians, strict=True)) for row in rows]
+    losses = [sum(clipped(x - m, h, tau) for x, m in zip(row.scores, medians, strict=True)) for row in rows]
     paid = [row.seats if loss == 0 else 0 for row, loss in zip(rows, losses, strict=True)]
     return AppealRound(pack(medians), losses, paid)
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Outcome of one contest, in wei. `cost` and `premium` are taken from the task's escrow."""
+    """Outcome of one contest, in wei. `cost` and `tips` are taken from the task's escrow, `unspent` from the tips."""
 
     moved: bool
+    copied: bool
     to_appellant: int
     to_pool: int
+    to_treasury: int
+    unspent: int
     cost: int = 0
-    premium: int = 0
+    tips: int = 0
 
 
-def resolve(moved: bool | None, bond: int, pool_left: int, bond_left: int) -> Resolution:
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """What a contest is decided over, wei.
+
+    Attributes:
+        award: `award_of` the task, fixed at the first contest.
+        tip: of each step.
+        unspent: this contest's part of the prepaid tips that no step has taken.
+        pool_left: the validators' pool, less the cost of appeals so far.
+        bond_left: the creator's bond, less all tips so far.
+    """
+
+    award: int
+    tip: int
+    unspent: int
+    pool_left: int
+    bond_left: int
+
+
+def resolve(moved: bool | None, copied: bool, funds: Funds, paid_seats: int) -> Resolution:
     """Decide a contest's bond.
 
     Args:
-        moved: whether the median moved; None if the round has no result, in which case the bond is returned.
-        pool_left: the validators' part of the bounty, less the cost of appeals so far.
-        bond_left: the creator's bond, less tips and premiums so far.
+        moved: whether a score of the word is replaced; None if the appeal failed.
+        copied: whether the word that was found looks like a copy of the old one.
+        paid_seats: seats of the rows that are paid; without any the treasury gets their part.
     """
-    if moved is None:
-        return Resolution(False, bond, 0)
-    if not moved:
-        return Resolution(False, 0, bond)
-    cost, premium = min(bond, pool_left), min(bond, bond_left)
-    return Resolution(True, bond + premium, cost, cost, premium)
+    award, unspent = funds.award, funds.unspent
+    if moved is None or (copied and not moved):
+        return Resolution(False, copied and moved is not None, award + unspent, 0, 0, unspent)
+    if moved:
+        cost = min(2 * award, funds.pool_left)
+        tips = min(STEPS * funds.tip - unspent, funds.bond_left)
+        to_pool, to_treasury = (cost // 2, 0) if paid_seats else (0, cost // 2)
+        to_appellant = award + unspent + tips + cost - cost // 2
+        return Resolution(True, False, to_appellant, to_pool, to_treasury, unspent, cost, tips)
+    if not paid_seats:
+        return Resolution(False, False, 0, 0, award + unspent, unspent)
+    return Resolution(False, False, 0, award, unspent, unspent)
 
 
 def appeal_reward(pool: int, seats: int, paid_seats: int) -> int:
@@ -152,7 +226,7 @@ class AppealPhase(StrEnum):
     SCORE_REVEAL = "score reveal"
     SETTLE = "settle"
     FAIL = "fail"
-    """The quorum was missed or the deadline has passed; anyone may fail the appeal."""
+    """Too little stake has enrolled, the quorum was missed or the deadline has passed; anyone may fail the appeal."""
     WAIT = "deadline"
     """Too late for a committee, too early to fail."""
     RESOLVE = "resolve"
@@ -173,6 +247,8 @@ class AppealTimes:
     report_end: int
     contested: int
     resolved: int
+    has_enough_stake: bool = True
+    """Whether at least `least_stake` has enrolled."""
 
 
 def appeal_phase(
@@ -193,6 +269,8 @@ def appeal_phase(
         return AppealPhase.CONTEST
     if now < appeal.enrol_end:
         return AppealPhase.ENROL
+    if not appeal.has_enough_stake:
+        return AppealPhase.FAIL
     if round_ is None or not round_.seeded:
         if not seed_in_time(now, windows, appeal.deadline, 0):
             return AppealPhase.WAIT

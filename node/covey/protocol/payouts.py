@@ -17,8 +17,8 @@ BPS = 10_000
 class Pools:
     """How an escrow splits at a task's end, wei.
 
-    ``flat`` is true if no validator has a gain. Three quarters of the validators' pool then go to the treasury, and
-    ``validators`` is the rest, which is shared by revealed seats.
+    ``flat`` is true if no validator has a gain, or no entry has a weight. ``validators`` is then a quarter of what they
+    have from the bounty and the fees, without top-ups. It is shared by revealed seats; the rest goes to the treasury.
     """
 
     trainers: int
@@ -48,16 +48,20 @@ def split(
     gain_seats: int = 0,
     extra: int = 0,
     appeal_cost: int = 0,
+    has_void_round: bool = False,
+    is_withheld: bool = False,
 ) -> Pools:
     """Split a task's escrow.
 
     Args:
-        bond: the creator's bond after tips and appellants' premiums.
+        bond: the creator's bond after tips.
         fees: sum of all entry fees.
         total_weights: sum of the trainers' weights over all entries.
         gain_seats: sum of seats times gain over all revealed rows.
-        extra: amount that others added to the bounty; it goes to the treasury unless the task is paid.
-        appeal_cost: cost of appeals, taken from the validators' part of the bounty.
+        extra: amount that others added to the bounty; it goes to the treasury unless an entry earned a weight.
+        appeal_cost: cost of appeals, taken from the validators' pool.
+        has_void_round: every median of a round was 0. A failed task then keeps half of the bounty and the fees.
+        is_withheld: the creator did not open its sealed set. A failed task then keeps half of the bounty and the bond.
 
     Raises:
         ValueError: the task is still running.
@@ -65,22 +69,38 @@ def split(
     if outcome == Outcome.REFUNDED:  # fees go back entry by entry
         return Pools(0, 0, bounty + bond, extra, False)
     if outcome == Outcome.FAILED:
-        return Pools(0, 0, bounty // 2, bounty - bounty // 2 + bond + extra, False)
+        return _failed(bounty, bond, fees, extra, has_void_round, is_withheld)
     if outcome != Outcome.PAID:
         raise ValueError("the task is still running: its escrow is not split yet")
-    from_bounty = (bounty + extra) * validator_bps // BPS
-    validators = from_bounty - appeal_cost + fees
-    trainers = bounty + extra - from_bounty
-    to_creator, to_treasury = bond, 0
+    own = bounty * validator_bps // BPS + fees
+    validators = validators_pool(bounty + extra, validator_bps, fees) - appeal_cost
+    trainers = bounty + extra - (bounty + extra) * validator_bps // BPS
+    shared = min(own, validators) // 4
     if total_weights == 0:
-        to_creator += trainers
-        trainers = 0
-    flat = gain_seats == 0
-    if flat:
-        shared = validators // 4
-        to_treasury += validators - shared
-        validators = shared
-    return Pools(trainers, validators, to_creator, to_treasury, flat)
+        half = (bounty - bounty * validator_bps // BPS) // 2
+        return Pools(0, shared, bond + half, trainers - half + validators - shared, True)
+    if gain_seats == 0:
+        return Pools(trainers, shared, bond, validators - shared, True)
+    return Pools(trainers, validators, bond, 0, False)
+
+
+def validators_pool(bounty: int, validator_bps: int, fees: int) -> int:
+    """The validators' pool before appeals: their share of the bounty with its top-ups, plus the entry fees, wei."""
+    return bounty * validator_bps // BPS + fees
+
+
+def _failed(bounty: int, bond: int, fees: int, extra: int, has_void_round: bool, is_withheld: bool) -> Pools:
+    half = bounty // 2
+    if has_void_round:
+        return Pools(0, 0, half + bond, bounty - half + fees + extra, False)
+    if is_withheld:
+        return Pools(0, 0, half, bounty - half + bond + extra, False)
+    return Pools(0, 0, bounty + bond, extra, False)
+
+
+def returns_fees(outcome: Outcome, has_void_round: bool) -> bool:
+    """Whether entry fees are refunded: the task ended without pay, and no round of it was void."""
+    return outcome == Outcome.REFUNDED or (outcome == Outcome.FAILED and not has_void_round)
 
 
 def entry_reward(trainers_pool: int, weight: int, total_weights: int) -> int:

@@ -9,7 +9,9 @@ units and pi(i) the next entry of the same page whose median is at least 2, cycl
 - w_i = max(0, m_i - floor)^p
 
 By the triangle inequality a constant row has 2 L >= G and gains nothing. A second committee (round 1) has flat gains: 1
-where the gain is above 0.
+where the gain is above 0. In a sealed task, whose rows can be computed again, it takes G > 0 and a loss of 0.
+
+If every median is 0, nobody could fetch what was to be scored: the round is *void* and pays nobody.
 """
 
 from __future__ import annotations
@@ -71,6 +73,11 @@ class Settlement:
     spread: int
     revealed_seats: int
 
+    @property
+    def is_void(self) -> bool:
+        """Whether every median is 0."""
+        return not any(self.medians)
+
 
 def weighted_lower_median(values: Sequence[int], weights: Sequence[int]) -> int:
     """The smallest x with 2 weight(values <= x) >= W, where W is the sum of weights.
@@ -127,10 +134,14 @@ def row_loss(scores: Sequence[int], medians: Sequence[int], h: int, tau: int) ->
     return sum(clipped(x - m, h, tau) for x, m in zip(scores, medians, strict=True))
 
 
-def gain_of(spread: int, loss: int, round_number: int = 0) -> int:
-    """Gain of a row with that loss: max(0, G - 2 L). In a second committee 1 if that is above 0."""
-    above = max(0, spread - 2 * loss)
-    return above if round_number == 0 else min(above, 1)
+def gain_of(spread: int, loss: int, round_number: int = 0, is_sealed: bool = False) -> int:
+    """Gain of a row with that loss: max(0, G - 2 L).
+
+    In a second committee 1 if that is above 0; in one of a sealed task 1 if G is above 0 and the loss 0.
+    """
+    if round_number == 0:
+        return max(0, spread - 2 * loss)
+    return int(spread > 0 and loss == 0) if is_sealed else int(spread > 2 * loss)
 
 
 def quorum(revealed_seats: int, committed_seats: int, target_seats: int) -> bool:
@@ -139,7 +150,11 @@ def quorum(revealed_seats: int, committed_seats: int, target_seats: int) -> bool
 
 
 def settle(
-    rows: Sequence[RevealedRow], rules: Rules, words_per_page: int | None = None, round_number: int = 0
+    rows: Sequence[RevealedRow],
+    rules: Rules,
+    words_per_page: int | None = None,
+    round_number: int = 0,
+    is_sealed: bool = False,
 ) -> Settlement:
     """Settle all pages of a task.
 
@@ -148,6 +163,7 @@ def settle(
         words_per_page: words of a page, which the contract derives from the number of *committed* rows; by default
             `page_words` of the number of revealed rows.
         round_number: 0 for the first committee, 1 for a second, whose gains are flat.
+        is_sealed: whether all rows were computed from the same part of a sealed set.
 
     Raises:
         ValueError: no row, rows of different lengths, or no seat.
@@ -169,7 +185,7 @@ def settle(
         pages.append(Page(list(page), page_root(page), sum(weights[lanes]), spread))
     total_spread = sum(page.spread for page in pages)
     losses = [row_loss(row.scores, medians, rules.h, rules.tau) for row in rows]
-    gains = [gain_of(total_spread, loss, round_number) for loss in losses]
+    gains = [gain_of(total_spread, loss, round_number, is_sealed) for loss in losses]
     return Settlement(
         medians=medians,
         median_words=words,

@@ -51,6 +51,18 @@ class Fault(IntEnum):
     OVERTURNED = 2
 
 
+class SlashKind(IntEnum):
+    """How a slash of an earmark treats the operator's pool."""
+
+    CAPPED = 0
+    """Absent or unrevealed: within the cap on absences."""
+    MISSED_ROUND = 1
+    """Silent in a missed round of a task that did not fail: within the cap, and jails."""
+    OVERTURNED = 2
+    FAILED_TASK = 3
+    """Silent in a missed round of a failed task: not capped, from the operator's own shares first, and jails."""
+
+
 class AppealState(IntEnum):
     """State of a task's appeal. A failed appeal does not change the medians."""
 
@@ -89,6 +101,7 @@ class TaskParams:
     tau: int
     power: int
     max_entries: int
+    min_entries: int
     bounty: int
     bond: int
     entry_fee: int
@@ -123,7 +136,11 @@ class TaskState:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """State of a task's round in scoring; all zero until the seed is requested."""
+    """State of a task's round in scoring; all zero until the seed is requested.
+
+    ``missed``: reveals are over without a quorum. ``is_void``: every median was 0, so the round paid nobody.
+    ``settled_at`` is 0 for a void round.
+    """
 
     number: int
     target: int
@@ -139,6 +156,8 @@ class Round:
     pages: int
     settled_pages: int
     settled_at: int
+    missed: bool = False
+    is_void: bool = False
 
     @property
     def seeded(self) -> bool:
@@ -158,8 +177,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over all settled pages: max(0, m - floor)^p, seats times gain, and G."""
+    """Sums over all settled pages: max(0, m - floor)^p, seats times gain, and G. ``scored``: a median is above 0."""
 
     weights: int
     gain_seats: int
     spread: int
+    scored: bool = True

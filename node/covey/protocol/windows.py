@@ -20,6 +20,8 @@ class Phase(StrEnum):
     ENTRY_REVEAL = "entry reveal"
     OPEN = "open"
     """The creator opens the sealed set."""
+    REPORTS = "reports"
+    """A missed quorum is reported before the seed of the second committee can be requested."""
     SEED_REQUEST = "seed request"
     SEED_FIX = "seed fix"
     SCORE_COMMIT = "score commit"
@@ -29,20 +31,30 @@ class Phase(StrEnum):
     """Words can be contested, or a contested word is not resolved yet."""
     FINALISE = "finalise"
     CLOSE = "close"
-    """Anyone may close it: no entry, too little stake, or a sealed set that was not opened."""
+    """Anyone may close it: too few entries, too little stake, or a sealed set that was not opened."""
     FAIL = "fail"
     """The quorum was missed; anyone may fail the round."""
+    WAIT = "deadline"
+    """Too late to settle, too early to expire."""
     EXPIRE = "expire"
     """The absolute deadline has passed; anyone may force the end."""
     ENDED = "ended"
 
 
 def phase(
-    params: TaskParams, schedule: Schedule, state: TaskState, round_: Round | None, now: int, contested: bool = False
+    params: TaskParams,
+    schedule: Schedule,
+    state: TaskState,
+    round_: Round | None,
+    now: int,
+    contested: bool = False,
+    request_from: int = 0,
 ) -> Phase:
     """The phase at chain time ``now``. ``round_`` is None until the (second) committee's seed is requested.
 
-    ``contested`` is whether a contested word is not resolved yet, which blocks finalisation.
+    Args:
+        contested: whether a contested word is not resolved yet, which blocks finalisation.
+        request_from: time from which the seed of a second committee can be requested; 0 for a first one.
     """
     if state.outcome != Outcome.RUNNING:
         return Phase.ENDED
@@ -53,7 +65,7 @@ def phase(
         return Phase.EXPIRE
     if now < schedule.entry_commit_end:
         return Phase.ENTRY_COMMIT
-    if state.committed == 0:
+    if state.committed < params.min_entries:
         return Phase.CLOSE
     if now < schedule.enrol_end:
         return Phase.ENROL
@@ -65,7 +77,12 @@ def phase(
         return Phase.CLOSE
     if params.evaluation == Evaluation.SEALED and not state.sealed_open:
         return Phase.OPEN if now < schedule.open_end else Phase.CLOSE
-    return _scoring_phase(params, round_, now)
+    return _scoring_phase(params, schedule, round_, now, request_from)
+
+
+def reports_end(failed_at: int, settle: int) -> int:
+    """Time from which a second committee's seed can be requested: a quarter of ``settle`` after the round was lost."""
+    return failed_at + settle // 4
 
 
 def seed_in_time(now: int, windows: Windows, until: int, appeal: int) -> bool:
@@ -76,9 +93,9 @@ def seed_in_time(now: int, windows: Windows, until: int, appeal: int) -> bool:
     return now + windows.score_commit + windows.score_reveal + appeal <= until
 
 
-def _scoring_phase(params: TaskParams, round_: Round | None, now: int) -> Phase:
+def _scoring_phase(params: TaskParams, schedule: Schedule, round_: Round | None, now: int, request_from: int) -> Phase:
     if round_ is None or round_.target == 0:
-        return Phase.SEED_REQUEST
+        return Phase.REPORTS if now < request_from else Phase.SEED_REQUEST
     if not round_.seeded:
         return Phase.SEED_FIX
     if now < round_.score_commit_end:
@@ -87,4 +104,5 @@ def _scoring_phase(params: TaskParams, round_: Round | None, now: int) -> Phase:
         return Phase.SCORE_REVEAL
     if not quorum(round_.revealed_seats, round_.committed_seats, params.target_seats):
         return Phase.FAIL
-    return Phase.SETTLE
+    # The contract settles no page later, so that reports against an appeal's rows end in time.
+    return Phase.SETTLE if now < schedule.expires_at - params.windows.appeal else Phase.WAIT
