@@ -4,25 +4,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from covey.audit.faults import Comparer, check_round, check_slash
-from covey.audit.record import AppealRecord, Args, RoundRecord, TaskRecord, raw
-from covey.audit.rules import HashDomain, earmark_of
+from covey.audit.faults import (
+    Comparer,
+    check_round,
+    check_silent,
+    check_slash,
+    enrolled_for_appeal,
+    taken_of_appeal,
+)
+from covey.audit.record import Args, FaultRecord, RoundRecord, TaskRecord, raw
+from covey.audit.rules import HashDomain, earmark_of, seats_of, total_enrolled, total_of, unit_of
 from covey.protocol.appeals import (
+    STEPS,
     AppealRound,
+    Funds,
     appeal_reward,
     appeal_seats,
-    contest_bond,
+    award_of,
     has_moved,
+    is_copy,
     is_overturned,
+    juror_stands_within,
+    least_stake,
+    merged,
     resolve,
+    row_stands_within,
     settle_contests,
     word_weight,
 )
+from covey.protocol.faults import slash_of
 from covey.protocol.merkle import page_root
+from covey.protocol.payouts import validators_pool
 from covey.protocol.scores import LANES, page_words, pages_of, unpack
 from covey.protocol.seats import seats
 from covey.protocol.settlement import RevealedRow, Settlement
-from covey.protocol.types import Fault
+from covey.protocol.types import Fault, SlashKind
 
 
 @dataclass(slots=True)
@@ -42,63 +58,84 @@ def check_appeal(audit: Comparer, task: TaskRecord, domain: HashDomain, settleme
     """Compare all figures of a task's appeal with the rules, and return what the rules give."""
     appeal, ruling = task.appeal, AppealRuling()
     _check_contests(audit, task, settlement)
+    _check_enrolled(audit, task, domain)
     round_ = appeal.round
     if round_ is not None:
         _check_committee(audit, task, round_, domain)
         if appeal.settled is not None:
             ruling.found = _settle_round(audit, task, round_, appeal.settled, domain)
     _check_resolutions(audit, task, ruling, settlement)
-    _check_overturned(audit, task, ruling)
+    _check_overturned(audit, task, ruling, domain)
     _check_claims(audit, task, ruling)
-    _check_released(audit, task)
+    _check_released(audit, task, domain)
     return ruling
 
 
 def seats_in_appeal(task: TaskRecord, round_: RoundRecord, domain: HashDomain, operator: str) -> int:
-    """Seats of an operator in the appeal's committee, drawn by its stake behind the task and the appeal together."""
-    seed = round_.seed
-    stake = sum(_earmarks(task, operator))
-    total = _total_stake(task)
+    """Seats of an operator in the appeal's committee, drawn by what it enrolled and its earmark behind the task."""
+    seed, stake = round_.seed, _stakes(task).get(operator, 0)
     if not stake:
         return 0
     return seats(
         domain.chain_id, domain.appeal_committee, task.id, round_.number, seed, operator,
-        stake, total, appeal_seats(int(task.params["targetSeats"])),
+        stake, sum(_stakes(task).values()), appeal_seats(int(task.params["targetSeats"])),
     )  # fmt: skip
 
 
-def _total_stake(task: TaskRecord) -> int:
-    """Stake behind the task and its appeal, wei."""
-    return sum(int(args["amount"]) for args in [*task.enrolled, *task.appeal.enrolled])
-
-
-def _earmarks(task: TaskRecord, operator: str) -> list[int]:
-    """An operator's stake behind the task, and behind the appeal, wei: the order in which it is slashed."""
-    own = sum(int(args["amount"]) for args in task.appeal.enrolled if args["operator"] == operator)
-    return [earmark_of(task, operator), own]
+def _stakes(task: TaskRecord) -> dict[str, int]:
+    """What draws each operator that enrolled for the appeal, by the rules, wei."""
+    return {args["operator"]: int(args["amount"]) + earmark_of(task, args["operator"]) for args in task.appeal.enrolled}
 
 
 def _check_contests(audit: Comparer, task: TaskRecord, settlement: Settlement) -> None:
-    params, entries = task.params, len(task.revealed)
+    windows = task.params["windows"]
     _, settled = task.settled_round()
-    windows = params["windows"]
     ends = [int(settled["payableAt"])]
     ends.append(ends[-1] + int(windows["enrol"]))
     ends.append(ends[-1] + sum(int(windows[name]) for name in ("scoreCommit", "scoreReveal", "settle")))
-    bond = contest_bond(int(params["bounty"]), int(params["validatorBps"]), entries)
     words = [int(contest["word"]) for contest in task.appeal.contests]
     audit.compare(task, "words contested", len(set(words)), len(words))
+    tips = {bond - award_for(task) for bond in (int(contest["bond"]) for contest in task.appeal.contests)}
+    audit.compare(task, "four tips in each bond", [tip % STEPS for tip in tips], [0])
     for index, contest in enumerate(task.appeal.contests):
         what = f"contest {index}"
         audit.compare(task, f"number of {what}", int(contest["contest"]), index)
-        audit.compare(task, f"bond of {what}", int(contest["bond"]), bond)
         audit.compare(task, f"median word of {what}", int(contest["previous"]), settlement.median_words[words[index]])
         times = [int(contest[name]) for name in ("contestEnd", "enrolEnd", "deadline")]
         audit.compare(task, f"times of {what}", times, ends)
 
 
+def award_for(task: TaskRecord) -> int:
+    """What the appeal's round, or an appellant, is paid for a word, wei."""
+    return award_of(_validators_pool(task), len(task.revealed))
+
+
+def _validators_pool(task: TaskRecord) -> int:
+    fees = sum(int(args["fee"]) for args in task.committed)
+    return validators_pool(task.bounty_so_far, int(task.params["validatorBps"]), fees)
+
+
+def _check_enrolled(audit: Comparer, task: TaskRecord, domain: HashDomain) -> None:
+    """Check what draws each juror, and that it was in no committee of the task."""
+    total = 0
+    for args in task.appeal.enrolled:
+        operator = args["operator"]
+        total += _stakes(task)[operator]
+        audit.compare(task, f"stake of {operator} in the appeal", int(args["stake"]), _stakes(task)[operator])
+        audit.compare(task, f"stake behind the appeal after {operator}", int(args["enrolled"]), total)
+        seated = [
+            number
+            for number, round_ in task.rounds.items()
+            if round_.fixed is not None and seats_of(task, round_, domain, operator)
+        ]
+        audit.compare(task, f"committees of the task with the juror {operator}", seated, [])
+
+
 def _check_committee(audit: Comparer, task: TaskRecord, round_: RoundRecord, domain: HashDomain) -> None:
-    audit.compare(task, "stake behind the appeal", int(round_.requested["totalEarmarked"]), _total_stake(task))
+    total = sum(_stakes(task).values())
+    enough = least_stake(int(task.params["minStake"]), total_enrolled(task))
+    audit.compare(task, "stake behind the appeal", int(round_.requested["totalEarmarked"]), total)
+    audit.compare(task, f"stake of at least {enough} wei behind the appeal", total >= enough, True)
     if round_.fixed is None:
         return
     for args in [*round_.committed, *round_.abstained, *round_.revealed]:
@@ -106,10 +143,18 @@ def _check_committee(audit: Comparer, task: TaskRecord, round_: RoundRecord, dom
         audit.compare(task, f"seats of {args['operator']} in the appeal", int(args["seats"]), rules)
     for index, args in enumerate(round_.revealed):
         audit.compare(task, f"order of the row of {args['operator']} in the appeal", int(args["index"]), index)
-    check_round(
-        audit, task, round_, "the appeal", lambda operator: seats_in_appeal(task, round_, domain, operator),
-        lambda operator: _earmarks(task, operator),
-    )  # fmt: skip
+    wanted = appeal_seats(int(task.params["targetSeats"]))
+
+    def seats_drawn(operator: str) -> int:
+        return seats_in_appeal(task, round_, domain, operator)
+
+    def units(fault: FaultRecord) -> int:  # the whole committee answers for the bounty
+        return unit_of(task, fault, total_enrolled(task), wanted)
+
+    check_round(audit, task, round_, "the appeal", seats_drawn, units)
+    check_silent(audit, task, round_, task.appeal.silent, "the appeal", seats_drawn, units, wanted, failed=True)
+    if task.appeal.silent:
+        audit.compare(task, "failed appeal with reports of silence", task.appeal.failed, True)
 
 
 def _settle_round(
@@ -134,36 +179,54 @@ def _check_resolutions(audit: Comparer, task: TaskRecord, ruling: AppealRuling, 
     """Check contests in the order in which they were resolved: each is paid out of what the escrow still holds."""
     params, appeal, found = task.params, task.appeal, ruling.found
     h, tau = int(params["h"]), int(params["tau"])
-    pool_left = int(params["bounty"]) * int(params["validatorBps"]) // 10_000
+    award, tip = award_for(task), (int(appeal.contests[0]["bond"]) - award_for(task)) // STEPS
+    pool_left, tips_left = _validators_pool(task), _unspent_tips(audit, task, tip)
     bonds = _bonds_before(task)
     words, replaced, charged = list(settlement.median_words), list(appeal.replaced), list(appeal.charges)
     total = settlement.total_weights
-    for resolution in appeal.resolved:
+    for done, resolution in enumerate(appeal.resolved):
         index = int(resolution["contest"])
         contest, what = appeal.contests[index], f"contest {index}"
-        word, bond = int(contest["word"]), int(contest["bond"])
+        word = int(contest["word"])
         moved = None if found is None else has_moved(words[word], found.found[index], h, tau)
+        copied = found is not None and is_copy(words[word], found.found[index], h)
         bond_left = bonds.pop(0) if moved and bonds else 0
-        rules = resolve(moved, bond, pool_left, bond_left)
-        pool_left -= rules.cost
+        unspent = tips_left // (len(appeal.contests) - done)
+        funds = Funds(award, tip, unspent, pool_left, bond_left)
+        rules = resolve(moved, copied, funds, 0 if found is None else found.paid_seats)
+        pool_left, tips_left = pool_left - rules.cost, tips_left - rules.unspent
         audit.compare(task, f"word of {what}", int(resolution["word"]), word)
         audit.compare(task, f"whether {what} moved a median", bool(resolution["moved"]), rules.moved)
+        audit.compare(task, f"whether {what} was copied", bool(resolution["copied"]), rules.copied)
         audit.compare(task, f"payment of {what} to its appellant", int(resolution["toAppellant"]), rules.to_appellant)
         audit.compare(task, f"payment of {what} to the round", int(resolution["toPool"]), rules.to_pool)
-        if found is None or found.paid_seats:
-            ruling.pool += rules.to_pool
-        if rules.moved:
-            charge = charged.pop(0) if charged else {"cost": -1, "premium": -1}
-            audit.compare(task, f"cost of {what}", int(charge["cost"]), rules.cost)
-            audit.compare(task, f"premium of {what}", int(charge["premium"]), rules.premium)
-        if found is not None and found.found[index] != words[word]:
-            new = found.found[index]
-            floor, power = int(params["floorScore"]), int(params["power"])
-            total += word_weight(new, floor, power) - word_weight(words[word], floor, power)
-            words[word] = new
-            _check_replacement(audit, task, replaced.pop(0) if replaced else None, words, word, total)
+        audit.compare(task, f"payment of {what} to the treasury", int(resolution["toTreasury"]), rules.to_treasury)
+        ruling.pool += rules.to_pool
+        if not rules.moved or found is None:
+            continue
+        charge = charged.pop(0) if charged else {"cost": -1, "tips": -1}
+        audit.compare(task, f"cost of {what}", int(charge["cost"]), rules.cost)
+        audit.compare(task, f"tips of {what}", int(charge["tips"]), rules.tips)
+        new = merged(words[word], found.found[index], h, tau)
+        floor, power = int(params["floorScore"]), int(params["power"])
+        total += word_weight(new, floor, power) - word_weight(words[word], floor, power)
+        words[word] = new
+        _check_replacement(audit, task, replaced.pop(0) if replaced else None, words, word, total)
     audit.compare(task, "appeal charges without a moved median", len(charged), 0)
     audit.compare(task, "replaced medians without a moved contest", len(replaced), 0)
+
+
+def _unspent_tips(audit: Comparer, task: TaskRecord, tip: int) -> int:
+    """What the steps that contests share left of the prepaid tips, wei. The last tips are those of resolutions."""
+    appeal = task.appeal
+    paid = [int(args["amount"]) for args in appeal.tips]
+    shared, own = paid[: len(paid) - len(appeal.resolved)], paid[len(paid) - len(appeal.resolved) :]
+    left = (STEPS - 1) * tip * len(appeal.contests)
+    for amount in shared:
+        audit.compare(task, "tip of a step of the appeal", amount, min(tip, left))
+        left -= amount
+    audit.compare(task, "tips of resolutions", own, [tip] * len(appeal.resolved) if tip else own)
+    return left
 
 
 def _bonds_before(task: TaskRecord) -> list[int]:
@@ -172,7 +235,7 @@ def _bonds_before(task: TaskRecord) -> list[int]:
     for name, args in task.bond_moves:
         if name == "AppealCharged":
             before.append(left)
-            left -= int(args["premium"])
+            left -= int(args["tips"])
         else:
             left -= int(args["amount"])
     return before
@@ -194,18 +257,42 @@ def _check_replacement(
     audit.compare(task, f"sum of weights after the replacement of {what}", int(args["weights"]), total)
 
 
-def _check_overturned(audit: Comparer, task: TaskRecord, ruling: AppealRuling) -> None:
+def _check_overturned(audit: Comparer, task: TaskRecord, ruling: AppealRuling, domain: HashDomain) -> None:
+    """Check reported rows of the task, which scored another part, and of the appeal."""
     round_, _ = task.settled_round()
-    found, h = ruling.found, int(task.params["h"])
-    rows = {args["operator"]: list(args["words"]) for args in round_.revealed}
+    found, h, tau = ruling.found, int(task.params["h"]), int(task.params["tau"])
+    rows = {args["operator"]: [int(word) for word in args["words"]] for args in round_.revealed}
     reported = [fault.args["operator"] for fault in task.appeal.overturned]
     audit.compare(task, "rows reported as overturned", len(set(reported)), len(reported))
+    wanted, beyond = int(task.params["targetSeats"]), row_stands_within(h, tau)
     for fault in task.appeal.overturned:
         operator, index = fault.args["operator"], int(fault.args["contest"])
         word = int(task.appeal.contests[index]["word"])
-        far = found is not None and operator in rows and is_overturned(int(rows[operator][word]), found.found[index], h)
+        far = found is not None and operator in rows and is_overturned(rows[operator][word], found.found[index], beyond)
         audit.compare(task, f"row of {operator} overturned by contest {index}", True, far)
-        check_slash(audit, task, fault, Fault.OVERTURNED, "the appeal", [earmark_of(task, operator)])
+        unit = unit_of(task, fault, total_of(task, round_), wanted)
+        most = slash_of(Fault.OVERTURNED, seats_of(task, round_, domain, operator), unit)
+        check_slash(audit, task, fault, SlashKind.OVERTURNED, "the task", most)
+    jury = task.appeal.round
+    if jury is not None:
+        _check_jurors(audit, task, jury, found, domain)
+
+
+def _check_jurors(
+    audit: Comparer, task: TaskRecord, jury: RoundRecord, found: AppealRound | None, domain: HashDomain
+) -> None:
+    rows = {args["operator"]: [int(word) for word in args["words"]] for args in jury.revealed}
+    told = [fault.args["operator"] for fault in [*task.appeal.jurors, *task.appeal.silent]]
+    audit.compare(task, "jurors reported by the appeal", len(set(told)), len(told))
+    wanted, beyond = appeal_seats(int(task.params["targetSeats"])), juror_stands_within(int(task.params["h"]))
+    for fault in task.appeal.jurors:
+        operator = fault.args["operator"]
+        words = [] if found is None else list(zip(rows.get(operator, []), found.found, strict=False))
+        far = any(is_overturned(word, median, beyond) for word, median in words)
+        audit.compare(task, f"row of the juror {operator} overturned", True, far)
+        unit = unit_of(task, fault, total_enrolled(task), wanted)
+        most = slash_of(Fault.OVERTURNED, seats_in_appeal(task, jury, domain, operator), unit)
+        check_slash(audit, task, fault, SlashKind.OVERTURNED, "the appeal", most)
 
 
 def _check_claims(audit: Comparer, task: TaskRecord, ruling: AppealRuling) -> None:
@@ -222,14 +309,12 @@ def _check_claims(audit: Comparer, task: TaskRecord, ruling: AppealRuling) -> No
         audit.compare(task, f"pay for the appeal added to the pool of {operator}", added or 0, rules)
 
 
-def _check_released(audit: Comparer, task: TaskRecord) -> None:
-    appeal: AppealRecord = task.appeal
+def _check_released(audit: Comparer, task: TaskRecord, domain: HashDomain) -> None:
     taken: dict[str, int] = {}
-    for fault in appeal.round.faults if appeal.round is not None else []:
+    for fault in task.appeal.round_faults:
         operator = fault.args["operator"]
-        own = fault.slashes[1:] if earmark_of(task, operator) else fault.slashes  # the task's earmark comes first
-        taken[operator] = sum(int(slash["fromActive"]) + int(slash["fromUnbonding"]) for slash in own)
-    for args in appeal.freed:
+        taken[operator] = taken.get(operator, 0) + taken_of_appeal(fault, domain)
+    for args in task.appeal.freed:
         operator = args["operator"]
-        rest = _earmarks(task, operator)[1] - taken.get(operator, 0)
+        rest = enrolled_for_appeal(task, operator) - taken.get(operator, 0)
         audit.compare(task, f"released stake of {operator} behind the appeal", int(args["amount"]), rest)

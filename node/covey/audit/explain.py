@@ -46,7 +46,7 @@ class EntryExplanation:
 class RowExplanation:
     """A validator and its reward: gain = max(0, G - 2 · loss), share = seats · gain / Σ seats · gain.
 
-    In a second committee, gain is 1 where G > 2 · loss. `earmark`, `reward` and `paid` are wei; `paid` is None until
+    In a second committee, gain is 1 where G > 2 · loss, in a sealed task where the loss is 0. `earmark`, `reward` and `paid` are wei; `paid` is None until
     the reward is claimed.
     """
 
@@ -66,7 +66,7 @@ class RowExplanation:
 class FaultExplanation:
     """A reported fault.
 
-    `where` is for instance `round 0` or `appeal`; `taken` is the slashed stake and `reporter_share` the reporter's part
+    `where` is for instance `round 0` or `appeal`, `fault` what it was in words; `taken` is the slashed stake and `reporter_share` the reporter's part
     of it, wei.
     """
 
@@ -82,8 +82,8 @@ class FaultExplanation:
 class ContestExplanation:
     """A contested word of sixteen medians.
 
-    `previous` and `found` are the medians before and after; `found` and `moved` are None until the contest is resolved.
-    Amounts are wei.
+    `previous` are the medians before, `found` those of the appeal, `after` those that are paid by. `found` is None until
+    the appeal is settled, `after`, `moved` and `copied` until the contest is resolved. Amounts are wei.
     """
 
     word: int
@@ -91,7 +91,9 @@ class ContestExplanation:
     bond: int
     previous: list[int]
     found: list[int] | None
+    after: list[int] | None
     moved: bool | None
+    copied: bool | None
     to_appellant: int
     to_round: int
 
@@ -199,8 +201,9 @@ def _stage(task: TaskRecord, outcome: Outcome) -> str:
         reason = raw(task.ended["reason"]).rstrip(b"\0").decode("ascii", "replace") if task.ended is not None else ""
         return f"ended as {outcome.name.lower()}" + (f" ({reason})" if reason else "")
     round_ = task.last_round
-    if round_ is not None and round_.failed is not None:
-        return "waits for the seed of a second committee"
+    if round_ is not None and (round_.failed is not None or round_.void):
+        why = "every median was 0" if round_.void else "the quorum was missed"
+        return f"{why}; waits for the seed of a second committee"
     if round_ is None:
         entries = f"{len(task.committed)} entries committed, {len(task.revealed)} revealed"
         return f"{entries}, {len(task.enrolled)} validators enrolled"
@@ -218,15 +221,26 @@ def _fault_explanations(task: TaskRecord) -> Iterator[FaultExplanation]:
         places.append(("appeal", task.appeal.round.faults))
     for where, faults in places:
         for fault in faults:
-            yield _fault_explanation(fault, where, Fault(int(fault.args["fault"])))
+            yield _fault_explanation(fault, where, Fault(int(fault.args["fault"])).name.lower())
+    for round_ in task.rounds.values():
+        for fault in round_.missed_reports:
+            yield _fault_explanation(fault, f"round {round_.number}", _silence(fault))
+    for fault in task.appeal.jurors:
+        yield _fault_explanation(fault, "appeal", Fault.OVERTURNED.name.lower())
+    for fault in task.appeal.silent:
+        yield _fault_explanation(fault, "appeal", "silent, the appeal failed")
     for fault in task.appeal.overturned:
-        yield _fault_explanation(fault, f"contest {fault.args['contest']}", Fault.OVERTURNED)
+        yield _fault_explanation(fault, f"contest {fault.args['contest']}", Fault.OVERTURNED.name.lower())
 
 
-def _fault_explanation(fault: FaultRecord, where: str, kind: Fault) -> FaultExplanation:
+def _silence(fault: FaultRecord) -> str:
+    return "silent, the task failed" if fault.args["failed"] else "silent, quorum missed"
+
+
+def _fault_explanation(fault: FaultRecord, where: str, kind: str) -> FaultExplanation:
     share = sum(int(slash["reporterReward"]) for slash in fault.slashes)
     args = fault.args
-    return FaultExplanation(args["operator"], where, kind.name.lower(), int(args["taken"]), args["reporter"], share)
+    return FaultExplanation(args["operator"], where, kind, int(args["taken"]), args["reporter"], share)
 
 
 def _contest_explanation(task: TaskRecord, index: int) -> ContestExplanation:
@@ -238,10 +252,20 @@ def _contest_explanation(task: TaskRecord, index: int) -> ContestExplanation:
     return ContestExplanation(
         int(contest["word"]), contest["appellant"], int(contest["bond"]), lanes(int(contest["previous"])),
         lanes(words[index]) if appeal.settled is not None else None,
+        None if resolved is None else _after(task, index, bool(resolved["moved"])),
         None if resolved is None else bool(resolved["moved"]),
+        None if resolved is None else bool(resolved["copied"]),
         0 if resolved is None else int(resolved["toAppellant"]),
         0 if resolved is None else int(resolved["toPool"]),
     )  # fmt: skip
+
+
+def _after(task: TaskRecord, index: int, moved: bool) -> list[int]:
+    """The medians that are paid by after a contest's resolution."""
+    contest = task.appeal.contests[index]
+    replaced = (args for args in task.appeal.replaced if int(args["word"]) == int(contest["word"]))
+    word = next(replaced, {"replacement": contest["previous"]})["replacement"] if moved else contest["previous"]
+    return lanes(int(word))
 
 
 def _entry_explanation(task: TaskRecord, ruling: Ruling, entry: EntryPay) -> EntryExplanation:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from covey.protocol.types import Evaluation, Fault
+
 Args = Mapping[str, Any]
 
 
@@ -33,10 +35,16 @@ class AuditError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FaultRecord:
-    """A reported fault: its event, and the events of the slashes that followed from it."""
+    """A reported fault: its event, and the events of the slashes that followed from it.
+
+    `bounty` is the task's bounty with the top-ups until then, wei. `stake_multiple_bps` is the registry's minimum stake
+    per bounty until then, 1/10000; None if the events do not tell it.
+    """
 
     args: Args
     slashes: list[Args]
+    bounty: int = 0
+    stake_multiple_bps: int | None = None
 
 
 @dataclass(slots=True)
@@ -45,6 +53,7 @@ class RoundRecord:
 
     For a second committee, `out_of_stake` holds the operators that had abstained in the first one or were reported for
     it when the seed was requested; `barred` says for each operator whether it was one of them when it acted.
+    `void`: every median was 0. `missed_reports`: operators that were reported for silent seats of this missed round.
     """
 
     requested: Args
@@ -55,7 +64,9 @@ class RoundRecord:
     pages: dict[int, Args] = field(default_factory=dict)
     settled: Args | None = None
     failed: Args | None = None
+    void: bool = False
     faults: list[FaultRecord] = field(default_factory=list)
+    missed_reports: list[FaultRecord] = field(default_factory=list)
     out_of_stake: frozenset[str] = frozenset()
     barred: dict[str, bool] = field(default_factory=dict)
 
@@ -75,6 +86,11 @@ class RoundRecord:
     def unrevealed(self) -> set[str]:
         """Operators that committed a row and did not reveal it."""
         return {args["operator"] for args in self.committed} - {args["operator"] for args in self.revealed}
+
+    @property
+    def revealers(self) -> set[str]:
+        """Operators that revealed a row."""
+        return {args["operator"] for args in self.revealed}
 
     @property
     def reported(self) -> set[str]:
@@ -97,6 +113,14 @@ class AppealRecord:
     overturned: list[FaultRecord] = field(default_factory=list)
     claims: list[tuple[Args, int | None]] = field(default_factory=list)
     freed: list[Args] = field(default_factory=list)
+    jurors: list[FaultRecord] = field(default_factory=list)
+    silent: list[FaultRecord] = field(default_factory=list)
+    tips: list[Args] = field(default_factory=list)
+
+    @property
+    def round_faults(self) -> list[FaultRecord]:
+        """All faults in the appeal's own round: of single rows, of overturned rows, and silence in a missed round."""
+        return [*(self.round.faults if self.round is not None else []), *self.jurors, *self.silent]
 
 
 @dataclass(slots=True)
@@ -120,6 +144,7 @@ class TaskRecord:
         default_factory=list
     )  # event name and arguments of tips and appeal charges
     extended: Args | None = None
+    opened: Args | None = None
     freed: list[Args] = field(default_factory=list)
     appeal: AppealRecord = field(default_factory=AppealRecord)
     ended: Args | None = None
@@ -138,6 +163,26 @@ class TaskRecord:
     def last_round(self) -> RoundRecord | None:
         """The latest committee, whose scores count; None before the first seed request."""
         return self.rounds[max(self.rounds)] if self.rounds else None
+
+    @property
+    def has_void_round(self) -> bool:
+        """Whether every median of a round was 0."""
+        return any(round_.void for round_ in self.rounds.values())
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether all validators score the creator's sealed set."""
+        return int(self.params.get("evaluation", Evaluation.LOCAL)) == Evaluation.SEALED
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether the creator has not opened its sealed set."""
+        return self.is_sealed and self.opened is None
+
+    @property
+    def bounty_so_far(self) -> int:
+        """The bounty with the top-ups gathered so far, wei."""
+        return int(self.params["bounty"]) + sum(int(args["amount"]) for args in self.top_ups)
 
     def settled_round(self) -> tuple[RoundRecord, Args]:
         """The latest committee and its `RoundSettled` event. Raises AuditError if it is not settled."""
@@ -162,6 +207,7 @@ _SINGLES = {
     ("Rewards", "EscrowClosed"): "closed",
     ("Rewards", "TaskFunded"): "funded",
     ("TaskRegistry", "TaskExtended"): "extended",
+    ("TaskRegistry", "SealedSetOpened"): "opened",
 }
 _APPEAL_LISTS = {
     ("Appeals", "WordContested"): "contests",
@@ -190,6 +236,8 @@ def gather(events: Iterable[ChainEvent]) -> dict[int, TaskRecord]:
     early: dict[int, list[tuple[str, Args]]] = {}
     movements = _PoolMovements(events)
     for event in events:
+        if (event.contract, event.name) == ("TaskBounds", "ConfigSet"):
+            movements.stake_multiple_bps = int(event.args["config"]["stakeMultipleBps"])
         if "taskId" not in event.args:
             continue
         key = (event.contract, event.name)
@@ -206,9 +254,13 @@ def gather(events: Iterable[ChainEvent]) -> dict[int, TaskRecord]:
 
 
 class _PoolMovements:
-    """Rewards and slashes of pools by transaction and operator, in chain order. Each is matched to one event only."""
+    """Rewards and slashes of pools by transaction and operator, in chain order. Each is matched to one event only.
+
+    `stake_multiple_bps` is that of the last event so far.
+    """
 
     def __init__(self, events: Iterable[ChainEvent]) -> None:
+        self.stake_multiple_bps: int | None = None
         self._moves: dict[tuple[str, str | bytes, str], list[Args]] = {}
         for event in events:
             if event.contract == "Staking" and event.name in ("RewardAdded", "Slashed"):
@@ -219,7 +271,11 @@ class _PoolMovements:
         found = self._moves.get(("RewardAdded", event.tx_hash, event.args["operator"]))
         return int(found.pop(0)["amount"]) if found else None
 
-    def slashed(self, event: ChainEvent) -> list[Args]:
+    def fault(self, task: TaskRecord, event: ChainEvent) -> FaultRecord:
+        """The record of a reported fault."""
+        return FaultRecord(event.args, self._slashed(event), task.bounty_so_far, self.stake_multiple_bps)
+
+    def _slashed(self, event: ChainEvent) -> list[Args]:
         """The slashes of a reported fault: the oldest unmatched ones whose sum reaches the amount taken."""
         found = self._moves.get(("Slashed", event.tx_hash, event.args["operator"]), [])
         taken, slashes = 0, []
@@ -254,7 +310,9 @@ def _file(task: TaskRecord, event: ChainEvent, movements: _PoolMovements) -> Non
     elif event.contract == "AppealCommittee":
         _file_appeal_round(task, event, movements)
     elif event.contract == "Appeals":
-        _file_appeal(task.appeal, event, movements)
+        _file_appeal(task, event, movements)
+    elif key == ("Faults", "MissedReported"):
+        _file_missed(task, event, movements)
 
 
 def _file_scoring(task: TaskRecord, event: ChainEvent, movements: _PoolMovements) -> None:
@@ -266,36 +324,50 @@ def _file_scoring(task: TaskRecord, event: ChainEvent, movements: _PoolMovements
         task.rounds[number] = RoundRecord(args, out_of_stake=_left(task, number))
         return
     if event.name == "Reseated":
-        return  # implied by the next seed request
+        return  # the next seed request follows from it
     if number not in task.rounds:
         raise AuditError(f"task {task.id}: {event.name} without a seed request of round {number}")
     round_ = task.rounds[number]
     if event.name in ("ScoresCommitted", "Abstained", "FaultReported"):
         round_.barred.setdefault(args["operator"], args["operator"] in _left(task, number))
-    _file_round(round_, event, movements)
+    _file_round(task, round_, event, movements)
     if event.name == "PageSettled":
         round_.pages[int(args["page"])] = args
+    elif event.name == "RoundVoid":
+        round_.void = True
     elif event.name == "RoundSettled":
         round_.settled = args
     elif event.name == "RoundFailed":
         round_.failed = args
 
 
+def _file_missed(task: TaskRecord, event: ChainEvent, movements: _PoolMovements) -> None:
+    number, operator = int(event.args["round"]), event.args["operator"]
+    if number not in task.rounds:
+        raise AuditError(f"task {task.id}: {event.name} without a seed request of round {number}")
+    round_ = task.rounds[number]
+    round_.barred.setdefault(operator, operator in _left(task, number))
+    round_.missed_reports.append(movements.fault(task, event))
+
+
 def _left(task: TaskRecord, number: int) -> frozenset[str]:
-    """Operators that have abstained in the first committee or were reported for it so far; empty for round 0."""
-    if number == 0 or 0 not in task.rounds:
+    """Operators that have abstained in the first committee or were reported for it so far.
+
+    Empty for round 0, and after a void one.
+    """
+    if number == 0 or 0 not in task.rounds or task.rounds[0].void:
         return frozenset()
     first = task.rounds[0]
     return frozenset({args["operator"] for args in first.abstained} | first.reported)
 
 
-def _file_round(round_: RoundRecord, event: ChainEvent, movements: _PoolMovements) -> None:
+def _file_round(task: TaskRecord, round_: RoundRecord, event: ChainEvent, movements: _PoolMovements) -> None:
     if event.name == "SeedFixed":
         round_.fixed = event.args
     elif event.name in _ROUND_LISTS:
         getattr(round_, _ROUND_LISTS[event.name]).append(event.args)
     elif event.name == "FaultReported":
-        round_.faults.append(FaultRecord(event.args, movements.slashed(event)))
+        round_.faults.append(movements.fault(task, event))
 
 
 def _file_appeal_round(task: TaskRecord, event: ChainEvent, movements: _PoolMovements) -> None:
@@ -305,17 +377,26 @@ def _file_appeal_round(task: TaskRecord, event: ChainEvent, movements: _PoolMove
         return
     if appeal.round is None:
         raise AuditError(f"task {task.id}: {event.name} without a seed request of the appeal")
-    _file_round(appeal.round, event, movements)
+    if event.name == "FaultReported" and int(event.args["fault"]) == Fault.OVERTURNED:
+        appeal.jurors.append(movements.fault(task, event))
+        return
+    if event.name == "SilentReported":
+        appeal.silent.append(movements.fault(task, event))
+        return
+    _file_round(task, appeal.round, event, movements)
     if event.name == "ContestsSettled":
         appeal.round.pages[int(event.args["page"])] = event.args
 
 
-def _file_appeal(appeal: AppealRecord, event: ChainEvent, movements: _PoolMovements) -> None:
+def _file_appeal(task: TaskRecord, event: ChainEvent, movements: _PoolMovements) -> None:
+    appeal = task.appeal
     if event.name == "AppealSettled":
         appeal.settled = event.args
     elif event.name == "AppealFailed":
         appeal.failed = True
     elif event.name == "RowOverturned":
-        appeal.overturned.append(FaultRecord(event.args, movements.slashed(event)))
+        appeal.overturned.append(movements.fault(task, event))
+    elif event.name == "AppealTipPaid":
+        appeal.tips.append(event.args)
     elif event.name == "AppealRewardClaimed":
         appeal.claims.append((event.args, movements.added(event)))

@@ -9,8 +9,9 @@ from typing import Any
 from covey.audit.appeals import AppealRuling, check_appeal
 from covey.audit.faults import check_committees, check_released, check_stake
 from covey.audit.record import Args, ChainEvent, RoundRecord, TaskRecord, gather, raw
-from covey.audit.rules import HashDomain, Ruling, pools_of, rule, seats_of
-from covey.protocol.payouts import Pools, entry_fee
+from covey.audit.rules import HashDomain, Ruling, pools_of, rule, seats_of, settle_round
+from covey.protocol.payouts import Pools, entry_fee, returns_fees
+from covey.protocol.settlement import Settlement
 from covey.protocol.types import Outcome
 
 
@@ -75,6 +76,9 @@ def _audit_task(audit: Audit, task: TaskRecord, domain: HashDomain) -> None:
     check_released(audit, task, domain)
     outcome = Outcome(int(task.ended["outcome"])) if task.ended is not None else Outcome.RUNNING
     settled = task.last_round is not None and task.last_round.settled is not None
+    for round_ in task.rounds.values():
+        if round_.void:
+            _check_void(audit, task, round_, domain)
     if settled:
         ruling = audit.rulings[task.id] = rule(task, domain)
         _check_settlement(audit, task, ruling)
@@ -92,7 +96,7 @@ def _audit_task(audit: Audit, task: TaskRecord, domain: HashDomain) -> None:
             _check_claims(audit, task, audit.rulings[task.id])
     else:
         _check_pools(audit, task, task.closed, pools_of(task, None, outcome=outcome))
-        _check_refunds(audit, task)
+        _check_refunds(audit, task, outcome)
 
 
 def _check_entries(audit: Audit, task: TaskRecord) -> None:
@@ -130,15 +134,8 @@ def _check_committee(audit: Audit, task: TaskRecord, round_: RoundRecord, domain
 def _check_settlement(audit: Audit, task: TaskRecord, ruling: Ruling) -> None:
     settlement = ruling.settlement
     round_, settled = task.settled_round()
-    audit.compare(task, "settled pages", sorted(round_.pages), list(range(len(settlement.pages))))
-    for number, page in enumerate(settlement.pages):
-        chain = round_.pages.get(number)
-        if chain is None:
-            continue
-        audit.compare(task, f"medians of page {number}", [int(word) for word in chain["medians"]], page.words)
-        audit.compare(task, f"root of page {number}", raw(chain["root"]), page.root)
-        audit.compare(task, f"weights of page {number}", int(chain["weights"]), page.weights)
-        audit.compare(task, f"spread of page {number}", int(chain["spread"]), page.spread)
+    _check_pages(audit, task, round_, settlement)
+    audit.compare(task, "a median above 0 in the settled round", not settlement.is_void, True)
     totals = settled["totals"]
     audit.compare(task, "sum of weights", int(totals["weights"]), settlement.total_weights)
     audit.compare(task, "sum of seats times gain", int(totals["gainSeats"]), settlement.gain_seats)
@@ -146,6 +143,25 @@ def _check_settlement(audit: Audit, task: TaskRecord, ruling: Ruling) -> None:
     losses = [int(word) >> (32 * lane) & 0xFFFFFFFF for word in settled["losses"] for lane in range(8)]
     for row, loss in zip(ruling.rows, losses, strict=False):
         audit.compare(task, f"loss of {row.operator}", loss, row.loss)
+
+
+def _check_void(audit: Audit, task: TaskRecord, round_: RoundRecord, domain: HashDomain) -> None:
+    settlement = settle_round(task, round_, domain)
+    _check_pages(audit, task, round_, settlement)
+    audit.compare(task, f"a median above 0 in the void round {round_.number}", False, not settlement.is_void)
+
+
+def _check_pages(audit: Audit, task: TaskRecord, round_: RoundRecord, settlement: Settlement) -> None:
+    where = f"of round {round_.number}"
+    audit.compare(task, f"settled pages {where}", sorted(round_.pages), list(range(len(settlement.pages))))
+    for number, page in enumerate(settlement.pages):
+        chain = round_.pages.get(number)
+        if chain is None:
+            continue
+        audit.compare(task, f"medians of page {number} {where}", [int(word) for word in chain["medians"]], page.words)
+        audit.compare(task, f"root of page {number} {where}", raw(chain["root"]), page.root)
+        audit.compare(task, f"weights of page {number} {where}", int(chain["weights"]), page.weights)
+        audit.compare(task, f"spread of page {number} {where}", int(chain["spread"]), page.spread)
 
 
 def _check_pools(audit: Audit, task: TaskRecord, closed: Args, pools: Pools) -> None:
@@ -184,8 +200,9 @@ def _check_claims(audit: Audit, task: TaskRecord, ruling: Ruling) -> None:
     ]
 
 
-def _check_refunds(audit: Audit, task: TaskRecord) -> None:
-    fees = {entry["operator"]: int(entry["fee"]) for entry in task.committed}
+def _check_refunds(audit: Audit, task: TaskRecord, outcome: Outcome) -> None:
+    back = returns_fees(outcome, task.has_void_round)
+    fees = {entry["operator"]: int(entry["fee"]) if back else 0 for entry in task.committed}
     for args in task.fee_refunds:
         audit.compare(task, f"fee refunded to {args['operator']}", int(args["amount"]), fees.pop(args["operator"], 0))
 

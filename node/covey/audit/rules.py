@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from covey.audit.record import AuditError, RoundRecord, TaskRecord
-from covey.protocol.faults import stake_in_round
+from covey.audit.record import AuditError, FaultRecord, RoundRecord, TaskRecord
+from covey.protocol.faults import bounty_limit, stake_in_round, unit
 from covey.protocol.payouts import Pools, entry_reward, scoring_reward, split
 from covey.protocol.scores import page_words, unpack
 from covey.protocol.seats import seats
@@ -66,6 +66,8 @@ def stake_of(task: TaskRecord, round_: RoundRecord, operator: str) -> int:
     if round_.number == 0 or 0 not in task.rounds:
         return earmark
     first = task.rounds[0]
+    if first.void:  # nobody leaves for a void round
+        return earmark
     barred = round_.barred.get(operator, operator in first.reported or operator in first_abstained(task))
     return stake_in_round(round_.number, earmark, False, operator in first.unrevealed, barred)
 
@@ -101,6 +103,19 @@ def seats_of(task: TaskRecord, round_: RoundRecord, domain: HashDomain, operator
     )  # fmt: skip
 
 
+def unit_of(task: TaskRecord, fault: FaultRecord, stake: int, wanted: int) -> int:
+    """Part of the bounty behind one of `wanted` seats drawn from `stake`, as of a fault's report, wei."""
+    total, limit = total_enrolled(task), fault.bounty
+    if fault.stake_multiple_bps is not None:
+        limit = bounty_limit(max(int(task.params["minStake"]), total), fault.stake_multiple_bps)
+    return unit(fault.bounty, limit, stake, total, wanted)
+
+
+def total_enrolled(task: TaskRecord) -> int:
+    """S, all stake that was enrolled for the task, wei."""
+    return sum(int(args["amount"]) for args in task.enrolled)
+
+
 def revealed_rows(task: TaskRecord, round_: RoundRecord, domain: HashDomain) -> list[RevealedRow]:
     """The round's revealed rows in order of reveal, with their seats by the rules."""
     entries = len(task.revealed)
@@ -112,6 +127,26 @@ def revealed_rows(task: TaskRecord, round_: RoundRecord, domain: HashDomain) -> 
     ]
 
 
+def settle_round(task: TaskRecord, round_: RoundRecord, domain: HashDomain) -> Settlement:
+    """Settle a round's revealed rows by the rules.
+
+    Raises:
+        AuditError: nothing was revealed, or only rows that have no seat by the rules.
+    """
+    if not round_.revealed or not round_.committed:
+        raise AuditError(f"task {task.id} was not settled: nothing was revealed")
+    rows = revealed_rows(task, round_, domain)
+    if not any(row.seats for row in rows):
+        raise AuditError(f"task {task.id} was settled with rows that have no seat by the rules")
+    return settle(rows, rules_of(task), page_words(len(round_.committed)), round_.number, task.is_sealed)
+
+
+def rules_of(task: TaskRecord) -> Rules:
+    """The task's parameters of settlement."""
+    params = task.params
+    return Rules(int(params["h"]), int(params["tau"]), int(params["floorScore"]), int(params["power"]))
+
+
 def rule(task: TaskRecord, domain: HashDomain) -> Ruling:
     """Apply the rules to a settled task.
 
@@ -119,14 +154,10 @@ def rule(task: TaskRecord, domain: HashDomain) -> Ruling:
         AuditError: the task has no settled round.
     """
     round_ = task.last_round
-    if round_ is None or not round_.revealed or not round_.committed:
+    if round_ is None:
         raise AuditError(f"task {task.id} was not settled: nothing was revealed")
-    params = task.params
+    settlement, rules = settle_round(task, round_, domain), rules_of(task)
     rows = revealed_rows(task, round_, domain)
-    if not any(row.seats for row in rows):
-        raise AuditError(f"task {task.id} was settled with rows that have no seat by the rules")
-    rules = Rules(int(params["h"]), int(params["tau"]), int(params["floorScore"]), int(params["power"]))
-    settlement = settle(rows, rules, page_words(len(round_.committed)), round_.number)
     words = list(settlement.median_words)
     for args in task.appeal.replaced:
         words[int(args["word"])] = int(args["replacement"])
@@ -153,11 +184,12 @@ def pools_of(
 ) -> Pools:
     """Split the escrow for an outcome, from the amounts paid in, tipped and charged by appeals, wei."""
     params = task.params
-    premiums = sum(int(args["premium"]) for args in task.appeal.charges)
-    bond = int(params["bond"]) - sum(int(args["amount"]) for args in task.tips) - premiums
+    charged = sum(int(args["tips"]) for args in task.appeal.charges)
+    bond = int(params["bond"]) - sum(int(args["amount"]) for args in task.tips) - charged
     fees = sum(int(args["fee"]) for args in task.committed)
     return split(
         outcome, int(params["bounty"]), bond, fees, int(params["validatorBps"]),
         total_weights, settlement.gain_seats if settlement else 0,
         sum(int(args["amount"]) for args in task.top_ups), sum(int(args["cost"]) for args in task.appeal.charges),
+        task.has_void_round, task.is_withheld,
     )  # fmt: skip

@@ -67,8 +67,8 @@ def contest(
         return
     out = console()
     out.print(f"Contested word {word} of task {task} with a bond of {format_cvy(bond)} CVY ({receipt.tx_hash}).")
-    out.print("If a median of the word changes, you get the bond back with a premium.")
-    out.print("Otherwise the bond pays the validators who score again.")
+    out.print("If a median of the word changes, you get the bond back with an award.")
+    out.print("Otherwise the bond pays the validators who score again, and the tips of the steps.")
 
 
 @group.command("list")

@@ -109,7 +109,7 @@ def _show_contests(out: Any, why: Explanation) -> None:
                 str(contest.word),
                 contest.appellant,
                 format_cvy(contest.bond),
-                outcomes[contest.moved],
+                "copied" if contest.copied else outcomes[contest.moved],
                 format_cvy(contest.to_appellant),
                 format_cvy(contest.to_round),
             ]
