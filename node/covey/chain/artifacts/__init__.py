@@ -21,6 +21,7 @@ CONTRACTS = (
     "Rewards",
     "Appeals",
     "AppealCommittee",
+    "Faults",
     "Emissions",
 )
 """The contracts of a deployment, in order of deployment."""

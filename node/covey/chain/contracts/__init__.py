@@ -7,6 +7,7 @@ from covey.chain.contracts.base import Binding, Call
 from covey.chain.contracts.bounds import Bounds, RegistryConfig
 from covey.chain.contracts.committee import Committee
 from covey.chain.contracts.emissions import Emissions
+from covey.chain.contracts.faults import Faults
 from covey.chain.contracts.manager import Manager
 from covey.chain.contracts.registry import Entry, Registry
 from covey.chain.contracts.rewards import Escrow, Rewards
@@ -28,6 +29,7 @@ __all__ = [
     "Emissions",
     "Entry",
     "Escrow",
+    "Faults",
     "Manager",
     "Pool",
     "Registry",

@@ -24,7 +24,12 @@ class Appeal:
     resolved: int
     paid_seats: int
     bond: int
+    award: int
+    tip: int
+    tips: int
     pool: int
+    least_stake: int
+    least_enrolment: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Appeals(Binding):
         return int(self._read("bondOf", task_id))
 
     def owed_to(self, account: str) -> int:
-        """Bonds and premiums that ``account`` can withdraw, wei."""
+        """Bonds, awards and tips that ``account`` can withdraw, wei."""
         return int(self._read("owedTo", account))
 
     def claimed(self, task_id: int, operator: str) -> bool:
@@ -90,7 +95,7 @@ class Appeals(Binding):
         return self._write(description, "contest", task_id, word_index, word, list(proof))
 
     def fail_appeal(self, task_id: int) -> Call:
-        """End an appeal that missed its quorum or its deadline."""
+        """End an appeal with too little enrolled stake, without a quorum, or past its deadline."""
         return self._write(f"fail the appeal of task {task_id}", "failAppeal", task_id)
 
     def resolve(self, task_id: int, index: int, proof: Sequence[bytes]) -> Call:
@@ -107,7 +112,7 @@ class Appeals(Binding):
         return self._write(f"claim the pay of the appeal of task {task_id}", "claimAppeal", task_id, operator)
 
     def withdraw(self, account: str) -> Call:
-        """Pay out the bonds and premiums owed to ``account``."""
+        """Pay out the bonds, awards and tips owed to ``account``."""
         return self._write(f"withdraw the appeal bonds of {account}", "withdraw", account)
 
 
@@ -118,11 +123,31 @@ class AppealCommittee(Committee):
     work = "the appeal of task"
 
     def earmark_of(self, task_id: int, operator: str) -> int:
-        """Stake that the operator enrolled for the appeal, wei."""
+        """Stake that the operator earmarked for the appeal, in addition to its earmark behind the task, wei."""
         return int(self._read("earmarkOf", task_id, operator))
 
+    def stake_of(self, task_id: int, operator: str) -> int:
+        """Stake that draws the operator: its earmarks for the appeal and behind the task; 0 if it did not enrol."""
+        return int(self._read("stakeOf", task_id, operator))
+
+    def silent_seats_of(self, task_id: int, operator: str) -> int:
+        """Seats that were silent in an appeal which failed by a missed quorum."""
+        return int(self._read("silentSeatsOf", task_id, operator))
+
+    def reported(self, task_id: int, operator: str) -> bool:
+        """True once the operator's row, or its silence in a missed appeal, was reported."""
+        return bool(self._read("reported", task_id, operator))
+
+    def owes(self, task_id: int, operator: str) -> bool:
+        """True if a duty of the operator is open, or a fault of it other than an overturned row can be reported."""
+        return bool(self._read("owes", task_id, operator))
+
+    def is_lost(self, task_id: int) -> bool:
+        """True if the appeal cannot settle: too little stake enrolled, or the quorum was missed."""
+        return bool(self._read("isLost", task_id))
+
     def enrolled_of(self, task_id: int) -> int:
-        """Total stake enrolled for the appeal, wei."""
+        """Total stake that draws the committee, wei."""
         return int(self._read("enrolledOf", task_id))
 
     def found_of(self, task_id: int, index: int) -> int:
@@ -134,9 +159,19 @@ class AppealCommittee(Committee):
         return int(self._read("paidSeatsOf", task_id, operator))
 
     def enrol(self, task_id: int, operator: str, amount: int) -> Call:
-        """Enrol stake for the appeal, in addition to the stake enrolled for the task."""
+        """Enrol for the appeal, with the operator's earmark behind the task and ``amount`` of free stake."""
         description = f"enrol for the appeal of task {task_id} with {cvy(amount)}"
         return self._write(description, "enrol", task_id, operator, amount)
+
+    def report_juror(self, task_id: int, operator: str, words: Sequence[int]) -> Call:
+        """Prove that a row of the appeal is far from its medians; ``words`` is the revealed row."""
+        description = f"report that the appeal of task {task_id} overturns the row of {operator} in it"
+        return self._write(description, "reportJuror", task_id, operator, list(words))
+
+    def report_silent(self, task_id: int, operator: str) -> Call:
+        """Prove that an operator's seats were silent in an appeal that missed its quorum."""
+        description = f"report that {operator} was silent in the failed appeal of task {task_id}"
+        return self._write(description, "reportSilent", task_id, operator)
 
     def settle_contests(
         self, task_id: int, page: int, rows: Sequence[int], found: Sequence[int], words: Sequence[int]

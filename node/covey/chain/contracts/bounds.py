@@ -20,6 +20,10 @@ class RegistryConfig:
     max_target_seats: int
     max_h: int
     max_tau: int
+    max_floor: int
+    min_validator_bps: int
+    min_seats: int
+    min_sealed_tau: int
 
 
 class Bounds(Binding):

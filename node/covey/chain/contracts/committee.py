@@ -40,6 +40,10 @@ class Committee(Binding):
         """Seats of an operator under the fixed seed of a round by number."""
         return int(self._read("seatsAt", task_id, round_number, operator))
 
+    def unit_of(self, task_id: int, round_number: int) -> int:
+        """What a fault in a round is measured by, wei per seat."""
+        return int(self._read("unitOf", task_id, round_number))
+
     def accumulator_of(self, task_id: int, page: int) -> bytes:
         """Hash chain over the revealed rows of a page; zero once the page is settled."""
         return bytes(self._read("accumulatorOf", task_id, page))

@@ -80,6 +80,10 @@ class Registry(Binding):
         """The maximum bounty of the task with top-ups, wei."""
         return int(self._read("bountyLimitOf", task_id))
 
+    def unit_of(self, task_id: int, stake: int, seats: int) -> int:
+        """Part of the bounty for each of ``seats`` seats drawn from ``stake`` wei, wei."""
+        return int(self._read("unitOf", task_id, stake, seats))
+
     def ready_for_seed(self, task_id: int) -> bool:
         """True once all steps before the seed are done."""
         return bool(self._read("readyForSeed", task_id))

@@ -42,6 +42,14 @@ class Rewards(Binding):
         """The funds of a task."""
         return self._read_struct(Escrow, "escrowOf", task_id)
 
+    def bounty_of(self, task_id: int) -> int:
+        """The task's bounty with its top-ups, wei."""
+        return int(self._read("bountyOf", task_id))
+
+    def validators_pool_of(self, task_id: int) -> int:
+        """The validators' pool before the task's end: their share of the bounty, plus the entry fees, wei."""
+        return int(self._read("validatorsPoolOf", task_id))
+
     def owed_to(self, account: str) -> int:
         """Credit that ``account`` can withdraw, wei."""
         return int(self._read("owedTo", account))

@@ -28,6 +28,19 @@ class Scoring(Committee):
         """Gain of a revealed operator, once all pages are settled."""
         return int(self._read("gainOf", task_id, operator))
 
+    def share_of(self, task_id: int, operator: str) -> tuple[int, int]:
+        """Seats and gain of a revealed operator, once all pages are settled; 0 and 0 without a revealed row."""
+        seats, gain = self._read("shareOf", task_id, operator)
+        return int(seats), int(gain)
+
+    def has_void_round(self, task_id: int) -> bool:
+        """True if every median of a round was 0."""
+        return bool(self._read("hasVoidRound", task_id))
+
+    def request_from_of(self, task_id: int) -> int:
+        """Chain time from which the seed of a second committee can be requested; 0 for a first one."""
+        return int(self._read("requestFromOf", task_id))
+
     def is_settled(self, task_id: int) -> bool:
         """True once all pages are settled; the task can then only end as paid."""
         return bool(self._read("isSettled", task_id))

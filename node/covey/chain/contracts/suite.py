@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from covey.chain.contracts.appeals import AppealCommittee, Appeals
 from covey.chain.contracts.bounds import Bounds
 from covey.chain.contracts.emissions import Emissions
+from covey.chain.contracts.faults import Faults
 from covey.chain.contracts.registry import Registry
 from covey.chain.contracts.rewards import Rewards
 from covey.chain.contracts.scoring import Scoring
@@ -31,5 +32,6 @@ class Contracts:
         self.scoring = Scoring(rpc, deployment.address("Scoring"), block)
         self.rewards = Rewards(rpc, deployment.address("Rewards"), block)
         self.emissions = Emissions(rpc, deployment.address("Emissions"), block)
+        self.faults = Faults(rpc, deployment.address("Faults"), block)
         self.appeals = Appeals(rpc, deployment.address("Appeals"), block)
         self.appeal_committee = AppealCommittee(rpc, deployment.address("AppealCommittee"), block)

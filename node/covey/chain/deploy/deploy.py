@@ -33,8 +33,8 @@ MINUTE = 60
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
-DUTIES = ("TaskRegistry", "Rewards", "Appeals", "AppealCommittee")
-"""Contracts that may earmark, slash and reward."""
+DUTIES = ("TaskRegistry", "AppealCommittee")
+"""Contracts that may earmark and slash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +87,15 @@ class DeployConfig:
                 min_windows=Windows(6 * HOUR, HOUR, HOUR, HOUR, 6 * HOUR, HOUR, 6 * HOUR, 12 * HOUR),
                 min_bounty=100 * CVY,
                 min_bond=10 * CVY,
-                stake_multiple_bps=20_000,
+                stake_multiple_bps=50_000,
                 max_entries=1_024,
                 max_target_seats=101,
                 max_h=16_383,
                 max_tau=4_095,
+                max_floor=6_554,
+                min_validator_bps=500,
+                min_seats=9,
+                min_sealed_tau=655,
             ),
             governance_delay=2 * DAY,
             must_hand_over=True,
@@ -115,11 +119,15 @@ class DeployConfig:
                 min_windows=Windows(1, 1, 1, 1, 1, 1, 1, 1),
                 min_bounty=CVY,
                 min_bond=CVY,
-                stake_multiple_bps=10_000,
+                stake_multiple_bps=50_000,
                 max_entries=1_024,
                 max_target_seats=1_023,
                 max_h=16_383,
                 max_tau=4_095,
+                max_floor=6_554,
+                min_validator_bps=500,
+                min_seats=9,
+                min_sealed_tau=655,
             ),
             seed_distance=2,
         )
@@ -201,17 +209,19 @@ class _Run:
         manager, token, staking = at["AccessManager"], at["CoveyToken"], at["Staking"]
         registry, scoring, rewards = at["TaskRegistry"], at["Scoring"], at["Rewards"]
         randomness, appeals, jury = at["BeaconRandomness"], at["Appeals"], at["AppealCommittee"]
+        faults, bounds = at["Faults"], at["TaskBounds"]
         return {
             "AccessManager": [deployer],
             "CoveyToken": [manager, config.receiver or governance, config.supply],
             "Staking": [manager, token, treasury, config.staking],
             "BeaconRandomness": [config.seed_distance],
             "TaskBounds": [manager, staking, config.registry],
-            "TaskRegistry": [manager, staking, scoring, rewards, appeals, jury, at["TaskBounds"]],
+            "TaskRegistry": [manager, staking, scoring, rewards, appeals, jury, faults, bounds],
             "Scoring": [registry, staking, rewards, randomness, appeals],
-            "Rewards": [registry, scoring, appeals, jury, staking, token, treasury, config.tip],
+            "Rewards": [registry, scoring, appeals, staking, token, treasury, config.tip],
             "Appeals": [registry, staking, scoring, rewards, jury, token],
             "AppealCommittee": [registry, staking, rewards, randomness, appeals],
+            "Faults": [registry, scoring],
             "Emissions": [manager, token, staking, registry, scoring, rewards],
         }
 
@@ -281,6 +291,7 @@ def verify_wiring(contracts: Contracts, config: DeployConfig | None = None, depl
             "rewards": "Rewards",
             "appeals": "Appeals",
             "appealCommittee": "AppealCommittee",
+            "faults": "Faults",
             "bounds": "TaskBounds",
         },
         "Scoring": {**_COMMITTEE, "appeals": "Appeals"},
@@ -288,7 +299,6 @@ def verify_wiring(contracts: Contracts, config: DeployConfig | None = None, depl
             "REGISTRY": "TaskRegistry",
             "SCORING": "Scoring",
             "APPEALS": "Appeals",
-            "APPEAL_COMMITTEE": "AppealCommittee",
             "STAKING": "Staking",
             "TOKEN": "CoveyToken",
         },
@@ -301,6 +311,7 @@ def verify_wiring(contracts: Contracts, config: DeployConfig | None = None, depl
             "TOKEN": "CoveyToken",
         },
         "AppealCommittee": {**_COMMITTEE, "appeals": "Appeals"},
+        "Faults": {"registry": "TaskRegistry", "scoring": "Scoring"},
         "Emissions": {
             "token": "CoveyToken",
             "staking": "Staking",
