@@ -19,6 +19,8 @@ from covey.protocol.types import Evaluation, Kind, TaskParams, Windows
 
 SPEC_NAME = "spec.json"
 MAX_SPEC_BYTES = 1 << 20
+_MAX_VALIDATOR_BPS = 9_999
+_MAX_SCORES = 1 << 22  # entries times seats, so that a reveal fits a block
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ def task_params(
     target_seats: int = 31,
     power: int = 2,
     max_entries: int = 64,
+    min_entries: int = 1,
     min_stake: int | None = None,
     entry_commit: int | None = None,
     enrol: int | None = None,
@@ -80,6 +83,7 @@ def task_params(
         target_seats: seats of the committee, K.
         power: p in a trainer's weight (median - floor)^p, 1 to 3.
         max_entries: maximum number of entries.
+        min_entries: minimum number of committed entries; with fewer the task is refunded.
         min_stake: minimum enrolled stake.
         entry_commit, enrol, entry_reveal, score_commit, score_reveal: lengths of the windows.
         settle: time for the seed and the settlement.
@@ -103,6 +107,7 @@ def task_params(
         tau=spec.scoring.tau,
         power=power,
         max_entries=max_entries,
+        min_entries=min_entries,
         bounty=bounty,
         bond=bounds.min_bond if bond is None else bond,
         entry_fee=entry_fee,
@@ -148,13 +153,30 @@ def _check_bounds(params: TaskParams, bounds: RegistryConfig) -> None:
         if value < least:
             why = " for this bounty" if name == "min_stake" else ""
             raise InvalidInput(f"{cvy(value)} is below the registry's minimum of {cvy(least)}{why}", parameter=name)
+    for name, value, least in (
+        ("target_seats", params.target_seats, bounds.min_seats),
+        ("validator_bps", params.validator_bps, bounds.min_validator_bps),
+        ("min_entries", params.min_entries, 1),
+    ):
+        if value < least:
+            raise InvalidInput(f"{value} is below the registry's minimum of {least}", parameter=name)
     for name, value, most in (
         ("max_entries", params.max_entries, bounds.max_entries),
         ("target_seats", params.target_seats, bounds.max_target_seats),
+        ("validator_bps", params.validator_bps, _MAX_VALIDATOR_BPS),
     ):
         if value > most:
             raise InvalidInput(f"{value} is above the registry's maximum of {most}", parameter=name)
-    for name, value, most in (("h", params.h, bounds.max_h), ("tau", params.tau, bounds.max_tau)):
+    if params.max_entries * params.target_seats > _MAX_SCORES:
+        most = _MAX_SCORES // params.target_seats
+        raise InvalidInput(f"{params.max_entries} is above the maximum of {most} for this K", parameter="max_entries")
+    if params.min_entries > params.max_entries:
+        raise InvalidInput(f"{params.min_entries} is above max_entries {params.max_entries}", parameter="min_entries")
+    for name, value, most in (
+        ("h", params.h, bounds.max_h),
+        ("tau", params.tau, bounds.max_tau),
+        ("floor", params.floor_score, bounds.max_floor),
+    ):
         if value > most:
             raise InvalidInput(f"the spec's scoring.{name} of {value} is above the registry's maximum of {most}")
 

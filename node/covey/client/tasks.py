@@ -45,12 +45,14 @@ def read_task(chain: Chain, task_id: int) -> TaskView:
     params, schedule, state = registry.params_of(task_id), registry.schedule_of(task_id), registry.state_of(task_id)
     round_ = contracts.scoring.round_of(task_id)
     contested = contracts.appeals.is_open(task_id)
-    current = phase(params, schedule, state, round_, chain.now(), contested)
+    request_from = contracts.scoring.request_from_of(task_id)
+    current = phase(params, schedule, state, round_, chain.now(), contested, request_from)
     ends = {
         Phase.ENTRY_COMMIT: schedule.entry_commit_end,
         Phase.ENROL: schedule.enrol_end,
         Phase.ENTRY_REVEAL: schedule.entry_reveal_end,
         Phase.OPEN: schedule.open_end,
+        Phase.REPORTS: request_from,
         Phase.SCORE_COMMIT: round_.score_commit_end,
         Phase.SCORE_REVEAL: round_.score_reveal_end,
     }

@@ -76,9 +76,10 @@ class TaskSettings(SettingsGroup):
     bond: Amount | None = Field(None, description="creator's bond; default: the registry's minimum")
     entry_fee: Amount = Field(CVY, description="fee of the first entry")
     validator_bps: BasisPoints = Field(2000, ge=0, le=10_000, description="validators' share of the bounty")
-    target_seats: int = Field(31, ge=1, le=1000, description="committee size K")
+    target_seats: int = Field(31, ge=1, le=1023, description="committee size K")
     power: int = Field(2, ge=1, le=3, description="exponent p: a trainer's weight is (median - floor)^p")
-    max_entries: int = Field(64, ge=1, le=65535, description="maximum number of entries")
+    max_entries: int = Field(64, ge=1, le=32768, description="maximum number of entries")
+    min_entries: int = Field(1, ge=1, le=255, description="minimum number of entries; with fewer the task is refunded")
     min_stake: Amount | None = Field(
         None, description="minimum enrolled stake; default: the registry's multiple of the bounty"
     )

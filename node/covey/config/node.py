@@ -48,6 +48,9 @@ class Policy(SettingsGroup):
     earmark_share_bps: BasisPoints = Field(
         2500, ge=1, le=10_000, description="share of the free stake to earmark for a task"
     )
+    max_seat_share_bps: BasisPoints = Field(
+        2500, ge=1, le=10_000, description="maximum share of a committee's expected seats to enrol for"
+    )
     min_score_window_seconds: WholeSeconds = Field(30, ge=0, description="shortest score window to validate in")
     max_entries: int = Field(256, ge=1, description="maximum number of entries a task to validate may allow")
     auto_claim: bool = Field(True, description="claim rewards and withdraw credits automatically")

@@ -83,7 +83,8 @@ class Operator:
             "executor": f"unix:{workers.socket}",
             "worker_threads": 1,
             "health_listen": f"127.0.0.1:{self.health_port}",
-            "policy": {"earmark": earmark, "max_fee": 5 * scenario.ENTRY_FEE},
+            # Few validators share all seats here, so each takes more than a node of a public network should.
+            "policy": {"earmark": earmark, "max_seat_share_bps": 10_000, "max_fee": 5 * scenario.ENTRY_FEE},
         }
 
     def training(self) -> tuple[list[float], int]:

@@ -44,7 +44,7 @@ LAZY_SCORE = 9089
 """The lazy validator's score for every entry: a typical improvement, on the grid of rounded scores."""
 
 STAKE = 20_000 * CVY
-EARMARK = 12_000 * CVY
+EARMARK = 15_000 * CVY
 LAZY_EARMARK = 6_000 * CVY
 BOUNTY = 10_000 * CVY
 BOND = 500 * CVY
@@ -172,6 +172,7 @@ def task_params(spec: TaskSpec, digest: bytes, min_stake: int) -> TaskParams:
         tau=spec.scoring.tau,
         power=POWER,
         max_entries=MAX_ENTRIES,
+        min_entries=1,
         bounty=BOUNTY,
         bond=BOND,
         entry_fee=ENTRY_FEE,

@@ -77,6 +77,15 @@ def report_overturned(ctx: Context, task: Task, duty: Duty) -> Step:
     return send(ctx, duty, call, is_done_at_head)
 
 
+def report_juror(ctx: Context, task: Task, duty: Duty) -> Step:
+    committee, appeal = ctx.contracts.appeal_committee, _appeal(task)
+    row = appeal.drawn_committee.row_of(duty.account)
+    if row is None:
+        raise MissingState(f"{duty.account} has revealed no row in the appeal of task {task.id}")
+    call = committee.report_juror(task.id, duty.account, row.words)
+    return send(ctx, duty, call, lambda: committee.reported(task.id, duty.account))
+
+
 def claim(ctx: Context, task: Task, duty: Duty) -> Step:
     appeals, operator = ctx.contracts.appeals, ctx.identity.operator
     return send(ctx, duty, appeals.claim_appeal(task.id, operator), lambda: appeals.claimed(task.id, operator))
@@ -84,14 +93,14 @@ def claim(ctx: Context, task: Task, duty: Duty) -> Step:
 
 def release(ctx: Context, task: Task, duty: Duty) -> Step:
     committee, operator = ctx.contracts.appeal_committee, ctx.identity.operator
-    if committee.owes_fault(task.id, operator):
+    if committee.owes(task.id, operator):
         return Waiting("a fault of this operator is not reported yet")
     call = committee.release(task.id, operator)
     return send(ctx, duty, call, lambda: False)
 
 
 def withdraw(ctx: Context, duty: Duty) -> Step:
-    """Withdraw an account's bonds and premiums."""
+    """Withdraw an account's bonds, awards and tips."""
     appeals, account = ctx.contracts.appeals, duty.account
     return send_repeatable(ctx, duty, appeals.withdraw(account), lambda: appeals.owed_to(account) == 0, "paid")
 

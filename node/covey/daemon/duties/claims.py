@@ -15,7 +15,7 @@ from covey.protocol.scores import LANES
 def release_earmark(ctx: Context, task: Task, duty: Duty) -> Step:
     """Release what slashes left of the earmark. The registry refuses while a fault can still be reported."""
     registry, operator = ctx.contracts.registry, ctx.identity.operator
-    if ctx.contracts.scoring.owes_fault(task.id, operator):
+    if ctx.contracts.scoring.owes_fault(task.id, operator) or ctx.contracts.faults.owes(task.id, operator):
         return Waiting("a fault of this operator is not reported yet")
     if ctx.contracts.appeals.holds(task.id, operator):
         return Waiting("an appeal of the task holds the earmark")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from covey.chain.units import cvy
 from covey.daemon.context import Context
 from covey.daemon.duties.outcomes import Ended, Step, Waiting, declined
 from covey.daemon.duties.records import heldout_records
@@ -12,6 +13,7 @@ from covey.daemon.planning.policy import count_strata, earmark_of, reason_not_to
 from covey.daemon.state.task import Task
 from covey.daemon.workers.background import Pending
 from covey.protocol.canonical import DocumentError
+from covey.protocol.faults import least_enrolment
 
 _PERMANENT = ("RegistryNotSigner", "RegistryIsEntrant", "StakingNotEligible")
 """Reverts that a retry would meet again. A closed window is not among them: the duty is planned only while chain time
@@ -41,9 +43,12 @@ def advance(ctx: Context, task: Task, duty: Duty) -> Step:
     if isinstance(base, Waiting | Ended):
         return base
     registry, operator = ctx.contracts.registry, ctx.identity.operator
-    amount = earmark_of(ctx.config.policy, free_stake(ctx, task))
-    if amount == 0:
+    free, min_stake = free_stake(ctx, task), task.params.min_stake
+    amount = earmark_of(ctx.config.policy, free, min_stake, task.total_earmarked)
+    if free == 0:
         return Waiting("no free eligible stake")
+    if amount < (least := least_enrolment(min_stake, task.params.target_seats)):
+        return Waiting(f"a seat needs at least {cvy(least)}, the policy and the free stake allow {cvy(amount)}")
     call = registry.enrol(task.id, operator, amount)
     return send(ctx, duty, call, lambda: registry.earmark_of(task.id, operator) > 0)
 

@@ -6,14 +6,14 @@ local draw and a duty that is still undone.
 
 from __future__ import annotations
 
-from covey.chain.contracts import Call, Committee
+from covey.chain.contracts import AppealCommittee, Call, Committee, Faults
 from covey.chain.rpc.client import Rpc
 from covey.chain.rpc.quorum import quorum_read
 from covey.daemon.context import Context
 from covey.daemon.duties.outcomes import Step, Waiting
 from covey.daemon.duties.transactions import send, transaction_progress
 from covey.daemon.planning.duty import Duty
-from covey.daemon.planning.faults import seats_in
+from covey.daemon.planning.faults import seats_in, silent_in_appeal, silent_seats
 from covey.daemon.state.events import MissingState
 from covey.daemon.state.task import Task
 from covey.protocol.types import RowStatus
@@ -41,6 +41,42 @@ def appeal_unrevealed(ctx: Context, task: Task, duty: Duty) -> Step:
     committee = ctx.contracts.appeal_committee
     call = committee.report_unrevealed(task.id, duty.round, duty.account)
     return _report(ctx, task, duty, committee, call, RowStatus.COMMITTED)
+
+
+def missed(ctx: Context, task: Task, duty: Duty) -> Step:
+    """Report silent seats in a missed round of the ended task."""
+    if (in_progress := transaction_progress(ctx, duty)) is not None:
+        return in_progress
+    faults, operator = ctx.contracts.faults, duty.account
+
+    def read(rpc: Rpc) -> tuple[int, bool]:
+        view = Faults(rpc, faults.address)
+        return view.silent_seats_of(task.id, duty.round, operator), view.reported(task.id, duty.round, operator)
+
+    seats, reported = quorum_read(ctx.contracts.rpc, read)
+    committee = next((candidate for candidate in task.committees if candidate.number == duty.round), None)
+    drawn = 0 if committee is None else silent_seats(task, committee, ctx.identity, operator, ctx.now)
+    if not reported and seats != drawn:
+        return Waiting(f"not reported: the chain shows {seats} silent seats, the local draw {drawn}")
+    call = faults.report_missed(task.id, duty.round, operator)
+    return send(ctx, duty, call, lambda: reported)
+
+
+def silent_juror(ctx: Context, task: Task, duty: Duty) -> Step:
+    """Report silent seats in an appeal that missed its quorum."""
+    if (in_progress := transaction_progress(ctx, duty)) is not None:
+        return in_progress
+    committee, operator = ctx.contracts.appeal_committee, duty.account
+
+    def read(rpc: Rpc) -> tuple[int, bool]:
+        view = AppealCommittee(rpc, committee.address)
+        return view.silent_seats_of(task.id, operator), view.reported(task.id, operator)
+
+    seats, reported = quorum_read(ctx.contracts.rpc, read)
+    drawn = 0 if task.appeal is None else silent_in_appeal(task, task.appeal, ctx.identity, operator)
+    if not reported and seats != drawn:
+        return Waiting(f"not reported: the chain shows {seats} silent seats, the local draw {drawn}")
+    return send(ctx, duty, committee.report_silent(task.id, operator), lambda: reported)
 
 
 def _report(ctx: Context, task: Task, duty: Duty, committee: Committee, call: Call, undone: RowStatus) -> Step:

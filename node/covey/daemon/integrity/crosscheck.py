@@ -80,7 +80,7 @@ def read_totals(rpc: Rpc, deployment: Deployment, operator: str) -> OnChainTotal
 def task_discrepancies(task: Task, identity: Identity, on_chain: OnChainTaskState) -> Iterator[str]:
     """Differences between a task's events and the contracts."""
     entry = task.entries.get(identity.operator)
-    no_round = Round(task.round_number, 0, bytes(32), *[0] * 11)
+    no_round = Round(task.round_number, 0, bytes(32), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     for fields, chain_value, event_value in (
         (_STATE_FIELDS, on_chain.state, task.state()),
         (_ROUND_FIELDS, on_chain.round, task.round() or no_round),

@@ -30,6 +30,7 @@ class DutyKind(StrEnum):
     EXPIRE = "expire"
     REPORT_ABSENT = "report-absent"
     REPORT_UNREVEALED = "report-unrevealed"
+    REPORT_MISSED = "report-missed"
     APPEAL_ABSTAIN = "appeal-abstain"
     APPEAL_REQUEST_SEED = "appeal-request-seed"
     APPEAL_FIX_SEED = "appeal-fix-seed"
@@ -37,6 +38,8 @@ class DutyKind(StrEnum):
     FAIL_APPEAL = "fail-appeal"
     RESOLVE_CONTEST = "resolve-contest"
     REPORT_OVERTURNED = "report-overturned"
+    REPORT_JUROR = "report-juror"
+    REPORT_SILENT = "report-silent"
     APPEAL_REPORT_ABSENT = "appeal-report-absent"
     APPEAL_REPORT_UNREVEALED = "appeal-report-unrevealed"
     RELEASE_EARMARK = "release-earmark"
@@ -61,12 +64,15 @@ PERMISSIONLESS = frozenset(
         DutyKind.EXPIRE,
         DutyKind.REPORT_ABSENT,
         DutyKind.REPORT_UNREVEALED,
+        DutyKind.REPORT_MISSED,
         DutyKind.APPEAL_REQUEST_SEED,
         DutyKind.APPEAL_FIX_SEED,
         DutyKind.SETTLE_CONTESTS,
         DutyKind.FAIL_APPEAL,
         DutyKind.RESOLVE_CONTEST,
         DutyKind.REPORT_OVERTURNED,
+        DutyKind.REPORT_JUROR,
+        DutyKind.REPORT_SILENT,
         DutyKind.APPEAL_REPORT_ABSENT,
         DutyKind.APPEAL_REPORT_UNREVEALED,
     }

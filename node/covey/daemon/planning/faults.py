@@ -8,11 +8,14 @@ from covey.daemon.planning.duty import NO_DEADLINE, Duty, DutyKind, Identity
 from covey.daemon.state.appeal import Appeal
 from covey.daemon.state.committee import Committee
 from covey.daemon.state.task import Task
-from covey.protocol.appeals import appeal_seats
+from covey.protocol.appeals import appeal_seats, is_overturned, juror_stands_within
 from covey.protocol.seats import seats
-from covey.protocol.types import Fault, Outcome
+from covey.protocol.settlement import quorum
+from covey.protocol.types import AppealState, Fault, Outcome
 
 _KINDS = {Fault.ABSENT: DutyKind.REPORT_ABSENT, Fault.UNREVEALED: DutyKind.REPORT_UNREVEALED}
+_MISSABLE = (Outcome.PAID, Outcome.FAILED)
+"""How a task with a missed round can end."""
 _APPEAL_KINDS = {
     Fault.ABSENT: DutyKind.APPEAL_REPORT_ABSENT,
     Fault.UNREVEALED: DutyKind.APPEAL_REPORT_UNREVEALED,
@@ -25,7 +28,7 @@ def seats_in(task: Task, committee: Committee, identity: Identity, operator: str
     stake = task.stake_of(operator, committee.number)
     if appeal is not None:
         wanted, contract = appeal_seats(wanted), identity.appeal_committee
-        stake = task.enrolled.get(operator, 0) + appeal.enrolled.get(operator, 0)
+        stake = appeal.stakes.get(operator, 0)
     if not committee.seeded or stake == 0:
         return 0
     return seats(
@@ -42,6 +45,38 @@ def owes(task: Task, committee: Committee, identity: Identity, operator: str, ap
     return committee.is_silent(operator) and seats_in(task, committee, identity, operator, appeal) > 0
 
 
+def silent_seats(task: Task, committee: Committee, identity: Identity, operator: str, now: int) -> int:
+    """Seats of an operator without a revealed row in a missed round for which it can be reported, else 0.
+
+    What silence costs depends on how the task ended, so a round of a running task has none yet.
+    """
+    if task.outcome not in _MISSABLE or not committee.is_missed(task.params.target_seats, now):
+        return 0
+    return 0 if operator in committee.missed_reports else _unrevealed_seats(task, committee, identity, operator)
+
+
+def _unrevealed_seats(
+    task: Task, committee: Committee, identity: Identity, operator: str, appeal: Appeal | None = None
+) -> int:
+    """Seats of an operator in a round whose reveals are over, 0 if it revealed its row."""
+    if committee.has_revealed(operator):
+        return 0
+    if operator in committee.committed:
+        return committee.committed[operator][0]
+    return committee.abstained.get(operator, 0) or seats_in(task, committee, identity, operator, appeal)
+
+
+def missed_reports(task: Task, identity: Identity, now: int) -> Iterator[Duty]:
+    """Silent seats in missed rounds of the ended task. Each costs more than the fault of the row alone.
+
+    The operator's own are reported too: until then its stake is held.
+    """
+    for committee in task.committees:
+        for operator in task.enrolled:
+            if silent_seats(task, committee, identity, operator, now) > 0:
+                yield Duty(NO_DEADLINE, DutyKind.REPORT_MISSED, task.id, committee.number, account=operator)
+
+
 def fault_reports(task: Task, identity: Identity, now: int) -> Iterator[Duty]:
     """Faults in the task's rounds that can be reported at chain time `now`."""
     for committee in task.committees:
@@ -50,9 +85,35 @@ def fault_reports(task: Task, identity: Identity, now: int) -> Iterator[Duty]:
 
 def appeal_fault_reports(task: Task, appeal: Appeal, identity: Identity, now: int) -> Iterator[Duty]:
     """Faults in the appeal's round that can be reported at chain time `now`."""
-    if appeal.committee is not None:
-        backers = dict.fromkeys((*task.enrolled, *appeal.enrolled))
-        yield from _reports(task, appeal.committee, identity, now, backers, _APPEAL_KINDS, appeal)
+    if appeal.committee is None:
+        return
+    yield from _reports(task, appeal.committee, identity, now, appeal.stakes, _APPEAL_KINDS, appeal)
+    for operator in appeal.stakes:
+        if silent_in_appeal(task, appeal, identity, operator) > 0:
+            yield Duty(NO_DEADLINE, DutyKind.REPORT_SILENT, task.id, account=operator)
+    if appeal.state == AppealState.SETTLED:
+        yield from _overturned_jurors(task, appeal, identity)
+
+
+def silent_in_appeal(task: Task, appeal: Appeal, identity: Identity, operator: str) -> int:
+    """Seats of an operator without a row in an appeal that missed its quorum, for which it is not reported yet."""
+    committee = appeal.committee
+    if appeal.state != AppealState.FAILED or committee is None or operator in appeal.silent:
+        return 0
+    # The deadline of an appeal lies behind its reveals, so a failed one has no row to come.
+    wanted = appeal_seats(task.params.target_seats)
+    if not committee.seeded or quorum(committee.revealed_seats, committee.committed_seats, wanted):
+        return 0
+    return _unrevealed_seats(task, committee, identity, operator, appeal)
+
+
+def _overturned_jurors(task: Task, appeal: Appeal, identity: Identity) -> Iterator[Duty]:
+    """Rows of the appeal that are far from its medians. The operator's own row is left to others."""
+    committee, beyond = appeal.drawn_committee, juror_stands_within(task.params.h)
+    for row in committee.revealed:
+        known = row.operator in committee.faults or row.operator in appeal.freed or row.operator == identity.operator
+        if not known and any(is_overturned(*pair, beyond) for pair in zip(row.words, appeal.found, strict=True)):
+            yield Duty(NO_DEADLINE, DutyKind.REPORT_JUROR, task.id, account=row.operator)
 
 
 def _reports(

@@ -12,11 +12,12 @@ from collections.abc import Container, Iterator, Mapping
 from covey.config.types import Role
 from covey.daemon.planning.appeals import appeal_claims, appeal_steps
 from covey.daemon.planning.duty import NO_DEADLINE, PERMISSIONLESS, Duty, DutyKind, Identity
-from covey.daemon.planning.faults import fault_reports, owes, seats_in
+from covey.daemon.planning.faults import fault_reports, missed_reports, owes, seats_in, silent_in_appeal, silent_seats
 from covey.daemon.state.task import Entry, Task
 from covey.daemon.state.world import ChainState
+from covey.protocol.payouts import returns_fees
 from covey.protocol.settlement import gain_of, weight_of
-from covey.protocol.types import Outcome
+from covey.protocol.types import Evaluation, Outcome
 from covey.protocol.windows import Phase, seed_in_time
 
 __all__ = [
@@ -47,7 +48,8 @@ def plan(state: ChainState, identity: Identity, now: int, ended: Mapping[int, Co
 def plan_task(task: Task, identity: Identity, now: int) -> list[Duty]:
     """Duties due in one task at chain time `now`."""
     phase = task.phase(now)
-    shared = [*fault_reports(task, identity, now), *appeal_steps(task, identity, now)]
+    reports = [*fault_reports(task, identity, now), *missed_reports(task, identity, now)]
+    shared = [*reports, *appeal_steps(task, identity, now)]
     if phase == Phase.ENDED:
         return [*shared, *(_after_end(task, identity, now) if identity.auto_claim else [])]
     due = [*_publications(task, identity), *shared]
@@ -71,7 +73,7 @@ def plan_task(task: Task, identity: Identity, now: int) -> list[Duty]:
         case Phase.SETTLE:
             next_page = len(task.drawn_committee.pages)  # pages settle in order
             due.append(Duty(schedule.expires_at, DutyKind.SETTLE_PAGE, task.id, number, next_page))
-        case Phase.SEED_REQUEST | Phase.SEED_FIX if not _is_seed_useful(task, due, now):
+        case Phase.SEED_REQUEST | Phase.SEED_FIX if not _is_seed_useful(task, now):
             pass
         case _ if (step := _PERMISSIONLESS_STEPS.get(phase)) is not None:
             due.append(Duty(NO_DEADLINE if step == DutyKind.EXPIRE else schedule.expires_at, step, task.id, number))
@@ -88,19 +90,10 @@ _PERMISSIONLESS_STEPS = {
 }
 
 
-def _is_seed_useful(task: Task, due: list[Duty], now: int) -> bool:
-    """Whether the round can still finish in time, and all faults of the first committee are reported.
-
-    Operators reported for a fault are not drawn again. So a second committee waits for the reports, for at most a
-    quarter of the settle window.
-    """
+def _is_seed_useful(task: Task, now: int) -> bool:
+    """Whether the round can still finish in time. The contract refuses a later seed, and the task will expire."""
     windows = task.params.windows
-    if not seed_in_time(now, windows, task.schedule.expires_at, windows.appeal):
-        return False  # the contract refuses the seed; the task will expire
-    first = task.earlier
-    if first is None or now >= first.reveal_end + windows.settle // 4:
-        return True
-    return not any(duty.kind in (DutyKind.REPORT_ABSENT, DutyKind.REPORT_UNREVEALED) for duty in due)
+    return seed_in_time(now, windows, task.schedule.expires_at, windows.appeal)
 
 
 def is_urgent(task: Task, duty: Duty, now: int) -> bool:
@@ -175,7 +168,7 @@ def _publications(task: Task, identity: Identity) -> list[Duty]:
 
 def _after_end(task: Task, identity: Identity, now: int) -> list[Duty]:
     """Release the earmark, publish, and claim rewards or fees."""
-    due, operator = appeal_claims(task, identity), identity.operator
+    due, operator = appeal_claims(task, identity, now), identity.operator
     entry, committee = task.entries.get(operator), task.committee
     if operator in task.enrolled and operator not in task.freed and not _is_earmark_held(task, identity, now):
         due.append(Duty(NO_DEADLINE, DutyKind.RELEASE_EARMARK, task.id))
@@ -185,20 +178,29 @@ def _after_end(task: Task, identity: Identity, now: int) -> list[Duty]:
             due.append(Duty(NO_DEADLINE, DutyKind.CLAIM_ENTRY, task.id))
         if committee is not None and operator not in task.claimed_scoring and has_scoring_reward(task, operator):
             due.append(Duty(NO_DEADLINE, DutyKind.CLAIM_SCORING, task.id, committee.number))
-    elif entry is not None and entry.fee > 0 and operator not in task.claimed_fees:
+    elif (
+        entry is not None
+        and entry.fee > 0
+        and operator not in task.claimed_fees
+        and returns_fees(task.outcome, task.has_void_round)
+    ):
         due.append(Duty(NO_DEADLINE, DutyKind.CLAIM_FEE, task.id))
     return due
 
 
 def _is_earmark_held(task: Task, identity: Identity, now: int) -> bool:
     """Whether the earmark must stay: a fault of this operator is unreported, or an appeal may still find one."""
-    if any(owes(task, committee, identity, identity.operator) for committee in task.committees):
-        return True
+    for drawn in task.committees:
+        if owes(task, drawn, identity, identity.operator):
+            return True
+        if silent_seats(task, drawn, identity, identity.operator, now) > 0:
+            return True
     appeal = task.appeal
     if appeal is None:
         return False
     committee = appeal.committee
     owes_appeal = committee is not None and owes(task, committee, identity, identity.operator, appeal)
+    owes_appeal = owes_appeal or silent_in_appeal(task, appeal, identity, identity.operator) > 0
     return owes_appeal or appeal.is_open or now < appeal.report_end
 
 
@@ -211,7 +213,10 @@ def has_scoring_reward(task: Task, operator: str) -> bool:
     if row is None or row.seats == 0:
         return False
     totals = committee.totals
-    return totals.gain_seats == 0 or gain_of(totals.spread, committee.loss_of(row), committee.number) > 0
+    if totals.gain_seats == 0 or totals.weights == 0:
+        return True
+    is_sealed = task.params.evaluation == Evaluation.SEALED
+    return gain_of(totals.spread, committee.loss_of(row), committee.number, is_sealed) > 0
 
 
 def has_entry_reward(task: Task, entry: Entry) -> bool:

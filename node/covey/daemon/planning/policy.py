@@ -64,10 +64,27 @@ def reason_not_to_score(spec: TaskSpec, params: TaskParams, policy: Policy, held
     return reason_to_decline(spec, params, policy)
 
 
-def earmark_of(policy: Policy, free: int) -> int:
-    """Stake to earmark for one task out of `free` wei."""
+def earmark_of(policy: Policy, free: int, min_stake: int, enrolled: int) -> int:
+    """Stake to earmark for one task, wei.
+
+    It is at most `policy.max_seat_share_bps` of the stake behind the task, so that an outage of this node alone misses
+    no quorum: silence that fails a task costs a whole unit per seat.
+
+    Args:
+        free: stake that may back the task.
+        min_stake: the task's minimum stake.
+        enrolled: stake that others have enrolled so far; more can only follow.
+    """
     wanted = policy.earmark if policy.earmark is not None else free * policy.earmark_share_bps // 10_000
-    return min(wanted, free)
+    return min(wanted, free, most_for_seats(policy, min_stake, enrolled))
+
+
+def most_for_seats(policy: Policy, min_stake: int, enrolled: int) -> int:
+    """Largest earmark, wei, that expects no more than the policy's share of the seats."""
+    share = policy.max_seat_share_bps
+    if share == 10_000:
+        return 1 << 88  # no limit: all amounts fit 88 bits
+    return max(min_stake * share // 10_000, enrolled * share // (10_000 - share))
 
 
 def count_strata(path: Path) -> dict[str, int]:

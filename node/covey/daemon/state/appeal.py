@@ -31,15 +31,17 @@ class Appeal:
     contest_end: int
     enrol_end: int
     deadline: int
-    tolerance: int = 0  # a row is paid when every score is within this many units of the appeal's median
+    least_stake: int = 0  # with less enrolled stake the appeal fails, wei
     state: AppealState = AppealState.OPEN
     report_end: int = 0
     paid_seats: int = 0
     contests: list[Contest] = field(default_factory=list)
     enrolled: dict[str, int] = field(default_factory=dict)  # in addition to the task's earmarks, wei
+    stakes: dict[str, int] = field(default_factory=dict)  # what draws each enrolled operator, task's earmarks included
     committee: Committee | None = None
     found: list[int] = field(default_factory=list)  # median words of the appeal, one per contest
-    overturned: set[str] = field(default_factory=set)
+    overturned: set[str] = field(default_factory=set)  # operators reported for their row of the task
+    silent: set[str] = field(default_factory=set)  # operators reported for silent seats of this appeal, which failed
     claimed: set[str] = field(default_factory=set)
     freed: set[str] = field(default_factory=set)
 
@@ -83,6 +85,6 @@ class Appeal:
     def phase(self, params: TaskParams, now: int) -> AppealPhase:
         times = AppealTimes(
             self.state, self.contest_end, self.enrol_end, self.deadline, self.report_end, len(self.contests),
-            self.resolved,
+            self.resolved, sum(self.stakes.values()) >= self.least_stake,
         )  # fmt: skip
         return appeal_phase(times, self.round(params), params.windows, params.target_seats, now)

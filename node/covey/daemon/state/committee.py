@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from covey.daemon.state.events import Args, MissingState, bytes_of
+from covey.protocol.settlement import quorum
 from covey.protocol.types import Fault, Round, Totals
 
 NO_SEED = bytes(32)
@@ -34,7 +35,10 @@ class SettledPage:
 
 @dataclass(slots=True)
 class Committee:
-    """One scoring round: its seed, rows, pages and reported faults. Times are chain seconds."""
+    """One scoring round: its seed, rows, pages and reported faults. Times are chain seconds.
+
+    ``is_void``: every median was 0. ``missed_reports``: operators reported for silent seats in this missed round.
+    """
 
     number: int
     target: int
@@ -50,6 +54,9 @@ class Committee:
     totals: Totals | None = None
     losses: tuple[int, ...] = ()
     payable_at: int = 0
+    is_void: bool = False
+    missed_reports: set[str] = field(default_factory=set)
+    drawn_faulty: set[str] = field(default_factory=set)  # reported here before any report for an earlier round
 
     @property
     def seeded(self) -> bool:
@@ -78,12 +85,24 @@ class Committee:
         """Whether the operator neither committed nor abstained, and has not been reported."""
         return operator not in self.committed and operator not in self.abstained and operator not in self.faults
 
+    def reveals_end(self) -> int:
+        """Chain time from which no row can be revealed: at the end of commits once every committed row is revealed."""
+        return self.commit_end if len(self.revealed) == len(self.committed) else self.reveal_end
+
+    def is_missed(self, target_seats: int, now: int) -> bool:
+        """Whether reveals are over at chain time `now` without a quorum. `target_seats`: seats the round asks for."""
+        over = self.seeded and now >= self.reveals_end()
+        return over and not quorum(self.revealed_seats, self.committed_seats, target_seats)
+
     def loss_of(self, row: RevealedScores) -> int:
         """Summed loss of a row once settled. A word packs eight 32-bit losses, the first in the lowest lane."""
         return (self.losses[row.index // 8] >> (32 * (row.index % 8))) & 0xFFFFFFFF
 
     def round(self, score_commit: int, words_per_page: int, pages: int, settled_at: int) -> Round:
-        """The round as the contract's view returns it. `score_commit`: length of the commit window, seconds."""
+        """The round as the contract's view returns it, except for `missed`, which depends on the time.
+
+        `score_commit`: length of the commit window, seconds.
+        """
         return Round(
             number=self.number,
             target=self.target,
@@ -99,6 +118,7 @@ class Committee:
             pages=pages,
             settled_pages=len(self.pages),
             settled_at=settled_at,
+            is_void=self.is_void,
         )
 
     def replace_word(self, page: int, place: int, word: int, root: bytes, weights: int) -> None:

@@ -12,7 +12,7 @@ from covey.daemon.state.committee import ROUND_FOLDS, Committee, SettledPage
 from covey.daemon.state.events import Args, EventLike, EventMissing, MissingState, bytes_of
 from covey.daemon.state.task import Entry, Task
 from covey.daemon.state.world import ChainState
-from covey.protocol.appeals import tolerance
+from covey.protocol.appeals import least_stake
 from covey.protocol.types import AppealState, Outcome, Totals
 
 
@@ -90,9 +90,17 @@ def _task_extended(state: ChainState, a: Args) -> None:
 
 
 def _reseated(state: ChainState, a: Args) -> None:
-    """The first committee missed its quorum; a new seed request follows."""
+    """The first committee missed its quorum, or was void; a new seed request follows."""
     task = state.tasks[a["taskId"]]
-    task.earlier, task.committee = task.drawn_committee, None
+    task.earlier, task.committee, task.request_from = task.drawn_committee, None, a["requestFrom"]
+
+
+def _round_void(state: ChainState, a: Args) -> None:
+    _committee(state, a).is_void = True
+
+
+def _missed_reported(state: ChainState, a: Args) -> None:
+    _committee(state, a).missed_reports.add(a["operator"])
 
 
 def _seed_requested(state: ChainState, a: Args) -> None:
@@ -125,6 +133,13 @@ def _appeal_round_event(name: str) -> Callable[[ChainState, Args], None]:
     return fold
 
 
+def _fault_reported(state: ChainState, a: Args) -> None:
+    task, committee = state.tasks[a["taskId"]], _committee(state, a)
+    ROUND_FOLDS["FaultReported"](committee, a)
+    if task.earlier is not None and committee is task.committee and a["operator"] not in task.earlier.faults:
+        committee.drawn_faulty.add(a["operator"])
+
+
 def _page_settled(state: ChainState, a: Args) -> None:
     page = SettledPage(bytes_of(a["root"]), a["weights"], a["spread"], tuple(a["medians"]))
     _committee(state, a).pages[a["page"]] = page
@@ -133,7 +148,7 @@ def _page_settled(state: ChainState, a: Args) -> None:
 def _round_settled(state: ChainState, a: Args) -> None:
     c = _committee(state, a)
     totals = a["totals"]
-    c.totals = Totals(totals["weights"], totals["gainSeats"], totals["spread"])
+    c.totals = Totals(totals["weights"], totals["gainSeats"], totals["spread"], totals["scored"])
     c.losses, c.payable_at = tuple(a["losses"]), a["payableAt"]
 
 
@@ -146,12 +161,13 @@ def _word_contested(state: ChainState, a: Args) -> None:
     task = state.tasks[a["taskId"]]
     if task.appeal is None:
         ends = (a["contestEnd"], a["enrolEnd"], a["deadline"])
-        task.appeal = Appeal(a["bond"], *ends, tolerance=tolerance(task.params.h))
+        task.appeal = Appeal(a["bond"], *ends, least_stake(task.params.min_stake, task.total_earmarked))
     task.appeal.contests.append(Contest(a["appellant"], a["word"], a["previous"]))
 
 
 def _appeal_enrolled(state: ChainState, a: Args) -> None:
-    _appeal(state, a).enrolled[a["operator"]] = a["amount"]
+    appeal, operator = _appeal(state, a), a["operator"]
+    appeal.enrolled[operator], appeal.stakes[operator] = a["amount"], a["stake"]
 
 
 def _appeal_seed_requested(state: ChainState, a: Args) -> None:
@@ -182,6 +198,14 @@ def _contest_resolved(state: ChainState, a: Args) -> None:
 
 def _row_overturned(state: ChainState, a: Args) -> None:
     _appeal(state, a).overturned.add(a["operator"])
+
+
+def _silent_reported(state: ChainState, a: Args) -> None:
+    _appeal(state, a).silent.add(a["operator"])
+
+
+def _appeal_tip_paid(state: ChainState, a: Args) -> None:
+    _add(state.appeal_bonds, a["to"], a["amount"])
 
 
 def _appeal_claimed(state: ChainState, a: Args) -> None:
@@ -247,7 +271,10 @@ FOLDS: dict[tuple[str, str], Callable[[ChainState, Args], None]] = {
     ("TaskRegistry", "TaskExtended"): _task_extended,
     ("Scoring", "SeedRequested"): _seed_requested,
     ("Scoring", "Reseated"): _reseated,
+    ("Scoring", "RoundVoid"): _round_void,
+    ("Faults", "MissedReported"): _missed_reported,
     **{("Scoring", name): _round_event(name) for name in ROUND_FOLDS},
+    ("Scoring", "FaultReported"): _fault_reported,
     ("Scoring", "PageSettled"): _page_settled,
     ("Scoring", "RoundSettled"): _round_settled,
     ("Scoring", "MedianReplaced"): _median_replaced,
@@ -256,12 +283,14 @@ FOLDS: dict[tuple[str, str], Callable[[ChainState, Args], None]] = {
     ("Appeals", "AppealFailed"): _appeal_failed,
     ("Appeals", "ContestResolved"): _contest_resolved,
     ("Appeals", "RowOverturned"): _row_overturned,
+    ("Appeals", "AppealTipPaid"): _appeal_tip_paid,
     ("Appeals", "AppealRewardClaimed"): _appeal_claimed,
     ("Appeals", "AppealCreditWithdrawn"): _bonds_withdrawn,
     ("AppealCommittee", "AppealEnrolled"): _appeal_enrolled,
     ("AppealCommittee", "SeedRequested"): _appeal_seed_requested,
     **{("AppealCommittee", name): _appeal_round_event(name) for name in ROUND_FOLDS},
     ("AppealCommittee", "ContestsSettled"): _contests_settled,
+    ("AppealCommittee", "SilentReported"): _silent_reported,
     ("AppealCommittee", "AppealEarmarkFreed"): _appeal_freed,
     ("Staking", "Slashed"): _slashed,
     ("Staking", "OwedPaid"): _owed_paid,

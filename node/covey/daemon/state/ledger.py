@@ -44,7 +44,7 @@ def movements(event: EventLike, operator: str, accounts: Iterable[str] = ()) -> 
     """Yield (kind, amount) of an event's effect on the operator's money: usually nothing, twice for a self-report."""
     a = event.args
     match event.contract, event.name:
-        case "Rewards", "TipPaid":
+        case ("Rewards", "TipPaid") | ("Appeals", "AppealTipPaid"):
             if a["to"] in accounts:
                 yield TIPS, int(a["amount"])
         case "Staking", "Slashed":

@@ -52,6 +52,7 @@ class Task:
     enrolled: dict[str, int] = field(default_factory=dict)  # operator -> earmark, wei
     committee: Committee | None = None
     earlier: Committee | None = None  # the first committee, once a second is to be drawn
+    request_from: int = 0  # chain time from which the second committee's seed can be requested
     appeal: Appeal | None = None  # of a sealed task, once a word was contested
     pools: tuple[int, int] = (0, 0)  # trainers', validators'; set when the escrow closes
     claimed_lanes: set[int] = field(default_factory=set)
@@ -121,14 +122,20 @@ class Task:
         """All committees drawn so far, in order."""
         return [committee for committee in (self.earlier, self.committee) if committee is not None]
 
+    @property
+    def has_void_round(self) -> bool:
+        """Whether every median of a round was 0."""
+        return any(committee.is_void for committee in self.committees)
+
     def stake_of(self, operator: str, round_number: int) -> int:
         """The operator's stake in the draw of a round, wei; 0 excludes it."""
         first, earmark = self.earlier, self.enrolled.get(operator, 0)
-        if first is None:
+        if first is None or first.is_void:  # nobody leaves for a void round
             return earmark
-        reported = operator in first.faults
+        seated_before = self.committee is not None and operator in self.committee.drawn_faulty
+        reported = operator in first.faults and not seated_before
         return stake_in_round(round_number, earmark, operator in first.abstained, first.owes_row(operator), reported)
 
     def phase(self, now: int) -> Phase:
         contested = self.appeal is not None and self.appeal.is_open
-        return phase(self.params, self.schedule, self.state(), self.round(), now, contested)
+        return phase(self.params, self.schedule, self.state(), self.round(), now, contested, self.request_from)

@@ -33,7 +33,7 @@ class ChainState:
     past: dict[int, Task] = field(default_factory=dict)
     owed: dict[str, int] = field(default_factory=dict)  # by Rewards, wei
     slash_shares: dict[str, int] = field(default_factory=dict)  # by Staking: reporters' shares of slashes, wei
-    appeal_bonds: dict[str, int] = field(default_factory=dict)  # by Appeals: bonds and premiums, wei
+    appeal_bonds: dict[str, int] = field(default_factory=dict)  # by Appeals: bonds, awards and tips, wei
 
     def running(self) -> list[Task]:
         return [task for task in self.tasks.values() if task.outcome == Outcome.RUNNING]
