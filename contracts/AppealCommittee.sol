@@ -7,10 +7,9 @@ import {Committee} from "./Committee.sol";
 import {IAppealCommittee} from "./interfaces/IAppealCommittee.sol";
 import {IAppeals} from "./interfaces/IAppeals.sol";
 import {ICommittee} from "./interfaces/ICommittee.sol";
-import {IScoring} from "./interfaces/IScoring.sol";
+import {IFaults} from "./interfaces/IFaults.sol";
 import {IStaking} from "./interfaces/IStaking.sol";
 import {ITaskRegistry} from "./interfaces/ITaskRegistry.sol";
-import {ContestedWords} from "./libraries/ContestedWords.sol";
 import {PackedScores} from "./libraries/PackedScores.sol";
 
 /// @title AppealCommittee: scores the contested words of a task again
@@ -30,11 +29,6 @@ contract AppealCommittee is IAppealCommittee, Committee {
         Standing standing;
     }
 
-    /// @notice A row is overturned by a score that differs from the median by more than this many h.
-    uint256 public constant OVERTURNED_H = 8;
-    /// @notice Slash of an overturned row, 1/10000 of the unit of each seat.
-    uint256 public constant OVERTURNED_BPS = 5000;
-
     /// @inheritdoc IAppealCommittee
     IAppeals public immutable override appeals;
 
@@ -42,8 +36,6 @@ contract AppealCommittee is IAppealCommittee, Committee {
     mapping(uint256 taskId => uint256) public enrolledOf;
     /// @inheritdoc IAppealCommittee
     mapping(uint256 taskId => mapping(uint256 index => uint256)) public foundOf;
-    /// @inheritdoc IAppealCommittee
-    mapping(uint256 taskId => mapping(address operator => bool)) public reported;
     mapping(uint256 taskId => mapping(address operator => Earmark)) private _earmarks;
 
     constructor(address registry_, address staking_, address rewards_, address randomness_, address appeals_)
@@ -57,20 +49,13 @@ contract AppealCommittee is IAppealCommittee, Committee {
 
     /// @inheritdoc IAppealCommittee
     function enrol(uint256 taskId, address operator, uint256 amount) external {
-        IAppeals.Appeal memory appeal = appeals.appealOf(taskId);
-        if (appeal.state != IAppeals.AppealState.Open || block.timestamp >= appeal.enrolEnd) {
-            revert ScoringWindowClosed(taskId, "enrol");
-        }
         if (staking.signerOf(operator) != msg.sender) revert ScoringNotSigner(msg.sender, operator);
-        (bytes32 commitment,,,,) = registry.commitmentOf(taskId, operator);
-        if (commitment != 0) revert CommitteeIsEntrant(taskId, operator);
         Earmark storage earmark = _earmarks[taskId][operator];
         if (earmark.standing != Standing.None) revert CommitteeAlreadyEnrolled(taskId, operator);
-        _checkNeverSeated(taskId, operator);
+        (uint256 behind, uint256 least, uint48 createdAt) = appeals.admissionOf(taskId, operator);
         if (!staking.isEligible(operator)) revert CommitteeNotEligible(operator);
         // Staking.earmark below reverts if the operator has less, so all sums are at most the supply, which fits 88 bits.
-        uint256 stake = amount + registry.earmarkOf(taskId, operator);
-        uint256 least = Math.ceilDiv(appeal.leastEnrolment, _targetSeats(registry.scoringTermsOf(taskId)));
+        uint256 stake = amount + behind;
         if (stake < least) revert CommitteeStakeBelowSeat(stake, least);
         uint256 enrolled = enrolledOf[taskId] + stake;
         enrolledOf[taskId] = enrolled;
@@ -78,7 +63,7 @@ contract AppealCommittee is IAppealCommittee, Committee {
         emit AppealEnrolled(taskId, operator, amount, stake, enrolled);
         if (amount == 0) return;
         earmark.amount = uint88(amount);
-        (earmark.gen, earmark.net) = staking.earmark(operator, amount, registry.scheduleOf(taskId).createdAt);
+        (earmark.gen, earmark.net) = staking.earmark(operator, amount, createdAt);
     }
 
     // ------------------------------------------------------------------ settlement
@@ -100,13 +85,16 @@ contract AppealCommittee is IAppealCommittee, Committee {
 
     /// @inheritdoc IAppealCommittee
     function release(uint256 taskId, address operator) external {
-        IAppeals.Appeal memory appeal = appeals.appealOf(taskId);
-        if (appeal.state == IAppeals.AppealState.None || appeal.state == IAppeals.AppealState.Open) {
+        IAppeals.Phase memory phase = appeals.phaseOf(taskId);
+        if (phase.state == IAppeals.AppealState.None || phase.state == IAppeals.AppealState.Open) {
             revert CommitteeNotOver(taskId);
         }
         Earmark storage earmark = _earmarks[taskId][operator];
         if (earmark.standing != Standing.Enrolled) revert CommitteeNothingToRelease(taskId, operator);
-        if (block.timestamp < appeal.reportEnd || owes(taskId, operator)) revert CommitteeFaultOpen(taskId, operator);
+        if (
+            block.timestamp < phase.reportEnd || owesFault(taskId, operator)
+                || IFaults(registry.faults()).owes(taskId, operator)
+        ) revert CommitteeFaultOpen(taskId, operator);
         earmark.standing = Standing.Released;
         uint256 amount = earmark.amount - earmark.taken;
         emit AppealEarmarkFreed(taskId, operator, amount);
@@ -116,27 +104,12 @@ contract AppealCommittee is IAppealCommittee, Committee {
     // ------------------------------------------------------------------ faults
 
     /// @inheritdoc IAppealCommittee
-    function reportJuror(uint256 taskId, address operator, uint256[] calldata words) external {
-        if (_rounds[taskId].tally.settledAt == 0) revert CommitteeNotSettled(taskId);
-        RowData storage row = _rows[taskId << 8][operator];
-        if (!_isRevealed(row.mark) || bytes28(PackedScores.hashWords(words, 0, words.length)) != row.commitment) {
-            revert CommitteeBadRow(taskId, operator);
-        }
-        if (!_isFar(taskId, words)) revert ScoringNoFault(taskId, operator);
-        _markReported(taskId, operator);
-        uint256 taken = _take(
-            taskId, operator, row.seats * unitOf(taskId, 0) * OVERTURNED_BPS / BPS, ITaskRegistry.SlashKind.Overturned
-        );
-        emit FaultReported(taskId, 0, operator, Fault.Overturned, msg.sender, taken);
-    }
-
-    /// @inheritdoc IAppealCommittee
-    function reportSilent(uint256 taskId, address operator) external {
-        uint16 seats = silentSeatsOf(taskId, operator);
-        if (seats == 0) revert ScoringNoFault(taskId, operator);
-        _markReported(taskId, operator);
-        uint256 taken = _take(taskId, operator, seats * unitOf(taskId, 0), ITaskRegistry.SlashKind.FailedTask);
-        emit SilentReported(taskId, operator, seats, msg.sender, taken);
+    function slash(uint256 taskId, address operator, uint256 amount, address reporter, ITaskRegistry.SlashKind kind)
+        external
+        returns (uint256 taken)
+    {
+        if (msg.sender != registry.faults()) revert CommitteeNotFaults(msg.sender);
+        return _take(taskId, operator, amount, reporter, kind);
     }
 
     // ------------------------------------------------------------------ views
@@ -159,62 +132,39 @@ contract AppealCommittee is IAppealCommittee, Committee {
     }
 
     /// @inheritdoc IAppealCommittee
-    function silentSeatsOf(uint256 taskId, address operator) public view returns (uint16) {
-        if (appeals.appealOf(taskId).state != IAppeals.AppealState.Failed) return 0;
-        Tally memory tally = _rounds[taskId].tally;
-        // A seed is fixed only if its round is over before the deadline, so no row of a failed appeal can still be revealed.
-        if (tally.scoreCommitEnd == 0 || _quorum(tally)) return 0;
-        RowData memory row = _rows[taskId << 8][operator];
-        if (_isRevealed(row.mark)) return 0;
-        return row.mark == NONE ? seatsAt(taskId, 0, operator) : row.seats;
-    }
-
-    /// @inheritdoc IAppealCommittee
-    function owes(uint256 taskId, address operator) public view returns (bool) {
-        if (owesFault(taskId, operator)) return true;
-        return !reported[taskId][operator] && silentSeatsOf(taskId, operator) != 0;
-    }
-
-    /// @inheritdoc IAppealCommittee
     function isLost(uint256 taskId) external view returns (bool) {
-        IAppeals.Appeal memory appeal = appeals.appealOf(taskId);
-        if (block.timestamp < appeal.enrolEnd) return false;
-        if (enrolledOf[taskId] < appeal.leastStake) return true;
+        IAppeals.Phase memory phase = appeals.phaseOf(taskId);
+        if (block.timestamp < phase.enrolEnd) return false;
+        if (enrolledOf[taskId] < phase.leastStake) return true;
         Tally memory tally = _rounds[taskId].tally;
         _checkRevealsOver(taskId, tally);
         return !_quorum(tally);
     }
 
     /// @inheritdoc ICommittee
-    /// @dev Of the stake behind the task, so that the whole committee answers for the bounty.
+    /// @dev Of all stake behind the task, so that the whole committee answers for the bounty.
     function unitOf(uint256 taskId, uint8) public view override(ICommittee, Committee) returns (uint256) {
-        ITaskRegistry.ScoringTerms memory terms = registry.scoringTermsOf(taskId);
-        return registry.unitOf(taskId, terms.totalEarmarked, _targetSeats(terms));
+        return appeals.unitOf(taskId);
     }
 
     // ------------------------------------------------------------------ the committee
 
     function _given(uint256 taskId) internal view override returns (ITaskRegistry.ScoringTerms memory terms) {
-        IAppeals.Appeal memory appeal = appeals.appealOf(taskId);
-        terms = registry.scoringTermsOf(taskId);
+        terms = appeals.committeeTermsOf(taskId);
         terms.totalEarmarked = uint128(enrolledOf[taskId]); // all tokens fit 88 bits
-        terms.expiresAt = appeal.deadline;
-        terms.appeal = 0;
-        terms.targetSeats = _targetSeats(terms);
-        terms.entries = uint16(PackedScores.LANES * appeal.contested); // at most 32,768
     }
 
     function _isReady(uint256 taskId) internal view override returns (bool) {
-        IAppeals.Appeal memory appeal = appeals.appealOf(taskId);
-        return appeal.state == IAppeals.AppealState.Open && block.timestamp >= appeal.enrolEnd
-            && block.timestamp < appeal.deadline && enrolledOf[taskId] >= appeal.leastStake;
+        IAppeals.Phase memory phase = appeals.phaseOf(taskId);
+        return _isOpen(phase) && block.timestamp >= phase.enrolEnd && enrolledOf[taskId] >= phase.leastStake;
     }
 
     function _checkOpen(uint256 taskId) internal view override {
-        IAppeals.Appeal memory appeal = appeals.appealOf(taskId);
-        if (appeal.state != IAppeals.AppealState.Open || block.timestamp >= appeal.deadline) {
-            revert CommitteeNotOpen(taskId);
-        }
+        if (!_isOpen(appeals.phaseOf(taskId))) revert CommitteeNotOpen(taskId);
+    }
+
+    function _isOpen(IAppeals.Phase memory phase) private view returns (bool) {
+        return phase.state == IAppeals.AppealState.Open && block.timestamp < phase.deadline;
     }
 
     function _stakeOf(uint256 taskId, uint8, address operator) internal view override returns (uint256) {
@@ -230,18 +180,15 @@ contract AppealCommittee is IAppealCommittee, Committee {
         returns (uint256 bad)
     {
         bad = PackedScores.firstBadWord(words, entries);
-        uint256 all = registry.scoringTermsOf(taskId).entries;
-        uint256 used = all % PackedScores.LANES;
-        if (bad != words.length || used == 0) return bad;
-        uint256 last = appeals.contestAt(taskId, PackedScores.wordCount(all) - 1);
-        return last == 0 || words[last - 1] << (16 * used) == 0 ? bad : last - 1;
+        (uint256 last, uint256 used) = appeals.lastWordOf(taskId);
+        return bad != words.length || last == 0 || words[last - 1] << (16 * used) == 0 ? bad : last - 1;
     }
 
     /// @dev No further committee is drawn.
     function _leave(uint256, uint8, uint256) internal pure override {}
 
     function _slash(uint256 taskId, address operator, uint256 amount) internal override returns (uint256) {
-        return _take(taskId, operator, amount, ITaskRegistry.SlashKind.Capped);
+        return _take(taskId, operator, amount, msg.sender, ITaskRegistry.SlashKind.Capped);
     }
 
     /// @dev Tips of an appeal are prepaid by the appellants.
@@ -251,22 +198,8 @@ contract AppealCommittee is IAppealCommittee, Committee {
 
     // ------------------------------------------------------------------ stake
 
-    /// @dev Twice the seats of the task's committee plus one, with the same bound.
-    function _targetSeats(ITaskRegistry.ScoringTerms memory terms) private pure returns (uint16) {
-        return uint16(Math.min(2 * uint256(terms.targetSeats) + 1, 1023));
-    }
-
-    /// @dev Who had a seat in a committee of the task is no juror: it would judge itself.
-    function _checkNeverSeated(uint256 taskId, address operator) private view {
-        IScoring scoring = appeals.scoring();
-        uint8 last = scoring.roundOf(taskId).number; // 0 or 1; all rounds of a settled task have seeds
-        for (uint8 number = 0; number <= last; ++number) {
-            if (scoring.seatsAt(taskId, number, operator) != 0) revert CommitteeWasSeated(taskId, operator);
-        }
-    }
-
-    /// @dev Slash what the earmark of the appeal has left first, then the one behind the task. The caller is the reporter.
-    function _take(uint256 taskId, address operator, uint256 amount, ITaskRegistry.SlashKind kind)
+    /// @dev Slash what the earmark of the appeal has left first, then the one behind the task.
+    function _take(uint256 taskId, address operator, uint256 amount, address reporter, ITaskRegistry.SlashKind kind)
         private
         returns (uint256 taken)
     {
@@ -282,7 +215,7 @@ contract AppealCommittee is IAppealCommittee, Committee {
                     amount: first,
                     gen: earmark.gen,
                     net: earmark.net,
-                    reporter: msg.sender,
+                    reporter: reporter,
                     capped: kind == ITaskRegistry.SlashKind.Capped,
                     ownFirst: failed,
                     jails: failed
@@ -291,22 +224,8 @@ contract AppealCommittee is IAppealCommittee, Committee {
             _earmarks[taskId][operator].taken = uint88(earmark.taken + taken); // at most the earmark, which fits
         }
         if (first < amount && registry.heldOf(taskId, operator) != 0) {
-            taken += registry.slashEarmark(taskId, operator, amount - first, msg.sender, kind);
+            taken += registry.slashEarmark(taskId, operator, amount - first, reporter, kind);
         }
-    }
-
-    function _markReported(uint256 taskId, address operator) private {
-        if (reported[taskId][operator]) revert CommitteeAlreadyReported(taskId, operator);
-        reported[taskId][operator] = true;
-    }
-
-    /// @dev Whether a score of a juror's row is more than 8h from the median, where neither is 0.
-    function _isFar(uint256 taskId, uint256[] calldata words) private view returns (bool) {
-        uint256 tolerance = OVERTURNED_H * _rounds[taskId].terms.h;
-        for (uint256 i = 0; i < words.length; ++i) {
-            if (ContestedWords.isOverturned(words[i], foundOf[taskId][i], tolerance)) return true;
-        }
-        return false;
     }
 
     // ------------------------------------------------------------------ settlement

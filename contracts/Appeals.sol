@@ -59,6 +59,7 @@ contract Appeals is IAppeals {
     }
 
     uint256 private constant BPS = 10_000;
+    uint256 private constant MAX_SEATS = 1023;
     /// @dev Steps that a contest prepays: a request and a proof of the seed, a settlement or a failure, its own resolution.
     uint256 private constant STEPS = 4;
     /// @notice Slash of an overturned row, 1/10000 of the unit of each seat, see ICommittee.unitOf.
@@ -302,6 +303,62 @@ contract Appeals is IAppeals {
     }
 
     /// @inheritdoc IAppeals
+    function phaseOf(uint256 taskId) external view returns (Phase memory) {
+        Stored memory appeal = _appeals[taskId];
+        return Phase({
+            state: appeal.state,
+            enrolEnd: appeal.enrolEnd,
+            deadline: appeal.deadline,
+            reportEnd: appeal.reportEnd,
+            leastStake: appeal.leastStake
+        });
+    }
+
+    /// @inheritdoc IAppeals
+    function committeeTermsOf(uint256 taskId) public view returns (ITaskRegistry.ScoringTerms memory terms) {
+        Stored memory appeal = _appeals[taskId];
+        terms = registry.scoringTermsOf(taskId);
+        terms.expiresAt = appeal.deadline;
+        terms.appeal = 0;
+        // Twice the seats of the task's committee plus one, with the same bound.
+        terms.targetSeats = uint16(Math.min(2 * uint256(terms.targetSeats) + 1, MAX_SEATS));
+        terms.entries = uint16(PackedScores.LANES * appeal.contested); // at most 32,768
+    }
+
+    /// @inheritdoc IAppeals
+    function unitOf(uint256 taskId) external view returns (uint256) {
+        ITaskRegistry.ScoringTerms memory terms = committeeTermsOf(taskId);
+        return registry.unitOf(taskId, terms.totalEarmarked, terms.targetSeats);
+    }
+
+    /// @inheritdoc IAppeals
+    function admissionOf(uint256 taskId, address operator)
+        external
+        view
+        returns (uint256 behind, uint256 least, uint48 createdAt)
+    {
+        Stored memory appeal = _appeals[taskId];
+        if (appeal.state != AppealState.Open || block.timestamp >= appeal.enrolEnd) revert AppealsClosed(taskId);
+        (bytes32 commitment,,,,) = registry.commitmentOf(taskId, operator);
+        if (commitment != 0) revert AppealsIsEntrant(taskId, operator);
+        // It would judge its own row or, in a missed round, has judged the entries already.
+        uint8 last = scoring.roundOf(taskId).number; // 0 or 1; all rounds of a settled task have seeds
+        for (uint8 number = 0; number <= last; ++number) {
+            if (scoring.seatsAt(taskId, number, operator) != 0) revert AppealsWasSeated(taskId, operator);
+        }
+        least = Math.ceilDiv(appeal.leastEnrolment, committeeTermsOf(taskId).targetSeats);
+        return (registry.earmarkOf(taskId, operator), least, registry.scheduleOf(taskId).createdAt);
+    }
+
+    /// @inheritdoc IAppeals
+    function lastWordOf(uint256 taskId) external view returns (uint256 contested, uint256 lanes) {
+        uint256 entries = registry.payTermsOf(taskId).entries;
+        lanes = entries % PackedScores.LANES;
+        if (lanes == 0) return (0, PackedScores.LANES);
+        return (contestAt[taskId][PackedScores.wordCount(entries) - 1], lanes);
+    }
+
+    /// @inheritdoc IAppeals
     function isOpen(uint256 taskId) external view returns (bool) {
         Stored storage appeal = _appeals[taskId];
         return appeal.resolved != appeal.contested;
@@ -312,7 +369,8 @@ contract Appeals is IAppeals {
         Stored memory appeal = _appeals[taskId];
         if (appeal.state == AppealState.None) return false;
         return
-            appeal.state == AppealState.Open || block.timestamp < appeal.reportEnd || committee.owes(taskId, operator);
+            appeal.state == AppealState.Open || block.timestamp < appeal.reportEnd
+                || committee.owesFault(taskId, operator);
     }
 
     // ------------------------------------------------------------------ private

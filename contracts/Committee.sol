@@ -227,9 +227,7 @@ abstract contract Committee is ICommittee {
         if (_isFull(tally, seats)) revert ScoringFull(taskId);
         row.seats = seats;
         row.mark = ABSENT;
-        _leave(taskId, number, stake);
-        uint256 taken = _slash(taskId, operator, seats * unitOf(taskId, number) * ABSENT_BPS / BPS);
-        emit FaultReported(taskId, number, operator, Fault.Absent, msg.sender, taken);
+        _punish(taskId, number, operator, stake, seats * ABSENT_BPS, Fault.Absent);
     }
 
     /// @inheritdoc ICommittee
@@ -239,9 +237,8 @@ abstract contract Committee is ICommittee {
         if (row.mark != COMMITTED) revert ScoringNoFault(taskId, operator);
         if (block.timestamp < tally.scoreRevealEnd) revert ScoringWindowOpen(taskId, tally.scoreRevealEnd);
         row.mark = UNREVEALED;
-        _leave(taskId, number, _stakeOf(taskId, number, operator));
-        uint256 taken = _slash(taskId, operator, row.seats * unitOf(taskId, number) * UNREVEALED_BPS / BPS);
-        emit FaultReported(taskId, number, operator, Fault.Unrevealed, msg.sender, taken);
+        uint256 stake = _stakeOf(taskId, number, operator);
+        _punish(taskId, number, operator, stake, row.seats * UNREVEALED_BPS, Fault.Unrevealed);
     }
 
     // ------------------------------------------------------------------ views
@@ -337,6 +334,17 @@ abstract contract Committee is ICommittee {
 
     /// @dev Credit the caller with the tip for a step.
     function _tip(uint256 taskId) internal virtual;
+
+    // ------------------------------------------------------------------ private: faults
+
+    /// @param seatsBps seats times the share of their unit that the fault takes, 1/10000
+    function _punish(uint256 taskId, uint8 number, address operator, uint256 stake, uint256 seatsBps, Fault fault)
+        private
+    {
+        _leave(taskId, number, stake);
+        uint256 taken = _slash(taskId, operator, seatsBps * unitOf(taskId, number) / BPS);
+        emit FaultReported(taskId, number, operator, fault, msg.sender, taken);
+    }
 
     // ------------------------------------------------------------------ keys and checks
 

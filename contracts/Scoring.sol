@@ -81,7 +81,9 @@ contract Scoring is IScoring, Committee {
         if (page + 1 == _pageCount(tally)) {
             if (!totals.scored) {
                 // Nothing was added to the totals.
-                _voidRound(taskId, round, tally.number);
+                emit RoundVoid(taskId, tally.number);
+                tally.number == 0 ? _reseats[taskId].firstVoid = true : _reseats[taskId].lastVoid = true;
+                _next(taskId, round, tally.number != 0, "void");
                 return;
             }
             totals.gainSeats = uint96(_gainSeats(tally.number, terms.appeal != 0, table, losses, totals.spread));
@@ -118,11 +120,7 @@ contract Scoring is IScoring, Committee {
         if (_quorum(tally)) revert ScoringQuorumReached(taskId);
         emit RoundFailed(taskId, tally.number, tally.revealedSeats, tally.committedSeats);
         rewards.tip(taskId, msg.sender);
-        if (tally.number != 0 || round.terms.totalEarmarked <= _reseats[taskId].left) {
-            registry.endTask(taskId, ITaskRegistry.Outcome.Failed, "quorum");
-            return;
-        }
-        _reseat(taskId, round);
+        _next(taskId, round, tally.number != 0 || round.terms.totalEarmarked <= _reseats[taskId].left, "quorum");
     }
 
     // ------------------------------------------------------------------ appeals
@@ -262,22 +260,15 @@ contract Scoring is IScoring, Committee {
         rewards.tip(taskId, msg.sender);
     }
 
-    // ------------------------------------------------------------------ the next round
+    // ------------------------------------------------------------------ a lost round
 
-    /// @dev Every median of the round is 0.
-    function _voidRound(uint256 taskId, RoundData storage round, uint8 number) private {
-        emit RoundVoid(taskId, number);
-        if (number == 0) {
-            _reseats[taskId].firstVoid = true;
-            _reseat(taskId, round);
-        } else {
-            _reseats[taskId].lastVoid = true;
-            registry.endTask(taskId, ITaskRegistry.Outcome.Failed, "void");
+    /// @dev Fail the task if it was the last round, or prepare a second committee. The registry lets a quarter of the slack pass first, so
+    /// that faults are reported before the stake is frozen.
+    function _next(uint256 taskId, RoundData storage round, bool last, bytes32 reason) private {
+        if (last) {
+            registry.endTask(taskId, ITaskRegistry.Outcome.Failed, reason);
+            return;
         }
-    }
-
-    /// @dev A quarter of the slack passes first, so that faults are reported before the stake is frozen.
-    function _reseat(uint256 taskId, RoundData storage round) private {
         _past[_key(taskId, 0)] = round;
         delete _rounds[taskId];
         round.tally.number = 1;

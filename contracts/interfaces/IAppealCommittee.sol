@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IAppeals} from "./IAppeals.sol";
 import {ICommittee} from "./ICommittee.sol";
+import {ITaskRegistry} from "./ITaskRegistry.sol";
 
 /// @title AppealCommittee: scores the contested words of a task again
 /// @notice A row holds the contested words in order of contest: word i is the word of the i-th contest. The committee has about twice
@@ -11,14 +12,10 @@ import {ICommittee} from "./ICommittee.sol";
 /// `round` is always 0. Each step earns a tip from what the appellants prepaid.
 interface IAppealCommittee is ICommittee {
     error CommitteeNotOpen(uint256 taskId);
-    error CommitteeIsEntrant(uint256 taskId, address operator);
     error CommitteeAlreadyEnrolled(uint256 taskId, address operator);
-    error CommitteeWasSeated(uint256 taskId, address operator); // in a committee of the task
     error CommitteeNotEligible(address operator);
     error CommitteeStakeBelowSeat(uint256 stake, uint256 minimum);
-    error CommitteeNotSettled(uint256 taskId);
-    error CommitteeBadRow(uint256 taskId, address operator);
-    error CommitteeAlreadyReported(uint256 taskId, address operator);
+    error CommitteeNotFaults(address caller);
     error CommitteeNotOver(uint256 taskId);
     error CommitteeNothingToRelease(uint256 taskId, address operator);
     error CommitteeFaultOpen(uint256 taskId, address operator);
@@ -28,10 +25,6 @@ interface IAppealCommittee is ICommittee {
     /// @param enrolled total of `stake` so far
     event AppealEnrolled(
         uint256 indexed taskId, address indexed operator, uint256 amount, uint256 stake, uint256 enrolled
-    );
-    /// @param seats without a revealed row in an appeal that missed its quorum
-    event SilentReported(
-        uint256 indexed taskId, address indexed operator, uint16 seats, address indexed reporter, uint256 taken
     );
     /// @param found median words of the page's contests, in order
     event ContestsSettled(uint256 indexed taskId, uint16 page, uint256[] found);
@@ -54,16 +47,10 @@ interface IAppealCommittee is ICommittee {
     /// @notice Release the rest of an operator's earmark after the appeal and its time for reports. Anyone can call.
     function release(uint256 taskId, address operator) external;
 
-    // ------------------------------------------------------------------ faults (anyone; earns a share of the slash)
-
-    /// @notice Report a row of a settled appeal with a score more than 8h from the median that the appeal found, where neither is 0.
-    /// Slashes half of its seats' unit, once per row.
-    /// @param words the row, as revealed
-    function reportJuror(uint256 taskId, address operator, uint256[] calldata words) external;
-
-    /// @notice Report an operator whose seats were silent in an appeal that missed its quorum: absent, abstained, or not revealed. Slashes
-    /// its seats' whole unit, from the operator's own shares first, and jails it.
-    function reportSilent(uint256 taskId, address operator) external;
+    /// @notice Slash an operator's earmarks, of the appeal first. Faults only; see IFaults.
+    function slash(uint256 taskId, address operator, uint256 amount, address reporter, ITaskRegistry.SlashKind kind)
+        external
+        returns (uint256 taken);
 
     // ------------------------------------------------------------------ views
 
@@ -79,12 +66,6 @@ interface IAppealCommittee is ICommittee {
     function foundOf(uint256 taskId, uint256 index) external view returns (uint256);
     /// @notice Seats that an operator is paid for once the appeal is settled: its seats if each of its scores is within h of the median.
     function paidSeatsOf(uint256 taskId, address operator) external view returns (uint16);
-    /// @notice Seats for which `reportSilent` can be called; 0 unless the appeal failed by a missed quorum.
-    function silentSeatsOf(uint256 taskId, address operator) external view returns (uint16);
-    /// @notice Whether a row was reported as overturned, or its silence in a missed appeal.
-    function reported(uint256 taskId, address operator) external view returns (bool);
-    /// @notice Whether a duty of the operator is open, or a fault of it other than an overturned row can be reported.
-    function owes(uint256 taskId, address operator) external view returns (bool);
     /// @notice Whether the appeal cannot settle: too little stake enrolled, or the quorum was missed. Reverts while it is open.
     function isLost(uint256 taskId) external view returns (bool);
 }

@@ -39,6 +39,15 @@ interface IAppeals {
         uint256 leastEnrolment; // least stake of a juror, times the seats of the appeal
     }
 
+    /// @notice What the committee of an appeal reads in each call.
+    struct Phase {
+        AppealState state;
+        uint40 enrolEnd;
+        uint40 deadline;
+        uint40 reportEnd;
+        uint256 leastStake;
+    }
+
     struct Contest {
         address appellant;
         uint16 word; // index of the median word
@@ -52,6 +61,8 @@ interface IAppeals {
 
     error AppealsClosed(uint256 taskId);
     error AppealsContested(uint256 taskId, uint256 word);
+    error AppealsIsEntrant(uint256 taskId, address operator);
+    error AppealsWasSeated(uint256 taskId, address operator); // in a committee of the task
     error AppealsBadProof(uint256 taskId, uint256 word);
     error AppealsUnknown(uint256 taskId, uint256 contest);
     error AppealsNotSettled(uint256 taskId);
@@ -151,8 +162,8 @@ interface IAppeals {
     // ------------------------------------------------------------------ faults (anyone; earns a share of the slash)
 
     /// @notice Report a row of the settled task with a score in a contested word that differs from the appeal's median by more than
-    /// 2 max(tau, 2h), where neither is 0. Slashes half of its seats' unit, once per row. See IAppealCommittee.reportJuror for rows of
-    /// the appeal.
+    /// 2 max(tau, 2h), where neither is 0. Slashes half of its seats' unit, once per row. See IFaults.reportJuror for rows of the
+    /// appeal.
     /// @param words the row, as revealed
     function reportOverturned(uint256 taskId, address operator, uint256 index, uint256[] calldata words) external;
 
@@ -177,6 +188,23 @@ interface IAppeals {
     function committee() external view returns (IAppealCommittee);
     /// @notice State of a task's appeal.
     function appealOf(uint256 taskId) external view returns (Appeal memory);
+    /// @notice The part of `appealOf` that its committee needs.
+    function phaseOf(uint256 taskId) external view returns (Phase memory);
+    /// @notice Terms of the committee, but for its stake: those of the task with twice its seats plus one, at most 1023, sixteen lanes a
+    /// contested word, and the appeal's deadline.
+    function committeeTermsOf(uint256 taskId) external view returns (ITaskRegistry.ScoringTerms memory);
+    /// @notice What faults of jurors are measured by: the bounty for each seat of the appeal.
+    function unitOf(uint256 taskId) external view returns (uint256);
+    /// @notice Reverts unless the operator can enrol now: entrants cannot, and who had a seat in a committee of the task.
+    /// @return behind its earmark behind the task, which counts for the appeal
+    /// @return least stake that it must have enrolled with it
+    /// @return createdAt creation of the task; the operator must have had the stake then
+    function admissionOf(uint256 taskId, address operator)
+        external
+        view
+        returns (uint256 behind, uint256 least, uint48 createdAt);
+    /// @notice The contest plus 1 of the task's last word if it is contested and not full, and the lanes that it uses.
+    function lastWordOf(uint256 taskId) external view returns (uint256 contested, uint256 lanes);
     /// @notice A contest of a task, by its index.
     function contestOf(uint256 taskId, uint256 index) external view returns (Contest memory);
     /// @notice Index of a word's contest plus 1; 0: the word is not contested.

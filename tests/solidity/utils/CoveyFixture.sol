@@ -8,6 +8,7 @@ import {AppealCommittee} from "../../../contracts/AppealCommittee.sol";
 import {Appeals} from "../../../contracts/Appeals.sol";
 import {BeaconRandomness} from "../../../contracts/BeaconRandomness.sol";
 import {CoveyToken} from "../../../contracts/CoveyToken.sol";
+import {Faults} from "../../../contracts/Faults.sol";
 import {Rewards} from "../../../contracts/Rewards.sol";
 import {Scoring} from "../../../contracts/Scoring.sol";
 import {Staking} from "../../../contracts/Staking.sol";
@@ -38,6 +39,7 @@ abstract contract CoveyFixture is Test {
     Appeals internal appeals;
     AppealCommittee internal committee;
     Rewards internal rewards;
+    Faults internal faults;
     address internal treasury = makeAddr("treasury");
     address internal creator = makeAddr("creator");
     address internal keeper = makeAddr("keeper"); // sends the steps that anyone can send
@@ -47,24 +49,25 @@ abstract contract CoveyFixture is Test {
         manager = new AccessManager(address(this));
         token = new CoveyToken(address(manager), address(this), SUPPLY);
         staking = new Staking(address(manager), address(token), treasury, stakingConfig());
+        vm.prevrandao(keccak256("a beacon")); // a chain with a constant is refused
         randomness = new BeaconRandomness(DISTANCE);
         uint64 nonce = vm.getNonce(address(this));
-        address[5] memory next; // registry, scoring, rewards, appeals, their committee
-        for (uint256 i = 0; i < 5; ++i) {
+        address[6] memory next; // registry, scoring, rewards, appeals, their committee, faults
+        for (uint256 i = 0; i < 6; ++i) {
             next[i] = vm.computeCreateAddress(address(this), nonce + 1 + i);
         }
         address stake = address(staking);
         bounds = new TaskBounds(address(manager), stake, registryConfig());
-        registry = new TaskRegistry(address(manager), stake, next[1], next[2], next[3], next[4], address(bounds));
+        registry =
+            new TaskRegistry(address(manager), stake, next[1], next[2], next[3], next[4], next[5], address(bounds));
         scoring = new Scoring(next[0], stake, next[2], address(randomness), next[3]);
-        rewards = new Rewards(next[0], next[1], next[3], next[4], stake, address(token), treasury, TIP);
+        rewards = new Rewards(next[0], next[1], next[3], stake, address(token), treasury, TIP);
         appeals = new Appeals(next[0], stake, next[1], next[2], next[4], address(token));
         committee = new AppealCommittee(next[0], stake, next[2], address(randomness), next[3]);
+        faults = new Faults(next[0], next[1]);
         require(address(registry) == next[0] && address(scoring) == next[1] && address(rewards) == next[2]);
-        require(address(appeals) == next[3] && address(committee) == next[4]);
+        require(address(appeals) == next[3] && address(committee) == next[4] && address(faults) == next[5]);
         staking.setDuty(address(registry), true);
-        staking.setDuty(address(rewards), true);
-        staking.setDuty(address(appeals), true);
         staking.setDuty(address(committee), true);
         require(token.transfer(creator, 1_000_000e18));
         vm.prank(creator);
@@ -80,7 +83,8 @@ abstract contract CoveyFixture is Test {
             commissionNotice: 3 days,
             maxCommissionBps: 5000,
             absenceCapBps: 500,
-            jailPeriod: 2 days
+            jailPeriod: 2 days,
+            leverage: 5
         });
     }
 
@@ -98,11 +102,15 @@ abstract contract CoveyFixture is Test {
             }),
             minBounty: 10e18,
             minBond: 5e18,
-            stakeMultipleBps: 10_000,
+            stakeMultipleBps: 50_000,
             maxEntries: 4096,
             maxTargetSeats: 201,
             maxH: 8000,
-            maxTau: 4095
+            maxTau: 4095,
+            maxFloor: 6554,
+            minValidatorBps: 500,
+            minSeats: 9,
+            minSealedTau: 655
         });
     }
 
@@ -119,10 +127,11 @@ abstract contract CoveyFixture is Test {
             tau: 1200,
             power: 2,
             maxEntries: 64,
+            minEntries: 1,
             bounty: 1000e18,
             bond: 100e18,
             entryFee: 4e18,
-            minStake: 1000e18,
+            minStake: 5000e18,
             windows: ITaskRegistry.Windows({
                 entryCommit: 1 days,
                 enrol: 1 days,
@@ -139,6 +148,7 @@ abstract contract CoveyFixture is Test {
     function sealedParams() internal view returns (ITaskRegistry.TaskParams memory params) {
         params = localParams();
         params.evaluation = ITaskRegistry.Evaluation.Sealed;
+        params.h = 75; // at most tau / 16
         params.sealedCommitment =
             keccak256(abi.encode(block.chainid, address(registry), creator, keccak256("set"), keccak256("salt")));
         params.windows.open = 1 hours;
@@ -147,8 +157,30 @@ abstract contract CoveyFixture is Test {
 
     // ------------------------------------------------------------------ people
 
+    function signerKey(address operator) internal pure returns (uint256) {
+        return uint256(keccak256(abi.encode("signer", operator)));
+    }
+
     function signerOf(address operator) internal pure returns (address) {
-        return address(uint160(uint256(keccak256(abi.encode("signer", operator)))));
+        return vm.addr(signerKey(operator));
+    }
+
+    /// @notice The signature by which the holder of a key agrees to sign for an operator.
+    function consentOf(uint256 key, address operator) internal view returns (bytes memory) {
+        bytes32 domain = keccak256(
+            abi.encode(
+                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                keccak256("Covey Staking"),
+                keccak256("1"),
+                block.chainid,
+                address(staking)
+            )
+        );
+        bytes32 terms = keccak256(
+            abi.encode(keccak256("Consent(address operator,uint256 nonce)"), operator, staking.consentNonceOf(operator))
+        );
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, keccak256(abi.encodePacked("\x19\x01", domain, terms)));
+        return abi.encodePacked(r, s, v);
     }
 
     /// @notice Register an operator with a self-bond of STAKE, whose signer can pay fees.
@@ -160,8 +192,9 @@ abstract contract CoveyFixture is Test {
         operator = makeAddr(name);
         operators.push(operator);
         require(token.transfer(operator, stake));
+        bytes memory consent = consentOf(signerKey(operator), operator);
         vm.startPrank(operator);
-        staking.registerOperator(signerOf(operator), operator, 1000);
+        staking.registerOperator(signerOf(operator), operator, 1000, consent);
         token.approve(address(staking), stake);
         staking.delegate(operator, stake, 0);
         vm.stopPrank();
@@ -254,11 +287,18 @@ abstract contract CoveyFixture is Test {
     }
 
     function drawSeed(uint256 taskId, bytes32 prevrandao) internal {
+        waitForReports(taskId);
         vm.prank(keeper);
         scoring.requestSeed(taskId);
         bytes memory header = mine(scoring.roundOf(taskId).target, prevrandao);
         vm.prank(keeper);
         scoring.fixSeed(taskId, header);
+    }
+
+    /// @notice Wait until the seed of a second committee can be requested.
+    function waitForReports(uint256 taskId) internal {
+        uint40 from = scoring.requestFromOf(taskId);
+        if (vm.getBlockTimestamp() < from) vm.warp(from);
     }
 
     function scoreCommitment(uint256 taskId, address operator, uint256[] memory words) internal view returns (bytes32) {

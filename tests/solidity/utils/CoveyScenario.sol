@@ -16,6 +16,7 @@ abstract contract CoveyScenario is CoveyFixture {
     address internal reporter = makeAddr("reporter");
     address[] internal trainers;
     address[] internal validators;
+    address[] internal jurors; // enrol for appeals only
 
     function joinAll(uint256 trainerCount, uint256 validatorCount) internal {
         trainers = joinMany("trainer", trainerCount);
@@ -23,6 +24,28 @@ abstract contract CoveyScenario is CoveyFixture {
         require(token.transfer(appellant, 10_000e18));
         vm.prank(appellant);
         token.approve(address(appeals), type(uint256).max);
+    }
+
+    /// @notice Operators that stay out of tasks, so that appeals can draw them.
+    function joinJury(uint256 count) internal {
+        jurors = joinMany("juror", count);
+    }
+
+    function enrolJury(uint256 taskId) internal {
+        for (uint256 j = 0; j < jurors.length; ++j) {
+            vm.prank(signerOf(jurors[j]));
+            committee.enrol(taskId, jurors[j], STAKE);
+        }
+    }
+
+    /// @notice Enough for a seat of a committee drawn from `stake`: W · stake / (K · S), from the enrolments alone.
+    function unitOf(uint256 taskId, uint256 stake) internal view returns (uint256) {
+        uint256 enrolled = 0;
+        for (uint256 i = 0; i < operators.length; ++i) {
+            enrolled += registry.earmarkOf(taskId, operators[i]);
+        }
+        uint256 bounty = uint256(rewards.escrowOf(taskId).bounty) + rewards.escrowOf(taskId).extra;
+        return bounty * stake / (registry.paramsOf(taskId).targetSeats * enrolled);
     }
 
     function openSet(uint256 taskId) internal {
@@ -41,6 +64,7 @@ abstract contract CoveyScenario is CoveyFixture {
     // ------------------------------------------------------------------ any committee
 
     function seed(ICommittee c, uint256 taskId, bytes32 prevrandao) internal {
+        if (address(c) == address(scoring)) waitForReports(taskId);
         c.requestSeed(taskId);
         c.fixSeed(taskId, mine(c.roundOf(taskId).target, prevrandao));
     }
@@ -161,6 +185,11 @@ abstract contract CoveyScenario is CoveyFixture {
     function reportAll(uint256 taskId, address operator) internal {
         reportIn(scoring, taskId, operator);
         reportIn(committee, taskId, operator);
+        for (uint8 number = 0; number < 2; ++number) {
+            if (faults.silentSeatsOf(taskId, number, operator) == 0) continue;
+            vm.prank(reporter);
+            faults.reportMissed(taskId, number, operator);
+        }
     }
 
     function reportIn(ICommittee c, uint256 taskId, address operator) internal {
@@ -233,12 +262,12 @@ abstract contract CoveyScenario is CoveyFixture {
             uint256 shares = staking.sharesOf(operators[i], operators[i]);
             if (shares == 0) continue;
             vm.prank(operators[i]);
-            ids[i] = staking.undelegate(operators[i], shares, 0);
+            staking.undelegate(operators[i], shares, 0);
+            ids[i] = staking.entryCount(operators[i], operators[i]);
         }
         vm.warp(vm.getBlockTimestamp() + staking.unbondingPeriod());
         for (uint256 i = 0; i < operators.length; ++i) {
-            vm.prank(operators[i]);
-            if (ids[i] != 0) staking.withdraw(ids[i]);
+            if (ids[i] != 0) staking.withdraw(operators[i], operators[i], ids[i] - 1);
             staking.accrue(operators[i]);
         }
         for (uint256 i = 0; i < operators.length; ++i) {
