@@ -10,6 +10,7 @@ from covey.chain.units import CVY
 from covey.config.shared import (
     FeeSettings,
     HealthSettings,
+    ModelSettings,
     RoleSettings,
     RpcSettings,
     SettingsGroup,
@@ -104,7 +105,14 @@ class TaskSettings(SettingsGroup):
 
 
 class CommandSettings(
-    RpcSettings, SignerSettings, OwnerSettings, FeeSettings, StorageSettings, RoleSettings, HealthSettings
+    RpcSettings,
+    SignerSettings,
+    OwnerSettings,
+    FeeSettings,
+    StorageSettings,
+    RoleSettings,
+    ModelSettings,
+    HealthSettings,
 ):
     """Settings of all commands except `covey run`. Every field has a default."""
 

@@ -13,6 +13,7 @@ from covey.config import layers
 from covey.config.shared import (
     FeeSettings,
     HealthSettings,
+    ModelSettings,
     RoleSettings,
     RpcSettings,
     SettingsGroup,
@@ -125,7 +126,6 @@ class WorkerSettings(SettingsGroup):
 
     model_config = ConfigDict(title="Workers")
 
-    bases: tuple[str, ...] = Field(("tiny",), description="available base models: tiny, a folder, or a hub name")
     executor: Executor = Field(
         "subprocess", description="how workers are started: subprocess, or unix:/path/to/a/fork-server-socket"
     )
@@ -169,6 +169,7 @@ class NodeConfig(
     NetworkSettings,
     RetentionSettings,
     CycleSettings,
+    ModelSettings,
     WorkerSettings,
     HealthSettings,
     MonitoringSettings,

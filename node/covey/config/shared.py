@@ -36,6 +36,14 @@ class RoleSettings(SettingsGroup):
     heldout_records: Path | None = Field(None, description="JSON Lines file with the held-out records to score on")
 
 
+class ModelSettings(SettingsGroup):
+    """Base models on this machine."""
+
+    model_config = ConfigDict(title="Base models")
+
+    bases: tuple[str, ...] = Field(("tiny",), description="available base models: tiny, a folder, or a hub name")
+
+
 class RpcSettings(SettingsGroup):
     """Access to the chain."""
 

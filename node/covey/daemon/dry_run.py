@@ -36,11 +36,12 @@ from covey.daemon.storage.journal import DutyStatus, Journal
 from covey.daemon.storage.scratch_copy import copy_data
 from covey.daemon.storage.secrets import SecretFile
 from covey.daemon.strategy import Strategy
-from covey.daemon.workers.base_digests import BaseDigests, local_folder
+from covey.daemon.workers.base_digests import BaseDigests
 from covey.daemon.workers.executor import Executor, Finished, Progress
 from covey.ipfs import BlockStore, Fetcher, GatewaySource, Source
 from covey.ipfs.keeper import Keeper
 from covey.ipfs.open import is_rpc
+from covey.lora.bases.resolve import local_folder
 from covey.lora.errors import BaseModelError
 from covey.lora.jobs.job import Job
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from covey.cli.access import connect
@@ -12,6 +13,7 @@ from covey.cli.settings import Settings, config_file, load_node, load_settings
 from covey.cli.setup.findings import Finding, perform
 from covey.cli.setup.installation_checks import check_worker, installation_checks
 from covey.cli.setup.node_checks import (
+    check_base,
     check_chain,
     check_operator,
     check_peers,
@@ -80,5 +82,8 @@ def _check_configured(settings: Settings) -> Iterator[Finding]:
     yield perform("operator", lambda: check_operator(settings, network))
     yield perform("training records", lambda: check_records(settings.training_records))
     yield perform("held-out records", lambda: check_records(settings.heldout_records))
+    for name in settings.bases:
+        if name != "tiny":  # checked with the installation
+            yield perform("base", partial(check_base, name, settings.data_dir))
     yield perform("block store", lambda: check_store(settings))
     yield perform("peers", lambda: check_peers(settings))

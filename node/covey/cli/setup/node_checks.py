@@ -114,6 +114,21 @@ def check_records(path: Path | None) -> str | None:
     return f"{sum(counts.values()):,} records: {strata}"
 
 
+def check_base(name: str, data_dir: Path | None) -> str:
+    """The base's files are complete and fit each other. Downloads nothing and reads no weights."""
+    from covey.lora.bases.resolve import cached_folder, check_base
+    from covey.lora.errors import LoraError
+
+    try:
+        folder = cached_folder(name, cache=None if data_dir is None else data_dir / "bases")
+        if folder is None:
+            return f"{name} is not on this machine yet; the node downloads it when a task needs it"
+        config = check_base(folder)
+    except (LoraError, OSError) as error:
+        raise CheckFailed(str(error)) from None
+    return f"{name}, {config['model_type']}, {config['vocab_size']:,} embeddings, {folder}"
+
+
 def check_store(settings: Settings) -> str | None:
     """The block store opens, is locked by another process, or can be created."""
     from covey.cli.access import open_block_store

@@ -14,9 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from covey.lora.bases.digest import base_digest, base_files
-from covey.lora.bases.resolve import TINY, resolve, tiny_folder
-from covey.lora.errors import BaseModelError
+from covey.lora.bases.digest import base_digest, stamp
+from covey.lora.bases.resolve import check_base, local_folder, resolve
 
 log = logging.getLogger("covey.daemon")
 
@@ -35,8 +34,13 @@ class BaseDigests:
         self._known: dict[str, dict[str, Any]] = self._load()
 
     def digest(self, name: str) -> str:
-        """The digest of the base `name`, 64 hex digits. Raises BaseModelError if there is no such base."""
+        """The digest of the base `name`, 64 hex digits. Raises BaseModelError without such a base.
+
+        A base on this machine is also checked, since no job could use one whose files do not fit each other.
+        """
         folder = local_folder(name)
+        if folder is not None:
+            check_base(folder)
         with self._lock:
             known = self._known.get(name)
         if known is not None and (folder is None or known["files"] == _stamp(folder)):
@@ -80,21 +84,6 @@ class BaseDigests:
             log.warning("base digests not saved", extra={"reason": error.strerror})
 
 
-def local_folder(name: str) -> Path | None:
-    """The folder of a base that is named by its path, or of the embedded base; None for a hub name."""
-    if name == TINY:
-        return tiny_folder()
-    folder = Path(name).expanduser()
-    return folder if folder.is_dir() else None
-
-
 def _stamp(folder: Path) -> list[list[Any]]:
-    """Name, size and modification time of each file in the digest. Raises BaseModelError if a file is missing."""
-    stamp = []
-    for name in base_files(folder):
-        try:
-            stat = (folder / name).stat()
-        except OSError as error:
-            raise BaseModelError(f"{folder / name}: {error.strerror}") from None
-        stamp.append([name, stat.st_size, stat.st_mtime_ns])
-    return stamp
+    """The base's stamp as JSON stores it. Raises BaseModelError if a file is missing."""
+    return [list(entry) for entry in stamp(folder)]

@@ -21,6 +21,8 @@ from pathlib import Path
 
 from covey.lora.errors import BaseModelError
 
+Stamp = tuple[tuple[str, int, int], ...]
+"""Name, size in bytes and modification time in nanoseconds of each file in a base's digest."""
 _HEADER = b"covey-base-v1\n"
 _CHUNK = 1 << 20
 
@@ -52,10 +54,25 @@ def base_digest(folder: Path) -> str:
     return outer.hexdigest()
 
 
+def stamp(folder: Path) -> Stamp:
+    """Changes when a file of the base does. Files that Covey never reads do not count.
+
+    Raises BaseModelError if a file is missing.
+    """
+    found = []
+    for name in base_files(folder):
+        try:
+            status = (folder / name).stat()
+        except OSError as error:
+            raise BaseModelError(f"{folder / name}: {error.strerror}") from None
+        found.append((name, status.st_size, status.st_mtime_ns))
+    return tuple(found)
+
+
 def _shards(index: Path) -> set[str]:
     try:
         names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BaseModelError(f"{index} is not a safetensors index: download the model again") from error
     for name in names:
         if not isinstance(name, str) or "/" in name or "\\" in name or name.startswith("."):

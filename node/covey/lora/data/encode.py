@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from tokenizers import Tokenizer
-
-from covey.lora.errors import BaseModelError, DataError
+from covey.lora.errors import DataError
+from covey.lora.tokenizer import open_tokenizer
 
 
 class Encoder:
@@ -19,10 +18,7 @@ class Encoder:
     def __init__(self, folder: Path, end_of_text: int, length: int) -> None:
         if length < 2:
             raise DataError(f"a sequence length of {length} leaves nothing to predict: give at least 2")
-        try:
-            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # the library raises bare Exception
-            raise BaseModelError(f"{folder}/tokenizer.json cannot be read: {error}") from error
+        self._tokenizer = open_tokenizer(folder)
         self._end = end_of_text
         self._length = length
 
@@ -30,13 +26,3 @@ class Encoder:
         """One list of 2…length token ids per text. The first id is context only; the others are targets."""
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [[self._end, *encoding.ids, self._end][: self._length] for encoding in encodings]
-
-
-def end_of_text_id(config: Mapping[str, object]) -> int:
-    """The end-of-text token in a base's ``config.json``; the first one where the config lists several."""
-    value = config.get("eos_token_id")
-    if isinstance(value, list) and value:
-        value = value[0]
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise BaseModelError("config.json has no eos_token_id: give a Qwen2 or Qwen3 model")
-    return value

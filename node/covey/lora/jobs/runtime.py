@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from covey.lora.adapters.loader import AdapterLimits
+from covey.lora.bases.digest import Stamp, stamp
 from covey.lora.bases.resolve import BaseFolder, resolve
-from covey.lora.data.encode import Encoder, end_of_text_id
+from covey.lora.data.encode import Encoder
+from covey.lora.tokenizer import end_of_text_id
 from covey.protocol.sheet import DType, Profile
 from covey.protocol.spec import TaskSpec
 
 if TYPE_CHECKING:
     from covey.lora.adapters.model import AdaptedModel
-
-_Stamp = tuple[tuple[str, int, int], ...]
 
 
 class BaseCache:
@@ -27,15 +26,15 @@ class BaseCache:
 
     def __init__(self) -> None:
         self._models: dict[tuple[str, str, str], AdaptedModel] = {}
-        self._folders: dict[tuple[str, str], tuple[_Stamp, BaseFolder]] = {}
+        self._folders: dict[tuple[str, str], tuple[Stamp, BaseFolder]] = {}
 
     def folder(self, source: str, revision: str = "", digest: str | None = None) -> BaseFolder:
         """The base's folder. Its digest is recomputed only if a file has changed. Raises BaseModelError."""
         cached = self._folders.get((source, revision))
-        if cached is not None and cached[0] == _stamp(cached[1].folder) and digest in (None, cached[1].digest):
+        if cached is not None and cached[0] == stamp(cached[1].folder) and digest in (None, cached[1].digest):
             return cached[1]
         folder = resolve(source, revision, digest=digest)
-        self._folders[source, revision] = (_stamp(folder.folder), folder)
+        self._folders[source, revision] = (stamp(folder.folder), folder)
         return folder
 
     def model(self, folder: BaseFolder, dtype: str, device: str) -> AdaptedModel:
@@ -87,8 +86,3 @@ def software() -> dict[str, str]:
         "transformers": version("transformers"),
         "tokenizers": version("tokenizers"),
     }
-
-
-def _stamp(folder: Path) -> _Stamp:
-    """Names, sizes and modification times of a folder's files."""
-    return tuple(sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.iterdir()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from covey.cli.errors import CliError
 from covey.cli.settings import Settings
 from covey.cli.setup.findings import CheckFailed
 from covey.cli.setup.node_checks import (
+    check_base,
     check_chain,
     check_operator,
     check_peers,
@@ -24,6 +27,7 @@ from covey.cli.setup.node_checks import (
 )
 from covey.client.network import Network
 from covey.ipfs import BlockStore, Gateway, StoreBusy
+from covey.lora.bases.resolve import tiny_folder
 
 SIGNER = LocalSigner.from_key(b"\x01" * 32)
 OPERATOR = "0x" + "77" * 20
@@ -151,3 +155,27 @@ def test_peers_are_counted_and_failures_printed(folder: Path, capsys: pytest.Cap
     with BlockStore(folder / "blocks") as store, Gateway(store) as gateway:
         assert check_peers(settings(peers=[gateway.url, dead])) == "1 of 2 answer"
     assert f"covey: {dead}: " in capsys.readouterr().err
+
+
+def test_base_check_names_the_file_at_fault(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny_folder(), base)
+    assert check_base(str(base), None) == f"{base}, qwen3, 4,096 embeddings, {base}"
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps({**config, "vocab_size": 4000}))
+    with pytest.raises(CheckFailed, match=r"tokenizer\.json has token .* with id 4000"):
+        check_base(str(base), None)
+    (base / "config.json").write_text(json.dumps({**config, "eos_token_id": -1}))
+    with pytest.raises(CheckFailed, match=r"config\.json has eos_token_id -1"):
+        check_base(str(base), None)
+    (base / "tokenizer.json").unlink()
+    with pytest.raises(CheckFailed, match=r"lacks tokenizer\.json"):
+        check_base(str(base), None)
+
+
+def test_base_check_downloads_nothing(tmp_path: Path) -> None:
+    assert check_base("Qwen/Qwen3-0.6B", tmp_path) == (
+        "Qwen/Qwen3-0.6B is not on this machine yet; the node downloads it when a task needs it"
+    )
+    with pytest.raises(CheckFailed, match="no base model 'nowhere'"):
+        check_base("nowhere", tmp_path)

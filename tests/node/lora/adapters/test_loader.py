@@ -234,7 +234,7 @@ def test_missing_folder_is_an_error_of_this_machine(tiny: BaseFolder, tmp_path: 
 def test_light_modules_do_not_import_torch() -> None:
     modules = (
         "lora.bases.resolve, lora.bases.digest, lora.bases.shapes, lora.data.records, lora.data.encode, "
-        "lora.data.batches, lora.data.sample, lora.errors, lora.adapters.export, "
+        "lora.data.batches, lora.data.sample, lora.errors, lora.tokenizer, lora.adapters.export, "
         "lora.adapters.format, lora.adapters.loader, lora.adapters.similarity, lora.jobs.job, lora.jobs.dispatch, "
         "lora.jobs.worker, lora.jobs.messages, lora.jobs.result, lora.scoring.bootstrap, devnet.icd10"
     )

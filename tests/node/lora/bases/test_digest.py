@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from covey.lora.bases.digest import base_digest, base_files
+from covey.daemon.workers.base_digests import BaseDigests
+from covey.lora.bases.digest import base_digest, base_files, stamp
 from covey.lora.bases.resolve import BaseFolder
 from covey.lora.errors import BaseModelError
+from covey.lora.jobs.runtime import BaseCache
 
 
 @pytest.fixture
@@ -73,3 +76,34 @@ def test_missing_file_is_reported(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     with pytest.raises(BaseModelError, match=r"has no model\.safetensors"):
         base_digest(folder)
+
+
+def test_files_that_are_never_read_do_not_break_a_base(tiny: BaseFolder, tmp_path: Path) -> None:
+    folder = tmp_path / "base"
+    shutil.copytree(tiny.folder, folder)
+    cache, digests = BaseCache(), BaseDigests(tmp_path / "digests.json")
+    found = cache.folder(str(folder))
+    before = stamp(folder)
+    (folder / "dangling").symlink_to("nowhere")
+    (folder / "loop").symlink_to("loop")
+    (folder / "generation_config.json").write_text("not json")
+    os.mkfifo(folder / "pipe")
+    (folder / "sub").mkdir(mode=0o000)
+    assert stamp(folder) == before
+    assert cache.folder(str(folder)) is found
+    assert digests.digest(str(folder)) == base_digest(folder) == tiny.digest
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_dangling_link_to_a_file_that_is_read_is_named(tiny: BaseFolder, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "base"
+    shutil.copytree(tiny.folder, folder)
+    (folder / name).unlink()
+    (folder / name).symlink_to("nowhere")
+    for read in (
+        lambda: stamp(folder),
+        lambda: BaseCache().folder(str(folder)),
+        lambda: BaseDigests(tmp_path / "digests.json").digest(str(folder)),
+    ):
+        with pytest.raises(BaseModelError, match="safetensors" if name == "model.safetensors" else name):
+            read()

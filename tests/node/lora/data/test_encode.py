@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from covey.lora.bases.resolve import BaseFolder
-from covey.lora.data.encode import Encoder, end_of_text_id
-from covey.lora.errors import BaseModelError, DataError
+from covey.lora.data.encode import Encoder
+from covey.lora.errors import DataError
 
 
 def test_encoding_adds_end_of_text_and_cuts_to_the_length(tiny: BaseFolder) -> None:
@@ -17,11 +17,3 @@ def test_encoding_adds_end_of_text_and_cuts_to_the_length(tiny: BaseFolder) -> N
     assert len(long) == 12
     with pytest.raises(DataError, match="at least 2"):
         Encoder(tiny.folder, 0, 1)
-
-
-def test_end_of_text_id_is_the_first_of_the_config() -> None:
-    assert end_of_text_id({"eos_token_id": 7}) == end_of_text_id({"eos_token_id": [7, 8]}) == 7
-    configs: list[dict[str, object]] = [{}, {"eos_token_id": None}, {"eos_token_id": True}, {"eos_token_id": []}]
-    for config in configs:
-        with pytest.raises(BaseModelError, match="no eos_token_id"):
-            end_of_text_id(config)
