@@ -290,8 +290,9 @@ def _check_jurors(
         words = [] if found is None else list(zip(rows.get(operator, []), found.found, strict=False))
         far = any(is_overturned(word, median, beyond) for word, median in words)
         audit.compare(task, f"row of the juror {operator} overturned", True, far)
-        unit = unit_of(task, fault, total_enrolled(task), wanted)
-        most = slash_of(Fault.OVERTURNED, seats_in_appeal(task, jury, domain, operator), unit)
+        drawn = seats_in_appeal(task, jury, domain, operator)
+        audit.compare(task, f"seats of the reported juror {operator}", int(fault.args["seats"]), drawn)
+        most = slash_of(Fault.OVERTURNED, drawn, unit_of(task, fault, total_enrolled(task), wanted))
         check_slash(audit, task, fault, SlashKind.OVERTURNED, "the appeal", most)
 
 

@@ -46,8 +46,8 @@ class EntryExplanation:
 class RowExplanation:
     """A validator and its reward: gain = max(0, G - 2 · loss), share = seats · gain / Σ seats · gain.
 
-    In a second committee, gain is 1 where G > 2 · loss, in a sealed task where the loss is 0. `earmark`, `reward` and `paid` are wei; `paid` is None until
-    the reward is claimed.
+    In a second committee, gain is 1 where G > 2 · loss, in a sealed task where the loss is 0. `earmark`, `reward` and
+    `paid` are wei; `paid` is None until the reward is claimed.
     """
 
     operator: str
@@ -66,8 +66,8 @@ class RowExplanation:
 class FaultExplanation:
     """A reported fault.
 
-    `where` is for instance `round 0` or `appeal`, `fault` what it was in words; `taken` is the slashed stake and `reporter_share` the reporter's part
-    of it, wei.
+    `where` is for instance `round 0` or `appeal`, `fault` what it was in words; `taken` is the slashed stake and
+    `reporter_share` the reporter's part of it, wei.
     """
 
     operator: str
@@ -82,8 +82,8 @@ class FaultExplanation:
 class ContestExplanation:
     """A contested word of sixteen medians.
 
-    `previous` are the medians before, `found` those of the appeal, `after` those that are paid by. `found` is None until
-    the appeal is settled, `after`, `moved` and `copied` until the contest is resolved. Amounts are wei.
+    `previous` are the medians before, `found` those of the appeal, `after` those that are paid by. `found` is None
+    until the appeal is settled, `after`, `moved` and `copied` until the contest is resolved. Amounts are wei.
     """
 
     word: int

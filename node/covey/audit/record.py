@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from covey.protocol.types import Evaluation, Fault
+from covey.protocol.types import Evaluation
 
 Args = Mapping[str, Any]
 
@@ -311,6 +311,9 @@ def _file(task: TaskRecord, event: ChainEvent, movements: _PoolMovements) -> Non
         _file_appeal_round(task, event, movements)
     elif event.contract == "Appeals":
         _file_appeal(task, event, movements)
+    elif key == ("Faults", "JurorReported"):
+        found = task.appeal.silent if event.args["failed"] else task.appeal.jurors
+        found.append(movements.fault(task, event))
     elif key == ("Faults", "MissedReported"):
         _file_missed(task, event, movements)
 
@@ -377,12 +380,6 @@ def _file_appeal_round(task: TaskRecord, event: ChainEvent, movements: _PoolMove
         return
     if appeal.round is None:
         raise AuditError(f"task {task.id}: {event.name} without a seed request of the appeal")
-    if event.name == "FaultReported" and int(event.args["fault"]) == Fault.OVERTURNED:
-        appeal.jurors.append(movements.fault(task, event))
-        return
-    if event.name == "SilentReported":
-        appeal.silent.append(movements.fault(task, event))
-        return
     _file_round(task, appeal.round, event, movements)
     if event.name == "ContestsSettled":
         appeal.round.pages[int(event.args["page"])] = event.args

@@ -130,18 +130,6 @@ class AppealCommittee(Committee):
         """Stake that draws the operator: its earmarks for the appeal and behind the task; 0 if it did not enrol."""
         return int(self._read("stakeOf", task_id, operator))
 
-    def silent_seats_of(self, task_id: int, operator: str) -> int:
-        """Seats that were silent in an appeal which failed by a missed quorum."""
-        return int(self._read("silentSeatsOf", task_id, operator))
-
-    def reported(self, task_id: int, operator: str) -> bool:
-        """True once the operator's row, or its silence in a missed appeal, was reported."""
-        return bool(self._read("reported", task_id, operator))
-
-    def owes(self, task_id: int, operator: str) -> bool:
-        """True if a duty of the operator is open, or a fault of it other than an overturned row can be reported."""
-        return bool(self._read("owes", task_id, operator))
-
     def is_lost(self, task_id: int) -> bool:
         """True if the appeal cannot settle: too little stake enrolled, or the quorum was missed."""
         return bool(self._read("isLost", task_id))
@@ -162,16 +150,6 @@ class AppealCommittee(Committee):
         """Enrol for the appeal, with the operator's earmark behind the task and ``amount`` of free stake."""
         description = f"enrol for the appeal of task {task_id} with {cvy(amount)}"
         return self._write(description, "enrol", task_id, operator, amount)
-
-    def report_juror(self, task_id: int, operator: str, words: Sequence[int]) -> Call:
-        """Prove that a row of the appeal is far from its medians; ``words`` is the revealed row."""
-        description = f"report that the appeal of task {task_id} overturns the row of {operator} in it"
-        return self._write(description, "reportJuror", task_id, operator, list(words))
-
-    def report_silent(self, task_id: int, operator: str) -> Call:
-        """Prove that an operator's seats were silent in an appeal that missed its quorum."""
-        description = f"report that {operator} was silent in the failed appeal of task {task_id}"
-        return self._write(description, "reportSilent", task_id, operator)
 
     def settle_contests(
         self, task_id: int, page: int, rows: Sequence[int], found: Sequence[int], words: Sequence[int]

@@ -78,12 +78,11 @@ def report_overturned(ctx: Context, task: Task, duty: Duty) -> Step:
 
 
 def report_juror(ctx: Context, task: Task, duty: Duty) -> Step:
-    committee, appeal = ctx.contracts.appeal_committee, _appeal(task)
-    row = appeal.drawn_committee.row_of(duty.account)
+    faults, row = ctx.contracts.faults, _appeal(task).drawn_committee.row_of(duty.account)
     if row is None:
         raise MissingState(f"{duty.account} has revealed no row in the appeal of task {task.id}")
-    call = committee.report_juror(task.id, duty.account, row.words)
-    return send(ctx, duty, call, lambda: committee.reported(task.id, duty.account))
+    call = faults.report_juror(task.id, duty.account, row.words)
+    return send(ctx, duty, call, lambda: faults.juror_reported(task.id, duty.account))
 
 
 def claim(ctx: Context, task: Task, duty: Duty) -> Step:
@@ -93,7 +92,7 @@ def claim(ctx: Context, task: Task, duty: Duty) -> Step:
 
 def release(ctx: Context, task: Task, duty: Duty) -> Step:
     committee, operator = ctx.contracts.appeal_committee, ctx.identity.operator
-    if committee.owes(task.id, operator):
+    if committee.owes_fault(task.id, operator) or ctx.contracts.faults.owes(task.id, operator):
         return Waiting("a fault of this operator is not reported yet")
     call = committee.release(task.id, operator)
     return send(ctx, duty, call, lambda: False)

@@ -6,7 +6,7 @@ local draw and a duty that is still undone.
 
 from __future__ import annotations
 
-from covey.chain.contracts import AppealCommittee, Call, Committee, Faults
+from covey.chain.contracts import Call, Committee, Faults
 from covey.chain.rpc.client import Rpc
 from covey.chain.rpc.quorum import quorum_read
 from covey.daemon.context import Context
@@ -66,17 +66,17 @@ def silent_juror(ctx: Context, task: Task, duty: Duty) -> Step:
     """Report silent seats in an appeal that missed its quorum."""
     if (in_progress := transaction_progress(ctx, duty)) is not None:
         return in_progress
-    committee, operator = ctx.contracts.appeal_committee, duty.account
+    faults, operator = ctx.contracts.faults, duty.account
 
     def read(rpc: Rpc) -> tuple[int, bool]:
-        view = AppealCommittee(rpc, committee.address)
-        return view.silent_seats_of(task.id, operator), view.reported(task.id, operator)
+        view = Faults(rpc, faults.address)
+        return view.silent_juror_seats_of(task.id, operator), view.juror_reported(task.id, operator)
 
     seats, reported = quorum_read(ctx.contracts.rpc, read)
     drawn = 0 if task.appeal is None else silent_in_appeal(task, task.appeal, ctx.identity, operator)
     if not reported and seats != drawn:
         return Waiting(f"not reported: the chain shows {seats} silent seats, the local draw {drawn}")
-    return send(ctx, duty, committee.report_silent(task.id, operator), lambda: reported)
+    return send(ctx, duty, faults.report_silent_juror(task.id, operator), lambda: reported)
 
 
 def _report(ctx: Context, task: Task, duty: Duty, committee: Committee, call: Call, undone: RowStatus) -> Step:

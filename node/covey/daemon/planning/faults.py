@@ -98,7 +98,7 @@ def appeal_fault_reports(task: Task, appeal: Appeal, identity: Identity, now: in
 def silent_in_appeal(task: Task, appeal: Appeal, identity: Identity, operator: str) -> int:
     """Seats of an operator without a row in an appeal that missed its quorum, for which it is not reported yet."""
     committee = appeal.committee
-    if appeal.state != AppealState.FAILED or committee is None or operator in appeal.silent:
+    if appeal.state != AppealState.FAILED or committee is None or operator in appeal.reported_jurors:
         return 0
     # The deadline of an appeal lies behind its reveals, so a failed one has no row to come.
     wanted = appeal_seats(task.params.target_seats)
@@ -111,7 +111,7 @@ def _overturned_jurors(task: Task, appeal: Appeal, identity: Identity) -> Iterat
     """Rows of the appeal that are far from its medians. The operator's own row is left to others."""
     committee, beyond = appeal.drawn_committee, juror_stands_within(task.params.h)
     for row in committee.revealed:
-        known = row.operator in committee.faults or row.operator in appeal.freed or row.operator == identity.operator
+        known = row.operator in (identity.operator, *appeal.reported_jurors, *appeal.freed)
         if not known and any(is_overturned(*pair, beyond) for pair in zip(row.words, appeal.found, strict=True)):
             yield Duty(NO_DEADLINE, DutyKind.REPORT_JUROR, task.id, account=row.operator)
 

@@ -41,7 +41,7 @@ class Appeal:
     committee: Committee | None = None
     found: list[int] = field(default_factory=list)  # median words of the appeal, one per contest
     overturned: set[str] = field(default_factory=set)  # operators reported for their row of the task
-    silent: set[str] = field(default_factory=set)  # operators reported for silent seats of this appeal, which failed
+    reported_jurors: set[str] = field(default_factory=set)  # for their row of the appeal, or silence in a missed one
     claimed: set[str] = field(default_factory=set)
     freed: set[str] = field(default_factory=set)
 

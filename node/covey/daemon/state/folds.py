@@ -200,8 +200,8 @@ def _row_overturned(state: ChainState, a: Args) -> None:
     _appeal(state, a).overturned.add(a["operator"])
 
 
-def _silent_reported(state: ChainState, a: Args) -> None:
-    _appeal(state, a).silent.add(a["operator"])
+def _juror_reported(state: ChainState, a: Args) -> None:
+    _appeal(state, a).reported_jurors.add(a["operator"])
 
 
 def _appeal_tip_paid(state: ChainState, a: Args) -> None:
@@ -273,6 +273,7 @@ FOLDS: dict[tuple[str, str], Callable[[ChainState, Args], None]] = {
     ("Scoring", "Reseated"): _reseated,
     ("Scoring", "RoundVoid"): _round_void,
     ("Faults", "MissedReported"): _missed_reported,
+    ("Faults", "JurorReported"): _juror_reported,
     **{("Scoring", name): _round_event(name) for name in ROUND_FOLDS},
     ("Scoring", "FaultReported"): _fault_reported,
     ("Scoring", "PageSettled"): _page_settled,
@@ -290,7 +291,6 @@ FOLDS: dict[tuple[str, str], Callable[[ChainState, Args], None]] = {
     ("AppealCommittee", "SeedRequested"): _appeal_seed_requested,
     **{("AppealCommittee", name): _appeal_round_event(name) for name in ROUND_FOLDS},
     ("AppealCommittee", "ContestsSettled"): _contests_settled,
-    ("AppealCommittee", "SilentReported"): _silent_reported,
     ("AppealCommittee", "AppealEarmarkFreed"): _appeal_freed,
     ("Staking", "Slashed"): _slashed,
     ("Staking", "OwedPaid"): _owed_paid,
