@@ -82,14 +82,24 @@ def test_unclaimed_reward_is_listed_and_no_difference() -> None:
     assert len(audit.unclaimed) == 2, "the lazy validator has nothing to claim"
 
 
-def test_failed_task_splits_the_bounty_in_halves() -> None:
+@pytest.mark.parametrize(
+    ("changes", "back", "lost"),
+    [
+        ({}, 10**21 + 10**19, 0),
+        ({"evaluation": 1}, 5 * 10**20, 5 * 10**20 + 10**19),
+    ],
+    ids=["no-quorum", "set-not-opened"],
+)
+def test_failed_task_splits_the_bounty_by_its_cause(changes: dict[str, int], back: int, lost: int) -> None:
     events = [
         event
         for event in paid_task_events()
         if event.contract in ("TaskRegistry", "Rewards") and "Claimed" not in event.name
     ]
     events = [event for event in events if event.name not in ("TaskEnded", "EscrowClosed", "TipPaid")]
-    closed = {"trainersPool": 0, "validatorsPool": 0, "toCreator": 5 * 10**20, "toTreasury": 5 * 10**20 + 10**19}
+    created = next(event for event in events if event.name == "TaskCreated")
+    created.args = {**created.args, "params": {**created.args["params"], **changes}}
+    closed = {"trainersPool": 0, "validatorsPool": 0, "toCreator": back, "toTreasury": lost}
     events += [
         Event("TaskRegistry", "TaskEnded", {"taskId": 1, "outcome": 3, "reason": "0x" + "00" * 32}),
         Event("Rewards", "EscrowClosed", {"taskId": 1, **closed}),

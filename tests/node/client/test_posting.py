@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +18,8 @@ from covey.protocol.types import Windows
 MINIMUM = Windows(60, 30, 40, 0, 50, 30, 20, 0)
 BOUNDS = SimpleNamespace(
     min_windows=MINIMUM, min_bounty=CVY, min_bond=2 * CVY, stake_multiple_bps=20_000, max_entries=1_024,
-    max_target_seats=101, max_h=4_000, max_tau=4_000,
+    max_target_seats=101, max_h=4_000, max_tau=4_000, max_floor=6_554, min_validator_bps=500, min_seats=9,
+    min_sealed_tau=655,
 )  # fmt: skip
 CHAIN: Any = SimpleNamespace(contracts=SimpleNamespace(bounds=SimpleNamespace(config=lambda: BOUNDS)))
 
@@ -40,6 +42,11 @@ def test_defaults_are_the_minimums_of_the_registry() -> None:
         ({"settle": 5}, "settle: 5 s is below the registry's minimum of 20 s"),
         ({"max_entries": 2_000}, "max_entries: 2000 is above the registry's maximum of 1024"),
         ({"target_seats": 500}, "target_seats: 500 is above the registry's maximum of 101"),
+        ({"target_seats": 8}, "target_seats: 8 is below the registry's minimum of 9"),
+        ({"validator_bps": 499}, "validator_bps: 499 is below the registry's minimum of 500"),
+        ({"validator_bps": 10_000}, "validator_bps: 10000 is above the registry's maximum of 9999"),
+        ({"min_entries": 0}, "min_entries: 0 is below the registry's minimum of 1"),
+        ({"min_entries": 65}, "min_entries: 65 is above max_entries 64"),
     ],
 )
 def test_parameter_outside_the_bounds_is_named(changes: dict[str, int], message: str) -> None:
@@ -47,6 +54,24 @@ def test_parameter_outside_the_bounds_is_named(changes: dict[str, int], message:
         task_params(CHAIN, tiny_spec(), **{"bounty": 10 * CVY, **changes})
     assert str(caught.value) == message
     assert caught.value.parameter == next(iter(changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "most"), [("floor", 6_555, 6_554), ("h", 4_001, 4_000), ("tau", 4_001, 4_000)]
+)
+def test_spec_outside_the_bounds_is_invalid_input(name: str, value: int, most: int) -> None:
+    spec = tiny_spec()
+    spec = spec.model_copy(update={"scoring": spec.scoring.model_copy(update={name: value})})
+    message = f"the spec's scoring.{name} of {value} is above the registry's maximum of {most}"
+    with pytest.raises(InvalidInput, match=re.escape(message)):
+        task_params(CHAIN, spec, bounty=10 * CVY)
+
+
+def test_entries_times_seats_are_bounded() -> None:
+    wide = SimpleNamespace(**{**vars(BOUNDS), "max_entries": 32_768, "max_target_seats": 1_023})
+    chain: Any = SimpleNamespace(contracts=SimpleNamespace(bounds=SimpleNamespace(config=lambda: wide)))
+    with pytest.raises(InvalidInput, match="max_entries: 4101 is above the maximum of 4100 for this K"):
+        task_params(chain, tiny_spec(), bounty=10 * CVY, max_entries=4_101, target_seats=1_023)
 
 
 def test_spec_that_cannot_be_read_is_invalid_input(tmp_path: Any) -> None:

@@ -10,39 +10,78 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covey.protocol import payouts
-from covey.protocol.payouts import Pools, split
+from covey.protocol.payouts import Pools, returns_fees, split
 from covey.protocol.types import Outcome
 
 amount = st.integers(0, (1 << 88) - 1)
 bps = st.integers(1, 9_999)
 
 
-@given(st.sampled_from([Outcome.PAID, Outcome.REFUNDED, Outcome.FAILED]), amount, amount, amount, bps, amount, amount)
+outcome = st.sampled_from([Outcome.PAID, Outcome.REFUNDED, Outcome.FAILED])
+weight = st.sampled_from([0, 7])
+
+
+@given(outcome, amount, amount, amount, bps, weight, weight, amount, st.booleans(), st.booleans(), st.data())
 def test_split_conserves_amounts(
-    outcome: Outcome, bounty: int, bond: int, fees: int, validator_bps: int, weights: int, gain_seats: int
-) -> None:
-    pools = split(outcome, bounty, bond, fees, validator_bps, weights, gain_seats)
-    returned = fees if outcome != Outcome.PAID else 0
+    outcome: Outcome, bounty: int, bond: int, fees: int, validator_bps: int, weights: int, gain_seats: int, extra: int,
+    is_void: bool, is_withheld: bool, data: st.DataObject,
+) -> None:  # fmt: skip
+    most = payouts.validators_pool(bounty + extra, validator_bps, fees) if outcome == Outcome.PAID else 0
+    cost = data.draw(st.integers(0, most))
+    pools = split(
+        outcome, bounty, bond, fees, validator_bps, weights, gain_seats, extra, cost, is_void, is_withheld
+    )  # fmt: skip
+    returned = fees if returns_fees(outcome, is_void) else 0
     parts = pools.trainers + pools.validators + pools.to_creator + pools.to_treasury
-    assert parts + returned == bounty + bond + fees
+    assert parts + returned == bounty + bond + fees + extra - cost
     assert min(pools.trainers, pools.validators, pools.to_creator, pools.to_treasury) >= 0
+
+
+@given(outcome, amount, amount, amount, bps, weight, weight, amount, st.booleans())
+def test_what_others_put_in_never_ends_with_the_creator(
+    outcome: Outcome, bounty: int, bond: int, fees: int, validator_bps: int, weights: int, gain_seats: int, extra: int,
+    is_void: bool,
+) -> None:  # fmt: skip
+    given_more = split(
+        outcome, bounty, bond, fees, validator_bps, weights, gain_seats, extra, has_void_round=is_void
+    )  # fmt: skip
+    without = split(outcome, bounty, bond, 0, validator_bps, weights, gain_seats, 0, has_void_round=is_void)
+    assert given_more.to_creator == without.to_creator <= bounty + bond
+
+
+@given(amount, amount, amount, bps, weight)
+def test_creator_has_no_more_without_weights_than_in_a_void_task(
+    bounty: int, bond: int, fees: int, validator_bps: int, gain_seats: int
+) -> None:
+    worthless = split(Outcome.PAID, bounty, bond, fees, validator_bps, 0, gain_seats)
+    void = split(Outcome.FAILED, bounty, bond, fees, validator_bps, has_void_round=True)
+    assert worthless.to_creator <= void.to_creator
+    assert worthless.trainers == 0 and worthless.flat
 
 
 def test_split_of_a_paid_task() -> None:
     assert split(Outcome.PAID, 1_000, 50, 30, 2_000, 7, 9) == Pools(800, 230, 50, 0, False)
 
 
-def test_trainers_pool_is_returned_without_weights() -> None:
-    assert split(Outcome.PAID, 1_000, 50, 30, 2_000, 0, 9) == Pools(0, 230, 850, 0, False)
+def test_half_of_the_trainers_part_is_returned_without_weights() -> None:
+    assert split(Outcome.PAID, 1_000, 50, 30, 2_000, 0, 9) == Pools(0, 57, 450, 573, True)
+    assert split(Outcome.PAID, 1_000, 50, 30, 2_000, 0, 9, extra=500) == Pools(0, 57, 450, 1_073, True)
+    assert split(Outcome.PAID, 1_000, 50, 30, 2_000, 0, 9, appeal_cost=200) == Pools(0, 7, 450, 423, True)
 
 
 def test_split_without_gains_is_flat() -> None:
     assert split(Outcome.PAID, 1_000, 50, 30, 2_000, 7, 0) == Pools(800, 57, 50, 173, True)
+    assert split(Outcome.PAID, 1_000, 50, 30, 2_000, 7, 0, extra=500) == Pools(1_200, 57, 50, 273, True)
 
 
 def test_split_of_refunded_and_failed_tasks() -> None:
     assert split(Outcome.REFUNDED, 1_001, 50, 30, 2_000) == Pools(0, 0, 1_051, 0, False)
-    assert split(Outcome.FAILED, 1_001, 50, 30, 2_000) == Pools(0, 0, 500, 551, False)
+    assert split(Outcome.FAILED, 1_001, 50, 30, 2_000) == Pools(0, 0, 1_051, 0, False)
+    assert split(Outcome.FAILED, 1_001, 50, 30, 2_000, has_void_round=True) == Pools(0, 0, 550, 531, False)
+    assert split(Outcome.FAILED, 1_001, 50, 30, 2_000, is_withheld=True) == Pools(0, 0, 500, 551, False)
+    assert [returns_fees(end, void) for end in Outcome for void in (False, True)] == [
+        False, False, False, False, True, True, True, False,
+    ]  # fmt: skip
     with pytest.raises(ValueError, match="still running"):
         split(Outcome.RUNNING, 1, 1, 1, 1)
 

@@ -107,6 +107,12 @@ def test_one_useful_entry_has_no_spread() -> None:
     assert settled(table, [1, 1, 1], RULES, 1).spread == 0
 
 
+def test_round_is_void_only_if_every_median_is_zero() -> None:
+    assert settled(np.array([[0, 0], [0, 0], [9, 9]]), [1, 1, 1], RULES, 1).is_void
+    assert not settled(np.array([[0, 1], [0, 1], [9, 9]]), [1, 1, 1], RULES, 1).is_void
+    assert not settled(np.array([[0] * 17 + [2]]), [1], RULES, 1).is_void, "a later page counts too"
+
+
 def test_quorum_is_a_majority_of_committed_and_of_target_seats() -> None:
     assert settlement.quorum(11, 21, 21)
     assert not settlement.quorum(10, 20, 21)

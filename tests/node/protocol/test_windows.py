@@ -7,14 +7,30 @@ from dataclasses import replace
 import pytest
 
 from covey.protocol.types import Evaluation, Kind, Outcome, Round, Schedule, TaskParams, TaskState, Windows
-from covey.protocol.windows import Phase, phase
+from covey.protocol.windows import Phase, phase, reports_end
 
 SCHEDULE = Schedule(
     created_at=0, entry_commit_end=100, enrol_end=200, entry_reveal_end=300, open_end=350, expires_at=900
 )
 WINDOWS = Windows(100, 100, 100, 0, 100, 100, 400, 0)
 PARAMS = TaskParams(
-    bytes(32), bytes(32), Kind.ARENA, Evaluation.LOCAL, 2_000, 21, 655, 150, 400, 2, 8, 10**18, 10**18, 0, 50, WINDOWS
+    bytes(32),
+    bytes(32),
+    Kind.ARENA,
+    Evaluation.LOCAL,
+    2_000,
+    21,
+    655,
+    150,
+    400,
+    2,
+    8,
+    1,
+    10**18,
+    10**18,
+    0,
+    50,
+    WINDOWS,
 )
 SEALED = replace(PARAMS, evaluation=Evaluation.SEALED, windows=replace(WINDOWS, open=50, appeal=60))
 STATE = TaskState("0x" + "11" * 20, Outcome.RUNNING, 3, 3, 60, bytes(32), False)
@@ -39,6 +55,7 @@ def test_phases_of_a_local_task() -> None:
         (510, revealing, Phase.SETTLE),
         (520, replace(ROUND, settled_at=515), Phase.FINALISE),
         (5_000, replace(ROUND, settled_at=515), Phase.FINALISE),  # a settled task does not expire
+        (899, revealing, Phase.SETTLE),
         (900, revealing, Phase.EXPIRE),
     ]
     for now, round_, expected in cases:
@@ -55,17 +72,34 @@ def test_sealed_task_waits_for_its_set_and_appeals() -> None:
     assert phase(SEALED, SCHEDULE, opened, settled, 580) == Phase.FINALISE
 
 
+def test_sealed_task_settles_only_while_an_appeal_has_time() -> None:
+    opened = replace(STATE, sealed_open=True)
+    assert phase(SEALED, SCHEDULE, opened, ROUND, 839) == Phase.SETTLE
+    assert phase(SEALED, SCHEDULE, opened, ROUND, 840) == Phase.WAIT
+    assert phase(SEALED, SCHEDULE, opened, ROUND, 900) == Phase.EXPIRE
+
+
+def test_second_committee_is_drawn_after_a_quarter_of_the_slack() -> None:
+    start = reports_end(520, WINDOWS.settle)
+    assert start == 620
+    for now, expected in ((520, Phase.REPORTS), (619, Phase.REPORTS), (620, Phase.SEED_REQUEST)):
+        assert phase(PARAMS, SCHEDULE, STATE, None, now, request_from=start) == expected
+        assert phase(PARAMS, SCHEDULE, STATE, replace(ROUND, target=0), now, request_from=start) == expected
+
+
 @pytest.mark.parametrize(
     ("state", "now"),
     [
         (replace(STATE, committed=0, revealed=0), 100),
+        (replace(STATE, committed=2, revealed=0), 100),
         (replace(STATE, total_earmarked=49), 200),
         (replace(STATE, revealed=0), 300),
     ],
 )
 def test_task_is_closed_as_soon_as_it_cannot_continue(state: TaskState, now: int) -> None:
-    assert phase(PARAMS, SCHEDULE, state, None, now) == Phase.CLOSE
-    assert phase(PARAMS, SCHEDULE, state, None, now - 1) != Phase.CLOSE
+    params = replace(PARAMS, min_entries=3)
+    assert phase(params, SCHEDULE, state, None, now) == Phase.CLOSE
+    assert phase(params, SCHEDULE, state, None, now - 1) != Phase.CLOSE
 
 
 @pytest.mark.parametrize(

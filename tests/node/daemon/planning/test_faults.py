@@ -102,18 +102,18 @@ class TestSecondCommittee:
             drawn(OPERATOR, A, B, C).commit_scores(OPERATOR).abstain(A).commit_scores(B).reveal_scores(OPERATOR, [700])
         )
         assert len(due(scenario, REVEALS_CLOSED, DutyKind.FAIL_ROUND)) == 1
-        return scenario.reseat(LATER)
+        return scenario.reseat(LATER, REVEALS_CLOSED + 125)
 
-    def test_the_seed_request_waits_for_reports_for_a_limited_time(self) -> None:
+    def test_the_seed_request_waits_for_the_time_of_reports(self) -> None:
         scenario = self.failed()
-        assert due(scenario, REVEALS_CLOSED, DutyKind.REQUEST_SEED) == []
+        assert due(scenario, REVEALS_CLOSED + 124, DutyKind.REQUEST_SEED) == []
         reported = due(scenario, REVEALS_CLOSED, DutyKind.REPORT_ABSENT) + due(
             scenario, REVEALS_CLOSED, DutyKind.REPORT_UNREVEALED
         )
         assert [duty.account for duty in reported] == [C, B]
-        assert len(due(scenario, REVEALS_CLOSED + 125, DutyKind.REQUEST_SEED)) == 1
         scenario.fault(B, Fault.UNREVEALED).fault(C, Fault.ABSENT)
-        [duty] = due(scenario, REVEALS_CLOSED, DutyKind.REQUEST_SEED)
+        assert due(scenario, REVEALS_CLOSED + 124, DutyKind.REQUEST_SEED) == [], "the contract refuses it until then"
+        [duty] = due(scenario, REVEALS_CLOSED + 125, DutyKind.REQUEST_SEED)
         assert duty.key == "request-seed/1/1/0", "the key differs from the first committee's request"
         assert scenario.drawable_stake() == 10
 
@@ -139,6 +139,16 @@ class TestSecondCommittee:
         assert [duty.round for duty in due(scenario, LATER, DutyKind.CLAIM_SCORING)] == [1]
         assert len(due(scenario, LATER, DutyKind.RELEASE_EARMARK)) == 1
 
+    def test_an_operator_reported_late_keeps_the_seats_of_its_second_fault(self) -> None:
+        scenario = self.failed().request_seed().fix_seed(REVEALS_CLOSED + 130)
+        assert scenario.seats(C) > 0, "not reported before the stake was frozen"
+        scenario.fault(C, Fault.ABSENT, 1).fault(C, Fault.ABSENT, 0).end(Outcome.FAILED)
+        reported = {(duty.account, duty.round) for duty in due(scenario, LATER, DutyKind.REPORT_MISSED)}
+        assert (C, 1) in reported
+        scenario = self.failed().request_seed().fix_seed(REVEALS_CLOSED + 130)
+        scenario.fault(C, Fault.ABSENT, 0).end(Outcome.FAILED)
+        assert (C, 1) not in {(duty.account, duty.round) for duty in due(scenario, LATER, DutyKind.REPORT_MISSED)}
+
     def test_no_seed_is_requested_that_the_contract_would_refuse(self) -> None:
         scenario = Scenario().enter(OTHER).enrol(A).reveal_entry(OTHER)
         assert len(due(scenario, EXPIRES - 150, DutyKind.REQUEST_SEED)) == 1
@@ -146,10 +156,70 @@ class TestSecondCommittee:
         assert len(due(scenario, EXPIRES, DutyKind.EXPIRE)) == 1
 
 
+class TestSilence:
+    def ended(self, outcome: Outcome) -> Scenario:
+        """OPERATOR abstained, A was silent, B did not reveal, C revealed; the quorum was missed."""
+        scenario = drawn(OPERATOR, A, B, C).abstain(OPERATOR).commit_scores(B).commit_scores(C)
+        return scenario.reveal_scores(C, [700]).end(outcome)
+
+    @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.PAID])
+    def test_silent_seats_are_reported_after_the_end_own_ones_too(self, outcome: Outcome) -> None:
+        scenario = self.ended(Outcome.RUNNING)
+        assert due(scenario, REVEALS_CLOSED, DutyKind.REPORT_MISSED) == []
+        scenario.end(outcome)
+        reports = due(scenario, REVEALS_CLOSED, DutyKind.REPORT_MISSED)
+        assert [(duty.account, duty.round) for duty in reports] == [(OPERATOR, 0), (A, 0), (B, 0)]
+        assert all(duty.kind in PERMISSIONLESS for duty in reports)
+        for operator in (OPERATOR, A, B):
+            scenario.missed(operator)
+        assert due(scenario, REVEALS_CLOSED, DutyKind.REPORT_MISSED) == []
+
+    def test_stake_is_released_after_the_report(self) -> None:
+        scenario = self.ended(Outcome.FAILED)
+        assert due(scenario, LATER, DutyKind.RELEASE_EARMARK) == []
+        assert len(due(scenario.missed(OPERATOR), LATER, DutyKind.RELEASE_EARMARK)) == 1
+
+    def test_silence_in_a_round_with_a_quorum_is_no_fault_of_the_round(self) -> None:
+        scenario = drawn(OPERATOR, A, B).abstain(OPERATOR).commit_scores(A).commit_scores(B)
+        scenario.reveal_scores(A, [700]).reveal_scores(B, [700]).settle({A: [700], B: [700]}, REVEALS_CLOSED)
+        scenario.end(Outcome.PAID)
+        assert due(scenario, LATER, DutyKind.REPORT_MISSED) == []
+        assert len(due(scenario, LATER, DutyKind.RELEASE_EARMARK)) == 1
+
+
+class TestVoidRound:
+    MORE = (address(11), address(12), address(13))
+
+    def void(self) -> Scenario:
+        """Every median of the first round is 0. OPERATOR abstained, C was silent."""
+        scenario = drawn(OPERATOR, A, B, C, *self.MORE).abstain(OPERATOR)
+        rows = {operator: [0] for operator in (A, B, *self.MORE)}
+        for operator in rows:
+            scenario.commit_scores(operator)
+        for operator, row in rows.items():
+            scenario.reveal_scores(operator, row)
+        return scenario.settle(rows, REVEALS_CLOSED).reseat(LATER, REVEALS_CLOSED + 125)
+
+    def test_nobody_leaves_for_it(self) -> None:
+        scenario = self.void().fault(C, Fault.ABSENT)
+        assert scenario.task.has_void_round
+        assert [scenario.task.stake_of(operator, 1) for operator in (OPERATOR, A, B, C)] == [10, 10, 10, 10]
+        assert scenario.drawable_stake() == 70
+        scenario.request_seed().fix_seed(REVEALS_CLOSED + 130)
+        assert own_seats(scenario.task, identity()) > 0
+
+    def test_a_failed_task_returns_no_fee(self) -> None:
+        scenario = self.void().end(Outcome.FAILED)
+        entrant = replace(identity(), operator=OTHER)
+        assert DutyKind.CLAIM_FEE not in [duty.kind for duty in plan_task(scenario.task, entrant, LATER)]
+        assert due(scenario, LATER, DutyKind.REPORT_MISSED) == [], "the round had a quorum"
+
+
 SETTLED = REVEAL_END + 160
 CONTEST_END, ENROL_END = SETTLED + 60, SETTLED + 110
 DEADLINE = ENROL_END + 650
 FAR = [900, 9000]  # scores of A for both entries; the appeal finds other medians
+JUROR, OTHER_JUROR = address(3), address(4)
 
 
 class TestAppeals:
@@ -174,21 +244,30 @@ class TestAppeals:
         assert scenario.task.committee is not None
         return scenario.task.committee.pages[0].medians[0]
 
+    def backed(self) -> Scenario:
+        """Two operators that had no seat in the task's committee enrol for the appeal."""
+        scenario = self.contested()
+        for operator, stake in ((JUROR, 20), (OTHER_JUROR, 10)):
+            args = {"operator": operator, "amount": stake, "stake": stake, "enrolled": stake}
+            scenario.emit("AppealCommittee", "AppealEnrolled", **args)
+        return scenario
+
     def seated(self) -> Scenario:
         """The appeal's round is seeded."""
-        scenario = self.contested()
+        scenario = self.backed()
         scenario.emit("AppealCommittee", "SeedRequested", round=0, target=9, totalEarmarked=30)
         ends = {"scoreCommitEnd": ENROL_END + 100, "scoreRevealEnd": ENROL_END + 150}
         return scenario.emit("AppealCommittee", "SeedFixed", round=0, seed="0x" + "77" * 32, **ends)
 
     def appeal_seats(self, task: Task, operator: str) -> int:
         wanted, seed = appeal_seats(task.params.target_seats), bytes.fromhex("77" * 32)
-        return seats(31337, COMMITTEE, task.id, 0, seed, operator, task.enrolled[operator], 30, wanted)
+        assert task.appeal is not None
+        return seats(31337, COMMITTEE, task.id, 0, seed, operator, task.appeal.stakes[operator], 30, wanted)
 
     def settled(self) -> Scenario:
-        """B scores the same as before and A does not reveal; then the appeal is settled."""
+        """OTHER_JUROR scores as B did and JUROR does not reveal; then the appeal is settled."""
         scenario = self.seated()
-        for operator in (A, B):
+        for operator in (JUROR, OTHER_JUROR):
             args = {
                 "operator": operator,
                 "seats": self.appeal_seats(scenario.task, operator),
@@ -196,13 +275,21 @@ class TestAppeals:
             }
             scenario.emit("AppealCommittee", "ScoresCommitted", round=0, **args)
         words = pack([900, 2000])
-        row = {"operator": B, "seats": 7, "index": 0, "evidenceDigest": "0x" + "00" * 32, "words": words}
+        row = {"operator": OTHER_JUROR, "seats": 7, "index": 0, "evidenceDigest": "0x" + "00" * 32, "words": words}
         scenario.emit("AppealCommittee", "ScoresRevealed", round=0, **row)
         scenario.emit("AppealCommittee", "ContestsSettled", page=0, found=words)
         return scenario.emit("Appeals", "AppealSettled", paidSeats=7, reportEnd=DEADLINE + 60)
 
-    def test_the_task_waits_for_its_appeal(self) -> None:
+    def test_an_appeal_with_too_little_stake_fails(self) -> None:
         scenario = self.contested()
+        assert due(scenario, ENROL_END - 1, DutyKind.FAIL_APPEAL) == []
+        assert len(due(scenario, ENROL_END, DutyKind.FAIL_APPEAL)) == 1
+        args = {"operator": JUROR, "amount": 14, "stake": 14, "enrolled": 14}
+        scenario.emit("AppealCommittee", "AppealEnrolled", **args)
+        assert len(due(scenario, ENROL_END, DutyKind.FAIL_APPEAL)) == 1, "half of 30 is 15"
+
+    def test_the_task_waits_for_its_appeal(self) -> None:
+        scenario = self.backed()
         assert due(scenario, CONTEST_END, DutyKind.FINALISE) == []
         assert due(scenario, ENROL_END - 1, DutyKind.APPEAL_REQUEST_SEED) == []
         assert len(due(scenario, ENROL_END, DutyKind.APPEAL_REQUEST_SEED)) == 1
@@ -214,11 +301,22 @@ class TestAppeals:
     def test_a_missed_quorum_fails_the_appeal_and_returns_the_bond(self) -> None:
         scenario = self.seated()
         assert len(due(scenario, ENROL_END + 100, DutyKind.FAIL_APPEAL)) == 1
-        assert [duty.account for duty in due(scenario, ENROL_END + 100, DutyKind.APPEAL_REPORT_ABSENT)] == [A, B]
+        assert [duty.account for duty in due(scenario, ENROL_END + 100, DutyKind.APPEAL_REPORT_ABSENT)] == [
+            JUROR, OTHER_JUROR,
+        ]  # fmt: skip
+        assert due(scenario, ENROL_END + 100, DutyKind.REPORT_SILENT) == []
         scenario.emit("Appeals", "AppealFailed")
+        silent = due(scenario, ENROL_END + 110, DutyKind.REPORT_SILENT)
+        assert [duty.account for duty in silent] == [JUROR, OTHER_JUROR]
+        reported = {"operator": JUROR, "seats": 1, "failed": True, "reporter": CREATOR, "taken": 1}
+        scenario.emit("Faults", "JurorReported", **reported)
+        assert [duty.account for duty in due(scenario, LATER, DutyKind.REPORT_SILENT)] == [OTHER_JUROR]
         [duty] = due(scenario, ENROL_END + 110, DutyKind.RESOLVE_CONTEST)
         assert duty.page == 0
-        scenario.emit("Appeals", "ContestResolved", contest=0, word=0, moved=False, toAppellant=5, toPool=0)
+        scenario.emit(
+            "Appeals", "ContestResolved", contest=0, word=0, moved=False, copied=False, toAppellant=5, toPool=0,
+            toTreasury=0,
+        )  # fmt: skip
         assert len(due(scenario, ENROL_END + 111, DutyKind.FINALISE)) == 1
         assert [duty.kind for duty in plan(scenario.state, identity(), ENROL_END + 111, {})][
             -1
@@ -228,7 +326,9 @@ class TestAppeals:
         scenario = self.settled()
         [duty] = due(scenario, DEADLINE, DutyKind.REPORT_OVERTURNED)
         assert (duty.account, duty.page) == (A, 0)
-        assert [duty.account for duty in due(scenario, DEADLINE, DutyKind.APPEAL_REPORT_UNREVEALED)] == [A]
+        assert [duty.account for duty in due(scenario, DEADLINE, DutyKind.APPEAL_REPORT_UNREVEALED)] == [
+            JUROR
+        ]  # fmt: skip
         [new] = pack([900, 2000])
         old = scenario.task.committee
         assert old is not None and old.totals is not None
@@ -244,19 +344,36 @@ class TestAppeals:
 
     def test_a_seated_node_abstains_in_the_appeal(self) -> None:
         scenario = self.seated()
-        validator = replace(identity(), operator=B)
+        validator = replace(identity(), operator=JUROR)
         kinds = [duty.kind for duty in plan_task(scenario.task, validator, ENROL_END)]
         assert DutyKind.APPEAL_ABSTAIN in kinds
-        scenario.emit("AppealCommittee", "Abstained", round=0, operator=B, seats=1)
+        scenario.emit("AppealCommittee", "Abstained", round=0, operator=JUROR, seats=1)
         assert DutyKind.APPEAL_ABSTAIN not in [duty.kind for duty in plan_task(scenario.task, validator, ENROL_END)]
+
+    def test_a_juror_whose_row_is_far_from_the_result_is_reported(self) -> None:
+        scenario = self.settled()
+        assert due(scenario, DEADLINE, DutyKind.REPORT_JUROR) == []
+        words = pack([900, 2000 + 8 * scenario.task.params.h + 1])
+        row = {"operator": JUROR, "seats": 7, "index": 1, "evidenceDigest": "0x" + "00" * 32, "words": words}
+        scenario.emit("AppealCommittee", "ScoresRevealed", round=0, **row)
+        [duty] = due(scenario, DEADLINE, DutyKind.REPORT_JUROR)
+        assert duty.account == JUROR
+        reported = {"operator": JUROR, "seats": 7, "failed": False, "reporter": CREATOR, "taken": 1}
+        scenario.emit("Faults", "JurorReported", **reported)
+        assert due(scenario, DEADLINE, DutyKind.REPORT_JUROR) == []
 
     @pytest.mark.parametrize("now", [DEADLINE, DEADLINE + 60])
     def test_rewards_and_stake_after_the_end_of_an_appealed_task(self, now: int) -> None:
         scenario = self.settled()
-        scenario.emit("AppealCommittee", "FaultReported", round=0, operator=A, fault=1, reporter=CREATOR, taken=1)
-        scenario.emit("Appeals", "ContestResolved", contest=0, word=0, moved=True, toAppellant=9, toPool=5)
+        scenario.emit("AppealCommittee", "FaultReported", round=0, operator=JUROR, fault=1, reporter=CREATOR, taken=1)
+        resolved = {"moved": True, "copied": False, "toAppellant": 9, "toPool": 5, "toTreasury": 0}
+        scenario.emit("Appeals", "ContestResolved", contest=0, word=0, **resolved)
         scenario.end(Outcome.PAID)
+        juror = replace(identity(), operator=OTHER_JUROR)
+        kinds = [duty.kind for duty in plan_task(scenario.task, juror, now)]
+        assert DutyKind.CLAIM_APPEAL in kinds
+        over = now >= DEADLINE + 60
+        assert (DutyKind.RELEASE_APPEAL in kinds) == over, "held until the report window closes"
         validator = replace(identity(), operator=B)
         kinds = [duty.kind for duty in plan_task(scenario.task, validator, now)]
-        assert DutyKind.CLAIM_APPEAL in kinds
-        assert (DutyKind.RELEASE_EARMARK in kinds) == (now >= DEADLINE + 60), "held until the report window closes"
+        assert (DutyKind.RELEASE_EARMARK in kinds) == over

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from covey.config.node import Policy
 from covey.daemon.planning.policy import (
@@ -34,6 +36,7 @@ PARAMS = TaskParams(
     tau=600,
     power=1,
     max_entries=8,
+    min_entries=1,
     bounty=10,
     bond=10,
     entry_fee=1,
@@ -114,10 +117,20 @@ def test_a_task_that_cannot_be_scored_is_declined(
 
 
 def test_the_earmark_never_exceeds_the_free_stake() -> None:
-    assert earmark_of(Policy(earmark=50), 100) == 50
-    assert earmark_of(Policy(earmark=500), 100) == 100
-    assert earmark_of(Policy(earmark_share_bps=2_500), 101) == 25
-    assert earmark_of(Policy(), 0) == 0
+    whole = {"max_seat_share_bps": 10_000}
+    assert earmark_of(Policy(earmark=50, **whole), 100, 10, 0) == 50
+    assert earmark_of(Policy(earmark=500, **whole), 100, 10, 0) == 100
+    assert earmark_of(Policy(earmark_share_bps=2_500, **whole), 101, 10, 0) == 25
+    assert earmark_of(Policy(**whole), 0, 10, 0) == 0
+
+
+@given(st.integers(1, 9_999), st.integers(1, 1 << 80), st.integers(0, 1 << 80), st.integers(0, 1 << 80))
+def test_the_earmark_expects_at_most_its_share_of_the_seats(share: int, least: int, enrolled: int, later: int) -> None:
+    policy = Policy(earmark=1 << 87, max_seat_share_bps=share)
+    earmark = earmark_of(policy, 1 << 87, least, enrolled)
+    total = max(least, enrolled + earmark) + later
+    assert earmark * 10_000 <= share * total
+    assert (earmark + 1) * 10_000 > share * max(least, enrolled + earmark + 1), "and no less than that"
 
 
 def test_records_are_counted_by_stratum(tmp_path: Path) -> None:
