@@ -17,7 +17,7 @@ ENTRANTS = ["0x" + f"{number:02x}" * 20 for number in (0xA1, 0xA2, 0xA3)]
 VALIDATORS = ["0x" + f"{number:02x}" * 20 for number in (0xB1, 0xB2, 0xB3)]
 SEED = bytes(range(32))
 SCORES = [[9000, 12000, 1], [9100, 12300, 1], [8000, 8000, 8000]]
-EARMARKS = [1000, 900, 300]
+EARMARKS = [1000 * 10**18, 900 * 10**18, 300 * 10**18]
 TIP = 5
 PARAMS: dict[str, Any] = {
     "specDigest": "0x" + "00" * 32,
@@ -94,6 +94,7 @@ def _ending(drawn: list[int]) -> list[Event]:
     page = settlement.pages[0]
     losses = [sum(loss << (32 * index) for index, loss in enumerate(settlement.losses))]
     totals = {"weights": settlement.total_weights, "gainSeats": settlement.gain_seats, "spread": settlement.spread}
+    totals["scored"] = True
     fees = sum(entry_fee(PARAMS["entryFee"], index, PARAMS["maxEntries"]) for index in range(3))
     pools = split(
         Outcome.PAID, PARAMS["bounty"], bond_left(PARAMS["bond"], TIP, 1), fees, PARAMS["validatorBps"],

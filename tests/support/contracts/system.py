@@ -25,20 +25,26 @@ MAX_COMMISSION = 5000  # 1/10000, as all shares
 COMMISSION = 1000
 ABSENCE_CAP = 500
 JAIL = 2 * DAY
+LEVERAGE = 5
+STAKE_MULTIPLE = 50_000  # 1/10000
 TIP = CVY
 DISTANCE = 4  # blocks between a seed request and its target
 
-STAKING_CONFIG = (MIN_SELF_BOND, UNBONDING, MAX_TASK_LIFE, DRIP, NOTICE, MAX_COMMISSION, ABSENCE_CAP, JAIL)
+STAKING_CONFIG = (MIN_SELF_BOND, UNBONDING, MAX_TASK_LIFE, DRIP, NOTICE, MAX_COMMISSION, ABSENCE_CAP, JAIL, LEVERAGE)
 # Windows: entry commit, enrol, entry reveal, open, score commit, score reveal, settle, appeal.
 REGISTRY_CONFIG = (
     (HOUR,) * 8,
     10 * CVY,  # minimum bounty
     5 * CVY,  # minimum creator's bond
-    10_000,  # minimum enrolled stake as a share of the bounty, 1/10000
+    STAKE_MULTIPLE,  # minimum enrolled stake as a share of the bounty, 1/10000
     4096,  # entries
     201,  # seats
     8000,  # h
     4095,  # tau
+    6554,  # score floor
+    500,  # minimum share of validators, 1/10000
+    9,  # minimum seats
+    655,  # minimum tau of a sealed task
 )
 
 
@@ -59,6 +65,7 @@ class System:
     rewards: Any
     appeals: Any
     committee: Any
+    faults: Any
 
     def give(self, account: Any, amount: int, spender: Any) -> None:
         """Send `amount` of CVY to `account` and approve `spender` to transfer it."""
@@ -97,15 +104,14 @@ def deploy(accounts: Any) -> System:
     staking = governor.deploy(contract_named("Staking"), manager, token, treasury, STAKING_CONFIG)
     randomness = governor.deploy(contract_named("BeaconRandomness"), DISTANCE)
     bounds = governor.deploy(contract_named("TaskBounds"), manager, staking, REGISTRY_CONFIG)
-    # The five refer to each other. Their addresses follow from the deployer's nonce.
-    at = [governor.get_deployment_address(governor.nonce + i) for i in range(5)]
-    registry_at, scoring_at, rewards_at, appeals_at, committee_at = at
-    registry = governor.deploy(
-        contract_named("TaskRegistry"), manager, staking, scoring_at, rewards_at, appeals_at, committee_at, bounds
-    )
+    # The six refer to each other. Their addresses follow from the deployer's nonce.
+    at = [governor.get_deployment_address(governor.nonce + i) for i in range(6)]
+    registry_at, scoring_at, rewards_at, appeals_at, committee_at, faults_at = at
+    others = (scoring_at, rewards_at, appeals_at, committee_at, faults_at)
+    registry = governor.deploy(contract_named("TaskRegistry"), manager, staking, *others, bounds)
     scoring = governor.deploy(contract_named("Scoring"), registry_at, staking, rewards_at, randomness, appeals_at)
     rewards = governor.deploy(
-        contract_named("Rewards"), registry_at, scoring_at, appeals_at, committee_at, staking, token, treasury, TIP
+        contract_named("Rewards"), registry_at, scoring_at, appeals_at, staking, token, treasury, TIP
     )
     appeals = governor.deploy(
         contract_named("Appeals"), registry_at, staking, scoring_at, rewards_at, committee_at, token
@@ -113,8 +119,9 @@ def deploy(accounts: Any) -> System:
     committee = governor.deploy(
         contract_named("AppealCommittee"), registry_at, staking, rewards_at, randomness, appeals_at
     )
-    assert [contract.address for contract in (registry, scoring, rewards, appeals, committee)] == at
-    for duty in (registry, rewards, appeals, committee):
+    faults = governor.deploy(contract_named("Faults"), registry_at, scoring_at)
+    assert [contract.address for contract in (registry, scoring, rewards, appeals, committee, faults)] == at
+    for duty in (registry, committee):
         staking.setDuty(duty, True, sender=governor)
     return System(
         governor=governor,
@@ -130,4 +137,5 @@ def deploy(accounts: Any) -> System:
         rewards=rewards,
         appeals=appeals,
         committee=committee,
+        faults=faults,
     )

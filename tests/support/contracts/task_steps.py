@@ -33,10 +33,11 @@ LOCAL = TaskParams(
     tau=1200,
     power=2,
     max_entries=64,
+    min_entries=1,
     bounty=1000 * CVY,
     bond=100 * CVY,
     entry_fee=4 * CVY,
-    min_stake=1000 * CVY,
+    min_stake=5000 * CVY,
     windows=Windows(DAY, DAY, DAY, 0, DAY, DAY, DAY, 0),
 )
 
@@ -48,6 +49,7 @@ def sealed(system: System, chain_id: int) -> TaskParams:
         LOCAL,
         evaluation=Evaluation.SEALED,
         sealed_commitment=commitment,
+        h=60,
         windows=replace(LOCAL.windows, open=HOUR, appeal=2 * HOUR),
     )
 

@@ -73,6 +73,7 @@ class Scenario:
 
     task_id: int = 1
     max_entries: int = 64
+    min_entries: int = 1
     min_stake: int = 1
     fee: int = 5
     state: ChainState = field(default_factory=ChainState)
@@ -99,6 +100,7 @@ class Scenario:
             "tau": 500,
             "power": 1,
             "maxEntries": self.max_entries,
+            "minEntries": self.min_entries,
             "bounty": 1000,
             "bond": 100,
             "entryFee": self.fee,
@@ -147,17 +149,22 @@ class Scenario:
     def drawable_stake(self) -> int:
         """S: all stake, less the stake of operators that abstained in the first committee or were reported for it."""
         first = self.task.earlier
-        gone = set() if first is None else {*first.abstained, *first.faults}
+        gone = set() if first is None or first.is_void else {*first.abstained, *first.faults}
         return self.task.total_earmarked - sum(self.task.enrolled[operator] for operator in gone)
 
-    def reseat(self, expires: int) -> Scenario:
-        """The first committee misses its quorum."""
-        self.emit("Scoring", "Reseated", round=1)
+    def reseat(self, expires: int, request_from: int = 0) -> Scenario:
+        """The first committee misses its quorum, or is void."""
+        self.emit("Scoring", "Reseated", round=1, requestFrom=request_from)
         return self.emit("TaskRegistry", "TaskExtended", expiresAt=expires)
 
     def fault(self, operator: str, fault: Fault, round_number: int = 0) -> Scenario:
         args = {"operator": operator, "fault": int(fault), "reporter": CREATOR, "taken": 1}
         return self.emit("Scoring", "FaultReported", round=round_number, **args)
+
+    def missed(self, operator: str, round_number: int = 0) -> Scenario:
+        """A report of the operator's silent seats in a missed round."""
+        args = {"operator": operator, "seats": 1, "failed": True, "reporter": CREATOR, "taken": 1}
+        return self.emit("Faults", "MissedReported", round=round_number, **args)
 
     def fix_seed(self, now: int) -> Scenario:
         ends = {"scoreCommitEnd": now + 100, "scoreRevealEnd": now + 150}
@@ -206,7 +213,10 @@ class Scenario:
         losses = [0] * -(-len(result.losses) // 8)
         for index, loss in enumerate(result.losses):
             losses[index // 8] |= loss << (32 * (index % 8))
+        if result.is_void:
+            return self.emit("Scoring", "RoundVoid", round=self.task.round_number)
         totals = {"weights": result.total_weights, "gainSeats": result.gain_seats, "spread": result.spread}
+        totals["scored"] = True
         return self.emit(
             "Scoring", "RoundSettled", round=self.task.round_number, totals=totals, losses=losses, payableAt=now
         )
