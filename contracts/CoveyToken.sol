@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 import {ICoveyToken} from "./interfaces/ICoveyToken.sol";
 
@@ -11,6 +12,13 @@ import {ICoveyToken} from "./interfaces/ICoveyToken.sol";
 contract CoveyToken is ICoveyToken, ERC20, ERC20Permit, AccessManaged {
     /// @inheritdoc ICoveyToken
     uint256 public constant override MAX_SUPPLY = 300_000_000e18;
+    /// @inheritdoc ICoveyToken
+    uint256 public constant override MINT_PER_DAY = 50_000e18;
+
+    uint256 private immutable DEPLOYED_AT = block.timestamp;
+
+    /// @inheritdoc ICoveyToken
+    uint256 public override minted;
 
     /// @param authority AccessManager that grants the right to mint
     /// @param receiver receives the initial supply
@@ -20,12 +28,17 @@ contract CoveyToken is ICoveyToken, ERC20, ERC20Permit, AccessManaged {
         ERC20Permit("Covey")
         AccessManaged(authority)
     {
-        _mintCapped(receiver, supply);
+        if (supply > MAX_SUPPLY) revert CoveyTokenAboveMaxSupply(supply, MAX_SUPPLY);
+        _mint(receiver, supply);
     }
 
     /// @inheritdoc ICoveyToken
     function mint(address to, uint256 amount) external restricted {
-        _mintCapped(to, amount);
+        uint256 left = mintable();
+        // Compared with the remainder, because a sum with a huge amount would overflow.
+        if (amount > left) revert CoveyTokenAboveMaxSupply(amount, left);
+        minted += amount;
+        _mint(to, amount);
     }
 
     /// @inheritdoc ICoveyToken
@@ -33,10 +46,9 @@ contract CoveyToken is ICoveyToken, ERC20, ERC20Permit, AccessManaged {
         _burn(_msgSender(), amount);
     }
 
-    function _mintCapped(address to, uint256 amount) private {
-        // Compared with the remainder, because a sum with a huge amount would overflow.
-        uint256 left = MAX_SUPPLY - totalSupply();
-        if (amount > left) revert CoveyTokenAboveMaxSupply(amount, left);
-        _mint(to, amount);
+    /// @inheritdoc ICoveyToken
+    function mintable() public view returns (uint256) {
+        uint256 allowed = MINT_PER_DAY * ((block.timestamp - DEPLOYED_AT) / 1 days + 1) - minted;
+        return Math.min(allowed, MAX_SUPPLY - totalSupply());
     }
 }

@@ -148,7 +148,9 @@ contract Emissions is IEmissions, AccessManaged {
             _setVote(operator, taskId, stream, share, 0, 0, voted - cast.weight);
             return;
         }
-        uint256 excess = Math.min(Math.saturatingSub(voted, votingPower(operator)), cast.weight);
+        // The stake of now: who adds dust in this block to hide stake of the last ones from votingPower reduces nobody's vote.
+        uint256 power = Math.saturatingSub(staking.eligibleStake(operator), staking.movedIn(operator));
+        uint256 excess = Math.min(Math.saturatingSub(voted, power), cast.weight);
         if (excess == 0) revert EmissionsNothingToPoke(operator, taskId);
         _setVote(operator, taskId, stream, share, cast.weight, cast.weight - excess, voted - excess);
     }
@@ -160,7 +162,7 @@ contract Emissions is IEmissions, AccessManaged {
         if (_isOver(taskId)) revert EmissionsTaskNotOpen(taskId);
         (Stream memory stream, Share memory share) = _bring(taskId);
         uint256 room = _room(taskId, share);
-        amount = Math.min(Math.min(share.pending, room), token.MAX_SUPPLY() - token.totalSupply());
+        amount = Math.min(Math.min(share.pending, room), token.mintable());
         if (amount == 0) revert EmissionsNothingToPush(taskId);
 
         // amount <= pending, so it fits, and `minted` stays at most `allotted`.
@@ -220,7 +222,10 @@ contract Emissions is IEmissions, AccessManaged {
 
     /// @inheritdoc IEmissions
     function votingPower(address operator) public view returns (uint256) {
-        return Math.min(staking.eligibleStake(operator), staking.stakeAt(operator, uint48(block.timestamp - 1)));
+        uint256 stake =
+            Math.min(staking.eligibleStake(operator), staking.stakeSince(operator, uint48(block.timestamp - 1)));
+        // Stake that moved from another pool may still be behind a vote there.
+        return Math.saturatingSub(stake, staking.movedIn(operator));
     }
 
     /// @inheritdoc IEmissions

@@ -123,20 +123,13 @@ interface IStaking {
         uint40 until
     );
     /// @notice `amount` was paid to the owner, `lost` to slashes since the entry left.
-    event Withdrawn(
-        address indexed operator, address indexed delegator, uint256 index, uint256 amount, uint256 lost
-    );
+    event Withdrawn(address indexed operator, address indexed delegator, uint256 index, uint256 amount, uint256 lost);
     /// @notice Records up to `records` were counted; more are left.
     event EntryCounted(
         address indexed operator, address indexed delegator, uint256 index, uint256 worth, uint24 records
     );
     event Cancelled(
-        address indexed operator,
-        address indexed delegator,
-        uint256 index,
-        uint256 amount,
-        uint256 lost,
-        uint256 shares
+        address indexed operator, address indexed delegator, uint256 index, uint256 amount, uint256 lost, uint256 shares
     );
     event Redelegated(
         address indexed from,
