@@ -77,7 +77,7 @@ def split(
     trainers = bounty + extra - (bounty + extra) * validator_bps // BPS
     shared = min(own, validators) // 4
     if total_weights == 0:
-        half = (bounty - bounty * validator_bps // BPS) // 2
+        half = bounty * (BPS - validator_bps) // (2 * BPS)
         return Pools(0, shared, bond + half, trainers - half + validators - shared, True)
     if gain_seats == 0:
         return Pools(trainers, shared, bond, validators - shared, True)

@@ -86,7 +86,8 @@ class ScoreSheet(Document):
     base_digest: Hex32
     source: Literal["local", "sealed"]
     profile: Profile
-    strata: Annotated[list[Sample], Field(min_length=1, max_length=64)]
+    strata: Annotated[list[Sample], Field(max_length=64)]
+    """Empty only if every entry scores 0, because the sealed set could not be had."""
     entries: Annotated[list[EntryScore], Field(min_length=1, max_length=1 << 16)]
     """One per lane of the task, in order."""
 
@@ -95,6 +96,8 @@ class ScoreSheet(Document):
         if [entry.lane for entry in self.entries] != list(range(len(self.entries))):
             raise ValueError("entries must be in order of lane, without gaps")
         sealed = self.source == "sealed"
+        if not self.strata and (not sealed or any(entry.score for entry in self.entries)):
+            raise ValueError("strata can be empty only in a sealed sheet whose scores are all 0")
         if any((sample.base_nll is not None) != sealed for sample in self.strata):
             raise ValueError("base_nll is required for every stratum of a sealed sheet and not allowed in a local one")
         for entry in self.entries:

@@ -87,18 +87,18 @@ def fetch_entry(
     try:
         ctx.background.get(name, partial(_fetch, ctx, entry, folder, limits), permanent)
     except Pending:
-        return NotFetched("being fetched", pending=once or _is_recent(ctx, name))
+        return NotFetched("being fetched", pending=once or is_recent(ctx, name))
     except InvalidContent as error:
         return NotFetched(str(error), invalid=True)
     except (CorruptBlock, StoreFull, StoreBusy, OSError) as error:  # most likely a full disk
         return NotFetched(f"cannot be stored here: {error}", pending=True, is_local=True)
     except IpfsError as error:
-        return NotFetched(str(error), pending=not once and _is_recent(ctx, name))
+        return NotFetched(str(error), pending=not once and is_recent(ctx, name))
     return None
 
 
-def _is_recent(ctx: Context, name: str) -> bool:
-    """Whether the entry was requested too recently to count as missing."""
+def is_recent(ctx: Context, name: str) -> bool:
+    """Whether the content of this name was requested too recently to count as missing."""
     return not ctx.background.tried(name, _FAIR_ATTEMPTS, _FAIR_ATTEMPTS * ctx.config.fetch_timeout_seconds)
 
 

@@ -1,7 +1,8 @@
 """Scores a task: fetch every revealed entry, run the model over held-out records, commit to the row.
 
-An entry whose file breaks the rules, or that no source delivers in time, scores 0. A failure of this machine never
-becomes a score: the job is retried, and in the end the node abstains.
+An entry whose file breaks the rules, or that no source delivers in time, scores 0; so does every entry of a task whose
+sealed set is withheld. A failure of this machine never becomes a score: the job is retried, and in the end the node
+abstains.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from covey.daemon.context import Context, log
 from covey.daemon.duties import jobs, rows
 from covey.daemon.duties.fetching import Fetched, fetch_entries
 from covey.daemon.duties.lookback import EarlierEntries, fetch_earlier
-from covey.daemon.duties.outcomes import Ended, Step, Waiting, declined
+from covey.daemon.duties.outcomes import Ended, Step, Waiting
 from covey.daemon.duties.preflight import reason_not_to_commit
 from covey.daemon.duties.records import heldout_records
+from covey.daemon.duties.sealed import sheet_of_withheld_set
 from covey.daemon.duties.specs import base_of, spec_of
 from covey.daemon.duties.transactions import send, transaction_progress
 from covey.daemon.planning.duty import Duty
-from covey.daemon.planning.policy import SEALED
 from covey.daemon.state.task import Task
 from covey.daemon.storage.commitments import CommittedRow
 from covey.daemon.storage.journal import JobStatus
@@ -76,11 +77,12 @@ def _wait_or_abstain(ctx: Context, task: Task, duty: Duty, reason: str) -> Step:
 
 
 def _score(ctx: Context, task: Task, duty: Duty) -> ScoreSheet | Waiting | Ended:
-    if task.params.evaluation != Evaluation.LOCAL:  # enrolled by hand; the node itself would have declined
-        return declined(SEALED)
     spec = spec_of(ctx, task)
     if isinstance(spec, Waiting | Ended):
         return spec
+    if task.params.evaluation != Evaluation.LOCAL:  # enrolled by hand; the node itself would have declined
+        give_up = duty.deadline - int(_FETCH_SHARE * task.params.windows.score_commit)
+        return sheet_of_withheld_set(ctx, task, duty, spec, give_up)
     base = base_of(ctx, spec)
     if isinstance(base, Waiting | Ended):
         return base
