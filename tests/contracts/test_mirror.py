@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from eth_utils.crypto import keccak
-from tests.support.contracts.system import CVY, TIP, System
+from tests.support.contracts.system import CVY, STAKE_MULTIPLE, TIP, System
 from tests.support.contracts.task_steps import LOCAL, STAKE, People, Task
 
 from covey.protocol.merkle import proof
@@ -20,16 +20,18 @@ from covey.protocol.types import Outcome, TaskParams
 
 
 def draw_params(rng: random.Random) -> TaskParams:
+    bounty = rng.randrange(10 * CVY, 1000 * CVY)
     return replace(
         LOCAL,
-        validator_bps=rng.randrange(1, 10_000),
-        target_seats=rng.choice([1, 2, 3, 21, 101]),
+        validator_bps=rng.randrange(500, 10_000),
+        target_seats=rng.choice([9, 10, 21, 101]),
         floor_score=rng.choice([1, 655, 5_000]),
         h=rng.choice([0, 50, 300, 8_000]),
         tau=rng.choice([1, 500, 4_095]),
         power=rng.randrange(1, 4),
         max_entries=rng.randrange(3, 100),
-        bounty=rng.randrange(10 * CVY, 1000 * CVY),
+        bounty=bounty,
+        min_stake=STAKE_MULTIPLE * bounty // 10_000 + 1,
         entry_fee=rng.randrange(5 * CVY),
     )
 
@@ -55,7 +57,7 @@ def test_random_task_matches_the_protocol(system: System, chain: Any, people: Pe
     params = draw_params(rng)
     trainers = people.operators[: rng.randrange(1, 4)]
     validators = people.operators[len(trainers) :]
-    stakes = [rng.randrange(1000 * CVY, STAKE) for _ in validators]
+    stakes = [rng.randrange(2000 * CVY, STAKE) for _ in validators]
     task = Task(system, chain, people, params)
     task.fill(trainers, validators, stakes)
     task.draw_seed()
@@ -95,28 +97,37 @@ def test_random_task_matches_the_protocol(system: System, chain: Any, people: Pe
     revealed_seats = sum(expected[validator] for validator in rows)
     committed_seats = sum(expected[validator] for validator in seated)
 
-    if not quorum(revealed_seats, committed_seats, params.target_seats):
+    reached = quorum(revealed_seats, committed_seats, params.target_seats)
+    assert task.round().missed != reached
+    void = False
+    if reached:
+        mirror = settle(
+            [RevealedRow(str(validator), expected[validator], scores) for validator, scores in rows.items()],
+            Rules(params.h, params.tau, params.floor_score, params.power),
+            page_words(len(seated)),
+        )
+        task.settle(rows)
+        void = mirror.is_void
+        assert system.scoring.hasVoidRound(task.id) == system.scoring.roundAt(task.id, 0).isVoid == void
+    else:
         system.scoring.failRound(task.id, sender=people.keeper)
-        # The second committee does nothing either.
+    if void or not reached:
+        # The second committee does nothing.
         assert system.scoring.roundOf(task.id).number == 1
         task.draw_seed()
         task.warp(task.round().scoreCommitEnd)
         system.scoring.failRound(task.id, sender=people.keeper)
-        pools = split(Outcome.FAILED, params.bounty, bond_left(params.bond, TIP, 6), fees, params.validator_bps)
+        left = bond_left(params.bond, TIP, 6)
+        pools = split(Outcome.FAILED, params.bounty, left, fees, params.validator_bps, has_void_round=void)
         assert system.rewards.owedTo(system.creator) == pools.to_creator
         assert system.rewards.owedTo(system.treasury) == pools.to_treasury
+        assert system.rewards.escrowOf(task.id).remaining == (0 if void else fees)
         return
 
     # Settlement.
-    task.settle(rows)
     task.finalise()
-    mirror = settle(
-        [RevealedRow(str(validator), expected[validator], scores) for validator, scores in rows.items()],
-        Rules(params.h, params.tau, params.floor_score, params.power),
-        page_words(len(seated)),
-    )
     totals = system.scoring.totalsOf(task.id)
-    assert list(totals) == [mirror.total_weights, mirror.gain_seats, mirror.spread]
+    assert list(totals) == [mirror.total_weights, mirror.gain_seats, mirror.spread, True]
     assert [system.scoring.pageRootOf(task.id, page) for page in range(len(mirror.pages))] == [
         page.root for page in mirror.pages
     ]
@@ -183,7 +194,7 @@ def test_task_with_two_pages_matches_the_protocol(system: System, chain: Any, pe
         [RevealedRow(str(v), system.scoring.seatsOf(task.id, v), scores) for v, scores in rows.items()],
         Rules(params.h, params.tau, params.floor_score, params.power),
     )
-    assert list(system.scoring.totalsOf(task.id)) == [mirror.total_weights, mirror.gain_seats, mirror.spread]
+    assert list(system.scoring.totalsOf(task.id)) == [mirror.total_weights, mirror.gain_seats, mirror.spread, True]
     assert [system.scoring.pageRootOf(task.id, page) for page in (0, 1)] == [page.root for page in mirror.pages]
     assert [system.scoring.lossOf(task.id, index) for index in range(len(rows))] == mirror.losses
     words = mirror.median_words

@@ -8,13 +8,13 @@ difference.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import ape
 import pytest
-from tests.support.contracts.system import CVY, System
+from tests.support.contracts.system import CVY, STAKE_MULTIPLE, TIP, System
 from tests.support.contracts.task_steps import EVIDENCE, LOCAL, STAKE, People, Task, salt_of, sealed
 
 from covey.audit.replay import Audit, replay
@@ -22,22 +22,24 @@ from covey.audit.rules import HashDomain
 from covey.chain.events.decoder import EventReader, followed
 from covey.config.types import Role
 from covey.daemon.duties.settle import settlement_arguments
-from covey.daemon.planning.faults import owes, seats_in
+from covey.daemon.planning.faults import owes, seats_in, silent_in_appeal, silent_seats
 from covey.daemon.planning.plan import Identity
 from covey.daemon.state.folds import apply_event
 from covey.daemon.state.world import ChainState, Committee
 from covey.daemon.state.world import Task as Projected
 from covey.protocol import merkle
-from covey.protocol.appeals import contest_bond, settle_contests
+from covey.protocol.appeals import AppealPhase, contest_bond, least_stake, settle_contests
 from covey.protocol.commitments import score_commitment
+from covey.protocol.faults import missed_slash, slash_of
 from covey.protocol.scores import LANES, pack, unpack
 from covey.protocol.settlement import RevealedRow
-from covey.protocol.types import AppealState, Outcome, RowStatus, TaskParams
+from covey.protocol.types import AppealState, Fault, Outcome, RowStatus, TaskParams
 
 NAMES = {
     "AppealCommittee": "committee",
     "Appeals": "appeals",
     "BeaconRandomness": "randomness",
+    "Faults": "faults",
     "Rewards": "rewards",
     "Scoring": "scoring",
     "Staking": "staking",
@@ -79,6 +81,16 @@ class Mirror:
             assert ours == scoring.owesFault(self.task.id, validator)
         return c
 
+    def silent(self, validators: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """Rounds and operators with silent seats that can be reported; compared with the contract."""
+        task, now = self.projected(), self.chain.blocks.head.timestamp
+        for c in task.committees:
+            for validator in validators:
+                seats = silent_seats(task, c, self.me, str(validator), now)
+                assert seats == self.system.faults.silentSeatsOf(self.task.id, c.number, validator)
+                if seats:
+                    yield c.number, validator
+
     def audit(self) -> Audit:
         found = replay(self.events(), self.domain, [self.task.id])
         assert [str(one) for one in found.differences] == []
@@ -87,25 +99,30 @@ class Mirror:
 
 
 def small_params(rng: random.Random, params: TaskParams) -> TaskParams:
+    tau, bounty = rng.choice([655, 1_200, 4_095]), rng.randrange(10 * CVY, 400 * CVY)
     return replace(
         params,
         validator_bps=rng.randrange(500, 9_500),
-        target_seats=rng.choice([3, 9, 21]),
-        h=rng.choice([8, 50, 300]),
-        tau=rng.choice([100, 500, 4_095]),
+        target_seats=rng.choice([9, 21, 51]),
+        h=rng.choice([8, 24, tau // 16]),
+        tau=tau,
         power=rng.randrange(1, 4),
-        bounty=rng.randrange(10 * CVY, 1000 * CVY),
+        bounty=bounty,
+        min_stake=STAKE_MULTIPLE * bounty // 10_000 + 1,
     )
 
 
 def act(
-    rng: random.Random, task: Task, seated: list[Any], entries: int, weights: Sequence[int]
+    rng: random.Random, task: Task, seated: list[Any], entries: int, weights: Sequence[int], void: bool = False
 ) -> dict[Any, list[int]]:
-    """Let each seated operator randomly reveal, withhold, abstain or be absent; return the revealed rows in order."""
+    """Let each seated operator randomly reveal, withhold, abstain or be absent; return the revealed rows in order.
+
+    In a `void` round all scores are 0.
+    """
     choices = {validator: rng.choices(("reveal", "hide", "abstain", "silent"), weights)[0] for validator in seated}
     centres = [rng.randrange(700, 30_000) for _ in range(entries)]
     rows = {validator: [centre + rng.randrange(-900, 900) for centre in centres] for validator in seated}
-    rows = {validator: [max(0, score) for score in row] for validator, row in rows.items()}
+    rows = {validator: [0 if void else max(0, score) for score in row] for validator, row in rows.items()}
     for validator, choice in choices.items():
         if choice in ("reveal", "hide"):
             task.commit_scores(validator, rows[validator])
@@ -150,9 +167,21 @@ def finish(
         for validator in validators:
             if system.rewards.scoringReward(task.id, validator):
                 system.rewards.claimScoring(task.id, validator, sender=keeper)
-    else:
+    elif not system.scoring.hasVoidRound(task.id):
         for trainer in trainers:
             system.rewards.claimFee(task.id, trainer, sender=keeper)
+    for number, validator in list(mirror.silent(validators)):
+        with ape.reverts(system.registry.RegistryFaultOpen):
+            system.registry.releaseEarmark(task.id, validator, sender=keeper)
+        before = system.registry.heldOf(task.id, validator)
+        receipt = system.faults.reportMissed(task.id, number, validator, sender=keeper)
+        (told,) = receipt.decode_logs(system.faults.MissedReported)
+        failed = projected.outcome == Outcome.FAILED
+        most = missed_slash(told.seats, system.scoring.unitOf(task.id, number), failed)
+        assert told.taken == before - system.registry.heldOf(task.id, validator) <= min(most, before)
+        if failed:
+            assert told.taken == min(most, before), "not capped"
+    assert not list(mirror.silent(validators))
     for validator in validators:
         system.registry.releaseEarmark(task.id, validator, sender=keeper)
         assert system.registry.heldOf(task.id, validator) == 0
@@ -180,7 +209,8 @@ def test_random_task_with_second_committee_matches_the_protocol(
         task.draw_seed()
         mirror.compare_committee(number, validators)
         seated = [validator for validator in validators if system.scoring.seatsOf(task.id, validator)]
-        rows = act(rng, task, seated, len(trainers), weights)
+        void = rng.random() < 0.4
+        rows = act(rng, task, seated, len(trainers), (9, 1, 1, 1) if void else weights, void)
         c = mirror.compare_committee(number, validators)
         if rng.random() < 0.6:
             report(system, task, c, validators, people, system.scoring)
@@ -191,13 +221,19 @@ def test_random_task_with_second_committee_matches_the_protocol(
         quorum = 2 * state.revealed_seats > max(state.committed_seats, params.target_seats)
         if quorum:
             task.settle(rows)
-            task.finalise()
-            break
-        system.scoring.failRound(task.id, sender=people.keeper)
+            assert system.scoring.roundAt(task.id, number).isVoid == void
+            if not void:
+                task.finalise()
+                break
+        else:
+            system.scoring.failRound(task.id, sender=people.keeper)
         if task.outcome() != Outcome.RUNNING:
             break
         assert (number, task.round().number) == (0, 1)
-        assert mirror.projected().schedule.expires_at == system.registry.scheduleOf(task.id).expiresAt
+        projected = mirror.projected()
+        assert projected.schedule.expires_at == system.registry.scheduleOf(task.id).expiresAt
+        assert projected.request_from == system.scoring.requestFromOf(task.id)
+        assert projected.has_void_round == void
 
     for c in mirror.projected().committees:
         report(system, task, c, validators, people, system.scoring)
@@ -217,8 +253,8 @@ def test_random_sealed_task_with_appeal_matches_the_protocol(
 ) -> None:
     rng = random.Random(f"appeal {case}")
     params = small_params(rng, sealed(system, chain.chain_id))
-    trainers, validators, fresh = people.operators[:2], people.operators[2:5], people.operators[5]
-    stakes = [rng.randrange(1000 * CVY, STAKE // 2) for _ in validators]
+    trainers, validators, jurors = people.operators[:2], people.operators[2:4], people.operators[4:6]
+    stakes = [rng.randrange(1500 * CVY, STAKE // 2) for _ in validators]
     task = Task(system, chain, people, params)
     mirror = Mirror(system, chain, task)
     task.fill(trainers, validators, stakes)
@@ -228,14 +264,15 @@ def test_random_sealed_task_with_appeal_matches_the_protocol(
     rows = {validator: [centre + rng.randrange(-20, 20) for centre in centres] for validator in seated}
     if rng.random() < 0.7:  # somebody with many seats lies, and may move the medians
         liar = max(seated, key=lambda validator: system.scoring.seatsOf(task.id, validator))
-        rows[liar] = [centre + 6_000 for centre in centres]
+        rows[liar] = [centre + 9_000 for centre in centres]
     task.score(rows)
     task.settle(rows)
 
     # Somebody contests the only word.
     appellant = people.keeper
     bond = system.appeals.bondOf(task.id)
-    assert bond == contest_bond(params.bounty, params.validator_bps, len(trainers))
+    pool = system.rewards.validatorsPoolOf(task.id)
+    assert bond == contest_bond(pool, len(trainers), TIP)
     system.give(appellant, bond, system.appeals)
     committee = mirror.projected().committee
     assert committee is not None
@@ -243,11 +280,15 @@ def test_random_sealed_task_with_appeal_matches_the_protocol(
     proof = merkle.proof(medians, 0)
     system.appeals.contest(task.id, 0, medians[0], proof, sender=appellant)
     ends = system.appeals.appealOf(task.id)
+    assert ends.leastStake == least_stake(params.min_stake, sum(stakes))
+    with ape.reverts(system.appeals.AppealsWasSeated):
+        system.committee.enrol(task.id, seated[0], STAKE // 4, sender=people.signer(seated[0]))
     task.warp(ends.contestEnd)
-    own = rng.randrange(1000 * CVY, STAKE // 2)
-    system.committee.enrol(task.id, fresh, own, sender=people.signer(fresh))
+    backers = jurors if rng.random() < 0.8 else []
+    for juror in backers:
+        amount = rng.randrange(3000 * CVY, STAKE)
+        system.committee.enrol(task.id, juror, amount, sender=people.signer(juror))
     task.warp(ends.enrolEnd)
-    backers = [*validators, fresh]
     settled = _appeal_round(rng, system, chain, task, mirror, people, backers, centres)
     before = system.token.balanceOf(system.appeals)
     system.appeals.resolve(task.id, 0, proof, sender=people.keeper)
@@ -260,21 +301,20 @@ def test_random_sealed_task_with_appeal_matches_the_protocol(
     task.finalise()
     if settled:
         _slash_overturned(system, task, mirror, people)
+        _slash_jurors(system, task, mirror, people)
     appeal_round = mirror.projected().appeal
-    assert appeal_round is not None and appeal_round.committee is not None
-    report(system, task, appeal_round.committee, backers, people, system.committee)
-    for validator in seated:
-        if system.committee.paidSeatsOf(task.id, validator) and system.appeals.appealOf(task.id).pool:
-            system.appeals.claimAppeal(task.id, validator, sender=people.keeper)
-    if system.committee.paidSeatsOf(task.id, fresh):
-        system.appeals.claimAppeal(task.id, fresh, sender=people.keeper)
-    for validator in set(validators) - set(seated):
-        if system.committee.paidSeatsOf(task.id, validator):
-            system.appeals.claimAppeal(task.id, validator, sender=people.keeper)
+    assert appeal_round is not None
+    if appeal_round.committee is not None:
+        report(system, task, appeal_round.committee, backers, people, system.committee)
+    _slash_silent_jurors(system, task, mirror, people, backers)
+    for juror in backers:
+        if system.committee.paidSeatsOf(task.id, juror) and system.appeals.appealOf(task.id).pool:
+            system.appeals.claimAppeal(task.id, juror, sender=people.keeper)
     if owed:
         system.appeals.withdraw(appellant, sender=people.keeper)
     task.warp(system.appeals.appealOf(task.id).reportEnd)
-    system.committee.release(task.id, fresh, sender=people.keeper)
+    for juror in backers:
+        system.committee.release(task.id, juror, sender=people.keeper)
     finish(system, task, mirror, trainers, validators, people.keeper)
     found = mirror.audit()
     ruling = found.appeals[task.id]
@@ -283,7 +323,7 @@ def test_random_sealed_task_with_appeal_matches_the_protocol(
     assert all(system.appeals.claimed(task.id, operator) for operator in paid)
     totals = system.scoring.totalsOf(task.id)
     assert found.rulings[task.id].total_weights == totals.weights
-    assert system.staking.poolOf(fresh).earmarked == 0
+    assert all(system.staking.poolOf(juror).earmarked == 0 for juror in jurors)
 
 
 def _appeal_round(
@@ -292,6 +332,16 @@ def _appeal_round(
 ) -> bool:  # fmt: skip
     """Draw the committee and let it act. Return whether the appeal settled."""
     contract = system.committee
+    now = chain.blocks.head.timestamp
+    appeal = mirror.projected().appeal
+    assert appeal is not None
+    phase = appeal.phase(task.params, now)
+    assert (phase == AppealPhase.FAIL) == (not backers)
+    if not backers:
+        with ape.reverts(contract.ScoringNotReady):
+            contract.requestSeed(task.id, sender=people.keeper)
+        system.appeals.failAppeal(task.id, sender=people.keeper)
+        return False
     contract.requestSeed(task.id, sender=people.keeper)
     target = contract.roundOf(task.id).target
     chain.mine(int(target) + 1 - chain.blocks.head.number)
@@ -306,8 +356,9 @@ def _appeal_round(
     seated = [backer for backer, seats in drawn.items() if seats]
     choices = {backer: rng.choices(("reveal", "hide", "abstain", "silent"), (8, 1, 1, 1))[0] for backer in seated}
     rows: dict[Any, list[int]] = {}
+    h = task.params.h
     for backer, choice in choices.items():
-        words = pack([centre + rng.choice([0, 1, -1, rng.randrange(-3_000, 3_000)]) for centre in centres])
+        words = pack([centre + rng.choice([0, h, -h, rng.randrange(-3_000, 3_000)]) for centre in centres])
         if choice in ("reveal", "hide"):
             commitment = score_commitment(
                 chain.chain_id, str(contract), task.id, 0, str(backer), words, EVIDENCE, salt_of(backer)
@@ -328,7 +379,7 @@ def _appeal_round(
         ours = owes(projected, appeal.committee, mirror.me, str(backer), appeal)
         assert ours == contract.owesFault(task.id, backer)
     revealed = appeal.committee.revealed
-    if not revealed or contract.isQuorumMissed(task.id):
+    if contract.isLost(task.id):
         system.appeals.failAppeal(task.id, sender=people.keeper)
         return False
     heads, found, words = settlement_arguments(revealed, LANES, appeal.words_per_page, 0)
@@ -341,6 +392,40 @@ def _appeal_round(
     assert system.appeals.appealOf(task.id).paidSeats == mirrored.paid_seats
     assert [contract.paidSeatsOf(task.id, row.operator) for row in revealed] == mirrored.paid
     return True
+
+
+def _slash_silent_jurors(
+    system: System, task: Task, mirror: Mirror, people: People, backers: Sequence[Any]
+) -> None:  # fmt: skip
+    """Report the silence that the projection finds in a failed appeal; check it against the contract."""
+    projected = mirror.projected()
+    assert projected.appeal is not None
+    for juror in backers:
+        seats = silent_in_appeal(projected, projected.appeal, mirror.me, str(juror))
+        assert seats == system.faults.silentJurorSeatsOf(task.id, juror)
+        if seats:
+            with ape.reverts(system.committee.CommitteeFaultOpen):
+                system.committee.release(task.id, juror, sender=people.keeper)
+            system.faults.reportSilentJuror(task.id, juror, sender=people.keeper)
+
+
+def _slash_jurors(system: System, task: Task, mirror: Mirror, people: People) -> None:
+    """Report the rows of jurors that the projection plans; check that the contract accepts these and no others."""
+    from covey.daemon.planning.appeals import appeal_steps
+
+    projected = mirror.projected()
+    now = mirror.chain.blocks.head.timestamp
+    planned = {duty.account for duty in appeal_steps(projected, mirror.me, now) if duty.kind == "report-juror"}
+    assert projected.appeal is not None
+    for row in projected.appeal.drawn_committee.revealed:
+        report = system.faults.reportJuror
+        if row.operator in planned:
+            receipt = report(task.id, row.operator, list(row.words), sender=people.keeper)
+            (told,) = receipt.decode_logs(system.faults.JurorReported)
+            assert told.taken == slash_of(Fault.OVERTURNED, row.seats, system.committee.unitOf(task.id, 0))
+        else:
+            with ape.reverts(system.faults.FaultsNoFault):
+                report(task.id, row.operator, list(row.words), sender=people.keeper)
 
 
 def _slash_overturned(system: System, task: Task, mirror: Mirror, people: People) -> None:
@@ -357,6 +442,7 @@ def _slash_overturned(system: System, task: Task, mirror: Mirror, people: People
             receipt = system.appeals.reportOverturned(task.id, row.operator, 0, list(row.words), sender=people.keeper)
             (slashed,) = receipt.decode_logs(system.appeals.RowOverturned)
             assert slashed.taken == held - system.registry.heldOf(task.id, row.operator) > 0
+            assert slashed.taken == slash_of(Fault.OVERTURNED, row.seats, system.scoring.unitOf(task.id, 0))
         else:
             with ape.reverts(system.appeals.AppealsNoFault):
                 system.appeals.reportOverturned(task.id, row.operator, 0, list(row.words), sender=people.keeper)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ape.contracts import ContractContainer
+from eth_account.messages import encode_typed_data
 from ethpm_types import ContractType
 
 CVY = 10**18
@@ -74,9 +75,22 @@ class System:
 
     def join(self, operator: Any, signer: Any, self_bond: int = SELF_BOND, reward_address: Any = None) -> Any:
         """Register an operator with its self-bond."""
-        self.staking.registerOperator(signer, reward_address or operator, COMMISSION, sender=operator)
+        consent = self.consent(operator, signer)
+        self.staking.registerOperator(signer, reward_address or operator, COMMISSION, consent, sender=operator)
         self.delegate(operator, operator, self_bond)
         return operator
+
+    def consent(self, operator: Any, signer: Any) -> bytes:
+        """Return the signature by which a key agrees to act for the operator."""
+        domain = {
+            "name": "Covey Staking",
+            "version": "1",
+            "chainId": self.staking.provider.chain_id,
+            "verifyingContract": str(self.staking.address),
+        }
+        types = {"Consent": [{"name": "operator", "type": "address"}, {"name": "nonce", "type": "uint256"}]}
+        values = {"operator": str(operator), "nonce": self.staking.consentNonceOf(operator)}
+        return bytes(signer.sign_message(encode_typed_data(domain, types, values)).encode_rsv())
 
     def delegate(self, operator: Any, delegator: Any, amount: int) -> Any:
         self.give(delegator, amount, self.staking)

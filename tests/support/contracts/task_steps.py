@@ -143,6 +143,8 @@ class Task:
         return header_rlp(self.chain.provider.make_request("eth_getBlockByNumber", [hex(number), False]))
 
     def request_seed(self) -> int:
+        """Request the seed, for a second committee after the time for reports."""
+        self.warp(self.system.scoring.requestFromOf(self.id))
         self.system.scoring.requestSeed(self.id, sender=self.people.keeper)
         return int(self.round().target)
 
