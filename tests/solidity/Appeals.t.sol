@@ -204,7 +204,7 @@ contract AppealsTest is AppealScenario {
             trainers.push(more[i]);
         }
         ITaskRegistry.TaskParams memory params = params18();
-        params.bounty += 1; // an odd pool
+        (params.bounty, params.minStake) = (params.bounty + 1, params.minStake + 5); // an odd pool
         uint256 taskId = settledTask(params, around(ladder(19), 6));
         uint256 pool = rewards.validatorsPoolOf(taskId);
         assertEq(appeals.bondOf(taskId), (pool + 3) / 4 + 4 * TIP);
