@@ -15,12 +15,14 @@ contract AppealsEdgesTest is CoveyScenario {
     using PlainScores for uint256[];
 
     address private fresh;
+    address private other;
     uint256[] private middle;
 
     function setUp() public override {
         super.setUp();
         joinAll(3, 6);
         fresh = join("fresh");
+        other = join("other");
     }
 
     function settledTask(bool isSealed) private returns (uint256 taskId) {
@@ -76,7 +78,7 @@ contract AppealsEdgesTest is CoveyScenario {
 
     function test_EnrolForAppealChecksSenderAndWindow() external {
         uint256 taskId = settledTask(true);
-        bytes memory closed = abi.encodeWithSelector(ICommittee.ScoringWindowClosed.selector, taskId, bytes32("enrol"));
+        bytes memory closed = abi.encodeWithSelector(IAppeals.AppealsClosed.selector, taskId);
         vm.expectRevert(closed); // no word is contested
         vm.prank(signerOf(fresh));
         committee.enrol(taskId, fresh, 1e18);
@@ -84,18 +86,15 @@ contract AppealsEdgesTest is CoveyScenario {
         vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringNotSigner.selector, fresh, fresh));
         vm.prank(fresh);
         committee.enrol(taskId, fresh, 1e18);
-        vm.expectRevert(abi.encodeWithSelector(IAppealCommittee.CommitteeIsEntrant.selector, taskId, trainers[0]));
-        vm.prank(signerOf(trainers[0]));
-        committee.enrol(taskId, trainers[0], 1e18);
-        enrolForAppeal(taskId, fresh, 2e18);
-        assertEq(committee.enrolledOf(taskId), 2e18);
+        enrolForAppeal(taskId, fresh, 200e18);
+        assertEq(committee.enrolledOf(taskId), 200e18);
         vm.expectRevert(abi.encodeWithSelector(IAppealCommittee.CommitteeAlreadyEnrolled.selector, taskId, fresh));
         vm.prank(signerOf(fresh));
         committee.enrol(taskId, fresh, 1e18);
         vm.warp(appeals.appealOf(taskId).enrolEnd);
         vm.expectRevert(closed);
-        vm.prank(signerOf(validators[0]));
-        committee.enrol(taskId, validators[0], 1e18);
+        vm.prank(signerOf(other));
+        committee.enrol(taskId, other, 200e18);
         vm.expectRevert(abi.encodeWithSelector(IAppealCommittee.CommitteeNotOver.selector, taskId));
         committee.release(taskId, fresh);
     }
@@ -121,8 +120,9 @@ contract AppealsEdgesTest is CoveyScenario {
         appeals.resolve(taskId, 0, proof);
         vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsResolved.selector, taskId, 0));
         appeals.resolve(taskId, 0, proof);
-        // The whole bond is returned.
-        assertEq(appeals.owedTo(appellant), appeals.appealOf(taskId).bond);
+        // All but the tips of the two steps.
+        assertEq(appeals.owedTo(appellant), appeals.appealOf(taskId).bond - 2 * TIP);
+        assertEq(appeals.owedTo(address(this)), 2 * TIP);
         vm.expectRevert(abi.encodeWithSelector(IAppeals.AppealsNothingOwed.selector, keeper));
         appeals.withdraw(keeper);
     }

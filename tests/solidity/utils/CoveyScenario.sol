@@ -190,6 +190,9 @@ abstract contract CoveyScenario is CoveyFixture {
             vm.prank(reporter);
             faults.reportMissed(taskId, number, operator);
         }
+        if (faults.silentJurorSeatsOf(taskId, operator) == 0) return;
+        vm.prank(reporter);
+        faults.reportSilentJuror(taskId, operator);
     }
 
     function reportIn(ICommittee c, uint256 taskId, address operator) internal {
