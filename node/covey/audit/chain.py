@@ -8,8 +8,8 @@ from covey.audit.rules import HashDomain
 from covey.chain.contracts import Contracts
 from covey.chain.deployment import Deployment
 from covey.chain.events.decoder import Event, EventReader
-from covey.chain.events.ranges import AdaptiveRange, read_logs
 from covey.chain.rpc.client import Rpc
+from covey.chain.rpc.log_ranges import AdaptiveRange, read_logs
 
 _BLOCKS_PER_REQUEST = 20_000
 

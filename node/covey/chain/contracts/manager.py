@@ -11,7 +11,7 @@ from eth_hash.auto import keccak
 
 from covey.chain.contracts.base import Binding, Call
 from covey.chain.errors import Unreachable
-from covey.chain.events.ranges import AdaptiveRange, read_logs
+from covey.chain.rpc.log_ranges import AdaptiveRange, read_logs
 
 _BLOCKS_PER_REQUEST = 20_000
 

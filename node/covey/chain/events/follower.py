@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from covey.chain.errors import TooManyResults, TooSlow, TransientError, Unreachable
 from covey.chain.events.decoder import Event, EventReader
-from covey.chain.events.ranges import WANTED_EVENTS, AdaptiveRange
 from covey.chain.rpc.finality import Finality
+from covey.chain.rpc.log_ranges import WANTED_EVENTS, AdaptiveRange
 from covey.chain.rpc.responses import Block
 
 if TYPE_CHECKING:

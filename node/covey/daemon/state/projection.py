@@ -9,8 +9,8 @@ from functools import partial
 from covey.chain.deployment import Deployment
 from covey.chain.events.decoder import Event, EventReader
 from covey.chain.events.follower import Checkpoint
-from covey.chain.events.ranges import AdaptiveRange, read_logs
 from covey.chain.rpc.client import Rpc
+from covey.chain.rpc.log_ranges import AdaptiveRange, read_logs
 from covey.daemon.state.events import EventMissing
 from covey.daemon.state.folds import apply_event, branch
 from covey.daemon.state.ledger import Ledger

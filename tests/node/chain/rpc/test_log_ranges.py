@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from covey.chain.events.ranges import WANTED_EVENTS, AdaptiveRange
+from covey.chain.rpc.log_ranges import WANTED_EVENTS, AdaptiveRange
 
 
 def follow(sizes: AdaptiveRange, blocks: int, limit: int, events: Callable[[int], int]) -> tuple[list[int], int]:
