@@ -61,6 +61,7 @@ class Session:
             if kind != "bad_job":
                 with contextlib.suppress(OSError):  # the disk of the log may be full
                     traceback.print_exc()
+                traceback.clear_frames(error.__traceback__)  # the job's tensors, which the error still refers to
                 self._runner.release()
             self._send(ErrorMessage(id=identity, kind=kind, message=one_line(error), retry=kind != "bad_job"))
 
