@@ -34,8 +34,15 @@ def owner_wallet(network: Network, settings: Settings) -> Wallet:
     """The wallet of the owner or delegator; without an owner keystore, the signer's. Raises InputError."""
     if settings.owner_keystore is not None:
         key = open_key(settings.owner_keystore, settings.owner_password_file, "COVEY_OWNER_PASSWORD")
-        return network.wallet(key)
+        return network.wallet(key, data_dir=settings.data_dir if _is_signer(settings, key.address) else None)
     return _wallet(network, settings, "--keystore (or --owner-keystore)")
+
+
+def _is_signer(settings: Settings, address: str) -> bool:
+    """Whether the node of these settings signs with this address, so that both must share one queue."""
+    if settings.remote_signer is None and settings.keystore is None:
+        return False
+    return signer_address(settings) == address
 
 
 def signer_wallet(network: Network, settings: Settings) -> Wallet:

@@ -12,6 +12,9 @@ from covey.config.types import Role
 NO_DEADLINE = 2**48
 """Stands for a missing deadline; later than any unix time."""
 
+_TASK_DIGITS = 78
+"""Digits of the largest task number, 2^256 - 1."""
+
 
 class DutyKind(StrEnum):
     ENTER = "enter"
@@ -48,6 +51,9 @@ class DutyKind(StrEnum):
     WITHDRAW = "withdraw"
     WITHDRAW_BONDS = "withdraw-bonds"
     PAY_OWED = "pay-owed"
+
+
+DUTY_KINDS = frozenset(kind.value for kind in DutyKind)
 
 
 PERMISSIONLESS = frozenset(
@@ -102,9 +108,14 @@ class Duty:
 
 
 def task_of_key(key: str) -> int:
-    """The task number in the key of a duty or of its transaction; 0 for a duty of an account."""
-    number = key.split("/")[1]
-    return int(number) if number.isdecimal() else 0
+    """The task number in the key of a duty or of its transaction.
+
+    0 for a duty of an account, and for a transaction that no duty sent: a command's, or one of another version.
+    """
+    kind, _, rest = key.partition("/")
+    number = rest.partition("/")[0]
+    is_number = number.isascii() and number.isdecimal() and len(number) <= _TASK_DIGITS
+    return int(number) if kind in DUTY_KINDS and is_number else 0
 
 
 @dataclass(frozen=True, slots=True)
