@@ -212,7 +212,7 @@ class Network:
             "health_listen": health,
             "confirmations": 0,
             "poll_interval_seconds": 0.3,
-            "stagger_seconds": 1.0,
+            "stagger_seconds": 0.3,
             "executor": self.executor,
             "worker_threads": 1,
             **settings,

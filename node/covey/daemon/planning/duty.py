@@ -1,11 +1,9 @@
-"""Duties: their kinds, journal keys and order, and the operator's place in the queue for permissionless steps."""
+"""Duties: their kinds, journal keys and order."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-
-from eth_hash.auto import keccak
 
 from covey.config.types import Role
 
@@ -77,7 +75,7 @@ PERMISSIONLESS = frozenset(
         DutyKind.APPEAL_REPORT_UNREVEALED,
     }
 )
-"""Steps that any node may take. Nodes stagger their attempts, and the first one is paid the tip."""
+"""Steps that any node may take. Nodes take turns, see `covey.daemon.planning.turns`; the first one is paid the tip."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -137,9 +135,3 @@ class Identity:
     def all_accounts(self) -> tuple[str, ...]:
         """The signer, the operator and the further accounts, without duplicates."""
         return tuple(dict.fromkeys((self.signer, self.operator, *self.accounts)))
-
-
-def stagger_fraction(operator: str, duty: Duty) -> float:
-    """The operator's place in the queue for a permissionless step, 0 ≤ fraction < 1, by hash of operator and step."""
-    digest = keccak(f"{operator.lower()}/{duty.key}".encode())
-    return int.from_bytes(digest[:6], "big") / 2**48
