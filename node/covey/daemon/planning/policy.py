@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 
 from covey.config.node import Policy
-from covey.protocol.canonical import DocumentError
 from covey.protocol.spec import TaskSpec
 from covey.protocol.types import Evaluation, Kind, TaskParams
 
@@ -68,22 +64,3 @@ def earmark_of(policy: Policy, free: int) -> int:
     """Stake to earmark for one task out of `free` wei."""
     wanted = policy.earmark if policy.earmark is not None else free * policy.earmark_share_bps // 10_000
     return min(wanted, free)
-
-
-def count_strata(path: Path) -> dict[str, int]:
-    """Count the records of a file by stratum, line by line.
-
-    Raises:
-        DocumentError: the file cannot be read, or a line is not a record.
-    """
-    counts: Counter[str] = Counter()
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    counts[str(json.loads(line)["stratum"])] += 1
-                except (ValueError, KeyError, TypeError):
-                    raise DocumentError(f'{path}:{number}: a record is {{"text": …, "stratum": …}}') from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DocumentError(f"{path}: {error}") from None
-    return dict(counts)
