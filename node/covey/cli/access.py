@@ -38,11 +38,14 @@ def owner_wallet(network: Network, settings: Settings) -> Wallet:
     return _wallet(network, settings, "--keystore (or --owner-keystore)")
 
 
+def has_signer(settings: Settings) -> bool:
+    """Whether the settings name a signer's key."""
+    return settings.remote_signer is not None or settings.keystore is not None
+
+
 def _is_signer(settings: Settings, address: str) -> bool:
     """Whether the node of these settings signs with this address, so that both must share one queue."""
-    if settings.remote_signer is None and settings.keystore is None:
-        return False
-    return signer_address(settings) == address
+    return has_signer(settings) and signer_address(settings) == address
 
 
 def signer_wallet(network: Network, settings: Settings) -> Wallet:
