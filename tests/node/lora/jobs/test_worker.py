@@ -84,14 +84,14 @@ def test_subprocess_runs_jobs_one_after_another(train_job: Any, tmp_path: Path) 
     assert answer["type"] == "result", answer
     assert answer["id"] == "first"
     assert len(answer["result"]["losses"]) == 2
-    for bad, message in (
-        ("not json", "request: Invalid JSON"),
-        ("[1]", "request: Input should be an object"),
-        (job.model_copy(update={"records": "/no/such/file"}), "no records at /no/such/file"),
-        ({"kind": "train"}, "Field required"),
+    for bad, kind, message in (
+        ("not json", "bad_job", "request: Invalid JSON"),
+        ("[1]", "bad_job", "request: Input should be an object"),
+        (job.model_copy(update={"records": "/no/such/file"}), "bad_setup", "no records at /no/such/file"),
+        ({"kind": "train"}, "bad_job", "Field required"),
     ):
         _, answer = ask(process.stdin, process.stdout, bad)
-        assert (answer["type"], answer["kind"], answer["retry"]) == ("error", "bad_job", False)
+        assert (answer["type"], answer["kind"], answer["retry"]) == ("error", kind, False)
         assert message in answer["message"]
     _, answer = ask(process.stdin, process.stdout, {"kind": "probe"})
     assert "torch" in answer["result"]["profile"]["software"]
