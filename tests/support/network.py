@@ -213,7 +213,7 @@ class Network:
             "health_listen": health,
             "confirmations": 0,
             "poll_interval_seconds": 0.3,
-            "stagger_seconds": 1.0,
+            "stagger_seconds": 0.3,
             "executor": self.executor,
             "worker_threads": 1,
             # A few validators share all seats here, so each takes more than a node of a public network should.

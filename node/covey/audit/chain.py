@@ -9,6 +9,7 @@ from covey.chain.contracts import Contracts
 from covey.chain.deployment import Deployment
 from covey.chain.events.decoder import Event, EventReader
 from covey.chain.rpc.client import Rpc
+from covey.chain.rpc.log_ranges import AdaptiveRange, read_logs
 
 _BLOCKS_PER_REQUEST = 20_000
 
@@ -34,11 +35,8 @@ class Chain:
     def events_from(self, first: int, last: int | None = None) -> list[Event]:
         """Events of blocks `first` to `last`, both included; None is the newest block."""
         last = self.rpc.block_number() if last is None else last
-        found: list[Event] = []
-        for start in range(first, last + 1, _BLOCKS_PER_REQUEST):
-            logs = self.rpc.logs(self._reader.addresses, start, min(last, start + _BLOCKS_PER_REQUEST - 1))
-            found += self._reader.read_all(logs)
-        return found
+        sizes = AdaptiveRange(_BLOCKS_PER_REQUEST, _BLOCKS_PER_REQUEST)
+        return self._reader.read_all(read_logs(self.rpc, self._reader.addresses, first, last, sizes))
 
     @cached_property
     def _reader(self) -> EventReader:

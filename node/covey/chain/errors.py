@@ -61,14 +61,15 @@ class SignerUnreachable(SigningFailed, TransientError):
 
 
 class RpcResponseError(ChainError):
-    """A node answered with a JSON-RPC error; ``code`` and ``message`` are the node's."""
+    """A node answered with a JSON-RPC error; ``code`` and ``message`` are the node's, ``status`` is that of HTTP."""
 
-    def __init__(self, method: str, code: int, message: str, data: Any = None) -> None:
+    def __init__(self, method: str, code: int, message: str, data: Any = None, *, status: int = 200) -> None:
         super().__init__(f"{method}: {message}" + (f" ({code})" if code else ""))
         self.method = method
         self.code = code
         self.message = message
         self.data = data
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)

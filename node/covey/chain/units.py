@@ -11,16 +11,34 @@ CVY = 10**DECIMALS
 
 
 def cvy(amount: int) -> str:
-    """Format an amount, for instance ``12.5 CVY``."""
-    whole, remainder = divmod(abs(amount), CVY)
-    fraction = f".{remainder:018d}".rstrip("0") if remainder else ""
-    return f"{'-' if amount < 0 else ''}{whole}{fraction} CVY"
+    """Format an amount of wei exactly, for instance ``12.5 CVY``; `to_wei` reads it back."""
+    return f"{_decimal(amount, DECIMALS).rstrip('0').rstrip('.')} CVY"
+
+
+def about_cvy(amount: int) -> str:
+    """Format an amount of wei for a sentence, cut to four decimals, for instance ``12.5 CVY`` or ``2,000.0466 CVY``."""
+    text = format_cvy(amount)
+    return f"{text if text[0] in '<>' else text.rstrip('0').rstrip('.')} CVY"
 
 
 def format_cvy(wei: int, places: int = 4) -> str:
-    """Format wei as CVY without the unit, rounded down to ``places`` decimals, for instance ``1,234.5000``."""
-    whole, remainder = divmod(wei, CVY)
-    return f"{whole:,}.{remainder // 10 ** (DECIMALS - places):0{places}d}" if places else f"{whole:,}"
+    """Format wei as CVY without the unit, with thousands separated, for instance ``1,234.5000``.
+
+    Further decimals are cut off, of negative amounts too, so the text is never further from zero than the amount. Zero
+    has no sign. An amount other than zero that would show as zero is written as ``<0.0001`` or ``>−0.0001``.
+    """
+    step = 10 ** (DECIMALS - places)
+    if 0 < abs(wei) < step:
+        return f"<{_decimal(step, places)}" if wei > 0 else f">{_decimal(-step, places)}"
+    return _decimal(wei, places, separator=",")
+
+
+def _decimal(wei: int, places: int, *, separator: str = "") -> str:
+    """Wei as CVY with exactly ``places`` decimals, cut off; exact for 18."""
+    cut = abs(wei) // 10 ** (DECIMALS - places)
+    whole, fraction = divmod(cut, 10**places)
+    sign = "−" if wei < 0 and cut else ""
+    return f"{sign}{whole:{separator}}" + (f".{fraction:0{places}d}" if places else "")
 
 
 def format_time(timestamp: int) -> str:

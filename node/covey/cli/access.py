@@ -34,8 +34,18 @@ def owner_wallet(network: Network, settings: Settings) -> Wallet:
     """The wallet of the owner or delegator; without an owner keystore, the signer's. Raises InputError."""
     if settings.owner_keystore is not None:
         key = open_key(settings.owner_keystore, settings.owner_password_file, "COVEY_OWNER_PASSWORD")
-        return network.wallet(key)
+        return network.wallet(key, data_dir=settings.data_dir if _is_signer(settings, key.address) else None)
     return _wallet(network, settings, "--keystore (or --owner-keystore)")
+
+
+def has_signer(settings: Settings) -> bool:
+    """Whether the settings name a signer's key."""
+    return settings.remote_signer is not None or settings.keystore is not None
+
+
+def _is_signer(settings: Settings, address: str) -> bool:
+    """Whether the node of these settings signs with this address, so that both must share one queue."""
+    return has_signer(settings) and signer_address(settings) == address
 
 
 def signer_wallet(network: Network, settings: Settings) -> Wallet:

@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from covey.chain.errors import ChainError
 from covey.cli.access import connect, operator_address
 from covey.cli.errors import CliError, InputError
+from covey.client.errors import NetworkError
 
 if TYPE_CHECKING:
     from covey.audit.record import TaskRecord
@@ -22,29 +24,48 @@ def gather_status(settings: Settings) -> dict[str, Any]:
     """Collect the status for JSON. Amounts are wei, times are chain time.
 
     Returns:
-        node (the health report, None if no node answers); with a chain also the operator's pool, earnings and tasks.
+        node (the health report, None if no node of the operator answers) and notes (one line each); with a chain also
+        the operator's pool, earnings and tasks.
 
     Raises:
         InputError: no node answers and no chain is configured.
+        NetworkError, ChainError: no node answers and the chain cannot be read.
     """
-    status: dict[str, Any] = {"node": read_health(settings.health_listen)}
+    node = read_health(settings.health_listen)
     if settings.deployment is None or not settings.rpc_urls:
-        if status["node"] is None:
+        if node is None:
             raise InputError(
                 "nothing to show: no node answers, and no chain is configured (give --rpc-urls and --deployment)"
             )
-        return status
+        return {"node": node, "notes": []}
+    try:
+        network = connect(settings)
+        operator = operator_address(network, settings)
+        on_chain = _read_chain(network, operator)
+    except (NetworkError, ChainError) as error:
+        if node is None:
+            raise
+        return {"node": node, "notes": [f"stake and tasks could not be read from the chain: {error}"]}
+    return {**_nodes_part(node, operator, settings), **on_chain}
+
+
+def _nodes_part(node: dict[str, Any] | None, operator: str, settings: Settings) -> dict[str, Any]:
+    """The report of the node that answers here, if it is the operator's; a note if it is another's."""
+    if node is None or node.get("operator") in (None, operator):
+        return {"node": node, "notes": []}
+    note = f"the node that answers at {settings.health_listen} is another operator's, {node['operator']}: left out"
+    return {"node": None, "notes": [note]}
+
+
+def _read_chain(network: Network, operator: str) -> dict[str, Any]:
     from covey.daemon.state.ledger import Ledger
 
-    network = connect(settings)
-    operator = operator_address(network, settings)
     pool = _read_pool(network, operator)
     events = network.events()
     ledger = Ledger(operator, (pool["signer"], pool["reward_address"]))
     for event in events:
         ledger.apply(event)
-    earnings = {"earnings": ledger.sums, "net": ledger.net}
-    return {**status, **pool, **earnings, "tasks": _read_tasks(network, events, operator)}
+    return {**pool, "earnings": ledger.sums, "net": ledger.net, "tasks": _read_tasks(network, events, operator)}
 
 
 def read_health(listen: str | None) -> dict[str, Any] | None:
@@ -75,6 +96,7 @@ def _read_pool(network: Network, operator: str) -> dict[str, Any]:
         "eligible": contracts.staking.is_eligible(operator),
         "jailed_until": pool.jailed_until,
         "self_bond": pool.self_bond,
+        "min_self_bond": contracts.staking.min_self_bond(),
         "stake": pool.active_tokens,
         "earmarked": pool.earmarked,
         "unbonding": pool.unbonding_tokens,

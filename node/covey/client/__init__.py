@@ -30,6 +30,7 @@ from covey.client.errors import (
     InvalidInput,
     JournalError,
     NetworkError,
+    NothingToDo,
     TransactionFailed,
     UnknownTask,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "JournalError",
     "Network",
     "NetworkError",
+    "NothingToDo",
     "PayoutReport",
     "PostedTask",
     "SentTransaction",

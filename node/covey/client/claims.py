@@ -5,6 +5,7 @@ from __future__ import annotations
 from covey.audit.chain import Chain
 from covey.audit.record import AuditError, TaskRecord, gather
 from covey.chain.contracts.base import Call
+from covey.chain.units import about_cvy
 from covey.client.errors import IncompleteEvents, InvalidInput, UnknownTask
 from covey.protocol.merkle import proof
 from covey.protocol.scores import LANES, page_words, unpack
@@ -43,13 +44,19 @@ def _task_claims(chain: Chain, task: TaskRecord, operator: str) -> list[Call]:
     calls: list[Call] = []
     if Outcome(int(task.ended["outcome"])) == Outcome.PAID:
         calls += _entry_claims(chain, task, operator)
-        if rewards.scoring_reward(task.id, operator) and not rewards.scoring_claimed(task.id, operator):
-            calls.append(rewards.claim_scoring(task.id, operator))
+        reward = rewards.scoring_reward(task.id, operator)
+        if reward and not rewards.scoring_claimed(task.id, operator):
+            purpose = f"claim {about_cvy(reward)} for scoring task {task.id} into the pool of {operator}"
+            calls.append(rewards.claim_scoring(task.id, operator).named(purpose))
     elif any(entry["operator"] == operator for entry in task.committed) and not rewards.fee_claimed(task.id, operator):
-        calls.append(rewards.claim_fee(task.id, operator))
+        fee = contracts.registry.entry_of(task.id, operator).fee
+        purpose = f"return the entry fee of {about_cvy(fee)} of task {task.id} to the operator's reward address"
+        calls.append(rewards.claim_fee(task.id, operator).named(purpose))
     held = contracts.scoring.owes_fault(task.id, operator) or contracts.appeals.holds(task.id, operator)
-    if contracts.registry.held_of(task.id, operator) and not held:
-        calls.append(contracts.registry.release_earmark(task.id, operator))
+    earmark = contracts.registry.held_of(task.id, operator)
+    if earmark and not held:
+        purpose = f"release the earmark of {about_cvy(earmark)} for task {task.id} in the pool of {operator}"
+        calls.append(contracts.registry.release_earmark(task.id, operator).named(purpose))
     return calls
 
 
@@ -63,6 +70,8 @@ def _entry_claims(chain: Chain, task: TaskRecord, operator: str) -> list[Call]:
     page, index = divmod(lane // LANES, page_words(len(round_.committed)))
     words = [int(word) for word in round_.pages[page]["medians"]]
     median = unpack([words[index]], LANES)[lane % LANES]
-    if rewards.entry_claimed(task.id, lane) or not rewards.entry_reward(task.id, median):
+    reward = rewards.entry_reward(task.id, median)
+    if rewards.entry_claimed(task.id, lane) or not reward:
         return []
-    return [rewards.claim_entry(task.id, lane, words[index], proof(words, index))]
+    purpose = f"claim {about_cvy(reward)} for the entry to task {task.id} into the pool of {operator}"
+    return [rewards.claim_entry(task.id, lane, words[index], proof(words, index)).named(purpose)]

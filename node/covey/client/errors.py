@@ -25,6 +25,10 @@ class InvalidInput(ClientError):
         self.parameter = parameter
 
 
+class NothingToDo(InvalidInput):
+    """There is nothing to withdraw or to claim now. Nothing was sent."""
+
+
 class UnknownTask(InvalidInput):
     """The network has no task of this id."""
 

@@ -105,7 +105,7 @@ class Network(Chain):
         """Open the wallet's pool if it has none yet, then add `amount` to its self-bond; see `staking.stake_calls`.
 
         Raises:
-            InvalidInput: the commission is above the highest allowed.
+            InvalidInput: the commission is above the highest allowed, or the self-bond stays below the minimum.
             InsufficientBalance: the wallet holds less than `amount`.
         """
         with network_errors():
@@ -138,7 +138,8 @@ class Network(Chain):
         """Withdraw one finished unbonding entry, or (None) all of them and whatever the contracts owe the wallet.
 
         Raises:
-            InvalidInput: there is nothing to withdraw, or the entry is unknown or not over yet.
+            NothingToDo: there is nothing to withdraw.
+            InvalidInput: the entry is unknown or not over yet.
         """
         with network_errors():
             return list(wallet.send_all(staking.withdraw_calls(self, wallet.address, entry)))

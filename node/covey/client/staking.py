@@ -8,8 +8,8 @@ from __future__ import annotations
 from covey.audit.chain import Chain
 from covey.chain.contracts.base import Call
 from covey.chain.contracts.staking import Pool
-from covey.chain.units import cvy, format_time
-from covey.client.errors import InsufficientBalance, InvalidInput
+from covey.chain.units import about_cvy, cvy, format_time
+from covey.client.errors import InsufficientBalance, InvalidInput, NothingToDo
 
 ZERO_ADDRESS = "0x" + "00" * 20
 
@@ -57,12 +57,19 @@ def stake_calls(
         commission_bps: the operator's share of rewards before delegators, 1/10000. Used when the pool is opened.
 
     Raises:
-        InvalidInput: the commission is above the highest allowed.
+        InvalidInput: the commission is above the highest allowed, or the self-bond would stay below the minimum.
         InsufficientBalance: the owner holds less than `amount`.
     """
     staking = chain.contracts.staking
     calls: list[Call] = []
-    if not staking.pool_of(owner).registered:
+    pool = staking.pool_of(owner)
+    least = staking.min_self_bond()
+    if pool.self_bond + amount < least:
+        raise InvalidInput(
+            f"a self-bond of {cvy(pool.self_bond + amount)} is below the network's minimum of {cvy(least)}: "
+            f"stake at least {cvy(least - pool.self_bond)}"
+        )
+    if not pool.registered:
         highest = staking.max_commission_bps()
         if commission_bps > highest:
             raise InvalidInput(
@@ -100,7 +107,9 @@ def undelegate_calls(chain: Chain, delegator: str, operator: str, amount: int | 
     if amount is not None and amount > worth:
         raise InvalidInput(f"{delegator} owns {cvy(worth)} of the pool of {operator}, less than {cvy(amount)}")
     shares = owned if amount is None else min(owned, -(-amount * pool.active_shares // max(1, pool.active_tokens)))
-    return [staking.undelegate(operator, shares, 0)]
+    free = format_time(chain.now() + staking.unbonding_period())
+    purpose = f"unbond {about_cvy(worth if amount is None else amount)} from the pool of {operator}"
+    return [staking.undelegate(operator, shares, 0).named(f"{purpose}, to withdraw from {free} UTC on")]
 
 
 def unbonding_ends(chain: Chain, owner: str) -> dict[int, int]:
@@ -119,9 +128,9 @@ def withdraw_calls(chain: Chain, owner: str, entry: int | None = None) -> list[C
     """Withdraw one finished unbonding entry, or (None) all of them and whatever the contracts owe the owner.
 
     Raises:
-        InvalidInput: there is nothing to withdraw, or the entry is unknown or not over yet.
+        NothingToDo: there is nothing to withdraw.
+        InvalidInput: the entry is unknown or not over yet.
     """
-    staking, rewards, appeals = chain.contracts.staking, chain.contracts.rewards, chain.contracts.appeals
     now = chain.now()
     ends = unbonding_ends(chain, owner)
     if entry is not None:
@@ -130,20 +139,39 @@ def withdraw_calls(chain: Chain, owner: str, entry: int | None = None) -> list[C
             raise InvalidInput(f"{owner} has no unbonding entry {entry}{others}")
         if ends[entry] > now:
             raise InvalidInput(f"unbonding entry {entry} ends at {format_time(ends[entry])} UTC, not yet")
-        return [staking.withdraw(entry)]
-    calls = [staking.withdraw(number) for number, end in sorted(ends.items()) if end <= now]
-    if rewards.owed_to(owner):
-        calls.append(rewards.withdraw(owner))
-    if appeals.owed_to(owner):
-        calls.append(appeals.withdraw(owner))
-    if staking.owed_to(owner):
-        calls.append(staking.pay_owed(owner))
+        return [_withdrawal(chain, entry, owner)]
+    calls = [_withdrawal(chain, number, owner) for number, end in sorted(ends.items()) if end <= now]
+    calls += credit_calls(chain, owner)
     if not calls:
         waiting = (
             f"; the next of {len(ends)} unbonding entries ends at {format_time(min(ends.values()))} UTC" if ends else ""
         )
-        raise InvalidInput(f"nothing to withdraw for {owner}{waiting}")
+        raise NothingToDo(f"nothing to withdraw for {owner}{waiting}")
     return calls
+
+
+def credit_calls(chain: Chain, account: str) -> list[Call]:
+    """Pay out whatever the contracts owe an account: returned bounties, bonds and fees, tips, reporters' shares."""
+    rewards, appeals, staking = chain.contracts.rewards, chain.contracts.appeals, chain.contracts.staking
+    calls = []
+    for owed, call, what in (
+        (rewards.owed_to(account), rewards.withdraw(account), "returned bounties, bonds and fees, and tips"),
+        (appeals.owed_to(account), appeals.withdraw(account), "appeal bonds"),
+        (staking.owed_to(account), staking.pay_owed(account), "shares of slashes and undripped rewards"),
+    ):
+        if owed:
+            calls.append(call.named(f"withdraw {about_cvy(owed)} ({what}) to {account}"))
+    return calls
+
+
+def _withdrawal(chain: Chain, entry: int, owner: str) -> Call:
+    """Withdraw one unbonding entry at its present value."""
+    staking = chain.contracts.staking
+    found = staking.unbonding_entry(entry)
+    purpose = (
+        f"withdraw {about_cvy(found.tokens)} (unbonding entry {entry}) from the pool of {found.operator} to {owner}"
+    )
+    return staking.withdraw(entry).named(purpose)
 
 
 def _approve_and_delegate(chain: Chain, delegator: str, operator: str, amount: int) -> list[Call]:

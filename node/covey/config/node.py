@@ -117,7 +117,11 @@ class CycleSettings(SettingsGroup):
 
     poll_interval_seconds: Seconds = Field(2.0, gt=0, le=600, description="interval between two cycles")
     stagger_seconds: Seconds = Field(
-        12.0, ge=0, le=3600, description="period over which nodes spread their attempts at a permissionless step"
+        12.0,
+        ge=0,
+        le=3600,
+        description="time after which others see a sent transaction, about one block: nodes spread their attempts at a "
+        "permissionless step over this time multiplied by their number",
     )
 
 

@@ -20,6 +20,7 @@ from covey.chain.tx.store import SqliteTxStore
 from covey.config.node import NodeConfig
 from covey.daemon.context import Context, network_name
 from covey.daemon.integrity.resync import EventResync
+from covey.daemon.monitoring.eligibility import Eligibility
 from covey.daemon.monitoring.health import HealthState
 from covey.daemon.monitoring.notifications import Notifications, Outbox
 from covey.daemon.monitoring.snapshot import SnapshotReporter
@@ -183,6 +184,7 @@ def assemble(config: NodeConfig, adapters: Adapters) -> Parts:
                 executor=context.executor,
                 chain_log=chain_log,
                 ledger=ledger,
+                eligibility=Eligibility(contracts, identity),
             ),
             health=adapters.health,
             notifications=_create_notifications(config, adapters.open_outbox(stack), journal, identity),

@@ -18,6 +18,7 @@ from covey.daemon.workers.background import Background
 from covey.daemon.workers.backoff import Backoff
 from covey.daemon.workers.base_digests import BaseDigests
 from covey.daemon.workers.executor import Executor, Finished
+from covey.daemon.workers.readiness import Readiness
 from covey.ipfs import Fetcher, Store
 from covey.ipfs.keeper import Keeper
 from covey.protocol.entry import TaskReference
@@ -53,6 +54,10 @@ class Context:
     """Verified specs by task."""
     unrecorded: list[Finished] = field(default_factory=list)
     """Job outcomes that are not in the journal yet."""
+    readiness: Readiness = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.readiness = Readiness(self.config, self.background)
 
     @property
     def network(self) -> str:

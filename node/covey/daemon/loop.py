@@ -189,6 +189,7 @@ class Daemon:
             self._ended.pop(number, None)
             self._cleaned.discard(number)
             ctx.background.forget(f"spec/{number}")
+            ctx.background.forget(f"tokens/{number}/")
             if not state.past[number].entries:
                 ctx.specs.pop(number, None)
 
@@ -228,6 +229,7 @@ class Daemon:
             errors={**self._parts.resync.problems, **self._errors},
             retention=retention.report,
             retained=retention.retained,
+            blocked=self._context.readiness.problems(),
         )
         self._show(snapshot)
         if self._parts.notifications is not None and progress.caught_up:

@@ -79,7 +79,7 @@ class Operator:
             "peers": [url for url in peers if url != self.gateway],
             "confirmations": 0,
             "poll_interval_seconds": 0.4,
-            "stagger_seconds": 1.0,
+            "stagger_seconds": 0.3,
             "executor": f"unix:{workers.socket}",
             "worker_threads": 1,
             "health_listen": f"127.0.0.1:{self.health_port}",

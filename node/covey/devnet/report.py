@@ -7,7 +7,8 @@ from html import escape
 from importlib import resources
 
 from covey.devnet.charts import Dot, Line, bar_chart, dot_chart, heat_map, line_chart
-from covey.devnet.result import DemoResult, EntryResult, cvy
+from covey.devnet.result import DemoResult, EntryResult
+from covey.devnet.result import cvy as format_amount
 
 _THEME_BUTTON = (
     '<button type="button" onclick="const e=document.documentElement,'
@@ -50,7 +51,7 @@ def _tiles(result: DemoResult) -> str:
     wrong = len(result.check.differences)
     tiles = [
         ("", f"{result.spearman:.2f}", "Spearman's ρ between medians and true improvement"),
-        ("", cvy(paid, 0), "CVY paid to trainers and validators"),
+        ("", format_amount(paid, 0), "CVY paid to trainers and validators"),
         (
             "good" if not wrong else "bad",
             "equal" if not wrong else f"{wrong} differ",
@@ -128,6 +129,11 @@ def _series(result: DemoResult) -> Callable[[EntryResult], int | None]:
     """Colour of an entry: honest ones by order of name, None (muted) for the others."""
     honest = sorted(entry.name for entry in result.entries if entry.honest)
     return lambda entry: honest.index(entry.name) if entry.honest else None
+
+
+def cvy(wei: str | int) -> str:
+    """Amount of CVY as HTML, two decimals."""
+    return escape(format_amount(wei))
 
 
 def percent(share: float, places: int) -> str:
@@ -227,10 +233,10 @@ def _scores(result: DemoResult) -> str:
 def _payouts(result: DemoResult) -> str:
     series = _series(result)
     bars = [
-        (e.name, int(e.reward_wei) / 1e18, cvy(e.reward_wei), series(e))
+        (e.name, int(e.reward_wei) / 1e18, format_amount(e.reward_wei), series(e))
         for e in sorted(result.entries, key=lambda e: e.name)
     ]
-    bars += [(row.name, int(row.reward_wei) / 1e18, cvy(row.reward_wei), None) for row in result.validators]
+    bars += [(row.name, int(row.reward_wei) / 1e18, format_amount(row.reward_wei), None) for row in result.validators]
     return bar_chart(bars)
 
 

@@ -70,6 +70,13 @@ def test_owner_wallet_falls_back_to_the_signer(network: Any, keys: dict[str, str
     assert owner_wallet(network, settings(**keys)) == (SIGNER.address, None)
 
 
+def test_an_owner_that_is_the_nodes_signer_shares_its_queue(network: Any, keys: dict[str, str]) -> None:
+    same = {"owner_keystore": "signer.json", "owner_password_file": "password"}
+    assert owner_wallet(network, settings(**keys, **same, data_dir="data")) == (SIGNER.address, Path("data"))
+    other = {"owner_keystore": "owner.json", "owner_password_file": "password"}
+    assert owner_wallet(network, settings(**keys, **other, data_dir="data")) == (OWNER.address, None)
+
+
 def test_wallet_without_a_key_is_an_error(network: Any) -> None:
     with pytest.raises(InputError, match=r"no key to sign with: give --keystore or --remote-signer"):
         signer_wallet(network, settings())

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from covey.cli.output import console, print_json, table
+from covey.cli.output import console, labelled, print_json, table
 
 
 def test_json_keeps_large_integers_exact(capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,3 +34,38 @@ def test_table_aligns_marked_columns_to_the_right(capsys: pytest.CaptureFixture[
     console().print(table("Tasks", ["name", "size>"], [["a", "1"], ["b", "100"]]))
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert lines == ["Tasks", "name  size", "a        1", "b      100"]
+
+
+ADDRESSES = ["0x" + byte * 20 for byte in ("a1", "b2")]
+COLUMNS = ["lane>", "operator", "paid>", "validator's\nnote"]
+ROWS = [[str(lane), address, "1,234.5000", "[bold]a note of some length[/]"] for lane, address in enumerate(ADDRESSES)]
+
+
+@pytest.mark.parametrize("width", ["20", "60", "80", "200", None])
+def test_a_table_cuts_nothing(
+    width: str | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if width is not None:
+        monkeypatch.setenv("COLUMNS", width)
+    console().print(table("Entries: weight = max(0, median)", COLUMNS, ROWS))
+    text = capsys.readouterr().out
+    assert "…" not in text
+    for cell in (*ADDRESSES, "1,234.5000", "a note of some length", "Entries: weight = max(0, median)"):
+        assert cell in text
+    stacked = "lane" in text and text.count("operator") == len(ROWS)
+    assert stacked == (width in ("20", "60", "80"))
+
+
+def test_a_label_wraps_its_text_on_a_narrow_terminal_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    labelled(console(), "stake", "word " * 30 + "[/end]")
+    assert capsys.readouterr().out == f"stake     {'word ' * 30}[/end]\n"
+    monkeypatch.setenv("COLUMNS", "60")
+    labelled(console(), "stake", "word " * 30 + "[/end]")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:10] for line in lines] == ["stake     "] + [" " * 10] * (len(lines) - 1)
+    assert max(map(len, lines)) <= 60
+    assert " ".join(line[10:] for line in lines).split() == ["word"] * 30 + ["[/end]"]

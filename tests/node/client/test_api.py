@@ -19,7 +19,7 @@ def test_exported_names_are_documented() -> None:
 def test_every_exported_error_is_a_client_error() -> None:
     errors = [value for name in client.__all__ if inspect.isclass(value := getattr(client, name))]
     errors = [error for error in errors if issubclass(error, Exception)]
-    assert len(errors) == 8
+    assert len(errors) == 9
     assert all(issubclass(error, client.ClientError) for error in errors)
 
 

@@ -110,7 +110,9 @@ def test_invalid_delegations_are_not_sent(network: client.Network, wallet: clien
     with pytest.raises(client.InvalidInput, match="has nothing in the pool"):
         network.undelegate(wallet, operator)
     with pytest.raises(client.InvalidInput, match="commission_bps: 9999 is above the maximum"):
-        network.stake(wallet, CVY, signer=wallet.address, commission_bps=9999)
+        network.stake(wallet, 100 * CVY, signer=wallet.address, commission_bps=9999)
+    with pytest.raises(client.InvalidInput, match="below the network's minimum of 100 CVY: stake at least 100 CVY"):
+        network.stake(wallet, 100 * CVY - 1, signer=wallet.address)
     with pytest.raises(client.InvalidInput, match="no operator names"):
         network.operator_of(wallet.address)
     assert network.rpc.nonce(wallet.address) == 0

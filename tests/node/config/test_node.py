@@ -71,7 +71,7 @@ def test_journal_and_store_are_in_the_data_directory_by_default(file: Path) -> N
         (
             {"remote_signer": "clef.ipc"},
             {},
-            "--remote-signer: 'clef.ipc' is not a remote signer; use web3signer:http",
+            "--remote-signer: not a remote signer; use web3signer:http",
         ),
         ({"signer_address": "0x" + "11" * 20}, {}, "signer_address requires remote_signer"),
         ({"max_gas_price": "0"}, {}, "--max-gas-price: '0' is not a gas price between 1 and"),

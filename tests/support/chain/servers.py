@@ -17,6 +17,7 @@ class Server:
 
     def __init__(self, answer: Answer) -> None:
         self.calls: list[str] = []
+        self.headers: list[dict[str, str]] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -25,6 +26,7 @@ class Server:
             def do_POST(self) -> None:
                 call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 outer.calls.append(call["method"])
+                outer.headers.append({name.lower(): value for name, value in self.headers.items()})
                 answer(self, call)
 
             def log_message(self, *_: Any) -> None:
@@ -50,6 +52,22 @@ def result(handler: BaseHTTPRequestHandler, call: dict[str, Any], value: Any) ->
 def error(handler: BaseHTTPRequestHandler, call: dict[str, Any], code: int, message: str, data: Any = None) -> None:
     fault = {"code": code, "message": message} | ({} if data is None else {"data": data})
     reply(handler, json.dumps({"jsonrpc": "2.0", "id": call["id"], "error": fault}).encode())
+
+
+def refuses(status: int, code: int, message: str, *, besides: str = "eth_chainId") -> Answer:
+    """Answers every method except ``besides`` with an error."""
+
+    def answer(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
+        if call["method"] == besides:
+            return healthy()(handler, call)
+        fault = {"jsonrpc": "2.0", "id": call["id"], "error": {"code": code, "message": message}}
+        return reply(handler, json.dumps(fault).encode(), status)
+
+    return answer
+
+
+def nested_deeply(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
+    reply(handler, b'{"jsonrpc":"2.0","id":%d,"result":' % call["id"] + b"[" * 100_000 + b"]" * 100_000 + b"}")
 
 
 def healthy(chain_id: int = 1, block: int = 0x10) -> Answer:

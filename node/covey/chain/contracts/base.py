@@ -31,6 +31,10 @@ class Call:
     value: int = 0
     """Native coin sent along, wei."""
 
+    def named(self, describe: str) -> Call:
+        """The same call, described by one who knows more of it: which amount moves, from where to where."""
+        return dataclasses.replace(self, describe=describe)
+
 
 def snake(name: str) -> str:
     """Convert camelCase to snake_case."""

@@ -11,6 +11,9 @@ from eth_hash.auto import keccak
 
 from covey.chain.contracts.base import Binding, Call
 from covey.chain.errors import Unreachable
+from covey.chain.rpc.log_ranges import AdaptiveRange, read_logs
+
+_BLOCKS_PER_REQUEST = 20_000
 
 ADMIN_ROLE = 0
 """Grants and revokes roles, assigns functions to roles, admits duty contracts."""
@@ -69,7 +72,9 @@ class Manager(Binding):
         """
         members: set[tuple[int, str]] = set()
         delays: dict[str, int] = {}
-        for log in self.rpc.logs([self.address], from_block, to_block):
+        for log in read_logs(
+            self.rpc, [self.address], from_block, to_block, AdaptiveRange(_BLOCKS_PER_REQUEST, _BLOCKS_PER_REQUEST)
+        ):
             try:
                 topics = [bytes.fromhex(topic[2:]) for topic in log["topics"]]
                 data = bytes.fromhex(log["data"][2:])

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from covey.chain.errors import TooManyResults, TooSlow, TransientError, Unreachable
 from covey.chain.events.decoder import Event, EventReader
-from covey.chain.events.ranges import WANTED_EVENTS, AdaptiveRange
 from covey.chain.rpc.finality import Finality
+from covey.chain.rpc.log_ranges import WANTED_EVENTS, AdaptiveRange
 from covey.chain.rpc.responses import Block
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ class Follower:
 
         Raises:
             Unreachable: no endpoint gave a usable answer; events read before are stored. After TooSlow the next poll
-                reads a smaller range.
-            TooManyResults: a single block has more logs than the node returns.
+                reads a smaller range. Also if the logs of a single block are refused.
         """
         target = self._finality.block(self._rpc)
         lowest: int | None = None
@@ -188,12 +187,13 @@ class Follower:
             try:
                 logs = self._rpc.logs(self._reader.addresses, start, end)
                 break
-            except TooManyResults:
-                if end == start:
-                    raise
+            except TooManyResults:  # never of a single block
                 self._range.failed(end - start + 1)
             except TooSlow:  # do not retry here: a deadline has passed, and duties may be waiting
                 self._range.failed(end - start + 1)
+                raise
+            except Unreachable:
+                self._range.refused(end - start + 1)
                 raise
         events = self._reader.read_all(logs)
         _check_order(events, start, last)

@@ -8,12 +8,12 @@ from typing import Any
 from covey.chain.errors import RpcResponseError, Unreachable
 from covey.chain.rpc.endpoint import Endpoint
 from covey.chain.rpc.pool import Pool
+from covey.chain.rpc.refusals import is_known_transaction
 from covey.chain.rpc.responses import (
     Block,
     Receipt,
     block_id,
     call_fields,
-    is_known_transaction,
     parse_block,
     parse_bytes,
     parse_quantity,
@@ -22,6 +22,9 @@ from covey.chain.rpc.responses import (
 
 BlockId = int | str
 """A block number, or ``latest``, ``safe``, ``finalized``, ``pending``, ``earliest``."""
+
+_FEE_BLOCKS = 5
+"""Blocks whose priority fees are looked at where the node suggests none."""
 
 
 class Rpc(Pool):
@@ -142,8 +145,17 @@ class Rpc(Pool):
         return parse_bytes(self.request("eth_getCode", [address, block_id(block)]))
 
     def priority_fee(self) -> int:
-        """The node's suggested priority fee, wei per gas."""
-        return parse_quantity(self.request("eth_maxPriorityFeePerGas", []))
+        """The suggested priority fee, wei per gas: the node's, else the median of recent blocks, else 0."""
+        try:
+            return parse_quantity(self.request("eth_maxPriorityFeePerGas", []))
+        except (RpcResponseError, Unreachable):
+            pass
+        try:
+            history = self.request("eth_feeHistory", [hex(_FEE_BLOCKS), "latest", [50]])
+            paid = sorted(parse_quantity(rewards[0]) for rewards in history["reward"])
+        except (RpcResponseError, Unreachable, LookupError, TypeError):
+            return 0
+        return paid[len(paid) // 2] if paid else 0
 
     # ------------------------------------------------------------------ transactions
 

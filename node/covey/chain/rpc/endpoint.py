@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 import urllib3
 
@@ -44,11 +48,88 @@ class Endpoint(Protocol):
 
 
 def printable(url: str) -> str:
-    """The URL without what may be a secret: a web address loses its user, password, path and query."""
-    parsed = urllib3.util.parse_url(url)
-    if not parsed.scheme or not parsed.host:
-        return url
-    return f"{parsed.scheme}://{parsed.host}" + (f":{parsed.port}" if parsed.port else "")
+    """The URL without what may be a secret: a web address loses its user, password, path and query.
+
+    Never raises, so that it is safe for addresses that cannot be used.
+    """
+    scheme, found, rest = url.partition("://")
+    if not found:
+        return url if is_path(url) else "an address without http(s):// or ws(s)://"
+    scheme = scheme.lower() if scheme.isalnum() else "?"
+    try:
+        parsed = urllib3.util.parse_url(url)
+        if "#" not in rest and parsed.host:
+            return f"{scheme}://{parsed.host}" + (f":{parsed.port}" if parsed.port else "")
+    except (urllib3.exceptions.HTTPError, ValueError):
+        pass
+    return f"{scheme}://…"
+
+
+def is_path(address: str) -> bool:
+    """True for the path of an IPC socket: absolute, below ``.`` or ``~``, or ending in .ipc without a host's signs."""
+    return address.startswith(("/", "./", "../", "~")) or (address.endswith(".ipc") and not set(address) & set("?@#:"))
+
+
+def refusal_of(url: str) -> str:
+    """Why an address cannot be an RPC endpoint, and the remedy, without quoting it; empty if it can."""
+    if is_path(url):
+        return ""
+    scheme, found, rest = url.partition("://")
+    if not found or scheme.lower() not in ("http", "https", "ws", "wss"):
+        return "not an RPC address: write http(s)://…, ws(s)://… or the path of an IPC socket"
+    if "#" in rest:
+        return f"not an RPC address: {scheme}://… contains '#'; write it as %23"
+    if any(character.isspace() or ord(character) < 32 for character in rest):
+        return f"not an RPC address: {scheme}://… contains white space"
+    authority = re.split(r"[/?]", rest, maxsplit=1)[0]
+    host = authority.rpartition("@")[2]
+    port = "" if host.endswith("]") else host.rpartition(":")[2] if ":" in host else ""
+    if port and not (port.isdecimal() and port.isascii() and 0 < int(port) < 65536):
+        return f"not an RPC address: the port of {scheme}://… must be a number from 1 to 65535"
+    try:
+        if urllib3.util.parse_url(url).host:
+            return ""
+    except (urllib3.exceptions.HTTPError, ValueError):
+        pass
+    return (
+        f"not an RPC address: {scheme}://… has no usable host; percent-encode special characters of user and password"
+    )
+
+
+_MIN_SECRET = 4
+"""Shorter parts of a path are no keys, and would also occur in ordinary text."""
+
+
+def secrets_of(url: str) -> list[str]:
+    """Parts of a web address that may be secrets, longest first: the whole, user, password, parts of path and query."""
+    _, found, rest = url.partition("://")
+    if not found:
+        return []
+    authority, _, path = rest.partition("/")
+    login = authority.rpartition("@")[0]
+    parts = [url, login, *login.split(":", 1), f"/{path}", *re.split(r"[/?&=]", path)]
+    parts += [unquote(part) for part in parts]
+    return sorted({part for part in parts if len(part) >= _MIN_SECRET}, key=len, reverse=True)
+
+
+def redact(text: str, url: str) -> str:
+    """Replace what may be a secret of the address in a message, which a server may have echoed."""
+    for secret in secrets_of(url):
+        text = text.replace(secret, "…")
+    return text
+
+
+@contextmanager
+def redacted(url: str) -> Iterator[None]:
+    """Remove the address's secrets from the errors of a call."""
+    try:
+        yield
+    except RpcResponseError as error:
+        clean = RpcResponseError(error.method, error.code, redact(error.message, url), error.data, status=error.status)
+        raise clean from None
+    except EndpointFault as fault:
+        fault.args = (redact(str(fault), url),)
+        raise
 
 
 def encode(call_id: int, method: str, params: list[Any]) -> bytes:
@@ -74,14 +155,20 @@ def result_of(document: Any, method: str, call_id: Any) -> Any:
     error = document.get("error")
     if error is not None:
         if not isinstance(error, dict):
-            raise RpcResponseError(method, 0, str(error))
+            raise RpcResponseError(method, 0, _line(error))
         code = error.get("code")
         raise RpcResponseError(
-            method, code if isinstance(code, int) else 0, str(error.get("message", "")), error.get("data")
+            method, code if isinstance(code, int) else 0, _line(error.get("message", "")), error.get("data")
         )
     if document.get("id") != call_id or "result" not in document:
         raise EndpointFault(f"{method}: the answer belongs to another call")
     return document["result"]
+
+
+def _line(message: Any) -> str:
+    """A server's message as one printable line of at most 500 characters."""
+    text = " ".join(str(message)[:2000].split())
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)[:500]
 
 
 def fault_of(method: str, error: BaseException) -> EndpointFault:
@@ -89,9 +176,11 @@ def fault_of(method: str, error: BaseException) -> EndpointFault:
     refused = (ConnectionRefusedError, FileNotFoundError, urllib3.exceptions.NewConnectionError)
     if isinstance(error, refused):
         return EndpointFault(f"{method}: cannot connect")
-    text = str(error) or type(error).__name__
+    text = _line(error) or type(error).__name__
+    if isinstance(error, RecursionError):
+        text = "JSON nested too deep"
     late = isinstance(error, (TimeoutError, urllib3.exceptions.TimeoutError)) or "timed out" in text.lower()
     if late:
         return EndpointFault(f"{method}: no answer in time", slow=True)
     broke_off = isinstance(error, (urllib3.exceptions.ProtocolError, ConnectionError, EOFError))
-    return EndpointFault(f"{method}: {text.splitlines()[0][:200]}", slow=broke_off, passing=broke_off)
+    return EndpointFault(f"{method}: {text[:200]}", slow=broke_off, passing=broke_off)

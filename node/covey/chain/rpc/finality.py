@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from covey.chain.errors import Unreachable
+from covey.chain.errors import RpcResponseError, Unreachable
 
 if TYPE_CHECKING:
     from covey.chain.rpc.client import Rpc
@@ -40,10 +40,23 @@ class Finality:
             Unreachable: the node has none (yet).
         """
         if self.confirmations is None:
-            return rpc.block("finalized")
+            return _finalized(rpc)
         if self.confirmations == 0:
             return rpc.block("latest")
         return rpc.block(max(0, rpc.block_number() - self.confirmations))
+
+
+def _finalized(rpc: Rpc) -> Block:
+    """The chain's finalised block. Raises Unreachable, which names the setting for chains without finality."""
+    try:
+        return rpc.block("finalized")
+    except RpcResponseError as error:
+        reason = str(error)
+    except Unreachable as error:
+        reason = str(error)
+        if "finali" not in reason:
+            raise
+    raise Unreachable(f"{reason}; if this chain has no finalised blocks, set confirmations")
 
 
 def newest_block(rpc: Rpc) -> Block:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from covey.chain.errors import FatalError
-from covey.chain.rpc.endpoint import Endpoint
+from covey.chain.rpc.endpoint import Endpoint, is_path, refusal_of
 from covey.chain.rpc.http import HttpEndpoint
 from covey.chain.rpc.streams import IpcEndpoint, WebSocketEndpoint
 
@@ -12,13 +14,12 @@ def open_endpoint(url: str) -> Endpoint:
     """Create an endpoint from its URL: http://, https://, ws://, wss://, or the path of an IPC socket.
 
     Raises:
-        FatalError: the URL is none of these.
+        FatalError: the URL is none of these; the message never quotes it, because it may contain a key.
     """
-    scheme = url.partition("://")[0] if "://" in url else ""
-    if scheme in ("http", "https"):
+    if refusal := refusal_of(url):
+        raise FatalError(refusal)
+    if is_path(url):
+        return IpcEndpoint(str(Path(url).expanduser()))
+    if url.lower().startswith("http"):
         return HttpEndpoint(url)
-    if scheme in ("ws", "wss"):
-        return WebSocketEndpoint(url)
-    if not scheme and url:
-        return IpcEndpoint(url)
-    raise FatalError(f"not an RPC address: {url!r}; use http(s)://…, ws(s)://… or the path of an IPC socket")
+    return WebSocketEndpoint(url)

@@ -13,7 +13,17 @@ from covey.chain.errors import FatalError, RpcResponseError, TooSlow, Unreachabl
 from covey.chain.rpc.endpoint import Endpoint, EndpointFault, printable
 from covey.chain.rpc.endpoint_health import EndpointHealth, EndpointReport, Heads
 from covey.chain.rpc.open import open_endpoint
-from covey.chain.rpc.responses import NO_SUCH_METHOD, is_busy, is_endpoint_specific, narrow_error, parse_quantity
+from covey.chain.rpc.refusals import (
+    NO_SUCH_METHOD,
+    blocks_of,
+    is_busy,
+    is_deserved,
+    is_endpoint_trouble,
+    is_too_many,
+    may_shrink,
+    narrow_error,
+)
+from covey.chain.rpc.responses import parse_quantity
 
 _MIN_SHARE_S = 0.5
 """Minimum time that one endpoint of several gets of a call's deadline."""
@@ -25,6 +35,8 @@ _PENALTY_S, _MAX_PENALTY_S = 600.0, 86_400.0
 _ROUNDS = 3
 """Maximum number of rounds of one call over endpoints that report that they are busy."""
 _PROBE_TIMEOUT_S = 5.0
+_OPTIONAL_METHODS = ("eth_maxPriorityFeePerGas", "eth_feeHistory")
+"""Methods that good nodes may lack; a refusal says nothing about the endpoint's health."""
 
 
 class Pool:
@@ -236,7 +248,10 @@ class _PoolCall:
         self._end = time.monotonic() + timeout
         self._usable = usable
         self._faults: dict[str, str] = {}
+        self._blocks = blocks_of(method, params)
         self._refusal: RpcResponseError | None = None
+        self._doubted: list[tuple[EndpointHealth, RpcResponseError]] = []
+        """Endpoints whose refusal may be their own fault or the call's; an answer of another decides."""
         self._slow = False
         self._busy: list[EndpointHealth] = []
 
@@ -267,19 +282,28 @@ class _PoolCall:
             except EndpointFault as fault:
                 self._record_fault(health, fault)
             except RpcResponseError as error:
-                if not is_endpoint_specific(error):
-                    raise narrow_error(error) from None
-                self._record_fault(health, error)
+                if is_deserved(error) or is_too_many(error, self._blocks):
+                    raise narrow_error(error, self._blocks) from None
+                if is_endpoint_trouble(error):
+                    self._record_fault(health, error)
+                else:
+                    self._refusal = error
+                    self._doubted.append((health, error))
             else:
+                for refusing, refusal in self._doubted:
+                    self._pool.cool_down(refusing, refusal)
+                self._doubted = []
                 if self._usable is None or self._usable(result):
                     return (result,)
                 unusable = (result,)
         return unusable
 
     def _record_fault(self, health: EndpointHealth, fault: EndpointFault | RpcResponseError) -> None:
-        self._pool.cool_down(health, fault)
+        if self._method not in _OPTIONAL_METHODS or not isinstance(fault, RpcResponseError):
+            self._pool.cool_down(health, fault)
         if isinstance(fault, RpcResponseError):
-            self._refusal = fault
+            self._refusal = self._refusal or fault
+            self._faults[printable(health.endpoint.url)] = fault.message
             busy = is_busy(fault)
         else:
             self._faults[printable(health.endpoint.url)] = str(fault)
@@ -300,11 +324,16 @@ class _PoolCall:
 
     def _failure(self) -> Exception:
         """The error that describes why no endpoint answered."""
-        if self._refusal is not None:
-            error = narrow_error(self._refusal)
-            if not isinstance(error, RpcResponseError) or self._refusal.code == NO_SUCH_METHOD:
-                return error
-            self._faults["last answer"] = self._refusal.message
+        if self._doubted:  # no endpoint answered otherwise, so the refusal is the answer
+            refusal = self._doubted[-1][1]
+            if self._method != "eth_getLogs" or may_shrink(refusal, self._blocks):
+                return narrow_error(refusal, self._blocks)
+            self._faults |= {printable(health.endpoint.url): error.message for health, error in self._doubted}
+        elif self._refusal is not None:
+            if may_shrink(self._refusal, self._blocks):
+                return narrow_error(self._refusal, self._blocks)
+            if self._refusal.code == NO_SUCH_METHOD:
+                return self._refusal
         faults = "; ".join(f"{url}: {fault}" for url, fault in self._faults.items())
         kind = TooSlow if self._slow else Unreachable
         return kind(f"no RPC endpoint answered {self._method}: {faults or 'deadline passed'}")

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from covey.chain.errors import RpcResponseError
-from covey.chain.rpc.endpoint import MAX_ANSWER_BYTES, EndpointFault, check_size, encode, fault_of, result_of
+from covey.chain.rpc.endpoint import MAX_ANSWER_BYTES, EndpointFault, check_size, encode, fault_of, redacted, result_of
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
@@ -34,6 +34,10 @@ class _StreamEndpoint(ABC, Generic[C]):
 
     def request(self, method: str, params: list[Any], timeout: float) -> Any:
         """See `covey.chain.rpc.endpoint.Endpoint.request`."""
+        with redacted(self.url):
+            return self._request(method, params, timeout)
+
+    def _request(self, method: str, params: list[Any], timeout: float) -> Any:
         end = time.monotonic() + timeout
         if not self._lock.acquire(timeout=timeout):
             raise EndpointFault(f"{method}: no answer in time: an earlier call still waits", slow=True)
@@ -143,6 +147,8 @@ def _is_complete(answer: bytearray) -> bool:
         json.loads(answer)
     except ValueError:
         return False
+    except RecursionError:  # the caller reports it
+        return True
     return True
 
 

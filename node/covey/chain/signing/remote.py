@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from eth_hash.auto import keccak
 
 from covey.chain.errors import FatalError, RpcResponseError, SignerUnreachable, SigningFailed
-from covey.chain.rpc.endpoint import Endpoint, EndpointFault, printable
+from covey.chain.rpc.endpoint import Endpoint, EndpointFault, printable, refusal_of
 from covey.chain.rpc.open import open_endpoint
 from covey.chain.signing.verify import verify_signed
 
@@ -135,7 +135,9 @@ def split_location(location: str) -> tuple[str, str]:
     known = kind in _KINDS and re.match(r"https?://[^/]|/", url) is not None
     if not known or (kind == "web3signer" and url.startswith("/")):
         forms = "web3signer:http://host:port, clef:http://host:port or clef:/path/of/clef.ipc"
-        raise ValueError(f"{location!r} is not a remote signer; use {forms}")
+        raise ValueError(f"not a remote signer; use {forms}")  # the address may contain a password
+    if refusal := refusal_of(url):
+        raise ValueError(refusal.replace("an RPC address", "the address of a remote signer"))
     return kind, url
 
 

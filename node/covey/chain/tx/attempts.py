@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from covey.chain.errors import ContractReverted, RpcResponseError, SigningFailed
 from covey.chain.gas import TRANSFER_GAS
+from covey.chain.rpc.refusals import spaced
 from covey.chain.tx.fees import Fees
 from covey.chain.tx.records import TxAttempt, TxRequest, TxStore
 
@@ -22,14 +23,23 @@ if TYPE_CHECKING:
 
 _MAX_SIGNER_BACKOFF_S = 60.0
 
-_NONCE_TOO_LOW = re.compile(r"nonce (is )?too low|nonce.*already (been )?used|invalid nonce|old nonce", re.IGNORECASE)
-_REPLACEMENT = re.compile(r"replacement", re.IGNORECASE)
-_UNDERPRICED = re.compile(
-    r"underpriced|less than block base fee|fee (cap )?too low|gas price (too low|below)", re.IGNORECASE
+# Refusals of geth, Nethermind, Besu, Erigon, Reth and OpenEthereum; see `covey.chain.rpc.refusals.spaced`.
+_OCCUPIED = re.compile(r"\breplac|same nonce")
+_NO_FUNDS = re.compile(
+    r"insufficient (funds|balance|ether)|not enough (funds|balance|ether)|up-?front cost|"
+    r"exceeds? (the )?(account )?balance|"
+    r"account balance (is )?too low"
 )
-_NO_FUNDS = re.compile(r"insufficient funds|insufficient balance|upfront cost exceeds", re.IGNORECASE)
+_NONCE_USED = re.compile(
+    r"nonce.{0,40}(too low|below|less than|lower than|already (been )?used|already taken)|invalid nonce|old nonce"
+)
+_UNDERPRICED = re.compile(
+    r"underpriced|too low to compete|insufficient (fee|priority fee|tip)|below (the )?(configured )?min|"
+    r"(fee|price|tip|cap)\b.{0,40}\b(too low|below|less than|lower than|under)|(increas|rais)\w* the (fee|gas price)"
+)
 _INVALID = re.compile(
-    r"oversized|size (limit )?exceed|exceeds block gas limit|gas limit.*(too high|reached|cap)|initcode", re.IGNORECASE
+    r"oversized|size (limit )?exceed|exceeds (the )?block gas limit|gas limit.*(too high|reached|cap|bigger|exceed)|"
+    r"init ?code|intrinsic gas|type not supported|not an eoa|sender is contract"
 )
 
 
@@ -62,20 +72,20 @@ class Reply:
 
 def lacks_funds(error: RpcResponseError) -> bool:
     """True if a node refused because the account cannot pay."""
-    return bool(_NO_FUNDS.search(error.message))
+    return bool(_NO_FUNDS.search(spaced(error.message)))
 
 
 def verdict_of(message: str) -> Verdict:
     """Classify a node's refusal by its message."""
-    if _REPLACEMENT.search(message):
-        return Verdict.NONCE_OCCUPIED
+    text = spaced(message)
     for pattern, verdict in (
-        (_UNDERPRICED, Verdict.UNDERPRICED),
+        (_OCCUPIED, Verdict.NONCE_OCCUPIED),
         (_NO_FUNDS, Verdict.NO_FUNDS),
+        (_NONCE_USED, Verdict.NONCE_USED),
+        (_UNDERPRICED, Verdict.UNDERPRICED),
         (_INVALID, Verdict.REJECTED),
-        (_NONCE_TOO_LOW, Verdict.NONCE_USED),
     ):
-        if pattern.search(message):
+        if pattern.search(text):
             return verdict
     return Verdict.OTHER
 

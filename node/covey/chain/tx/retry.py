@@ -47,6 +47,7 @@ class Retrier:
         self._external = external
         self._fees = fees
         self._underpriced: set[int] = set()  # requests whose newest attempt a node found too cheap
+        self._refusals: dict[int, str] = {}  # request -> why no node takes it, until one does
         self._rival_at: dict[int, int] = {}  # request -> head at which a node last had a rival at its nonce
 
     def advance(self, request: TxRequest, attempts: list[TxAttempt], view: ChainView) -> None:
@@ -77,9 +78,11 @@ class Retrier:
             True if a node has one of the attempts.
         """
         if self._is_known(attempts):
+            self._refusals.pop(request.id, None)
             return True
         newest, head = attempts[-1], view.head.number
         if self._attempts.was_sent_at(newest, head):
+            view.blocked = view.blocked or self._refusals.get(request.id, "")
             return False
         dropped = self._attempts.was_sent(newest)
         reply = self._attempts.broadcast(newest, head)
@@ -92,6 +95,7 @@ class Retrier:
     def handle_reply(self, request: TxRequest, attempts: list[TxAttempt], reply: Reply, view: ChainView) -> None:
         """Note what follows from a node's reply to the newest of ``attempts``; the next tick acts on it."""
         verdict = reply.verdict
+        self._refusals.pop(request.id, None)
         if verdict == Verdict.NONCE_OCCUPIED and self._is_known(attempts[:-1]):
             verdict = Verdict.UNDERPRICED  # an earlier attempt of ours occupies the nonce
         if verdict == Verdict.UNDERPRICED:
@@ -102,13 +106,16 @@ class Retrier:
         elif verdict == Verdict.NO_FUNDS:
             view.blocked = f"{request.sender} cannot pay for {request.call.describe}: add funds"
         elif verdict in (Verdict.OTHER, Verdict.REJECTED):
-            view.blocked = f"{request.call.describe}: {reply.message}"
+            view.blocked = f"{request.call.describe}: no endpoint takes it: {reply.message}"
+        if verdict in (Verdict.NO_FUNDS, Verdict.OTHER, Verdict.REJECTED):
+            self._refusals[request.id] = view.blocked
         self._record_outcome(request, reply.message)
 
     def forget(self, request: TxRequest) -> None:
         """Drop what was noted about a request whose nonce is settled, so that it cannot affect later attempts."""
         self._underpriced.discard(request.id)
         self._rival_at.pop(request.id, None)
+        self._refusals.pop(request.id, None)
 
     def _carry_out_action(self, request: TxRequest, attempts: list[TxAttempt], view: ChainView) -> None:
         cancels = attempts[-1].cancels or request.action == TxAction.CANCEL

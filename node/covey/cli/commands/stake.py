@@ -23,7 +23,8 @@ def stake(amount: AmountArgument, *, settings: Settings, json: JsonOption = Fals
 
     Signs with the owner's key. Options of the pool are used only when it is opened.
     """
-    from covey.cli.access import connect, owner_wallet, signer_address
+    from covey.cli.access import connect, has_signer, owner_wallet, signer_address
+    from covey.cli.errors import InputError
     from covey.cli.parse import address, wei
     from covey.client.staking import stake_calls
 
@@ -31,9 +32,16 @@ def stake(amount: AmountArgument, *, settings: Settings, json: JsonOption = Fals
     network = connect(settings)
     wallet = owner_wallet(network, settings)
     pool = settings.stake
-    signer = ""
-    if not network.contracts.staking.pool_of(wallet.address).registered:
-        signer = address(pool.signer) if pool.signer else signer_address(settings)
+    existing = network.contracts.staking.pool_of(wallet.address)
+    signer = address(pool.signer) if pool.signer else ""
+    if not signer and (not existing.registered or settings.owner_keystore is not None):
+        signer = signer_address(settings) if not existing.registered or has_signer(settings) else ""
+    if existing.registered and signer not in ("", wallet.address, existing.signer):
+        raise InputError(
+            f"the pool of {wallet.address} names {existing.signer} as its signer, these settings {signer}; nothing was "
+            f"sent. To replace the signer, run `covey keys rotate --to {signer}` with the owner's keystore; "
+            f"to add stake only, run `covey stake` with --owner-keystore and without a keystore of another signer"
+        )
     calls = stake_calls(
         network,
         wallet.address,
@@ -105,12 +113,18 @@ def withdraw(
     Credits are returned bounties, bonds and fees, and tips. Signs with the owner's key.
     """
     from covey.cli.access import connect, owner_wallet
+    from covey.client.errors import NothingToDo
     from covey.client.staking import withdraw_calls
 
     network = connect(settings)
     wallet = owner_wallet(network, settings)
-    calls = withdraw_calls(network, wallet.address, entry)
-    _send(wallet, calls, json, {"account": wallet.address})
+    facts = {"account": wallet.address}
+    try:
+        calls = withdraw_calls(network, wallet.address, entry)
+    except NothingToDo as nothing:
+        _send_nothing(str(nothing), json, facts)
+        return
+    _send(wallet, calls, json, facts)
 
 
 @with_settings(*SIGNER)
@@ -125,7 +139,6 @@ def claim(
     Claims rewards for entries and scores, and returned fees. Any key can sign.
     """
     from covey.cli.access import connect, operator_address, signer_wallet
-    from covey.cli.errors import InputError
     from covey.client.claims import claim_calls
 
     network = connect(settings)
@@ -133,7 +146,9 @@ def claim(
     operator = operator_address(network, settings)
     calls = claim_calls(network, operator, task)
     if not calls:
-        raise InputError(f"nothing to claim for {operator}" + (f" in task {task}" if task else ""))
+        where = f" in task {task}" if task else ""
+        _send_nothing(f"nothing to claim for {operator}{where}", json, {"operator": operator})
+        return
     _send(wallet, calls, json, {"operator": operator})
 
 
@@ -165,9 +180,19 @@ def _send(wallet: Wallet, calls: list[Call], json: bool, facts: dict[str, Any]) 
             {"purpose": sent.purpose, "transaction": sent.hash, "block": sent.block, "gas": sent.gas_used}
         )
         if not json:
-            console().print(f"{sent.purpose}: block {sent.block}, {sent.gas_used:,} gas, {sent.hash}")
+            console().print(f"{sent.purpose}: block {sent.block}, {sent.gas_used:,} gas, {sent.hash}", markup=False)
     if json:
         print_json({**facts, "transactions": transactions})
+
+
+def _send_nothing(why: str, json: bool, facts: dict[str, Any]) -> None:
+    """Report that there was nothing to do, which is no error."""
+    from covey.cli.output import console, print_json
+
+    if json:
+        print_json({**facts, "transactions": []})
+    else:
+        console().print(why, markup=False)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -99,17 +99,17 @@ def check_operator(settings: Settings, network: Network | None) -> str | None:
 
 def check_records(path: Path | None) -> str | None:
     """The file parses; counts its records by stratum."""
-    from covey.daemon.planning.policy import count_strata
-    from covey.protocol.canonical import DocumentError
+    from covey.lora.data.records import count_strata
+    from covey.lora.errors import DataError
 
     if path is None:
         return None
     try:
         counts = count_strata(path)
-    except DocumentError as error:
+    except DataError as error:
         raise CheckFailed(str(error)) from None
-    if not counts:
-        raise CheckFailed(f"{path} has no records")
+    except OSError as error:
+        raise CheckFailed(f"{path} cannot be read: {error.strerror}") from None
     strata = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
     return f"{sum(counts.values()):,} records: {strata}"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from covey.chain.units import format_cvy, format_time
-from covey.cli.output import console, table
+from covey.chain.units import about_cvy, format_cvy, format_time
+from covey.cli.output import console, labelled, table
 from covey.cli.views.durations import format_duration
 from covey.daemon.planning.plan import NO_DEADLINE
 
@@ -17,6 +17,8 @@ def show_status(status: dict[str, Any]) -> None:
     out = console()
     node = status["node"]
     _show_node(out, node)
+    for note in status.get("notes", []):
+        labelled(out, "note", note)
     if "operator" in status:
         _show_operator(out, status)
     if node is not None:
@@ -26,54 +28,69 @@ def show_status(status: dict[str, Any]) -> None:
 
 def _show_node(out: Any, node: dict[str, Any] | None) -> None:
     if node is None:
-        out.print("[yellow]node[/]      not running here (no answer at the health address)")
+        labelled(out, "node", "not running here (no answer at the health address)", style="yellow")
         return
     where = f"block {node['head_block']}, events read up to block {node['settled_block']}"
     if node["status"] == "ok":
-        out.print(f"[green]node[/]      healthy; {where}; {', '.join(node['roles'])}")
+        labelled(out, "node", f"healthy; {where}; {', '.join(node['roles'])}", style="green")
     else:
-        out.print(f"[red]node[/]      unhealthy; {where}")
+        labelled(out, "node", f"unhealthy; {where}", style="red")
     for problem in node["problems"]:
-        out.print(f"          [red]{problem}[/]")
+        labelled(out, "  problem", problem, style="red")
     for warning in node.get("warnings", []):
-        out.print(f"          [yellow]{warning}[/]")
+        labelled(out, "  warning", warning, style="yellow")
 
 
 def _show_operator(out: Any, status: dict[str, Any]) -> None:
     def amount(name: str) -> str:
         return format_cvy(status[name])
 
-    eligible = "eligible" if status["eligible"] else "[red]not eligible[/]"
-    out.print(f"operator  {status['operator']} ({eligible})")
-    out.print(f"signer    {status['signer']}: {amount('signer_coin')} coin for gas, {amount('signer_cvy')} CVY")
-    out.print(
-        f"stake     {amount('stake')} CVY, self-bond {amount('self_bond')}, earmarked {amount('earmarked')}, "
-        f"unbonding {amount('unbonding')}"
+    eligible = "eligible" if status["eligible"] else f"not eligible: {_why_not(status)}"
+    labelled(out, "operator", f"{status['operator']} ({eligible})", style="" if status["eligible"] else "red")
+    coin = f"{amount('signer_coin')} coin for gas, {amount('signer_cvy')} CVY"
+    labelled(out, "signer", f"{status['signer']}: {coin}")
+    labelled(
+        out,
+        "stake",
+        f"{amount('stake')} CVY, self-bond {amount('self_bond')}, earmarked {amount('earmarked')}, "
+        f"unbonding {amount('unbonding')}",
     )
-    earnings = {name: format_cvy(value) for name, value in status["earnings"].items()}
-    net_fees = format_cvy(status["earnings"]["fees"] - status["earnings"]["fees_back"])
-    out.print(
-        f"earned    {amount('net')} CVY: entries {earnings['entries']}, scoring {earnings['scoring']}, "
+    sums = status["earnings"]
+    earnings = {name: format_cvy(value) for name, value in sums.items()}
+    labelled(
+        out,
+        "earned",
+        f"{amount('net')} CVY: entries {earnings['entries']}, scoring {earnings['scoring']}, "
         f"appeals {earnings['appeals']}, tips {earnings['tips']}, reports {earnings['reports']}, "
-        f"fees −{net_fees}, slashed −{earnings['slashed']}"
+        f"fees {format_cvy(sums['fees_back'] - sums['fees'])}, slashed {format_cvy(-sums['slashed'])}",
     )
     dripping = (
         f", {amount('rewards_dripping')} dripping until {format_time(status['drip_end'])}"
         if status["rewards_dripping"]
         else ""
     )
-    out.print(f"credits   {amount('owed')} CVY to withdraw{dripping}")
+    labelled(out, "credits", f"{amount('owed')} CVY to withdraw{dripping}")
     if status["jailed_until"]:
-        out.print(f"[red]jailed[/]    until {format_time(status['jailed_until'])} UTC")
+        labelled(out, "jailed", f"until {format_time(status['jailed_until'])} UTC", style="red")
+
+
+def _why_not(status: dict[str, Any]) -> str:
+    """Why an operator is not eligible."""
+    reasons = []
+    if status["self_bond"] < status["min_self_bond"]:
+        reasons.append(f"self-bond below the minimum of {about_cvy(status['min_self_bond'])}")
+    if status["jailed_until"]:
+        reasons.append("jailed")
+    return ", ".join(reasons) or "see covey check"
 
 
 def _show_work(out: Any, node: dict[str, Any]) -> None:
     accepted = node["last_accepted"]
     if accepted is None:
-        out.print("last tx   none accepted yet")
+        labelled(out, "last tx", "none accepted yet")
     else:
         final = "final" if accepted["final"] else "not final"
-        out.print(f"last tx   {accepted['call']} in block {accepted['block']} ({final}), {accepted['hash']}")
+        labelled(out, "last tx", f"{accepted['call']} in block {accepted['block']} ({final}), {accepted['hash']}")
     jobs = [
         [
             job["key"],

@@ -5,14 +5,12 @@ from __future__ import annotations
 from covey.chain.units import cvy
 from covey.daemon.context import Context
 from covey.daemon.duties.outcomes import Ended, Step, Waiting, declined
-from covey.daemon.duties.records import heldout_records
+from covey.daemon.duties.records import heldout_records, lacking_tokens, records_by_stratum
 from covey.daemon.duties.specs import base_of, spec_of
 from covey.daemon.duties.transactions import revert_reason, send, transaction_progress
 from covey.daemon.planning.duty import Duty
-from covey.daemon.planning.policy import count_strata, earmark_of, reason_not_to_score
+from covey.daemon.planning.policy import earmark_of, reason_not_to_score
 from covey.daemon.state.task import Task
-from covey.daemon.workers.background import Pending
-from covey.protocol.canonical import DocumentError
 from covey.protocol.faults import least_enrolment
 
 _PERMANENT = ("RegistryNotSigner", "RegistryIsEntrant", "StakingNotEligible")
@@ -28,13 +26,12 @@ def advance(ctx: Context, task: Task, duty: Duty) -> Step:
     spec = spec_of(ctx, task)
     if isinstance(spec, Waiting | Ended):
         return spec
+    if (problem := ctx.readiness.setup_problem()) is not None:
+        return Waiting(problem)
     records = heldout_records(ctx.config)
-    try:
-        held_out = ctx.background.get("held-out records", lambda: count_strata(records))
-    except Pending:
-        return Waiting("counting held-out records")
-    except DocumentError as error:
-        return Waiting(str(error))
+    held_out = records_by_stratum(ctx, records)
+    if isinstance(held_out, Waiting):
+        return held_out
     if (reason := reason_not_to_score(spec, task.params, ctx.config.policy, held_out)) is not None:
         return declined(reason)
     if (reason := ctx.strategy.decline(spec, task.params)) is not None:
@@ -42,6 +39,9 @@ def advance(ctx: Context, task: Task, duty: Duty) -> Step:
     base = base_of(ctx, spec)
     if isinstance(base, Waiting | Ended):
         return base
+    lacking = lacking_tokens(ctx, task.id, spec, base, records)
+    if lacking is not None:
+        return lacking if isinstance(lacking, Waiting) else declined(lacking)
     registry, operator = ctx.contracts.registry, ctx.identity.operator
     free, min_stake = free_stake(ctx, task), task.params.min_stake
     amount = earmark_of(ctx.config.policy, free, min_stake, task.total_earmarked)

@@ -9,7 +9,7 @@ from pathlib import Path
 from covey.daemon.context import Context, log
 from covey.daemon.duties import jobs
 from covey.daemon.duties.outcomes import Ended, Step, Waiting, declined
-from covey.daemon.duties.records import training_records
+from covey.daemon.duties.records import records_by_stratum, training_records
 from covey.daemon.duties.specs import base_of, spec_of
 from covey.daemon.duties.transactions import revert_reason, send, send_repeatable, transaction_progress
 from covey.daemon.planning.duty import Duty
@@ -96,13 +96,18 @@ def _train(ctx: Context, task: Task, duty: Duty, spec: TaskSpec) -> Waiting | En
     base = base_of(ctx, spec)
     if isinstance(base, Waiting | Ended):
         return base
+    if ctx.journal.job(duty.key) is None and (problem := ctx.readiness.setup_problem()) is not None:
+        return Waiting(problem)
+    records = training_records(ctx.config)
+    if isinstance(counts := records_by_stratum(ctx, records), Waiting):
+        return counts
     output = _output_folder(ctx, task)
     if ctx.journal.job(duty.key) is None:
         shutil.rmtree(output, ignore_errors=True)
     job = TrainJob(
         base=base,
         spec=spec,
-        records=str(training_records(ctx.config).resolve()),
+        records=str(records.resolve()),
         output=str(output.resolve()),
         task=ctx.reference(task),
         operator=ctx.identity.operator.lower(),

@@ -68,6 +68,7 @@ def collect(ctx: Context) -> int:
         finished = ctx.unrecorded[0]
         if finished.result is not None:
             ctx.journal.finish_job(finished.key, finished.result)
+            ctx.readiness.succeeded()
             log.info("job done", extra={"duty": finished.key})
         elif finished.failure is not None:
             failed += 1
@@ -75,6 +76,8 @@ def collect(ctx: Context) -> int:
                 ctx.journal.postpone_job(finished.key, finished.failure.message)
             else:
                 ctx.journal.fail_job(finished.key, finished.failure.message, final=not finished.failure.retry)
+            if finished.failure.setup:
+                ctx.readiness.failed(finished.key, finished.failure.message)
             ctx.backoff.failed(f"job {finished.key}", _FIRST_DELAY)
             log.warning("job failed", extra={"duty": finished.key, "reason": finished.failure.message})
         del ctx.unrecorded[0]

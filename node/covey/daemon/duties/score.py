@@ -15,7 +15,7 @@ from covey.daemon.duties.fetching import Fetched, fetch_entries
 from covey.daemon.duties.lookback import EarlierEntries, fetch_earlier
 from covey.daemon.duties.outcomes import Ended, Step, Waiting
 from covey.daemon.duties.preflight import reason_not_to_commit
-from covey.daemon.duties.records import heldout_records
+from covey.daemon.duties.records import heldout_records, records_by_stratum
 from covey.daemon.duties.sealed import sheet_of_withheld_set
 from covey.daemon.duties.specs import base_of, spec_of
 from covey.daemon.duties.transactions import send, transaction_progress
@@ -93,6 +93,8 @@ def _score(ctx: Context, task: Task, duty: Duty) -> ScoreSheet | Waiting | Ended
     earlier = fetch_earlier(ctx, task, spec)
     if earlier.pending and _may_wait(ctx, task, duty, _EARLIER_SHARE):
         return Waiting(f"{earlier.pending} entries of earlier tasks are being fetched")
+    if isinstance(counts := records_by_stratum(ctx, heldout_records(ctx.config)), Waiting):
+        return counts
     job = _build_job(ctx, task, duty, spec, base, fetched, earlier)
     result = ctx.strategy.scoring_result(job)
     if result is None:

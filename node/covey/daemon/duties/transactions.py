@@ -8,12 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from covey.chain.contracts import Call
+from covey.chain.errors import ContractReverted, RpcResponseError, Unreachable
 from covey.chain.tx.store import TxStatus
 from covey.daemon.context import Context, log
 from covey.daemon.duties.outcomes import Waiting
-from covey.daemon.planning.duty import NO_DEADLINE, PERMISSIONLESS, Duty, stagger_fraction
+from covey.daemon.planning.duty import NO_DEADLINE, PERMISSIONLESS, Duty
+from covey.daemon.planning.plan import is_urgent
+from covey.daemon.planning.turns import participants_of, wait_in_turn
 
 _FAILURES = (TxStatus.FAILED, TxStatus.REVERTED)
+_PENDING_PATIENCE = 8
+"""How long another node's pending transaction is waited for, in units of stagger_seconds."""
 
 
 def send(ctx: Context, duty: Duty, call: Call, is_done_at_head: Callable[[], bool], tag: str = "") -> Waiting:
@@ -22,14 +27,14 @@ def send(ctx: Context, duty: Duty, call: Call, is_done_at_head: Callable[[], boo
     if (in_progress := transaction_progress(ctx, duty, tag)) is not None:
         return in_progress
     request = ctx.sender.request(key)
+    if duty.kind in PERMISSIONLESS and not _is_own_turn(ctx, duty):
+        return Waiting("leaves the first attempt to other nodes")
     if is_done_at_head():
         return Waiting("done at the head; its event is not settled yet")
     if request is not None and not ctx.backoff.ready(key):
         return Waiting(f"retries soon: {request.outcome}")
-    if duty.kind in PERMISSIONLESS and not ctx.backoff.elapsed(
-        duty.key, stagger_fraction(ctx.identity.operator, duty) * ctx.config.stagger_seconds
-    ):
-        return Waiting("leaves the first attempt to other nodes")
+    if duty.kind in PERMISSIONLESS and _is_pending_elsewhere(ctx, key, call):
+        return Waiting("another node's transaction is pending")
     if request is not None:
         log.warning("transaction failed", extra={"duty": key, "reason": request.outcome})
         ctx.backoff.failed(key)
@@ -37,6 +42,35 @@ def send(ctx: Context, duty: Duty, call: Call, is_done_at_head: Callable[[], boo
     ctx.open_transactions.add(key)
     log.info("transaction queued", extra={"duty": key, "call": call.describe})
     return Waiting("queued")
+
+
+def _is_own_turn(ctx: Context, duty: Duty) -> bool:
+    """Whether the other nodes had their time for a step that anybody may take. In the last third of the step's window
+    nobody waits any longer."""
+    task = ctx.state.tasks.get(duty.task)
+    wait = wait_in_turn(ctx.identity.operator, duty, participants_of(task), ctx.state.operators)
+    if ctx.backoff.elapsed(duty.key, wait * ctx.config.stagger_seconds):
+        return True
+    return task is not None and duty.deadline < NO_DEADLINE and is_urgent(task, duty, ctx.now)
+
+
+def _is_pending_elsewhere(ctx: Context, key: str, call: Call) -> bool:
+    """Whether the endpoint's pending transactions include one that takes the step: the call would succeed at the head
+    and be reverted after them. A transaction that stays pending for long is not waited for.
+    """
+    rpc, sender = ctx.contracts.rpc, ctx.identity.signer
+    try:
+        rpc.call(call.to, call.data, sender=sender, value=call.value, block="pending")
+    except ContractReverted:
+        try:
+            rpc.call(call.to, call.data, sender=sender, value=call.value)
+        except ContractReverted:
+            return False  # not because of a pending transaction; the sender reports why
+        return not ctx.backoff.elapsed(f"pending {key}", _PENDING_PATIENCE * ctx.config.stagger_seconds)
+    except (RpcResponseError, Unreachable):  # the endpoint has no pending state
+        return False
+    ctx.backoff.reset(f"pending {key}")
+    return False
 
 
 def send_repeatable(ctx: Context, duty: Duty, call: Call, is_done_at_head: Callable[[], bool], tag: str) -> Waiting:

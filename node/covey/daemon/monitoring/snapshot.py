@@ -13,9 +13,10 @@ from covey.chain.tx.sender import Sender
 from covey.chain.tx.store import SqliteTxStore, TxStatus
 from covey.config.node import NodeConfig
 from covey.daemon.monitoring.clock import ClockMonitor
+from covey.daemon.monitoring.eligibility import Eligibility
 from covey.daemon.monitoring.health import Lateness
 from covey.daemon.monitoring.metrics import AcceptedTransaction, DueDuty, RunningJob, Snapshot
-from covey.daemon.planning.duty import NO_DEADLINE, PERMISSIONLESS, Duty, Identity
+from covey.daemon.planning.duty import NO_DEADLINE, PERMISSIONLESS, Duty, DutyKind, Identity
 from covey.daemon.planning.plan import missed_duties, own_seats
 from covey.daemon.retention.retention import RetentionReport
 from covey.daemon.state.ledger import Ledger
@@ -30,6 +31,7 @@ from covey.protocol.types import Outcome
 MISSED_FOR = 86_400
 """Seconds of chain time after a task's end for which a missed duty is reported."""
 _BALANCE_EVERY = 60.0  # seconds between two requests for the signer's balance
+_OPPORTUNITIES = (DutyKind.ENTER, DutyKind.ENROL)
 _ACCEPTED = (TxStatus.MINED, TxStatus.DONE)
 _RECENT = 64  # number of newest transactions searched for the newest accepted one
 
@@ -49,6 +51,7 @@ class SnapshotReporter:
         executor: Executor,
         chain_log: ChainLog,
         ledger: Ledger,
+        eligibility: Eligibility | None = None,
     ) -> None:
         self._config = config
         self._identity = identity
@@ -59,6 +62,7 @@ class SnapshotReporter:
         self._executor = executor
         self._chain_log = chain_log
         self._ledger = ledger
+        self._eligibility = eligibility
         self._lateness = Lateness()
         self._clock = ClockMonitor()
         self._balance: int | None = None
@@ -76,6 +80,7 @@ class SnapshotReporter:
         errors: Mapping[str, str],
         retention: RetentionReport,
         retained: int,
+        blocked: Sequence[str] = (),
     ) -> Snapshot:
         """Build the snapshot of a cycle.
 
@@ -84,14 +89,24 @@ class SnapshotReporter:
             errors: why duties could not be advanced or events not be verified, by duty key or subject.
             retention: findings of the last retention check.
             retained: number of retained directories.
+            blocked: why the node takes no new task.
         """
         config, identity, state = self._config, self._identity, self._chain_log.state
         status, balance = self._sender.status, self._signer_balance()
         running = state.running()
         missed = tuple(recently_missed(state, identity, now))
+        late = self._late(due, now)
+        optional = [duty for duty in late if not self._is_owed(duty)]
+        waiting = {duty.key: duty.waits_for for duty in waits}
         problems = [
             *self._chain_problems(head, progress),
-            *(f"late: {key} is due and no transaction for it was accepted" for key in self._late(due, now)),
+            *blocked,
+            *(self._eligibility.problems(now) if self._eligibility is not None else ()),
+            *(
+                f"late: {duty.key} is due and no transaction for it was accepted"
+                for duty in late
+                if duty not in optional
+            ),
             *(f"{key}: {error}" for key, error in errors.items()),
             *(text for text in (status.blocked, status.external) if text),
             *self._balance_problems(balance),
@@ -135,7 +150,10 @@ class SnapshotReporter:
             disk_quota_bytes=int(config.disk_quota),
             endpoints=tuple(self._rpc.report()),
             clock_ahead=self._clock.ahead,
-            warnings=() if clock_warning is None else (clock_warning,),
+            warnings=(
+                *(() if clock_warning is None else (clock_warning,)),
+                *(f"{duty.key}: {waiting.get(duty.key, '')}" for duty in optional),
+            ),
             problems=tuple(problems),
         )
 
@@ -151,14 +169,24 @@ class SnapshotReporter:
         if now - self._behind_since > patience:
             yield f"events were read up to block {progress.checkpoint.block} only, of {progress.target.number}"
 
-    def _late(self, due: Sequence[Duty], now: int) -> list[str]:
-        """Keys of the operator's own duties that are late."""
-        own = [
-            (duty.key, duty.deadline)
+    def _late(self, due: Sequence[Duty], now: int) -> list[Duty]:
+        """The operator's own duties that are late."""
+        own = {
+            duty.key: duty
             for duty in due
             if duty.deadline < NO_DEADLINE and duty.kind not in PERMISSIONLESS and not self._is_accepted(duty)
-        ]
-        return self._lateness.late(own, now)
+        }
+        late = self._lateness.late([(duty.key, duty.deadline) for duty in own.values()], now)
+        return [own[key] for key in late]
+
+    def _is_owed(self, duty: Duty) -> bool:
+        """Whether being late costs something. A task that the node has not begun to join is no obligation.
+
+        Otherwise anybody could turn all nodes red for the price of a task whose spec nobody can fetch.
+        """
+        if duty.kind not in _OPPORTUNITIES:
+            return True
+        return self._journal.job(duty.key) is not None or self._sender.request(duty.tx_key()) is not None
 
     def _is_accepted(self, duty: Duty) -> bool:
         """Whether a block holds a successful transaction of the duty. It stays due until that block is settled."""

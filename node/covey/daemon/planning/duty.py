@@ -1,16 +1,17 @@
-"""Duties: their kinds, journal keys and order, and the operator's place in the queue for permissionless steps."""
+"""Duties: their kinds, journal keys and order."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from eth_hash.auto import keccak
-
 from covey.config.types import Role
 
 NO_DEADLINE = 2**48
 """Stands for a missing deadline; later than any unix time."""
+
+_TASK_DIGITS = 78
+"""Digits of the largest task number, 2^256 - 1."""
 
 
 class DutyKind(StrEnum):
@@ -53,6 +54,9 @@ class DutyKind(StrEnum):
     PAY_OWED = "pay-owed"
 
 
+DUTY_KINDS = frozenset(kind.value for kind in DutyKind)
+
+
 PERMISSIONLESS = frozenset(
     {
         DutyKind.CLOSE_TASK,
@@ -77,7 +81,7 @@ PERMISSIONLESS = frozenset(
         DutyKind.APPEAL_REPORT_UNREVEALED,
     }
 )
-"""Steps that any node may take. Nodes stagger their attempts, and the first one is paid the tip."""
+"""Steps that any node may take. Nodes take turns, see `covey.daemon.planning.turns`; the first one is paid the tip."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -108,9 +112,14 @@ class Duty:
 
 
 def task_of_key(key: str) -> int:
-    """The task number in the key of a duty or of its transaction; 0 for a duty of an account."""
-    number = key.split("/")[1]
-    return int(number) if number.isdecimal() else 0
+    """The task number in the key of a duty or of its transaction.
+
+    0 for a duty of an account, and for a transaction that no duty sent: a command's, or one of another version.
+    """
+    kind, _, rest = key.partition("/")
+    number = rest.partition("/")[0]
+    is_number = number.isascii() and number.isdecimal() and len(number) <= _TASK_DIGITS
+    return int(number) if kind in DUTY_KINDS and is_number else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +141,3 @@ class Identity:
     def all_accounts(self) -> tuple[str, ...]:
         """The signer, the operator and the further accounts, without duplicates."""
         return tuple(dict.fromkeys((self.signer, self.operator, *self.accounts)))
-
-
-def stagger_fraction(operator: str, duty: Duty) -> float:
-    """The operator's place in the queue for a permissionless step, 0 ≤ fraction < 1, by hash of operator and step."""
-    digest = keccak(f"{operator.lower()}/{duty.key}".encode())
-    return int.from_bytes(digest[:6], "big") / 2**48

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 
 from covey.config.node import Policy
-from covey.protocol.canonical import DocumentError
 from covey.protocol.spec import TaskSpec
 from covey.protocol.types import Evaluation, Kind, TaskParams
 
@@ -85,22 +81,3 @@ def most_for_seats(policy: Policy, min_stake: int, enrolled: int) -> int:
     if share == 10_000:
         return 1 << 88  # no limit: all amounts fit 88 bits
     return max(min_stake * share // 10_000, enrolled * share // (10_000 - share))
-
-
-def count_strata(path: Path) -> dict[str, int]:
-    """Count the records of a file by stratum, line by line.
-
-    Raises:
-        DocumentError: the file cannot be read, or a line is not a record.
-    """
-    counts: Counter[str] = Counter()
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    counts[str(json.loads(line)["stratum"])] += 1
-                except (ValueError, KeyError, TypeError):
-                    raise DocumentError(f'{path}:{number}: a record is {{"text": …, "stratum": …}}') from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DocumentError(f"{path}: {error}") from None
-    return dict(counts)

@@ -39,6 +39,7 @@ def branch(state: ChainState, events: Iterable[EventLike]) -> ChainState:
         owed=dict(state.owed),
         slash_shares=dict(state.slash_shares),
         appeal_bonds=dict(state.appeal_bonds),
+        operators=state.operators,
     )
     copied: set[int] = set()
     for event in events:
@@ -48,6 +49,10 @@ def branch(state: ChainState, events: Iterable[EventLike]) -> ChainState:
             copied.add(task)
         apply_event(result, event)
     return result
+
+
+def _operator_registered(state: ChainState, a: Args) -> None:
+    state.operators += 1
 
 
 def _task_created(state: ChainState, a: Args) -> None:
@@ -292,6 +297,7 @@ FOLDS: dict[tuple[str, str], Callable[[ChainState, Args], None]] = {
     **{("AppealCommittee", name): _appeal_round_event(name) for name in ROUND_FOLDS},
     ("AppealCommittee", "ContestsSettled"): _contests_settled,
     ("AppealCommittee", "AppealEarmarkFreed"): _appeal_freed,
+    ("Staking", "OperatorRegistered"): _operator_registered,
     ("Staking", "Slashed"): _slashed,
     ("Staking", "OwedPaid"): _owed_paid,
     ("Rewards", "EscrowClosed"): _escrow_closed,

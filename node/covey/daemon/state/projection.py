@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
 from covey.chain.deployment import Deployment
-from covey.chain.errors import TooManyResults
 from covey.chain.events.decoder import Event, EventReader
 from covey.chain.events.follower import Checkpoint
 from covey.chain.rpc.client import Rpc
+from covey.chain.rpc.log_ranges import AdaptiveRange, read_logs
 from covey.daemon.state.events import EventMissing
 from covey.daemon.state.folds import apply_event, branch
 from covey.daemon.state.ledger import Ledger
@@ -19,9 +18,8 @@ from covey.daemon.state.pruning import has_part, prune
 from covey.daemon.state.world import ChainState
 from covey.daemon.storage.journal import Journal
 
-log = logging.getLogger("covey.daemon")
-
 _PRUNE_EVERY = 2_000  # events between two prunings while the journal is replayed
+_BLOCKS_PER_REQUEST = 10_000
 
 
 class HeadProjection:
@@ -30,6 +28,7 @@ class HeadProjection:
     def __init__(self, rpc: Rpc, deployment: Deployment) -> None:
         self._rpc = rpc
         self._reader = EventReader.of(deployment)
+        self._sizes = AdaptiveRange(_BLOCKS_PER_REQUEST, _BLOCKS_PER_REQUEST)
         self.block = 0
         """The newest block that the last projection covers."""
 
@@ -42,11 +41,7 @@ class HeadProjection:
         self.block = block
         if head <= block:
             return settled
-        try:
-            logs = self._rpc.logs(self._reader.addresses, block + 1, head)
-        except TooManyResults as error:  # finality lags far behind; duties wait for settled blocks
-            log.warning("too many unsettled events", extra={"blocks": head - block, "reason": str(error)})
-            return settled
+        logs = read_logs(self._rpc, self._reader.addresses, block + 1, head, self._sizes)
         self.block = head
         events = self._reader.read_all(logs)
         return branch(settled, events) if events else settled

@@ -34,6 +34,7 @@ class ChainState:
     owed: dict[str, int] = field(default_factory=dict)  # by Rewards, wei
     slash_shares: dict[str, int] = field(default_factory=dict)  # by Staking: reporters' shares of slashes, wei
     appeal_bonds: dict[str, int] = field(default_factory=dict)  # by Appeals: bonds, awards and tips, wei
+    operators: int = 0  # registered with Staking so far
 
     def running(self) -> list[Task]:
         return [task for task in self.tasks.values() if task.outcome == Outcome.RUNNING]

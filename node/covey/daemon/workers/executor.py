@@ -52,11 +52,13 @@ class Failure:
     """Why a job has no result. `retry`: the worker is at fault, so another attempt may succeed.
 
     `disk_full`: there was no space for the job's files, so the attempt does not count.
+    `setup`: this node's records, base or device are at fault, so no such job can succeed.
     """
 
     message: str
     retry: bool
     disk_full: bool = False
+    setup: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +296,7 @@ class ProcessExecutor:
                 case ResultMessage(result=result):
                     return Finished(key, result, None)
                 case ErrorMessage(message=text, retry=retry, kind=kind):
-                    return Finished(key, None, Failure(text, retry, kind == "disk_full"))
+                    return Finished(key, None, Failure(text, retry, kind == "disk_full", kind == "bad_setup"))
                 case Hello():
                     pass
 

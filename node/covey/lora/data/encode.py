@@ -26,3 +26,7 @@ class Encoder:
         """One list of 2…length token ids per text. The first id is context only; the others are targets."""
         encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [[self._end, *encoding.ids, self._end][: self._length] for encoding in encodings]
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Number of target tokens of each text, 1…length - 1."""
+        return [len(sequence) - 1 for sequence in self.encode(texts)]

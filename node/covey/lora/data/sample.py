@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from covey.lora.data.records import Record
 from covey.lora.errors import DataError
+
+_CHUNK = 256
 
 
 def subsample(
@@ -34,6 +36,45 @@ def subsample(
 
 
 def stratified_sizes(weights: Mapping[str, float], size: int) -> dict[str, int]:
-    """Split ``size`` records between the strata by weight, at least one each."""
+    """Split ``size`` records between the strata by weight, at least one each.
+
+    The parts add up to ``size`` unless a stratum gets its one record beyond its share (largest remainders).
+    """
     total = sum(weights.values())
-    return {stratum: max(1, round(size * weight / total)) for stratum, weight in weights.items()}
+    shares = {stratum: size * weight / total for stratum, weight in weights.items()}
+    sizes = {stratum: int(share) for stratum, share in shares.items()}
+    by_remainder = sorted(shares, key=lambda stratum: (sizes[stratum] - shares[stratum], stratum))
+    for stratum in by_remainder[: size - sum(sizes.values())]:
+        sizes[stratum] += 1
+    return {stratum: max(1, count) for stratum, count in sizes.items()}
+
+
+def top_up(
+    sample: Sequence[Record],
+    records: Sequence[Record],
+    min_tokens: Mapping[str, int],
+    count: Callable[[Sequence[Record]], Sequence[int]],
+    seed: str,
+) -> list[Record]:
+    """The sample, with further records of each stratum until it has the stratum's ``min_tokens``.
+
+    Whether an operator can score a task then depends on its records, not on the draw: it can if all of a stratum's
+    records have the tokens together. ``count`` gives the target tokens of each record. The same arguments give the same
+    records. Raises DataError if a stratum has fewer tokens than its minimum.
+    """
+    rng = random.Random(f"{seed}/more")
+    drawn = {id(record) for record in sample}
+    result = list(sample)
+    for stratum, needed in sorted(min_tokens.items()):
+        have = sum(count([record for record in sample if record.stratum == stratum]))
+        rest = [record for record in records if record.stratum == stratum and id(record) not in drawn]
+        rng.shuffle(rest)
+        while have < needed and rest:
+            chunk, rest = rest[:_CHUNK], rest[_CHUNK:]
+            for record, tokens in zip(chunk, count(chunk), strict=True):
+                if have < needed:
+                    result.append(record)
+                    have += tokens
+        if have < needed:
+            raise DataError(f"stratum {stratum!r} has {have} tokens, needs {needed}: add records")
+    return result

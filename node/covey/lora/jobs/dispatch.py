@@ -5,13 +5,20 @@ Imports torch when the first job needs it.
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import re
 import resource
+from collections.abc import Iterator
+from pathlib import Path
 from typing import overload
 
 from covey.lora.jobs.job import EvaluateJob, Job, ProbeJob, ScoreJob, TrainJob
 from covey.lora.jobs.result import EvaluateResult, ProbeResult, Result, ScoreResult, TrainResult
 from covey.lora.jobs.runtime import BaseCache, profile
 from covey.lora.types import Progress, no_progress
+
+_RESERVE = 16 << 20  # bytes below a memory limit without which not even a small job can run
 
 
 class Runner:
@@ -32,10 +39,17 @@ class Runner:
     @overload
     def run(self, job: Job, progress: Progress = ...) -> Result: ...
     def run(self, job: Job, progress: Progress = no_progress) -> Result:
-        """Run a job. Raises LoraError if the job, its files or this machine's set-up is at fault."""
+        """Run a job. Raises LoraError if the job, its files or this machine's set-up is at fault.
+
+        Raises MemoryError if this process already holds as much memory as the job may use.
+        """
         if isinstance(job, ProbeJob):
             return ProbeResult(profile=profile("cpu", "float32"))
-        self._set_limits(job)
+        self._set_threads(job)
+        with memory_limit(job.memory_mb):
+            return self._run(job, progress)
+
+    def _run(self, job: TrainJob | ScoreJob | EvaluateJob, progress: Progress) -> Result:
         if isinstance(job, TrainJob):
             from covey.lora.jobs.run_train import run_train
 
@@ -53,18 +67,49 @@ class Runner:
         self._bases.model(self._bases.folder(source), dtype, device)
 
     def release(self) -> None:
-        """Drop the base model from memory."""
+        """Drop the base model from memory, and what a failed job has left in circles of references."""
         self._bases.clear()
+        gc.collect()
 
-    def _set_limits(self, job: TrainJob | ScoreJob | EvaluateJob) -> None:
-        """Apply the job's memory limit and number of threads to this process."""
+    def _set_threads(self, job: TrainJob | ScoreJob | EvaluateJob) -> None:
         import torch
 
-        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        limit = hard if job.memory_mb is None else job.memory_mb << 20
-        if hard != resource.RLIM_INFINITY:
-            limit = min(limit, hard) if limit != resource.RLIM_INFINITY else hard
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
         threads = job.threads or self.default_threads
         if threads is not None and torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def memory_limit(megabytes: int | None) -> Iterator[None]:
+    """Limit the memory of this process (RLIMIT_DATA) during a job; None keeps the limit that the process has.
+
+    The earlier limit holds again at the end, so that the process can report the job's error and read the next request
+    even where the job has left no memory below its limit. Raises MemoryError if the process already holds that much:
+    the libraries written in Rust abort the process where they get no memory, and a job would soon need some there.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if megabytes is None:
+        yield
+        return
+    limit = megabytes << 20
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    if (held := data_bytes()) + _RESERVE >= limit:
+        raise MemoryError(
+            f"out of memory: the job may use {limit >> 20} MB, and the worker holds {held >> 20} MB before it"
+        )
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def data_bytes() -> int:
+    """The memory of this process that counts towards RLIMIT_DATA; 0 where the system does not say."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:  # not Linux
+        return 0
+    found = re.search(r"^VmData:\s+(\d+) kB$", status, re.MULTILINE)
+    return 0 if found is None else int(found[1]) << 10

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from covey.lora.adapters.model import AdaptedModel
 from covey.lora.bases.resolve import BaseFolder
 from covey.lora.data.records import Record
-from covey.lora.data.sample import subsample
+from covey.lora.data.sample import subsample, top_up
 from covey.lora.errors import DataError
 from covey.lora.jobs.job import EvaluateJob, ScoreJob
 from covey.lora.jobs.runtime import BaseCache, compute_dtype, encoder
@@ -30,6 +30,13 @@ def draw_sample(records: Sequence[Record], spec: TaskSpec, seed: str) -> list[Re
             f"{len(sample)} held-out records in the task's strata, it needs {spec.evaluation.min_records}: add records"
         )
     return sample
+
+
+def add_tokens(sample: Sequence[Record], records: Sequence[Record], job: ScoreJob, folder: BaseFolder) -> list[Record]:
+    """The sample, with more records where a stratum lacks tokens. Raises DataError if there are too few."""
+    tokens = encoder(folder, job.spec)
+    minimum = {stratum.name: stratum.min_tokens for stratum in job.spec.strata}
+    return top_up(sample, records, minimum, lambda chosen: tokens.count([record.text for record in chosen]), job.seed)
 
 
 def stratum_weights(spec: TaskSpec) -> dict[str, float]:

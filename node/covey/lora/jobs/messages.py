@@ -17,7 +17,7 @@ from covey.lora.jobs.result import Result
 from covey.protocol.document import Count, Strict, first_error
 
 RequestId = str | int | None
-ErrorKind = Literal["bad_job", "oom", "disk_full", "internal"]
+ErrorKind = Literal["bad_setup", "bad_job", "oom", "disk_full", "internal"]
 
 
 class Request(Strict):

@@ -14,8 +14,7 @@ from covey.lora.adapters.model import AdaptedModel
 from covey.lora.adapters.refusal import UnsafeAdapterError
 from covey.lora.bases.resolve import BaseFolder
 from covey.lora.data.records import read_records
-from covey.lora.errors import DataError
-from covey.lora.jobs.held_out import draw_sample, prepare, stratum_weights
+from covey.lora.jobs.held_out import add_tokens, draw_sample, prepare, stratum_weights
 from covey.lora.jobs.job import ScoredAdapter, ScoreJob
 from covey.lora.jobs.result import Improvement, ScoreResult
 from covey.lora.jobs.runtime import BaseCache, adapter_limits, compute_dtype, profile
@@ -34,12 +33,10 @@ def run_score(bases: BaseCache, job: ScoreJob, progress: Progress) -> ScoreResul
     Only a fault of an entry's files gives it a score of 0. Every failure of this machine is raised.
     """
     began = time.monotonic()
-    records = draw_sample(read_records(Path(job.records)), job.spec, job.seed)
-    folder, model, held_out = prepare(bases, job, records)
-    counts = held_out.counts()
-    for stratum in job.spec.strata:
-        if (tokens := counts[stratum.name][1]) < stratum.min_tokens:
-            raise DataError(f"stratum {stratum.name!r} has {tokens} tokens, needs {stratum.min_tokens}: add records")
+    records = read_records(Path(job.records))
+    sample = draw_sample(records, job.spec, job.seed)
+    sample = add_tokens(sample, records, job, bases.folder(job.base, job.revision, job.spec.base.digest))
+    folder, model, held_out = prepare(bases, job, sample)
     scorer = _Scorer(job, folder, model, held_out)
     for number, adapter in enumerate(job.adapters):
         scorer.score(adapter)

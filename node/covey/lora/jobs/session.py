@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterable
 from typing import Protocol, TextIO
 
-from covey.lora.errors import LoraError, is_disk_full, is_out_of_memory, one_line
+from covey.lora.errors import BaseModelError, DataError, LoraError, is_disk_full, is_out_of_memory, one_line
 from covey.lora.jobs.job import Job
 from covey.lora.jobs.messages import (
     ErrorKind,
@@ -58,11 +58,13 @@ class Session:
             raise
         except Exception as error:  # the process outlives any job
             kind = error_kind(error)
-            if kind != "bad_job":
+            retry = kind not in ("bad_setup", "bad_job")
+            if retry:
                 with contextlib.suppress(OSError):  # the disk of the log may be full
                     traceback.print_exc()
+                traceback.clear_frames(error.__traceback__)  # the job's tensors, which the error still refers to
                 self._runner.release()
-            self._send(ErrorMessage(id=identity, kind=kind, message=one_line(error), retry=kind != "bad_job"))
+            self._send(ErrorMessage(id=identity, kind=kind, message=one_line(error), retry=retry))
 
     def _send(self, message: Message) -> None:
         self._messages.write(message.model_dump_json() + "\n")
@@ -70,9 +72,11 @@ class Session:
 
 
 def error_kind(error: BaseException) -> ErrorKind:
-    """``bad_job``, ``oom``, ``disk_full`` or ``internal``."""
+    """``bad_setup``, ``bad_job``, ``oom``, ``disk_full`` or ``internal``."""
     if is_disk_full(error):
         return "disk_full"
+    if isinstance(error, (BaseModelError, DataError)):
+        return "bad_setup"
     if isinstance(error, LoraError):
         return "bad_job"
     return "oom" if is_out_of_memory(error) else "internal"

@@ -7,7 +7,9 @@
 
 Kinds of errors:
 
-- ``bad_job``: the job, its files or the set-up is wrong; the same job fails again until that changes;
+- ``bad_setup``: this machine's base model, records or device are wrong; every such job fails until its operator changes
+  that;
+- ``bad_job``: the job itself is wrong; the same job always fails;
 - ``oom``: this machine ran out of memory, which implies nothing about an adapter;
 - ``disk_full``: the disk had no space for the job's files; the same job succeeds once it has;
 - ``internal``: any other error; the traceback is on stderr. The job may be retried.

@@ -10,7 +10,7 @@ import pytest
 from tests.support.chain.anvil import CHAIN_ID, Chain
 
 from covey.chain.contracts import Contracts
-from covey.chain.errors import RpcResponseError, TooManyResults, Unreachable
+from covey.chain.errors import RpcResponseError, Unreachable
 from covey.chain.events.decoder import Event
 from covey.chain.events.follower import Checkpoint, Follower
 from covey.chain.rpc.client import Rpc
@@ -206,7 +206,7 @@ def test_slow_provider_gets_a_smaller_range_in_the_next_poll(chain: Chain, contr
 
 def test_single_block_above_the_limit_is_reported(chain: Chain, contracts: Contracts) -> None:
     endpoint = Limited(chain.url, 0, RpcResponseError("eth_getLogs", -32005, "query returned more than 10000 results"))
-    with pytest.raises(TooManyResults, match="more than 10000"):
+    with pytest.raises(Unreachable, match="more than 10000"):
         Follower(Rpc([], endpoints=[endpoint]), contracts.deployment, MemorySink(), Finality(0)).poll()
 
 

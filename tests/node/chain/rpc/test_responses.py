@@ -1,4 +1,4 @@
-"""Parsing of blocks, receipts and quantities, and classification of errors."""
+"""Parsing of blocks, receipts and quantities."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from covey.chain.errors import RpcResponseError, TooManyResults, Unreachable
+from covey.chain.errors import Unreachable
 from covey.chain.rpc.responses import (
     Block,
-    is_endpoint_specific,
-    narrow_error,
     parse_block,
     parse_bytes,
     parse_quantity,
@@ -49,11 +47,3 @@ def test_malformed_quantity_and_data_are_unreachable(value: Any) -> None:
         parse_quantity(value)
     with pytest.raises(Unreachable, match="instead of hex data"):
         parse_bytes(value)
-
-
-def test_errors_are_narrowed() -> None:
-    limit = RpcResponseError("eth_getLogs", -32005, "query returned more than 10000 results")
-    assert isinstance(narrow_error(limit), TooManyResults)
-    assert not is_endpoint_specific(limit)
-    assert is_endpoint_specific(RpcResponseError("eth_call", -32000, "missing trie node"))
-    assert narrow_error(refused := RpcResponseError("eth_call", -32000, "nonce too low")) is refused

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rlp  # type: ignore[import-untyped]
 from tests.support.chain.anvil import CHAIN_ID, Chain
 from tests.support.chain.sending import PATIENCE, TO, finish, new_sender, open_store, plain, status_of
 
@@ -485,3 +486,71 @@ def test_first_fees_stay_within_the_policy() -> None:
     assert policy.first(40, 50) == Fees(100, 20)
     assert policy.first(0, 10) == Fees(10, 10)
     assert FeePolicy(cap=2, min_priority=3).first(1, 1) == Fees(2, 2)
+
+
+# ---------------------------------------------------------------------- clients' wordings
+
+
+class Refusing(HttpEndpoint):
+    """The real endpoint, which refuses transactions below a fee, or all of them, in a client's words."""
+
+    def __init__(self, url: str, words: str, *, below: int = 0, lacks_priority_fee: bool = False) -> None:
+        super().__init__(url)
+        self.words = words
+        self.below = below
+        self.lacks_priority_fee = lacks_priority_fee
+        self.refused = 0
+
+    def request(self, method: str, params: list[Any], timeout: float) -> Any:
+        if method == "eth_maxPriorityFeePerGas" and self.lacks_priority_fee:
+            raise RpcResponseError(method, -32601, "the method eth_maxPriorityFeePerGas does not exist")
+        if method == "eth_sendRawTransaction":
+            fields = rlp.decode(bytes.fromhex(params[0][4:]))
+            if int.from_bytes(fields[3], "big") < self.below:
+                self.refused += 1
+                raise RpcResponseError(method, -32000, self.words)
+        return super().request(method, params, timeout)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "FeeTooLow, MaxFeePerGas too low. MaxFeePerGas: 1, BaseFee: 2",
+        "GAS_PRICE_BELOW_CURRENT_BASE_FEE",
+        "fee cap less than block base fee",
+        "max fee per gas less than block base fee",
+    ],
+)
+def test_fee_that_a_client_finds_too_low_is_raised(chain: Chain, words: str) -> None:
+    signer, fees = chain.account(1), FeePolicy(patience=PATIENCE)
+    first = fees.first(chain.rpc.block().base_fee, chain.rpc.priority_fee()).max_fee
+    endpoint = Refusing(chain.url, words, below=first * 6 // 5)
+    sender = new_sender(Rpc([], CHAIN_ID, endpoints=[endpoint]), signer)
+    sender.submit("a", plain())
+    finish(sender, "a")
+    assert status_of(sender, "a") == TxStatus.DONE
+    assert endpoint.refused >= 1
+
+
+def test_transaction_is_sent_without_a_suggested_priority_fee(chain: Chain) -> None:
+    endpoint = Refusing(chain.url, "", lacks_priority_fee=True)
+    sender = new_sender(Rpc([], CHAIN_ID, endpoints=[endpoint]), chain.account(1))
+    sender.submit("a", plain())
+    finish(sender, "a")
+    assert status_of(sender, "a") == TxStatus.DONE
+
+
+@pytest.mark.parametrize("words", ["txpool is full", "PendingTxsLimit", "insufficient funds for gas * price + value"])
+def test_refusal_by_every_endpoint_is_reported_until_the_transaction_moves(chain: Chain, words: str) -> None:
+    endpoint = Refusing(chain.url, words, below=2**62)
+    sender = new_sender(Rpc([], CHAIN_ID, endpoints=[endpoint, endpoint]), chain.account(1))
+    sender.submit("a", plain())
+    for _ in range(4):  # within one block, where nothing is broadcast again
+        assert sender.tick().blocked
+    chain.mine()
+    assert sender.tick().blocked
+    endpoint.below = 0
+    chain.mine()
+    finish(sender, "a")
+    assert status_of(sender, "a") == TxStatus.DONE
+    assert sender.tick().blocked == ""

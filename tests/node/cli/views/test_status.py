@@ -34,6 +34,7 @@ OPERATOR: dict[str, Any] = {
     "eligible": False,
     "jailed_until": 86_400,
     "self_bond": 3 * CVY,
+    "min_self_bond": 100 * CVY,
     "stake": 4 * CVY,
     "earmarked": 0,
     "unbonding": 0,
@@ -69,7 +70,7 @@ def shown(status: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> list[st
 def test_healthy_node(capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown({"node": NODE}, capsys)
     assert lines[0] == "node healthy; block 12, events read up to block 10; validator"
-    assert "the clock is ahead" in lines
+    assert "warning the clock is ahead" in lines
     assert "last tx enrol in block 9 (final), 0xabc" in lines
     assert "score/1 scoring 1/4 1m 1s 2" in lines
     assert "3 jobs queued for a worker" in lines
@@ -81,7 +82,7 @@ def test_unhealthy_node_shows_its_problems(capsys: pytest.CaptureFixture[str]) -
     node = NODE | {"status": "problems", "problems": ["disk full"], "due": [], "last_accepted": None, "running": []}
     lines = shown({"node": node}, capsys)
     assert lines[0].startswith("node unhealthy; block 12")
-    assert "disk full" in lines
+    assert "problem disk full" in lines
     assert "last tx none accepted yet" in lines
     assert "due nothing" in lines
 
@@ -89,15 +90,40 @@ def test_unhealthy_node_shows_its_problems(capsys: pytest.CaptureFixture[str]) -
 def test_operator_on_chain_without_a_node(capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown({"node": None, **OPERATOR, "tasks": [task(1)]}, capsys)
     assert lines[0].startswith("node not running here")
-    assert f"operator 0x{'11' * 20} (not eligible)" in lines
+    assert f"operator 0x{'11' * 20} (not eligible: self-bond below the minimum of 100 CVY, jailed)" in lines
     assert "stake 4.0000 CVY, self-bond 3.0000, earmarked 0.0000, unbonding 0.0000" in lines
-    assert any(line.startswith("earned 6.0000 CVY: entries 7.0000") and "fees −2.0000" in line for line in lines)
+    assert any(
+        line.startswith("earned 6.0000 CVY: entries 7.0000") and "fees −2.0000, slashed 0.0000" in line
+        for line in lines
+    )
+    assert not any("−−" in line or "−0.0000" in line for line in lines)
     assert "credits 5.0000 CVY to withdraw, 1.0000 dripping until 1970-01-02 00:00:00" in lines
     assert "jailed until 1970-01-02 00:00:00 UTC" in lines
     assert "1 open – – entered running 0.0000" in lines
+
+
+def test_fees_that_came_back_have_no_second_sign(capsys: pytest.CaptureFixture[str]) -> None:
+    earnings = OPERATOR["earnings"] | {"fees": CVY, "fees_back": 4 * CVY, "slashed": 1_046_900_000_000_000_000}
+    lines = shown({"node": None, **OPERATOR, "net": -1, "earnings": earnings}, capsys)
+    assert any("earned >−0.0001 CVY" in line and "fees 3.0000, slashed −1.0469" in line for line in lines)
+
+
+def test_notes_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = shown({"node": NODE, "notes": ["no endpoint answered [/prod]"]}, capsys)
+    assert "note no endpoint answered [/prod]" in lines
 
 
 def test_only_the_newest_tasks_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown({"node": None, **OPERATOR, "tasks": [task(number) for number in range(1, 16)]}, capsys)
     assert sum(line.endswith("entered running 0.0000") for line in lines) == 12
     assert "3 earlier tasks not shown; see covey status --json" in lines
+
+
+def test_nothing_is_cut_at_eighty_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    show_status({"node": NODE, **OPERATOR, "tasks": [task(1)]})
+    text = capsys.readouterr().out
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    for shown_whole in (OPERATOR["operator"], OPERATOR["signer"], "slashed 0.0000", "entered"):
+        assert shown_whole in text

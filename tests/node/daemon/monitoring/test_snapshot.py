@@ -18,7 +18,7 @@ from covey.chain.rpc.responses import Block
 from covey.chain.tx.sender import SenderStatus
 from covey.chain.tx.store import SqliteTxStore, TxStatus
 from covey.config.node import NodeConfig
-from covey.daemon.monitoring.metrics import Snapshot
+from covey.daemon.monitoring.metrics import DueDuty, Snapshot
 from covey.daemon.monitoring.snapshot import MISSED_FOR, SnapshotReporter, recently_missed
 from covey.daemon.planning.duty import Duty, DutyKind
 from covey.daemon.retention.retention import RetentionReport
@@ -27,6 +27,7 @@ from covey.daemon.storage.journal import Journal
 from covey.protocol.types import Outcome
 
 ENTER = Duty(COMMIT_END, DutyKind.ENTER, 1)
+SCORE = Duty(COMMIT_END, DutyKind.SCORE, 1)
 
 
 def block(number: int) -> Block:
@@ -70,7 +71,14 @@ class Node:
         )
 
     def snapshot(
-        self, *due: Duty, read: int = 5, head: int = 5, target: int = 5, retention: RetentionReport | None = None
+        self,
+        *due: Duty,
+        read: int = 5,
+        head: int = 5,
+        target: int = 5,
+        retention: RetentionReport | None = None,
+        waits: tuple[DueDuty, ...] = (),
+        blocked: tuple[str, ...] = (),
     ) -> Snapshot:
         """The snapshot of a cycle that has read events up to block `read` of `target`."""
         return self.reporter.snapshot(
@@ -78,10 +86,11 @@ class Node:
             head=block(head),
             progress=Progress(block(target), Checkpoint(read, "0x"), 0),
             due=due,
-            waits=(),
+            waits=waits,
             errors={},
             retention=retention or RetentionReport(),
             retained=0,
+            blocked=blocked,
         )
 
 
@@ -118,9 +127,27 @@ def test_a_low_balance_is_a_problem_until_it_is_topped_up(node: Node) -> None:
 
 
 def test_a_due_duty_without_an_accepted_transaction_becomes_late(node: Node) -> None:
-    assert node.snapshot(ENTER).problems == ()
+    assert node.snapshot(SCORE).problems == ()
     node.now = COMMIT_END - 20
-    assert node.snapshot(ENTER).problems == (f"late: {ENTER.key} is due and no transaction for it was accepted",)
+    assert node.snapshot(SCORE).problems == (f"late: {SCORE.key} is due and no transaction for it was accepted",)
+
+
+@pytest.mark.parametrize("kind", [DutyKind.ENTER, DutyKind.ENROL])
+def test_a_task_that_the_node_has_not_begun_to_join_is_a_warning(node: Node, kind: DutyKind) -> None:
+    duty = Duty(COMMIT_END, kind, 1)
+    waits = (DueDuty(duty.key, duty.deadline, "no source has the spec"),)
+    node.snapshot(duty, waits=waits)
+    node.now = COMMIT_END - 20
+    snapshot = node.snapshot(duty, waits=waits)
+    assert snapshot.healthy
+    assert snapshot.warnings == (f"{duty.key}: no source has the spec",)
+    node.journal.start_job(duty.key, 1)
+    late = node.snapshot(duty, waits=waits)
+    assert late.problems == (f"late: {duty.key} is due and no transaction for it was accepted",)
+
+
+def test_what_keeps_the_node_from_taking_tasks_is_a_problem(node: Node) -> None:
+    assert node.snapshot(blocked=("held-out records: gone",)).problems == ("held-out records: gone",)
 
 
 @pytest.mark.parametrize(

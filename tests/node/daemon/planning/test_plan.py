@@ -22,7 +22,7 @@ from tests.support.daemon.scenario import (
 )
 
 from covey.config.types import Role
-from covey.daemon.planning.duty import Identity, stagger_fraction
+from covey.daemon.planning.duty import Identity
 from covey.daemon.planning.plan import (
     NO_DEADLINE,
     PERMISSIONLESS,
@@ -160,14 +160,6 @@ class TestPermissionlessSteps:
         scenario.emit("Scoring", "PageSettled", round=0, page=0, root="0x", weights=0, spread=0, medians=[])
         [duty] = plan_task(scenario.task, identity(), REVEAL_END + 150)
         assert (duty.kind, duty.page) == (DutyKind.SETTLE_PAGE, 1)
-
-    def test_stagger_fractions_differ_between_operators_and_steps(self) -> None:
-        first = Duty(NO_DEADLINE, DutyKind.FINALISE, 1)
-        second = Duty(NO_DEADLINE, DutyKind.FINALISE, 2)
-        fractions = {stagger_fraction(operator, duty) for operator in (OPERATOR, OTHER) for duty in (first, second)}
-        assert len(fractions) == 4
-        assert all(0 <= fraction < 1 for fraction in fractions)
-        assert stagger_fraction(OPERATOR, first) == stagger_fraction(OPERATOR.lower(), Duty(5, DutyKind.FINALISE, 1))
 
 
 class TestAfterTheEnd:

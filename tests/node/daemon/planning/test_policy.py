@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,14 +11,12 @@ from hypothesis import strategies as st
 
 from covey.config.node import Policy
 from covey.daemon.planning.policy import (
-    count_strata,
     earmark_of,
     reason_not_to_enter,
     reason_not_to_score,
     reason_to_decline,
     spec_mismatch,
 )
-from covey.protocol.canonical import DocumentError
 from covey.protocol.spec import TaskSpec
 from covey.protocol.types import Evaluation, Kind, TaskParams, Windows
 
@@ -131,22 +127,3 @@ def test_the_earmark_expects_at_most_its_share_of_the_seats(share: int, least: i
     total = max(least, enrolled + earmark) + later
     assert earmark * 10_000 <= share * total
     assert (earmark + 1) * 10_000 > share * max(least, enrolled + earmark + 1), "and no less than that"
-
-
-def test_records_are_counted_by_stratum(tmp_path: Path) -> None:
-    path = tmp_path / "records.jsonl"
-    path.write_text("".join(json.dumps({"text": "x", "stratum": name}) + "\n" for name in "aab"), encoding="utf-8")
-    assert count_strata(path) == {"a": 2, "b": 1}
-
-
-@pytest.mark.parametrize("line", ["{}", "nonsense", "[]"])
-def test_the_error_names_a_bad_line(tmp_path: Path, line: str) -> None:
-    path = tmp_path / "records.jsonl"
-    path.write_text('{"text": "x", "stratum": "a"}\n' + line + "\n", encoding="utf-8")
-    with pytest.raises(DocumentError, match=r"records\.jsonl:2: a record is"):
-        count_strata(path)
-
-
-def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DocumentError, match="No such file"):
-        count_strata(tmp_path / "none.jsonl")

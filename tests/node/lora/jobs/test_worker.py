@@ -60,7 +60,7 @@ def connection(server: tuple[Path, subprocess.Popen[str]]) -> Iterator[tuple[IO[
 
 
 def ended(pid: int) -> bool:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
             if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
@@ -81,17 +81,17 @@ def test_subprocess_runs_jobs_one_after_another(train_job: Any, tmp_path: Path) 
     job = train_job(tmp_path / "out", steps=2).model_copy(update={"threads": 1})
     progress, answer = ask(process.stdin, process.stdout, request(job, "first"))
     assert [(line["stage"], line["done"], line["total"]) for line in progress] == [("train", 1, 2), ("train", 2, 2)]
-    assert answer["type"] == "result"
+    assert answer["type"] == "result", answer
     assert answer["id"] == "first"
     assert len(answer["result"]["losses"]) == 2
-    for bad, message in (
-        ("not json", "request: Invalid JSON"),
-        ("[1]", "request: Input should be an object"),
-        (job.model_copy(update={"records": "/no/such/file"}), "no records at /no/such/file"),
-        ({"kind": "train"}, "Field required"),
+    for bad, kind, message in (
+        ("not json", "bad_job", "request: Invalid JSON"),
+        ("[1]", "bad_job", "request: Input should be an object"),
+        (job.model_copy(update={"records": "/no/such/file"}), "bad_setup", "no records at /no/such/file"),
+        ({"kind": "train"}, "bad_job", "Field required"),
     ):
         _, answer = ask(process.stdin, process.stdout, bad)
-        assert (answer["type"], answer["kind"], answer["retry"]) == ("error", "bad_job", False)
+        assert (answer["type"], answer["kind"], answer["retry"]) == ("error", kind, False)
         assert message in answer["message"]
     _, answer = ask(process.stdin, process.stdout, {"kind": "probe"})
     assert "torch" in answer["result"]["profile"]["software"]
@@ -107,20 +107,27 @@ def test_forked_child_computes_the_same_losses(
 ) -> None:
     lines, answers, _ = connection
     _, answer = ask(lines, answers, train_job(tmp_path / "out").model_copy(update={"threads": 1}))
+    assert answer["type"] == "result", answer
     assert answer["result"]["losses"] == pytest.approx(trained["first"][1].losses, rel=1e-6)
     _, answer = ask(lines, answers, {"kind": "nothing"})
     assert answer["kind"] == "bad_job"
 
 
+@pytest.mark.parametrize(
+    ("memory_mb", "message"),
+    [(2048, "allocate"), (256, "out of memory: the job may use 256 MB, and the worker holds")],
+    ids=["during the job", "before the job"],
+)
 def test_out_of_memory_is_reported_as_such(
-    connection: tuple[IO[str], IO[str], int], train_job: Any, tmp_path: Path
+    connection: tuple[IO[str], IO[str], int], train_job: Any, tmp_path: Path, memory_mb: int, message: str
 ) -> None:
     lines, answers, pid = connection
-    job = train_job(tmp_path / "out", steps=2, batch_records=30_000).model_copy(update={"memory_mb": 2048})
+    job = train_job(tmp_path / "out", steps=2, batch_records=30_000).model_copy(update={"memory_mb": memory_mb})
     _, answer = ask(lines, answers, job)
-    assert (answer["type"], answer["kind"], answer["retry"]) == ("error", "oom", True)
+    assert (answer["type"], answer["kind"], answer["retry"]) == ("error", "oom", True), answer
+    assert message in answer["message"]
     _, answer = ask(lines, answers, train_job(tmp_path / "out", steps=2))
-    assert answer["type"] == "result"
+    assert answer["type"] == "result", answer
     assert not ended_now(pid)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from covey.chain.events.ranges import WANTED_EVENTS, AdaptiveRange
+from covey.chain.rpc.log_ranges import WANTED_EVENTS, AdaptiveRange
 
 
 def follow(sizes: AdaptiveRange, blocks: int, limit: int, events: Callable[[int], int]) -> tuple[list[int], int]:
@@ -64,3 +64,17 @@ def test_range_cut_short_by_the_head_does_not_change_the_size() -> None:
     for _ in range(50):
         sizes.read(1, 0)
     assert sizes.size == 100
+
+
+def test_refusals_without_end_shrink_the_range() -> None:
+    sizes = AdaptiveRange(1000, 1000)
+    for _ in range(7):
+        sizes.refused(1000)
+    assert sizes.size == 1000  # a rate limit: the next call may pass
+    sizes.refused(1000)
+    assert sizes.size == 500
+    for _ in range(7):
+        sizes.refused(500)
+    sizes.read(500, 0)
+    sizes.refused(500)
+    assert sizes.size >= 500
