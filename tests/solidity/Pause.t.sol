@@ -31,8 +31,7 @@ contract PauseTest is CoveyFixture {
         uint256 entry = staking.undelegate(operator, shares, 0);
         skip(staking.unbondingPeriod());
         uint256 before = token.balanceOf(operator);
-        vm.prank(operator);
-        assertGt(staking.withdraw(entry), 0);
+        assertGt(staking.withdraw(operator, operator, entry), 0); // by anyone
         assertGt(token.balanceOf(operator), before);
         staking.accrue(operator);
         if (staking.owedTo(operator) != 0) staking.payOwed(operator);
@@ -136,7 +135,6 @@ contract PauseTest is CoveyFixture {
         rewards.claimFee(expired, trainers[0]);
         rewards.withdraw(trainers[0]);
         rewards.withdraw(creator);
-        rewards.withdraw(treasury);
         registry.releaseEarmark(expired, validators[0]);
         for (uint256 i = 0; i < operators.length; ++i) {
             departs(operators[i]);
@@ -147,22 +145,36 @@ contract PauseTest is CoveyFixture {
         address operator = validators[0];
         staking.setDuty(address(this), true);
         skip(1);
-        staking.earmark(operator, STAKE, uint48(vm.getBlockTimestamp() - 1));
+        (uint24 gen, uint48 net) = staking.earmark(operator, STAKE, uint48(vm.getBlockTimestamp() - 1));
         pause();
+        (address signer, uint256 key) = makeAddrAndKey("new signer");
+        bytes memory consent = consentOf(key, operator);
         vm.startPrank(operator);
-        staking.setSigner(makeAddr("new signer"));
+        staking.setSigner(signer, consent);
         staking.setRewardAddress(makeAddr("new reward address"));
         staking.setCommission(2000);
         vm.stopPrank();
         skip(staking.commissionNotice());
         staking.applyCommission(operator);
         token.approve(address(staking), 100e18);
-        staking.addReward(operator, 100e18);
+        staking.addReward(operator, 100e18, 0);
         // A fault is slashed, to the cap of absences, and the jail opens after its time.
-        staking.slash(operator, STAKE, STAKE, keeper, true);
+        staking.slash(
+            IStaking.SlashOrder({
+                operator: operator,
+                earmarked: STAKE,
+                amount: STAKE,
+                gen: gen,
+                net: net,
+                reporter: keeper,
+                capped: true,
+                ownFirst: false,
+                jails: false
+            })
+        );
         staking.releaseEarmark(operator, staking.poolOf(operator).earmarked);
         assertFalse(staking.isEligible(operator));
-        skip(staking.jailPeriod());
+        vm.warp(staking.poolOf(operator).jailedUntil);
         vm.prank(operator);
         staking.unjail();
         assertTrue(staking.isEligible(operator));

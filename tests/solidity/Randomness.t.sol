@@ -19,6 +19,7 @@ contract RandomnessTest is Test {
     BeaconRandomness internal randomness;
 
     function setUp() public {
+        vm.prevrandao(keccak256("a beacon"));
         randomness = new BeaconRandomness(64);
         vm.etch(HISTORY, "");
     }
@@ -42,6 +43,18 @@ contract RandomnessTest is Test {
         vm.expectRevert(IBeaconRandomness.RandomnessBadDistance.selector);
         this.create(257);
         assertEq(this.create(256), 256);
+    }
+
+    /// @dev Chains without a beacon: a constant of any size that no random value has.
+    function test_RevertIf_PrevrandaoIsAConstant() public {
+        uint256[4] memory constants = [uint256(0), 1, 2_500_000_000_000_000, (1 << 128) - 1];
+        for (uint256 i; i < constants.length; ++i) {
+            vm.prevrandao(constants[i]);
+            vm.expectRevert(abi.encodeWithSelector(IBeaconRandomness.RandomnessConstant.selector, constants[i]));
+            this.create(64);
+        }
+        vm.prevrandao(uint256(1 << 128));
+        assertEq(this.create(64), 64);
     }
 
     /// @dev External, so that vm.expectRevert sees the revert of the constructor.

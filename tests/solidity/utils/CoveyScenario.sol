@@ -238,7 +238,9 @@ abstract contract CoveyScenario is CoveyFixture {
             (bytes32 commitment,,,,) = registry.commitmentOf(taskId, operator);
             if (!paid && commitment != 0) rewards.claimFee(taskId, operator);
             if (paid && rewards.scoringReward(taskId, operator) != 0) rewards.claimScoring(taskId, operator);
-            if (committee.paidSeatsOf(taskId, operator) != 0) appeals.claimAppeal(taskId, operator);
+            if (appeal.pool != 0 && committee.paidSeatsOf(taskId, operator) != 0) {
+                appeals.claimAppeal(taskId, operator);
+            }
             reportAll(taskId, operator);
         }
         if (vm.getBlockTimestamp() < appeal.reportEnd) vm.warp(appeal.reportEnd);
