@@ -54,14 +54,16 @@ def signer_wallet(network: Network, settings: Settings) -> Wallet:
 
 
 def _wallet(network: Network, settings: Settings, options: str) -> Wallet:
-    signer: Signer
+    return network.wallet(open_signer(settings, options), data_dir=settings.data_dir)
+
+
+def open_signer(settings: Settings, options: str) -> Signer:
+    """The signer's key. `options` are those to name if there is none. Raises InputError or ClientError."""
     if settings.remote_signer is not None:
-        signer = remote_signer(settings)
-    elif settings.keystore is not None:
-        signer = open_key(settings.keystore, settings.password_file, "COVEY_PASSWORD")
-    else:
-        raise InputError(f"no key to sign with: give {options}, its variable COVEY_KEYSTORE, or run `covey init`")
-    return network.wallet(signer, data_dir=settings.data_dir)
+        return remote_signer(settings)
+    if settings.keystore is not None:
+        return open_key(settings.keystore, settings.password_file, "COVEY_PASSWORD")
+    raise InputError(f"no key to sign with: give {options}, its variable COVEY_KEYSTORE, or run `covey init`")
 
 
 def signer_address(settings: Settings) -> str:
@@ -73,6 +75,45 @@ def signer_address(settings: Settings) -> str:
     if settings.keystore is None:
         raise InputError("no signer: give --signer, or --keystore with the signer's key")
     return read_keystore_address(settings.keystore)
+
+
+def owner_address(settings: Settings) -> str:
+    """Address of the owner's or delegator's key, without its password; else the signer's. Raises InputError."""
+    from covey.client.keys import read_keystore_address
+
+    if settings.owner_keystore is not None:
+        return read_keystore_address(settings.owner_keystore)
+    return signer_address(settings)
+
+
+def signer_consent(network: Network, settings: Settings, signer: str, operator: str) -> bytes:
+    """A signer's consent to act for `operator`: the one given, or a new signature by the configured key of `signer`.
+
+    Raises InputError or ClientError.
+    """
+    from covey.client.staking import check_consent
+
+    if settings.stake.consent is not None:
+        consent = bytes.fromhex(settings.stake.consent[2:])
+        check_consent(network, operator, signer, consent)
+        return consent
+    if not has_signer(settings) or signer_address(settings) != signer:
+        raise InputError(
+            f"no consent of the signer {signer}: run `covey keys consent {operator}` with its key, and give --consent"
+        )
+    return new_consent(network, settings, operator)
+
+
+def new_consent(network: Network, settings: Settings, operator: str) -> bytes:
+    """Sign the consent to act for `operator` with the signer's configured key. Raises InputError or ClientError."""
+    from covey.chain.errors import ChainError
+    from covey.chain.signing.consent import sign_consent
+
+    key = open_signer(settings, "--keystore or --remote-signer")
+    try:
+        return sign_consent(key, network.contracts.staking.consent_of(operator))
+    except ChainError as error:
+        raise InputError(str(error)) from None
 
 
 def operator_address(network: Network, settings: Settings) -> str:

@@ -22,6 +22,14 @@ def wei(text: str) -> int:
     return amount
 
 
+def entry_name(text: str) -> tuple[str, int | None]:
+    """Split OPERATOR or OPERATOR/INDEX, the name of an unbonding entry. Raises InputError."""
+    operator, slash, index = text.partition("/")
+    if slash and not re.fullmatch(r"\d{1,10}", index):
+        raise InputError(f"{text!r} is not an entry (OPERATOR/INDEX, as `covey entries` lists them)")
+    return address(operator), int(index) if slash else None
+
+
 def address(text: str) -> str:
     """Convert an address to checksum form. Raises InputError, also for mixed case with a wrong checksum."""
     from eth_utils.address import is_checksum_address, to_checksum_address

@@ -20,6 +20,7 @@ The modules below this package may change between versions; the names exported h
 
 from __future__ import annotations
 
+from covey.chain.signing.consent import sign_consent
 from covey.chain.units import CVY, cvy, to_wei
 from covey.client.claims import claim_calls
 from covey.client.content import open_reader
@@ -38,7 +39,16 @@ from covey.client.keys import open_keystore, open_remote_signer, read_keystore_a
 from covey.client.network import Network, connect
 from covey.client.payouts import PayoutReport
 from covey.client.posting import PostedTask, fetch_spec, read_spec, task_params
-from covey.client.staking import delegate_calls, stake_calls, undelegate_calls, withdraw_calls
+from covey.client.staking import (
+    OwnedEntry,
+    cancel_calls,
+    delegate_calls,
+    entries_of,
+    redelegate_calls,
+    stake_calls,
+    undelegate_calls,
+    withdraw_calls,
+)
 from covey.client.tasks import TaskView
 from covey.client.tx_requests import (
     ActionResult,
@@ -62,6 +72,7 @@ __all__ = [
     "Network",
     "NetworkError",
     "NothingToDo",
+    "OwnedEntry",
     "PayoutReport",
     "PostedTask",
     "SentTransaction",
@@ -70,10 +81,12 @@ __all__ = [
     "TransactionView",
     "UnknownTask",
     "Wallet",
+    "cancel_calls",
     "claim_calls",
     "connect",
     "cvy",
     "delegate_calls",
+    "entries_of",
     "fetch_spec",
     "list_transactions",
     "open_keystore",
@@ -81,8 +94,10 @@ __all__ = [
     "open_remote_signer",
     "read_keystore_address",
     "read_spec",
+    "redelegate_calls",
     "request_action",
     "retry_transaction",
+    "sign_consent",
     "stake_calls",
     "task_params",
     "to_wei",

@@ -18,6 +18,7 @@ from covey.client.journal import has_journal
 from covey.client.node_wallet import NodeWallet
 from covey.client.payouts import PayoutReport
 from covey.client.posting import PostedTask
+from covey.client.staking import OwnedEntry
 from covey.client.tasks import TaskView
 from covey.client.wallet import SentTransaction, Wallet
 from covey.ipfs import Store
@@ -88,10 +89,10 @@ class Network(Chain):
         with network_errors():
             return staking.operator_of(self, signer)
 
-    def unbonding_ends(self, owner: str) -> dict[int, int]:
-        """The owner's unbonding entries that were not withdrawn: entry id to its end."""
+    def entries_of(self, owner: str) -> list[OwnedEntry]:
+        """The owner's stake that left pools and is not withdrawn; see `staking.entries_of`."""
         with network_errors():
-            return staking.unbonding_ends(self, owner)
+            return staking.entries_of(self, owner)
 
     def stake(
         self,
@@ -99,19 +100,21 @@ class Network(Chain):
         amount: int,
         *,
         signer: str,
+        consent: bytes = b"",
         reward_address: str | None = None,
         commission_bps: int = 500,
     ) -> list[SentTransaction]:
         """Open the wallet's pool if it has none yet, then add `amount` to its self-bond; see `staking.stake_calls`.
 
         Raises:
-            InvalidInput: the commission is above the highest allowed, or the self-bond stays below the minimum.
+            InvalidInput: the commission is above the highest allowed, the self-bond stays below the minimum, or the
+                consent is not the signer's.
             InsufficientBalance: the wallet holds less than `amount`.
         """
         with network_errors():
             calls = staking.stake_calls(
                 self, wallet.address, amount,
-                signer=signer, reward_address=reward_address, commission_bps=commission_bps,
+                signer=signer, consent=consent, reward_address=reward_address, commission_bps=commission_bps,
             )  # fmt: skip
             return list(wallet.send_all(calls))
 
@@ -119,7 +122,7 @@ class Network(Chain):
         """Delegate `amount` to an operator's pool.
 
         Raises:
-            InvalidInput: the address is no operator.
+            InvalidInput: the address is no operator, or its pool is closed to others.
             InsufficientBalance: the wallet holds less than `amount`.
         """
         with network_errors():
@@ -134,15 +137,33 @@ class Network(Chain):
         with network_errors():
             return list(wallet.send_all(staking.undelegate_calls(self, wallet.address, operator, amount)))
 
-    def withdraw(self, wallet: Wallet, entry: int | None = None) -> list[SentTransaction]:
-        """Withdraw one finished unbonding entry, or (None) all of them and whatever the contracts owe the wallet.
+    def redelegate(self, wallet: Wallet, source: str, target: str, amount: int | None = None) -> list[SentTransaction]:
+        """Move `amount`, or everything if None, from one pool to another; see `staking.redelegate_calls`.
+
+        Raises:
+            InvalidInput: an address is no operator, the target is closed to others, or the wallet owns less.
+        """
+        with network_errors():
+            return list(wallet.send_all(staking.redelegate_calls(self, wallet.address, source, target, amount)))
+
+    def cancel(self, wallet: Wallet, operator: str, index: int) -> list[SentTransaction]:
+        """Delegate one of the wallet's entries to the pool that it left.
+
+        Raises:
+            InvalidInput: the entry is unknown or moved to another pool, or the pool is closed to others.
+        """
+        with network_errors():
+            return list(wallet.send_all(staking.cancel_calls(self, wallet.address, operator, index)))
+
+    def withdraw(self, wallet: Wallet, operator: str | None = None, index: int | None = None) -> list[SentTransaction]:
+        """Withdraw a finished entry, all of a pool, or (None) all of them and whatever the contracts owe the wallet.
 
         Raises:
             NothingToDo: there is nothing to withdraw.
             InvalidInput: the entry is unknown or not over yet.
         """
         with network_errors():
-            return list(wallet.send_all(staking.withdraw_calls(self, wallet.address, entry)))
+            return list(wallet.send_all(staking.withdraw_calls(self, wallet.address, operator, index)))
 
     def claim(self, wallet: Wallet, operator: str, task_id: int | None = None) -> list[SentTransaction]:
         """Pay an operator's pool what it earned in one ended task, or in all (None). Any wallet may do it.

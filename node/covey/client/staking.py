@@ -5,13 +5,35 @@ Amounts are wei of CVY. `Wallet.send_all` sends the calls.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from covey.audit.chain import Chain
 from covey.chain.contracts.base import Call
-from covey.chain.contracts.staking import Pool
+from covey.chain.contracts.staking import Pool, UnbondingEntry
+from covey.chain.signing.consent import recover_consent
 from covey.chain.units import about_cvy, cvy, format_time
 from covey.client.errors import InsufficientBalance, InvalidInput, NothingToDo
 
 ZERO_ADDRESS = "0x" + "00" * 20
+MAX_COUNTED = 32
+"""Slashes that one withdrawal counts; see IStaking.withdraw."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedEntry:
+    """An entry of stake that left a pool, and its place."""
+
+    operator: str
+    index: int
+    entry: UnbondingEntry
+    calls: int
+    """Withdrawals that it takes; more than one only after more than 32 slashes."""
+
+    @property
+    def name(self) -> str:
+        """OPERATOR/INDEX, as the command line takes it."""
+        return f"{self.operator}/{self.index}"
 
 
 def operator_of(chain: Chain, signer: str) -> str:
@@ -46,6 +68,7 @@ def stake_calls(
     amount: int,
     *,
     signer: str,
+    consent: bytes = b"",
     reward_address: str | None = None,
     commission_bps: int = 500,
 ) -> list[Call]:
@@ -53,11 +76,14 @@ def stake_calls(
 
     Args:
         signer: the hot key that acts for the owner; used when the pool is opened.
+        consent: the signer's signature of `contracts.staking.consent_of(owner)`; see `sign_consent`. Used when the pool
+            is opened.
         reward_address: receives the commission; None is the owner. Used when the pool is opened.
         commission_bps: the operator's share of rewards before delegators, 1/10000. Used when the pool is opened.
 
     Raises:
-        InvalidInput: the commission is above the highest allowed, or the self-bond would stay below the minimum.
+        InvalidInput: the commission is above the highest allowed, the self-bond would stay below the minimum, or the
+            consent is not the signer's.
         InsufficientBalance: the owner holds less than `amount`.
     """
     staking = chain.contracts.staking
@@ -75,7 +101,8 @@ def stake_calls(
             raise InvalidInput(
                 f"{commission_bps} is above the maximum of {highest} (1/10000)", parameter="commission_bps"
             )
-        calls.append(staking.register_operator(signer, reward_address or owner, commission_bps))
+        check_consent(chain, owner, signer, consent)
+        calls.append(staking.register_operator(signer, reward_address or owner, commission_bps, consent))
     return calls + _approve_and_delegate(chain, owner, owner, amount)
 
 
@@ -83,10 +110,10 @@ def delegate_calls(chain: Chain, delegator: str, operator: str, amount: int) -> 
     """Delegate `amount` to an operator's pool.
 
     Raises:
-        InvalidInput: the address is no operator.
+        InvalidInput: the address is no operator, or its pool is closed to others.
         InsufficientBalance: the delegator holds less than `amount`.
     """
-    registered_pool(chain, operator)
+    _open_pool(chain, delegator, operator)
     return _approve_and_delegate(chain, delegator, operator, amount)
 
 
@@ -98,54 +125,87 @@ def undelegate_calls(chain: Chain, delegator: str, operator: str, amount: int | 
     Raises:
         InvalidInput: the address is no operator, or the delegator owns less than `amount` of its pool.
     """
-    pool = registered_pool(chain, operator)
     staking = chain.contracts.staking
-    owned = staking.shares_of(operator, delegator)
-    if not owned:
-        raise InvalidInput(f"{delegator} has nothing in the pool of {operator}")
-    worth = staking.tokens_for(operator, owned)
-    if amount is not None and amount > worth:
-        raise InvalidInput(f"{delegator} owns {cvy(worth)} of the pool of {operator}, less than {cvy(amount)}")
-    shares = owned if amount is None else min(owned, -(-amount * pool.active_shares // max(1, pool.active_tokens)))
+    shares = _shares_worth(chain, delegator, operator, amount)
     free = format_time(chain.now() + staking.unbonding_period())
-    purpose = f"unbond {about_cvy(worth if amount is None else amount)} from the pool of {operator}"
+    purpose = f"unbond {about_cvy(staking.tokens_for(operator, shares) if amount is None else amount)} from the pool of {operator}"
     return [staking.undelegate(operator, shares, 0).named(f"{purpose}, to withdraw from {free} UTC on")]
 
 
-def unbonding_ends(chain: Chain, owner: str) -> dict[int, int]:
-    """The owner's unbonding entries that were not withdrawn: entry id to its end (chain time, unix seconds)."""
-    ends: dict[int, int] = {}
-    for event in chain.events():
-        if event.contract == "Staking" and event.args.get("delegator") == owner:
-            if event.name == "Undelegated":
-                ends[event.args["entryId"]] = event.args["until"]
-            elif event.name == "Withdrawn":
-                ends.pop(event.args["entryId"], None)
-    return ends
+def redelegate_calls(chain: Chain, delegator: str, source: str, target: str, amount: int | None = None) -> list[Call]:
+    """Move `amount`, or everything if None, from one pool to another, without unbonding first.
+
+    For one unbonding period the stake is slashable in both pools; then `withdraw_calls` makes the shares free.
+
+    Raises:
+        InvalidInput: an address is no operator, the target is closed to others, or the delegator owns less.
+    """
+    if source == target:
+        raise InvalidInput(f"{source} is both the source and the target")
+    registered_pool(chain, source)
+    _open_pool(chain, delegator, target)
+    shares = _shares_worth(chain, delegator, source, amount)
+    staking = chain.contracts.staking
+    purpose = f"move {about_cvy(staking.tokens_for(source, shares) if amount is None else amount)} from the pool of {source} to that of {target}"
+    return [staking.redelegate(source, target, shares, 0).named(purpose)]
 
 
-def withdraw_calls(chain: Chain, owner: str, entry: int | None = None) -> list[Call]:
-    """Withdraw one finished unbonding entry, or (None) all of them and whatever the contracts owe the owner.
+def cancel_calls(chain: Chain, owner: str, operator: str, index: int) -> list[Call]:
+    """Delegate an entry to the pool that it left, at any time before it is withdrawn.
+
+    Raises:
+        InvalidInput: the entry is unknown or moved to another pool, or the pool is closed to others.
+    """
+    owned = _entry(chain, owner, operator, index)
+    if owned.entry.moved:
+        raise InvalidInput(f"entry {owned.name} moved to {owned.entry.moved_to} and cannot be cancelled")
+    _open_pool(chain, owner, operator)
+    return [chain.contracts.staking.cancel(operator, index)] * owned.calls
+
+
+def operators(chain: Chain) -> list[str]:
+    """All operators, in the order of registration."""
+    staking = chain.contracts.staking
+    return [staking.operator_at(index) for index in range(staking.operator_count())]
+
+
+def entries_of(chain: Chain, owner: str, among: Iterable[str] | None = None) -> list[OwnedEntry]:
+    """The owner's entries that are not withdrawn or cancelled, in the pools `among`, or in all (None)."""
+    staking = chain.contracts.staking
+    found = []
+    for operator in operators(chain) if among is None else among:
+        for index in range(staking.entry_count(operator, owner)):
+            entry = staking.entry_of(operator, owner, index)
+            if entry.open:
+                found.append(_owned(chain, operator, index, entry))
+    return found
+
+
+def withdraw_calls(chain: Chain, owner: str, operator: str | None = None, index: int | None = None) -> list[Call]:
+    """End one finished entry, all of one pool, or (None) all of them and take whatever the contracts owe the owner.
 
     Raises:
         NothingToDo: there is nothing to withdraw.
         InvalidInput: the entry is unknown or not over yet.
     """
     now = chain.now()
-    ends = unbonding_ends(chain, owner)
-    if entry is not None:
-        if entry not in ends:
-            others = f" (it has {sorted(ends)})" if ends else ""
-            raise InvalidInput(f"{owner} has no unbonding entry {entry}{others}")
-        if ends[entry] > now:
-            raise InvalidInput(f"unbonding entry {entry} ends at {format_time(ends[entry])} UTC, not yet")
-        return [_withdrawal(chain, entry, owner)]
-    calls = [_withdrawal(chain, number, owner) for number, end in sorted(ends.items()) if end <= now]
-    calls += credit_calls(chain, owner)
+    if operator is not None and index is not None:
+        owned = _entry(chain, owner, operator, index)
+        if owned.entry.until > now:
+            raise InvalidInput(f"entry {owned.name} ends at {format_time(owned.entry.until)} UTC, not yet")
+        return _withdrawals(chain, owned, owner)
+    entries = entries_of(chain, owner, None if operator is None else [operator])
+    calls = []
+    for one in sorted(entries, key=lambda one: one.entry.until):
+        if one.entry.until <= now:
+            calls += _withdrawals(chain, one, owner)
+    if operator is None:
+        calls += credit_calls(chain, owner)
     if not calls:
-        waiting = (
-            f"; the next of {len(ends)} unbonding entries ends at {format_time(min(ends.values()))} UTC" if ends else ""
-        )
+        waiting = ""
+        if entries:
+            first = format_time(min(one.entry.until for one in entries))
+            waiting = f"; the next of {len(entries)} unbonding entries ends at {first} UTC"
         raise NothingToDo(f"nothing to withdraw for {owner}{waiting}")
     return calls
 
@@ -164,14 +224,72 @@ def credit_calls(chain: Chain, account: str) -> list[Call]:
     return calls
 
 
-def _withdrawal(chain: Chain, entry: int, owner: str) -> Call:
-    """Withdraw one unbonding entry at its present value."""
+def _withdrawals(chain: Chain, owned: OwnedEntry, owner: str) -> list[Call]:
+    """Withdraw one entry at its present worth; more than one call counts the slashes first."""
+    entry = owned.entry
+    where = f"from the pool of {owned.operator}"
+    if entry.moved:
+        purpose = f"free {about_cvy(entry.worth)} (entry {owned.name}) that moved {where} to that of {entry.moved_to}"
+    else:
+        purpose = f"withdraw {about_cvy(entry.worth)} (entry {owned.name}) {where} to {owner}"
+    return [chain.contracts.staking.withdraw(owned.operator, owner, owned.index).named(purpose)] * owned.calls
+
+
+def check_consent(chain: Chain, operator: str, signer: str, consent: bytes) -> None:
+    """Check a signer's consent to act for an operator.
+
+    Raises:
+        InvalidInput: it is missing, of another key, or for another operator, deployment or nonce.
+    """
+    wanted = chain.contracts.staking.consent_of(operator)
+    found = recover_consent(wanted, consent)
+    if found is None or found.lower() != signer.lower():
+        problem = "there is no consent" if not consent else "the consent is not"
+        raise InvalidInput(
+            f"{problem} of {signer} to act for {operator}: sign it with that key, `covey keys consent {operator}`",
+            parameter="consent",
+        )
+
+
+def _entry(chain: Chain, owner: str, operator: str, index: int) -> OwnedEntry:
+    entry = chain.contracts.staking.entry_of(operator, owner, index)
+    if not entry.open:
+        names = [one.name for one in entries_of(chain, owner)]
+        others = f" (it has {', '.join(names)})" if names else ""
+        raise InvalidInput(f"{owner} has no unbonding entry {operator}/{index}{others}")
+    return _owned(chain, operator, index, entry)
+
+
+def _owned(chain: Chain, operator: str, index: int, entry: UnbondingEntry) -> OwnedEntry:
+    left = chain.contracts.staking.pool_of(operator).records - entry.records
+    return OwnedEntry(operator, index, entry, max(1, -(-left // MAX_COUNTED)))
+
+
+def _open_pool(chain: Chain, delegator: str, operator: str) -> None:
+    """Raises InvalidInput if the delegator cannot add to the pool."""
+    pool = registered_pool(chain, operator)
+    if not pool.bonded and delegator != operator:
+        least = chain.contracts.staking.min_self_bond()
+        raise InvalidInput(
+            f"the pool of {operator} is closed: its operator holds {cvy(pool.self_bond)}, less than {cvy(least)}"
+        )
+
+
+def _shares_worth(chain: Chain, delegator: str, operator: str, amount: int | None) -> int:
+    """The delegator's shares of a pool that are worth `amount`; all of them for None."""
+    pool = registered_pool(chain, operator)
     staking = chain.contracts.staking
-    found = staking.unbonding_entry(entry)
-    purpose = (
-        f"withdraw {about_cvy(found.tokens)} (unbonding entry {entry}) from the pool of {found.operator} to {owner}"
-    )
-    return staking.withdraw(entry).named(purpose)
+    owned = staking.shares_of(operator, delegator)
+    if not owned:
+        raise InvalidInput(f"{delegator} has nothing in the pool of {operator}")
+    if delegator == operator and pool.earmarked:
+        raise InvalidInput(
+            f"{cvy(pool.earmarked)} of {operator} are behind tasks: its own stake stays until they are released"
+        )
+    worth = staking.tokens_for(operator, owned)
+    if amount is not None and amount > worth:
+        raise InvalidInput(f"{delegator} owns {cvy(worth)} of the pool of {operator}, less than {cvy(amount)}")
+    return owned if amount is None else min(owned, -(-amount * pool.active_shares // max(1, pool.active_tokens)))
 
 
 def _approve_and_delegate(chain: Chain, delegator: str, operator: str, amount: int) -> list[Call]:

@@ -62,6 +62,11 @@ class StakeSettings(SettingsGroup):
     model_config = ConfigDict(title="New pool")
 
     signer: Address | None = Field(None, description="hot key that acts for the operator; default: the keystore's")
+    consent: str | None = Field(
+        None,
+        pattern=r"^0x[0-9a-fA-F]{130}$",
+        description="the signer's consent, from `covey keys consent`; default: signed with the configured key",
+    )
     reward_address: Address | None = Field(None, description="recipient of commission; default: the owner")
     commission_bps: BasisPoints = Field(
         500, ge=0, le=10_000, description="operator's share of rewards before delegators"

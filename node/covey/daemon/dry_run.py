@@ -82,6 +82,9 @@ class _NoKey:
     def sign_transaction(self, fields: dict[str, Any]) -> Any:
         raise FatalError("a dry run signs nothing")
 
+    def sign_typed_data(self, document: dict[str, Any]) -> bytes:
+        raise FatalError("a dry run signs nothing")
+
 
 class _QueueOnlySender(Sender):
     """Accepts requests like the real sender, and leaves them in the queue."""

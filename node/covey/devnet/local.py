@@ -16,6 +16,7 @@ from covey.audit.chain import Chain
 from covey.chain.deploy.deploy import DAY, DeployConfig, deploy
 from covey.chain.errors import ChainError
 from covey.chain.rpc.client import Rpc
+from covey.chain.signing.consent import sign_consent
 from covey.chain.signing.keystore import LocalSigner, create_keystore
 from covey.chain.tx.oneshot import send_all
 from covey.devnet.anvil import CHAIN_ID, Anvil
@@ -105,10 +106,11 @@ class LocalNetwork:
     def register(self, owner: Account, signer: Account, stake: int, commission_bps: int = 500) -> None:
         """Open the owner's pool with a self-bond of `stake` wei, which the owner must hold."""
         contracts = self.chain.contracts
+        consent = sign_consent(signer.signer, contracts.staking.consent_of(owner.address))
         self.send(
             owner.signer,
             [
-                contracts.staking.register_operator(signer.address, owner.address, commission_bps),
+                contracts.staking.register_operator(signer.address, owner.address, commission_bps, consent),
                 contracts.token.approve(contracts.staking.address, stake),
                 contracts.staking.delegate(owner.address, stake),
             ],

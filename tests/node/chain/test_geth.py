@@ -13,6 +13,7 @@ import pytest
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 from tests.node.chain.contracts.test_task import check_events, check_payouts
+from tests.support.chain.registration import registration
 from tests.support.chain.scenario import Scenario
 from tests.support.geth.daemon import CHAIN_ID, Geth
 from tests.support.geth.fixtures import new_geth
@@ -104,7 +105,7 @@ class RealTimeScenario(Scenario):
         self.send_queues([(self.deployer, [*transfers, c.token.approve(c.rewards.address, 2_000 * CVY)])])
         joins = []
         for signer, stake in operators:
-            register = c.staking.register_operator(signer.address, signer.address, 500)
+            register = registration(c, signer.address, signer, 500)
             approvals = c.token.approve(c.staking.address, stake), c.token.approve(c.rewards.address, 1_000 * CVY)
             joins.append((signer, [register, *approvals, c.staking.delegate(signer.address, stake)]))
         self.send_queues(joins)

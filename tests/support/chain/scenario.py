@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from tests.support.chain.registration import registration
+
 from covey.chain.contracts import Call, Contracts
 from covey.chain.rpc.header import header_proof
 from covey.chain.signing.keystore import LocalSigner
@@ -101,7 +103,7 @@ class Scenario:
         self.send(self.deployer, c.token.transfer(signer.address, stake + 1_000 * CVY))
         self.send(
             signer,
-            c.staking.register_operator(signer.address, signer.address, 500),
+            registration(c, signer.address, signer, 500),
             c.token.approve(c.staking.address, stake),
             c.staking.delegate(signer.address, stake),
             c.token.approve(c.rewards.address, 1_000 * CVY),

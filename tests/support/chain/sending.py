@@ -10,12 +10,14 @@ from typing import Any
 from covey.chain.contracts import Call
 from covey.chain.rpc.client import Rpc
 from covey.chain.rpc.finality import Finality
-from covey.chain.signing.keystore import Signer
+from covey.chain.signing.keystore import LocalSigner, Signer
 from covey.chain.tx.fees import FeePolicy
 from covey.chain.tx.sender import Sender
 from covey.chain.tx.store import SqliteTxStore, TxStatus
 
 TO = "0x" + "77" * 20
+HOT = LocalSigner.from_key(b"\x77" * 32)
+"""A key that operators name as their signer."""
 PATIENCE = 3
 
 

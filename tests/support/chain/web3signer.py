@@ -2,8 +2,8 @@
 
 It follows the JSON-RPC reference: `eth_accounts` returns the addresses; `eth_signTransaction` takes one object with
 `from`, `to`, `gas`, `gasPrice` or the two fees of EIP-1559, `nonce` (required), `value` and `data`, all as hex strings,
-and returns the signed transaction as a hex string. Errors are JSON-RPC errors with an HTTP error status. Unlike the
-original it refuses fields that are not in the reference.
+and returns the signed transaction as a hex string; `eth_signTypedData` takes an address and EIP-712 typed data. Errors
+are JSON-RPC errors with an HTTP error status. Unlike the original it refuses fields that are not in the reference.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ class Web3SignerServer:
         """Handle one call and return its result."""
         if method == "eth_accounts":
             return list(self.accounts)
+        if method == "eth_signTypedData":
+            return self._typed(params)
         if method != "eth_signTransaction":
             raise _Fault(-32601, "Method not found")
         if not isinstance(params, list) or len(params) != 1 or not isinstance(params[0], dict):
@@ -78,6 +80,14 @@ class Web3SignerServer:
             fields = self.tamper(fields)
         signed = account.sign_transaction(fields)
         return self.answer if self.answer is not None else "0x" + bytes(signed.raw_transaction).hex()
+
+    def _typed(self, params: Any) -> Any:
+        address, document = params
+        account = self.accounts.get(address.lower())
+        if account is None or document.keys() != {"types", "primaryType", "domain", "message"}:
+            raise _Fault(-32602, "Invalid params")
+        signature = account.sign_typed_data(full_message=document).signature
+        return self.answer if self.answer is not None else "0x" + bytes(signature).hex()
 
     def _fields(self, given: dict[str, Any]) -> dict[str, Any]:
         unknown = given.keys() - _FIELDS

@@ -1,10 +1,13 @@
-"""Staking: operators, pools, delegation, unbonding."""
+"""Staking: operators, pools, delegation, entries of who leaves."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from eth_utils.address import to_checksum_address
+
 from covey.chain.contracts.base import Binding, Call
+from covey.chain.signing.consent import Consent
 from covey.chain.units import cvy
 
 
@@ -21,11 +24,16 @@ class Pool:
     active_tokens: int
     active_shares: int
     unbonding_tokens: int
-    unbonding_shares: int
+    moved_tokens: int
     earmarked: int
     undripped: int
     drip_end: int
+    drip_backing: int
     self_bond: int
+    bonded: bool
+    gen: int
+    records: int
+    net: int
 
     @property
     def registered(self) -> bool:
@@ -50,17 +58,30 @@ class StakingConfig:
     max_commission_bps: int
     absence_cap_bps: int
     jail_period: int
+    leverage: int
 
 
 @dataclass(frozen=True, slots=True)
 class UnbondingEntry:
-    """One undelegation that is unbonding."""
+    """Stake that left a pool; see IStaking.EntryView. Tokens are wei."""
 
-    operator: str
-    owner: str
-    shares: int
     tokens: int
+    worth: int
     until: int
+    gen: int
+    records: int
+    moved_to: str
+    shares: int
+
+    @property
+    def open(self) -> bool:
+        """True until it is withdrawn or cancelled."""
+        return self.tokens != 0
+
+    @property
+    def moved(self) -> bool:
+        """True if its stake went to another pool."""
+        return int(self.moved_to, 16) != 0
 
 
 class Staking(Binding):
@@ -90,9 +111,26 @@ class Staking(Binding):
         """The current value of ``shares`` of the pool."""
         return int(self._read("tokensFor", operator, shares))
 
-    def unbonding_entry(self, entry_id: int) -> UnbondingEntry:
-        """One undelegation."""
-        return self._read_struct(UnbondingEntry, "unbondingEntry", entry_id)
+    def entry_count(self, operator: str, owner: str) -> int:
+        """How often ``owner`` left the pool; its entries have the indices below."""
+        return int(self._read("entryCount", operator, owner))
+
+    def entry_of(self, operator: str, owner: str, index: int) -> UnbondingEntry:
+        """One entry of an owner in a pool."""
+        return self._read_struct(UnbondingEntry, "entryOf", operator, owner, index)
+
+    def operator_count(self) -> int:
+        """Number of operators."""
+        return int(self._read("operatorCount"))
+
+    def operator_at(self, index: int) -> str:
+        """An operator by the order of registration."""
+        return str(self._read("operatorAt", index))
+
+    def consent_of(self, operator: str) -> Consent:
+        """What the next signer of ``operator`` must sign."""
+        nonce = int(self._read("consentNonceOf", operator))
+        return Consent(self.rpc.chain_id, self.address, to_checksum_address(operator), nonce)
 
     def is_eligible(self, operator: str) -> bool:
         """Registered, not jailed and with at least the minimum self-bond."""
@@ -102,12 +140,16 @@ class Staking(Binding):
         """Active tokens if eligible, else 0."""
         return int(self._read("eligibleStake", operator))
 
-    def stake_at(self, operator: str, timepoint: int) -> int:
-        """Active tokens as checkpointed at or before ``timepoint``, which must be past."""
-        return int(self._read("stakeAt", operator, timepoint))
+    def stake_since(self, operator: str, timepoint: int) -> int:
+        """Active tokens that the pool certainly had at ``timepoint``, which must be past."""
+        return int(self._read("stakeSince", operator, timepoint))
+
+    def moved_in(self, operator: str) -> int:
+        """Active tokens that moved in from other pools and do not vote yet."""
+        return int(self._read("movedIn", operator))
 
     def owed_to(self, account: str) -> int:
-        """Credit of ``account`` that is not paid out yet, wei: shares of slashes, and drips of an empty pool."""
+        """Credit of ``account`` that is not paid out yet, wei: shares of slashes, and drips that no stake backs."""
         return int(self._read("owedTo", account))
 
     def min_self_bond(self) -> int:
@@ -123,8 +165,12 @@ class Staking(Binding):
         return int(self._read("maxCommissionBps"))
 
     def is_duty(self, account: str) -> bool:
-        """True for contracts that may earmark, slash and reward."""
+        """True for contracts that may earmark."""
         return bool(self._read("isDuty", account))
+
+    def leverage(self) -> int:
+        """Maximum of an operator's earmarks, in multiples of its self-bond."""
+        return int(self._read("leverage"))
 
     def paused(self) -> bool:
         """True while delegating is paused."""
@@ -132,14 +178,14 @@ class Staking(Binding):
 
     # ------------------------------------------------------------------ operators
 
-    def register_operator(self, signer: str, reward_address: str, commission_bps: int) -> Call:
-        """Open a pool; the sender becomes its operator."""
+    def register_operator(self, signer: str, reward_address: str, commission_bps: int, consent: bytes) -> Call:
+        """Open a pool; the sender becomes its operator. ``consent`` is the signer's signature of `consent_of`."""
         description = f"register as operator, signer {signer}, commission {commission_bps / 100:g}%"
-        return self._write(description, "registerOperator", signer, reward_address, commission_bps)
+        return self._write(description, "registerOperator", signer, reward_address, commission_bps, consent)
 
-    def set_signer(self, signer: str) -> Call:
-        """Change the hot key; takes effect at once."""
-        return self._write(f"set the signer to {signer}", "setSigner", signer)
+    def set_signer(self, signer: str, consent: bytes) -> Call:
+        """Change the hot key; takes effect at once. ``consent`` is the new signer's signature of `consent_of`."""
+        return self._write(f"set the signer to {signer}", "setSigner", signer, consent)
 
     def set_reward_address(self, reward_address: str) -> Call:
         """Change the address that receives the commission."""
@@ -167,9 +213,18 @@ class Staking(Binding):
         """Start unbonding ``shares`` of a pool."""
         return self._write(f"undelegate {shares} shares from {operator}", "undelegate", operator, shares, min_tokens)
 
-    def withdraw(self, entry_id: int) -> Call:
-        """Withdraw a finished undelegation."""
-        return self._write(f"withdraw unbonding entry {entry_id}", "withdraw", entry_id)
+    def withdraw(self, operator: str, owner: str, index: int) -> Call:
+        """End a finished entry: its owner receives the tokens, or the shares of the pool that it moved to."""
+        return self._write(f"withdraw entry {index} of {owner} in {operator}", "withdraw", operator, owner, index)
+
+    def cancel(self, operator: str, index: int) -> Call:
+        """Delegate the sender's entry to the pool that it left."""
+        return self._write(f"cancel entry {index} in {operator}", "cancel", operator, index)
+
+    def redelegate(self, source: str, target: str, shares: int, min_shares: int = 0) -> Call:
+        """Move shares of one pool to another; they are an entry of the first for the unbonding period."""
+        what = f"move {shares} shares from {source} to {target}"
+        return self._write(what, "redelegate", source, target, shares, min_shares)
 
     def pay_owed(self, account: str) -> Call:
         """Pay out the credit of an account; see `owed_to`."""

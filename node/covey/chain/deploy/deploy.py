@@ -82,6 +82,7 @@ class DeployConfig:
                 max_commission_bps=5_000,
                 absence_cap_bps=500,
                 jail_period=3 * DAY,
+                leverage=5,
             ),
             registry=RegistryConfig(
                 min_windows=Windows(6 * HOUR, HOUR, HOUR, HOUR, 6 * HOUR, HOUR, 6 * HOUR, 12 * HOUR),
@@ -114,6 +115,7 @@ class DeployConfig:
                 max_commission_bps=5_000,
                 absence_cap_bps=500,
                 jail_period=HOUR,
+                leverage=5,
             ),
             registry=RegistryConfig(
                 min_windows=Windows(1, 1, 1, 1, 1, 1, 1, 1),

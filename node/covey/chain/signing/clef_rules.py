@@ -1,7 +1,8 @@
 """Generates the rules by which Clef signs for a node automatically.
 
 Clef signs calls of the network's contracts, without value, up to a maximum gas price. For the token it signs only
-approvals of these contracts, so a client with access to Clef cannot transfer the signer's CVY.
+approvals of these contracts, so a client with access to Clef cannot transfer the signer's CVY. Of other data it
+signs only the consent to act for an operator.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _RULES = """\
 var SIGNER = %(signer)s;
 var TOKEN = %(token)s;
 var CONTRACTS = %(contracts)s;
+var STAKING = %(staking)s;
 var MAX_WEI_PER_GAS = %(price)d;
 var MAX_GAS = %(gas)d;
 
@@ -43,7 +45,12 @@ function ApproveTx(request) {
 
 // The node asks for the address at its start. Every client with access to Clef can read it.
 function ApproveListing() { return "Approve"; }
-function ApproveSignData() { return "Reject"; }
+// The consent to act for an operator, which Staking checks once, when a signer is registered.
+function ApproveSignData(request) {
+  if (request.content_type !== "data/typed" || request.address.toLowerCase() !== SIGNER) { return "Reject"; }
+  var text = JSON.stringify(request.messages).toLowerCase();
+  return text.indexOf("covey staking") >= 0 && text.indexOf(STAKING) >= 0 ? "Approve" : "Reject";
+}
 function ApproveNewAccount() { return "Reject"; }
 function OnSignerStartup() {}
 function OnApprovedTx() {}
@@ -54,16 +61,19 @@ def rules_for(signer: str, deployment: Deployment, *, max_gas_price: int, max_ga
     """Build the rules for a deployment: all its contracts except the access manager; of the token only approvals."""
     excluded = ("CoveyToken", "AccessManager")
     others = [record.address for name, record in deployment.contracts.items() if name not in excluded]
-    token = deployment.contracts["CoveyToken"].address
-    return clef_rules(signer, token, others, max_gas_price=max_gas_price, max_gas=max_gas)
+    token, staking = deployment.address("CoveyToken"), deployment.address("Staking")
+    return clef_rules(signer, token, staking, others, max_gas_price=max_gas_price, max_gas=max_gas)
 
 
-def clef_rules(signer: str, token: str, contracts: Sequence[str], *, max_gas_price: int, max_gas: int) -> str:
+def clef_rules(
+    signer: str, token: str, staking: str, contracts: Sequence[str], *, max_gas_price: int, max_gas: int
+) -> str:
     """Build a rule file for Clef.
 
     Args:
         signer: the only address to sign for.
         token: the network's token, of which only approvals are signed.
+        staking: the only contract for which typed data, the signer's consent, is signed.
         contracts: the only other addresses to call, and the only spenders to approve.
         max_gas_price: maximum wei per gas.
         max_gas: maximum gas of a transaction.
@@ -71,6 +81,7 @@ def clef_rules(signer: str, token: str, contracts: Sequence[str], *, max_gas_pri
     return _RULES % {
         "signer": json.dumps(signer.lower()),
         "token": json.dumps(token.lower()),
+        "staking": json.dumps(staking.lower()),
         "contracts": json.dumps(sorted(address.lower() for address in contracts)),
         "price": max_gas_price,
         "gas": max_gas,

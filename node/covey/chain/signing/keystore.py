@@ -45,6 +45,16 @@ class Signer(Protocol):
             SigningFailed: there is no valid signature.
         """
 
+    def sign_typed_data(self, document: dict[str, Any]) -> bytes:
+        """Sign EIP-712 typed data, given as JSON with types, primaryType, domain and message.
+
+        Returns:
+            65 bytes r, s, v.
+
+        Raises:
+            SigningFailed: there is no signature.
+        """
+
 
 class LocalSigner:
     """Signs with a key in this process."""
@@ -81,6 +91,10 @@ class LocalSigner:
         """See `Signer.sign_transaction`."""
         signed = self._account.sign_transaction(fields)
         return SignedTransaction(bytes(signed.raw_transaction), "0x" + bytes(signed.hash).hex())
+
+    def sign_typed_data(self, document: dict[str, Any]) -> bytes:
+        """See `Signer.sign_typed_data`."""
+        return bytes(self._account.sign_typed_data(full_message=document).signature)
 
     def __repr__(self) -> str:
         return f"LocalSigner({self.address})"

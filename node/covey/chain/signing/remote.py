@@ -35,6 +35,7 @@ class RemoteSigner:
     kind: ClassVar[str]
     list_method: ClassVar[str]
     sign_method: ClassVar[str]
+    typed_method: ClassVar[str]
 
     def __init__(self, endpoint: Endpoint, address: str, timeout: float = SIGN_SECONDS) -> None:
         from eth_utils.address import to_checksum_address
@@ -72,6 +73,18 @@ class RemoteSigner:
             raise SigningFailed(f"{self} returned {raw!r:.80} instead of a signed transaction")
         return verify_signed(bytes.fromhex(raw[2:]), fields, self._address)
 
+    def sign_typed_data(self, document: dict[str, Any]) -> bytes:
+        """See `Signer.sign_typed_data`.
+
+        Raises:
+            SignerUnreachable: no answer in time.
+            SigningFailed: it refused, or returned no signature.
+        """
+        answer = ask(self._endpoint, self.kind, self.typed_method, [self._address, document], self._timeout)
+        if not isinstance(answer, str) or not re.fullmatch(r"0x[0-9a-fA-F]{130}", answer):
+            raise SigningFailed(f"{self} returned {answer!r:.80} instead of a signature")
+        return bytes.fromhex(answer[2:])
+
     def _parameters(self, fields: dict[str, Any]) -> list[Any]:
         raise NotImplementedError
 
@@ -98,6 +111,7 @@ class Web3Signer(RemoteSigner):
     kind = "web3signer"
     list_method = "eth_accounts"
     sign_method = "eth_signTransaction"
+    typed_method = "eth_signTypedData"
 
     def _parameters(self, fields: dict[str, Any]) -> list[Any]:
         return [self._transaction(fields)]
@@ -112,6 +126,7 @@ class ClefSigner(RemoteSigner):
     kind = "clef"
     list_method = "account_list"
     sign_method = "account_signTransaction"
+    typed_method = "account_signTypedData"
 
     def _parameters(self, fields: dict[str, Any]) -> list[Any]:
         transaction = {**self._transaction(fields), "chainId": hex(fields["chainId"])}

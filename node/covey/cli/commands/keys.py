@@ -133,6 +133,12 @@ def rotate(
             "--to", metavar="ADDRESS", help="Address of the new signer, if a remote signer or a wallet holds it."
         ),
     ] = None,
+    consent: Annotated[
+        str | None,
+        typer.Option(
+            "--consent", metavar="HEX", help="With --to: the new signer's consent, from `covey keys consent`."
+        ),
+    ] = None,
     new_password_file: Annotated[
         Path | None,
         typer.Option("--new-password-file", help=r"File with the new keystore's password. \[default: the old one's]"),
@@ -147,7 +153,7 @@ def rotate(
     from covey.cli.output import console, print_json
     from covey.cli.setup.rotation import rotate_signer
 
-    rotation = rotate_signer(settings, path, to, new_password_file)
+    rotation = rotate_signer(settings, path, to, consent, new_password_file)
     if json:
         print_json(rotation)
         return
@@ -161,6 +167,32 @@ def rotate(
         out.print(f"  data  {rotation['data']}")
     for line in rotation["next"]:
         out.print(f"next      {line}")
+
+
+@group.command()
+@with_settings(*CHAIN, *KEY)
+def consent(
+    operator: Annotated[str, typer.Argument(help="Address of the operator, which is its owner's.")],
+    *,
+    settings: Settings,
+    json: JsonOption = False,
+) -> None:
+    """Sign the consent of the signer's key to act for an operator.
+
+    The owner gives it to `covey stake --consent` or `covey keys rotate --consent`. It is valid for one change of the
+    signer.
+    """
+    from covey.cli.access import connect, new_consent, signer_address
+    from covey.cli.output import console, print_json
+    from covey.cli.parse import address
+
+    owner = address(operator)
+    network = connect(settings)
+    signature = "0x" + new_consent(network, settings, owner).hex()
+    if json:
+        print_json({"operator": owner, "signer": signer_address(settings), "consent": signature})
+    else:
+        console().print(signature, soft_wrap=True)
 
 
 @group.command("clef-rules")

@@ -1,4 +1,4 @@
-"""`covey stake`, `delegate`, `undelegate`, `withdraw`, `claim` and `enrol`: stake and rewards."""
+"""`covey stake`, `delegate`, `undelegate`, `redelegate`, `cancel`, `entries`, `withdraw`, `claim` and `enrol`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ TaskArgument = Annotated[int, typer.Argument(min=1, help="Task id.")]
 def stake(amount: AmountArgument, *, settings: Settings, json: JsonOption = False) -> None:
     """Open your operator pool, or add to its self-bond.
 
-    Signs with the owner's key. Options of the pool are used only when it is opened.
+    Signs with the owner's key. Options of the pool are used only when it is opened. The signer must consent: its key
+    signs that here or, elsewhere, by `covey keys consent`.
     """
-    from covey.cli.access import connect, has_signer, owner_wallet, signer_address
+    from covey.cli.access import connect, has_signer, owner_wallet, signer_address, signer_consent
     from covey.cli.errors import InputError
     from covey.cli.parse import address, wei
     from covey.client.staking import stake_calls
@@ -33,7 +34,7 @@ def stake(amount: AmountArgument, *, settings: Settings, json: JsonOption = Fals
     wallet = owner_wallet(network, settings)
     pool = settings.stake
     existing = network.contracts.staking.pool_of(wallet.address)
-    signer = address(pool.signer) if pool.signer else ""
+    signer, consent = address(pool.signer) if pool.signer else "", b""
     if not signer and (not existing.registered or settings.owner_keystore is not None):
         signer = signer_address(settings) if not existing.registered or has_signer(settings) else ""
     if existing.registered and signer not in ("", wallet.address, existing.signer):
@@ -42,11 +43,14 @@ def stake(amount: AmountArgument, *, settings: Settings, json: JsonOption = Fals
             f"sent. To replace the signer, run `covey keys rotate --to {signer}` with the owner's keystore; "
             f"to add stake only, run `covey stake` with --owner-keystore and without a keystore of another signer"
         )
+    if not existing.registered:
+        consent = signer_consent(network, settings, signer, wallet.address)
     calls = stake_calls(
         network,
         wallet.address,
         parsed,
         signer=signer,
+        consent=consent,
         reward_address=pool.reward_address,
         commission_bps=pool.commission_bps,
     )
@@ -100,27 +104,125 @@ def undelegate(
 
 
 @with_settings(*OWNER)
-def withdraw(
-    entry: Annotated[
-        int | None, typer.Argument(min=0, help=r"Unbonding entry. \[default: all finished entries and all credits]")
+def redelegate(
+    source: Annotated[str, typer.Argument(help="Address of the operator to leave.")],
+    target: Annotated[str, typer.Argument(help="Address of the operator to join.")],
+    amount: Annotated[str, typer.Argument(help="Amount with its unit, for instance 250CVY, or 'all'.")],
+    *,
+    settings: Settings,
+    json: JsonOption = False,
+) -> None:
+    """Move CVY from one operator's pool to another's at once.
+
+    For one unbonding period the amount can be slashed for faults of both operators; then `covey withdraw` frees the
+    shares. Signs with the owner's key.
+    """
+    from covey.cli.access import connect, owner_wallet
+    from covey.cli.parse import address, wei
+    from covey.client.staking import redelegate_calls, registered_pool
+
+    left, joined, parsed = address(source), address(target), None if amount == "all" else wei(amount)
+    network = connect(settings)
+    registered_pool(network, left)
+    wallet = owner_wallet(network, settings)
+    calls = redelegate_calls(network, wallet.address, left, joined, parsed)
+    period = network.contracts.staking.unbonding_period()
+    _send(wallet, calls, json, {"from": left, "to": joined, "unbonding_s": period})
+
+
+@with_settings(*OWNER)
+def cancel(
+    entry: Annotated[str, typer.Argument(help="Unbonding entry, OPERATOR/INDEX.")],
+    *,
+    settings: Settings,
+    json: JsonOption = False,
+) -> None:
+    """Cancel an unbonding entry: delegate it to the pool that it left.
+
+    Signs with the owner's key.
+    """
+    from covey.cli.access import connect, owner_wallet
+    from covey.cli.errors import InputError
+    from covey.cli.parse import entry_name
+    from covey.client.staking import cancel_calls
+
+    operator, index = entry_name(entry)
+    if index is None:
+        raise InputError(f"name the entry, {operator}/INDEX; `covey entries` lists them")
+    network = connect(settings)
+    wallet = owner_wallet(network, settings)
+    calls = cancel_calls(network, wallet.address, operator, index)
+    _send(wallet, calls, json, {"operator": operator, "index": index})
+
+
+@with_settings(*OWNER)
+def entries(
+    account: Annotated[
+        str | None, typer.Argument(help=r"Account whose entries to list. \[default: the owner's]")
     ] = None,
     *,
     settings: Settings,
     json: JsonOption = False,
 ) -> None:
+    """List stake that left pools and is not withdrawn: its worth after slashes, and when it ends."""
+    from covey.chain.units import cvy, format_time
+    from covey.cli.access import connect, owner_address
+    from covey.cli.output import console, print_json
+    from covey.cli.parse import address
+
+    network = connect(settings)
+    owner = address(account) if account is not None else owner_address(settings)
+    found = network.entries_of(owner)
+    if json:
+        print_json(
+            [
+                {
+                    "entry": one.name, "tokens": one.entry.tokens, "worth": one.entry.worth, "until": one.entry.until,
+                    "moved_to": one.entry.moved_to if one.entry.moved else None,
+                }
+                for one in found
+            ]
+        )  # fmt: skip
+        return
+    for one in found:
+        moved = f", moved to {one.entry.moved_to}" if one.entry.moved else ""
+        ends = format_time(one.entry.until)
+        console().print(f"{one.name}: {cvy(one.entry.worth)}{moved}, ends at {ends} UTC", markup=False)
+    if not found:
+        console().print(f"{owner} has no unbonding entries")
+
+
+@with_settings(*OWNER)
+def withdraw(
+    entry: Annotated[
+        str | None,
+        typer.Argument(
+            help=r"OPERATOR/INDEX, or OPERATOR for all of its pool. \[default: all finished entries and all credits]"
+        ),
+    ] = None,
+    *,
+    settings: Settings,
+    owner: Annotated[
+        str | None, typer.Option("--for", metavar="ADDRESS", help="Owner of the entries, who is paid. \\[default: you]")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
     """Withdraw finished unbonding entries and credits.
 
-    Credits are returned bounties, bonds and fees, and tips. Signs with the owner's key.
+    Credits are returned bounties, bonds and fees, and tips. Any key can sign; what is withdrawn goes to its owner.
     """
     from covey.cli.access import connect, owner_wallet
+    from covey.cli.parse import address, entry_name
     from covey.client.errors import NothingToDo
     from covey.client.staking import withdraw_calls
 
+    operator, index = (None, None) if entry is None else entry_name(entry)
     network = connect(settings)
     wallet = owner_wallet(network, settings)
-    facts = {"account": wallet.address}
+    account = wallet.address if owner is None else address(owner)
+    facts = {"account": account}
     try:
-        calls = withdraw_calls(network, wallet.address, entry)
+        calls = withdraw_calls(network, account, operator, index)
     except NothingToDo as nothing:
         _send_nothing(str(nothing), json, facts)
         return
@@ -197,6 +299,6 @@ def _send_nothing(why: str, json: bool, facts: dict[str, Any]) -> None:
 
 def add_to(app: typer.Typer) -> None:
     """Add this module's commands to the application."""
-    for command in (stake, delegate, undelegate, withdraw, claim):
+    for command in (stake, delegate, undelegate, redelegate, cancel, entries, withdraw, claim):
         app.command(rich_help_panel="Stake")(command)
     app.command(rich_help_panel="Tasks")(enrol)

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from covey.chain.errors import ChainError
-from covey.cli.access import connect, operator_address, owner_wallet
+from covey.chain.signing.consent import sign_consent
+from covey.cli.access import connect, open_key, operator_address, owner_wallet
 from covey.cli.errors import CliError, InputError
 from covey.cli.parse import address
 from covey.cli.settings import Settings
 from covey.cli.setup.keyfiles import new_password
 from covey.client.errors import ClientError
+from covey.client.staking import check_consent
+
+if TYPE_CHECKING:
+    from covey.chain.signing.keystore import LocalSigner
 
 
 def rotate_signer(
-    settings: Settings, path: Path | None, to: str | None, new_password_file: Path | None
+    settings: Settings, path: Path | None, to: str | None, consent: str | None, new_password_file: Path | None
 ) -> dict[str, Any]:
     """Replace the operator's signer by the key in the keystore `path`, which is created if missing, or by `to`.
+
+    The new signer must consent: the keystore's key signs that here, the key of `to` elsewhere, which gives `consent`.
 
     Returns:
         operator, former, signer, keystore (None if a remote signer or wallet holds the key), the call (to, data),
@@ -40,10 +48,17 @@ def rotate_signer(
         wallet = owner_wallet(network, settings)
         if wallet.address != operator:
             raise InputError(f"--owner-keystore holds {wallet.address}; only {operator} itself can set its signer")
-    signer = address(to) if to is not None else _open_or_create(path, new_password_file or settings.password_file)
+    wanted = staking.consent_of(operator)
+    if path is None:
+        assert to is not None
+        signer, signature = address(to), _given(consent)
+    else:
+        key = _open_or_create(path, new_password_file or settings.password_file)
+        signer, signature = key.address, sign_consent(key, wanted)
     if signer == pool.signer:
         raise InputError(f"{signer} is the signer of {operator} already")
-    call = staking.set_signer(signer)
+    check_consent(network, operator, signer, signature)
+    call = staking.set_signer(signer, signature)
     sent: dict[str, Any] = {"transaction": None, "block": None}
     if wallet is not None:
         try:
@@ -64,16 +79,24 @@ def rotate_signer(
     }
 
 
-def _open_or_create(path: Path | None, password_file: Path | None) -> str:
-    """The address of a keystore, which is created if it does not exist."""
-    from covey.chain.signing.keystore import create_keystore, keystore_address
+def _given(consent: str | None) -> bytes:
+    """The bytes of a consent that is given in hex; none if it is missing."""
+    if consent is None:
+        return b""
+    if not re.fullmatch(r"0x[0-9a-fA-F]{130}", consent):
+        raise InputError("--consent is not a signature: 0x and 130 hexadecimal digits, from `covey keys consent`")
+    return bytes.fromhex(consent[2:])
 
-    assert path is not None
+
+def _open_or_create(path: Path, password_file: Path | None) -> LocalSigner:
+    """The key of a keystore, which is created if it does not exist."""
+    from covey.chain.signing.keystore import create_keystore
+
     path = path.expanduser()
+    if path.exists():
+        return open_key(path, password_file, "COVEY_PASSWORD")
     try:
-        if path.exists():
-            return keystore_address(path)
-        return create_keystore(path, new_password(password_file)).address
+        return create_keystore(path, new_password(password_file))
     except ChainError as error:
         raise InputError(str(error)) from None
 

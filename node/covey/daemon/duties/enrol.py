@@ -54,7 +54,8 @@ def advance(ctx: Context, task: Task, duty: Duty) -> Step:
 
 
 def free_stake(ctx: Context, task: Task) -> int:
-    """Stake that may back the task, wei: eligible now and at the task's creation, less other earmarks."""
+    """Stake that may back the task, wei: eligible now and at its creation, within the leverage, less other earmarks."""
     staking, operator = ctx.contracts.staking, ctx.identity.operator
-    eligible = min(staking.eligible_stake(operator), staking.stake_at(operator, task.schedule.created_at))
-    return max(0, eligible - staking.pool_of(operator).earmarked)
+    eligible = min(staking.eligible_stake(operator), staking.stake_since(operator, task.schedule.created_at))
+    pool = staking.pool_of(operator)
+    return max(0, min(eligible, staking.leverage() * pool.self_bond) - pool.earmarked)

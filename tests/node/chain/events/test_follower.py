@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.support.chain.anvil import CHAIN_ID, Chain
+from tests.support.chain.registration import registration
 
 from covey.chain.contracts import Contracts
 from covey.chain.errors import RpcResponseError, Unreachable
@@ -50,7 +51,7 @@ class MemorySink:
 def register(chain: Chain, contracts: Contracts, number: int) -> str:
     """Register an operator, which emits one event of Staking."""
     signer = chain.account(number)
-    send(chain.rpc, signer, contracts.staking.register_operator(signer.address, signer.address, 100))
+    send(chain.rpc, signer, registration(contracts, signer.address, signer, 100))
     return signer.address
 
 

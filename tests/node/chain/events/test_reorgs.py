@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.chain.anvil import CHAIN_ID, Chain, new_anvil
+from tests.support.chain.registration import registration
 
 from covey.chain.contracts import Call, Contracts
 from covey.chain.deploy.deploy import DeployConfig, deploy
@@ -40,11 +41,12 @@ class Actors:
         self.chain = chain
         self.contracts = contracts
         self.numbers = itertools.count(1)
-        self.operators = [chain.account(0xAC70 + i).address for i in range(8)]
+        signers = [chain.account(0xAC70 + i) for i in range(8)]
+        self.operators = [signer.address for signer in signers]
         chain.ask("anvil_autoImpersonateAccount", True)
         chain.hold()
-        for who in self.operators:
-            self._send(who, contracts.staking.register_operator(who, who, 100))
+        for signer in signers:
+            self._send(signer.address, registration(contracts, signer.address, signer, 100))
         chain.mine()
         self.base = chain.rpc.block_number()
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.support.chain.anvil import CHAIN_ID, Chain
+from tests.support.chain.registration import registration
 from tests.support.chain.sending import TO, finish, new_sender, open_store, plain, status_of
 from tests.support.clef.daemon import Clef
 from tests.support.clef.fixtures import new_clef
@@ -49,7 +50,7 @@ def fields_of(to: str, data: bytes, **other: int) -> dict[str, object]:
 
 
 def test_signature_equals_that_of_a_local_signer(signer: RemoteSigner, contracts: Contracts) -> None:
-    call = contracts.staking.register_operator(OTHER_ADDRESS, ADDRESS, 500)
+    call = registration(contracts, ADDRESS, LocalSigner.from_key(OTHER), 500)
     assert call.to is not None
     fields = fields_of(call.to, call.data)
     assert signer.sign_transaction(fields) == LocalSigner.from_key(KEY).sign_transaction(fields)
@@ -58,7 +59,7 @@ def test_signature_equals_that_of_a_local_signer(signer: RemoteSigner, contracts
 def test_sender_sends_transactions_signed_by_clef(signer: RemoteSigner, chain: Chain, contracts: Contracts) -> None:
     chain.ask("anvil_setBalance", ADDRESS, hex(10**18))
     sender = new_sender(chain.rpc, signer)
-    sender.submit("register", contracts.staking.register_operator(OTHER_ADDRESS, ADDRESS, 500))
+    sender.submit("register", registration(contracts, ADDRESS, LocalSigner.from_key(OTHER), 500))
     finish(sender, "register")
     assert status_of(sender, "register") == TxStatus.DONE
     assert contracts.staking.pool_of(ADDRESS).signer == OTHER_ADDRESS
@@ -107,7 +108,7 @@ def _example_value(component: dict[str, object]) -> object:
 def test_rules_refuse_transactions_that_a_node_never_sends(
     signer: RemoteSigner, contracts: Contracts, changed: dict[str, object]
 ) -> None:
-    call = contracts.staking.set_signer(OTHER_ADDRESS)
+    call = contracts.staking.set_signer(OTHER_ADDRESS, b"\1" * 65)
     assert call.to is not None
     signer.sign_transaction(fields_of(call.to, call.data))
     with pytest.raises(SigningFailed, match=r"clef at .* refused: "):
@@ -124,7 +125,7 @@ def test_rules_allow_only_approvals_of_the_contracts_for_the_token(signer: Remot
 
 
 def test_rules_refuse_other_keys_and_other_chains(clef: Clef, contracts: Contracts) -> None:
-    call = contracts.staking.set_signer(OTHER_ADDRESS)
+    call = contracts.staking.set_signer(OTHER_ADDRESS, b"\1" * 65)
     assert call.to is not None
     other = open_remote(f"clef:{clef.http}", OTHER_ADDRESS)
     with pytest.raises(SigningFailed, match=r"refused: Request denied|refused: request denied"):
@@ -138,7 +139,7 @@ def test_rules_allow_a_cancellation(signer: RemoteSigner, chain: Chain, contract
     chain.ask("anvil_setBalance", ADDRESS, hex(10**18))
     store = open_store()
     sender = new_sender(chain.rpc, signer, store)
-    sender.submit("register", contracts.staking.register_operator(OTHER_ADDRESS, ADDRESS, 500))
+    sender.submit("register", registration(contracts, ADDRESS, LocalSigner.from_key(OTHER), 500))
     sender.tick()
     store.request_action(1, TxAction.CANCEL)
     sender.tick()

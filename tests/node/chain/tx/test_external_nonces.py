@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from tests.support.chain.anvil import CHAIN_ID, Chain
-from tests.support.chain.sending import PATIENCE, TO, finish, new_sender, open_store, plain, status_of
+from tests.support.chain.registration import registration
+from tests.support.chain.sending import HOT, PATIENCE, TO, finish, new_sender, open_store, plain, status_of
 
 from covey.chain.contracts import Contracts
 from covey.chain.rpc.finality import Finality
@@ -190,11 +191,11 @@ def test_call_refused_from_a_former_key_is_sent_by_the_new_key(chain: Chain, con
     chain.hold()
     store = open_store()
     before = new_sender(chain.rpc, old, store)
-    before.submit("a", contracts.staking.register_operator(TO, old.address, 0))
+    before.submit("a", registration(contracts, old.address, HOT))
     before.tick()
     chain.ask("anvil_dropAllTransactions")
     rival = new_sender(chain.rpc, chain.account(3))
-    rival.submit("b", contracts.staking.register_operator(TO, chain.account(3).address, 0))
+    rival.submit("b", registration(contracts, chain.account(3).address, HOT))
     rival.tick()
     chain.mine()
     after = new_sender(chain.rpc, new, store)
@@ -204,10 +205,10 @@ def test_call_refused_from_a_former_key_is_sent_by_the_new_key(chain: Chain, con
     assert request.status == TxStatus.FAILED
     assert request.outcome.startswith(f"signed by the former signer {old.address}, for whom it would revert: ")
     assert "StakingSignerTaken(" in request.outcome
-    after.submit("a", contracts.staking.register_operator(ELSEWHERE, new.address, 0), retry=True)
+    after.submit("a", registration(contracts, new.address, new), retry=True)
     after.tick()
     chain.mine()
     after.tick()
     assert status_of(after, "a") == TxStatus.DONE
-    assert contracts.staking.pool_of(new.address).signer.lower() == ELSEWHERE
+    assert contracts.staking.pool_of(new.address).signer == new.address
     assert [chain.rpc.nonce(signer.address) for signer in (old, new)] == [0, 1]

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from tests.support.chain.anvil import Chain
-from tests.support.chain.sending import TO, finish, new_sender, open_store, plain, status_of
+from tests.support.chain.registration import registration
+from tests.support.chain.sending import HOT, TO, finish, new_sender, open_store, plain, status_of
 
 from covey.chain.contracts import Contracts
 from covey.chain.errors import SignerUnreachable, SigningFailed
@@ -199,6 +200,9 @@ class UnreliableSigner:
             raise self.fault
         return self.inner.sign_transaction(fields)
 
+    def sign_typed_data(self, document: dict[str, Any]) -> bytes:
+        raise NotImplementedError
+
 
 def test_failing_signer_blocks_the_queue_and_is_retried_later(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
@@ -228,7 +232,7 @@ def test_out_of_gas_is_reported(chain: Chain, contracts: Contracts) -> None:
     sender = new_sender(chain.rpc, signer)
     original = chain.rpc.estimate_gas
     chain.rpc.estimate_gas = lambda *a, **k: original(*a, **k) * 2 // 3  # type: ignore[method-assign]
-    sender.submit("a", contracts.staking.register_operator(TO, signer.address, 0))
+    sender.submit("a", registration(contracts, signer.address, HOT))
     sender.tick()
     chain.mine(2)
     sender.tick()

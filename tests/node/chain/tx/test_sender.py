@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import rlp  # type: ignore[import-untyped]
 from tests.support.chain.anvil import CHAIN_ID, Chain
-from tests.support.chain.sending import PATIENCE, TO, finish, new_sender, open_store, plain, status_of
+from tests.support.chain.registration import registration
+from tests.support.chain.sending import HOT, PATIENCE, TO, finish, new_sender, open_store, plain, status_of
 
 from covey.chain.contracts import Call, Contracts
 from covey.chain.errors import ChainError, ContractReverted, RpcResponseError, Timeout, Unreachable
@@ -77,7 +78,7 @@ def test_call_waits_for_an_earlier_one_that_it_needs(chain: Chain, contracts: Co
     chain.hold()
     sender = new_sender(chain.rpc, deployer)
     staking = contracts.staking
-    sender.submit("register", staking.register_operator(chain.account(2).address, deployer.address, 0))
+    sender.submit("register", registration(contracts, deployer.address, chain.account(2)))
     sender.submit("approve", contracts.token.approve(staking.address, 10**20))
     sender.submit("bond", staking.delegate(deployer.address, 10**20))
     status = sender.tick()
@@ -338,7 +339,7 @@ def test_request_joins_a_database_transaction_and_attempt_does_not(tmp_path: Pat
 def test_call_that_would_revert_is_not_sent_and_can_be_retried(chain: Chain, contracts: Contracts) -> None:
     signer = chain.account(1)
     sender = new_sender(chain.rpc, signer)
-    call = contracts.staking.register_operator("0x" + "00" * 20, signer.address, 0)
+    call = contracts.staking.register_operator("0x" + "00" * 20, signer.address, 0, b"")
     sender.submit("a", call)
     sender.tick()
     request = sender.request("a")
@@ -346,9 +347,9 @@ def test_call_that_would_revert_is_not_sent_and_can_be_retried(chain: Chain, con
     assert request.status == TxStatus.FAILED
     assert request.outcome == "StakingZeroAddress()"
     assert chain.rpc.nonce(signer.address) == 0
-    sender.submit("a", contracts.staking.register_operator(signer.address, signer.address, 0))
+    sender.submit("a", registration(contracts, signer.address, signer))
     assert status_of(sender, "a") == TxStatus.FAILED
-    sender.submit("a", contracts.staking.register_operator(signer.address, signer.address, 0), retry=True)
+    sender.submit("a", registration(contracts, signer.address, signer), retry=True)
     finish(sender, "a")
     assert status_of(sender, "a") == TxStatus.DONE
 
@@ -357,10 +358,10 @@ def test_revert_in_a_block_is_final_with_its_reason(chain: Chain, contracts: Con
     chain.hold()
     slow, fast = chain.account(1), chain.account(2)
     sender = new_sender(chain.rpc, slow)
-    sender.submit("a", contracts.staking.register_operator(TO, slow.address, 0))
+    sender.submit("a", registration(contracts, slow.address, HOT))
     sender.tick()
     rival = new_sender(chain.rpc, fast, fees=FeePolicy(min_priority=20 * GWEI))
-    rival.submit("b", contracts.staking.register_operator(TO, fast.address, 0))
+    rival.submit("b", registration(contracts, fast.address, HOT))
     rival.tick()
     chain.mine()
     chain.mine()
@@ -447,7 +448,7 @@ def test_send_returns_the_receipt(chain: Chain) -> None:
 def test_send_all_sends_dependent_calls(chain: Chain, contracts: Contracts, deployer: LocalSigner) -> None:
     staking = contracts.staking
     calls = [
-        staking.register_operator(chain.account(2).address, deployer.address, 0),
+        registration(contracts, deployer.address, chain.account(2)),
         contracts.token.approve(staking.address, 10**20),
         staking.delegate(deployer.address, 10**20),
     ]

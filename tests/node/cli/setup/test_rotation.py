@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.chain.anvil import CHAIN_ID, Chain
+from tests.support.chain.registration import registration
 from tests.support.chain.web3signer import Web3SignerServer
 from tests.support.cli.command_line import Covey
 
@@ -24,7 +25,7 @@ OWNER_KEY = ("--owner-keystore", "owner.json", "--owner-password-file", "passwor
 def owner(folder: Path, chain: Chain, contracts: Contracts, deployment: Deployment) -> LocalSigner:
     """An operator with a registered signer; their keystores and the node's settings are in the working folder."""
     owner, signer = chain.account(0x61), chain.account(0x62)
-    send(chain.rpc, owner, contracts.staking.register_operator(signer.address, owner.address, 0))
+    send(chain.rpc, owner, registration(contracts, owner.address, signer))
     for name, key in (("owner", owner.key), ("signer", signer.key)):
         create_keystore(folder / f"{name}.json", PASSWORD, key=key, iterations=1 << 10)
     (folder / "password").write_text(f"{PASSWORD}\n")
