@@ -16,13 +16,13 @@ from covey.chain.rpc.log_ranges import AdaptiveRange, read_logs
 _BLOCKS_PER_REQUEST = 20_000
 
 ADMIN_ROLE = 0
-"""Grants and revokes roles, assigns functions to roles, admits duty contracts."""
+"""Grants and revokes roles, assigns functions to roles."""
 GUARDIAN_ROLE = 1
-"""May pause entry."""
+"""May pause entry, and veto what holders of `GOVERNOR_ROLE` have scheduled."""
 MINTER_ROLE = 2
 """May mint tokens."""
 GOVERNOR_ROLE = 3
-"""Sets parameters, within the bounds that the contracts enforce."""
+"""Admits duty contracts, and sets parameters within the bounds that the contracts enforce."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,10 @@ class Manager(Binding):
         """Label a role in an event, for explorers."""
         return self._write(f"label role {role} as {label}", "labelRole", role, label)
 
+    def set_role_guardian(self, role: int, guardian: int) -> Call:
+        """Let holders of the role ``guardian`` cancel calls scheduled by holders of ``role``."""
+        return self._write(f"let role {guardian} veto calls of role {role}", "setRoleGuardian", role, guardian)
+
     def set_function_role(self, target: str, selectors: Sequence[bytes], role: int) -> Call:
         """Allow ``role`` to call restricted functions."""
         description = (
@@ -123,6 +127,10 @@ class Manager(Binding):
     def execute(self, call: Call) -> Call:
         """Execute a scheduled call."""
         return self._write(f"execute: {call.describe}", "execute", call.to, call.data)
+
+    def cancel(self, caller: str, call: Call) -> Call:
+        """Cancel a call that ``caller`` has scheduled; by itself, an administrator or the guardian of its role."""
+        return self._write(f"cancel: {call.describe}", "cancel", caller, call.to, call.data)
 
 
 def selector(signature: str) -> bytes:

@@ -49,7 +49,7 @@ class DeployConfig:
         seed_distance: blocks between the request of a seed and its block; two epochs on Ethereum.
         governance: account that governs after the deployment; None: the deployer.
         governance_delay: delay of every action of governance, seconds.
-        guardian: account that may pause entry without delay; None: only governance may pause.
+        guardian: account that may pause entry without delay and veto scheduled calls; None: only governance may.
         must_hand_over: require a governance other than the deployer, its delay, and a guardian.
     """
 
@@ -192,6 +192,8 @@ class _Run:
         first = self.rpc.nonce(self.account.address)
         planned = {name: create_address(self.account.address, first + i) for i, name in enumerate(artifacts.CONTRACTS)}
         for name, arguments in self._arguments(planned).items():
+            if name == "BeaconRandomness":  # three contracts, and so three blocks, exist
+                check_randomness(self.rpc)
             self._create(name, arguments, planned[name])
         deployment = Deployment(self.rpc.chain_id, self.records)
         contracts = Contracts(self.rpc, deployment)
@@ -259,6 +261,21 @@ class _Run:
         if call.to is not None:
             self.report(call.describe)
         return receipt
+
+
+def check_randomness(rpc: Rpc) -> None:
+    """Refuse a chain whose blocks carry no randomness. The contract itself refuses a constant below 2^128.
+
+    Raises:
+        WrongDeployment: the prevrandao of the last three blocks are equal.
+    """
+    latest = rpc.block().number
+    found = [str(rpc.block_json(number)["mixHash"]) for number in range(max(0, latest - 2), latest + 1)]
+    if len(found) == 3 and len(set(found)) == 1:
+        raise WrongDeployment(
+            f"the prevrandao of blocks {latest - 2} to {latest} is {found[0]} in each: this chain has no beacon "
+            "randomness, so whoever knows the constant chooses every committee; deploy to another network"
+        )
 
 
 _COMMITTEE = {

@@ -31,11 +31,14 @@ ROLES = {ADMIN_ROLE: "ADMIN", GUARDIAN_ROLE: "GUARDIAN", MINTER_ROLE: "MINTER", 
 GOVERNED: dict[str, dict[str, int]] = {
     "CoveyToken": {"mint": MINTER_ROLE},
     "Emissions": {"configure": GOVERNOR_ROLE},
-    "Staking": {"setDuty": ADMIN_ROLE, "setPaused": GUARDIAN_ROLE},
+    "Staking": {"setDuty": GOVERNOR_ROLE, "setPaused": GUARDIAN_ROLE},
     "TaskBounds": {"setConfig": GOVERNOR_ROLE},
     "TaskRegistry": {"setPaused": GUARDIAN_ROLE},
 }
 """The role that may call each restricted function, by contract and function."""
+
+GUARDIANS = {ADMIN_ROLE: ADMIN_ROLE, GUARDIAN_ROLE: ADMIN_ROLE, MINTER_ROLE: ADMIN_ROLE, GOVERNOR_ROLE: GUARDIAN_ROLE}
+"""The role that may cancel what holders of each role have scheduled. The manager fixes that of ADMIN."""
 
 MINTERS = ("Emissions",)
 """Contracts that may mint tokens."""
@@ -48,7 +51,7 @@ class Governors:
     Attributes:
         governance: administers roles and parameters.
         delay: delay of every action of governance, seconds.
-        guardian: may pause entry without delay; None: only governance may pause.
+        guardian: may pause entry without delay and veto scheduled calls; None: only governance may.
     """
 
     governance: str
@@ -69,6 +72,8 @@ def wiring(manager: Manager, deployment: Deployment, governors: Governors, deplo
     for role, label in ROLES.items():
         if role != ADMIN_ROLE:  # the manager itself labels it
             yield manager.label_role(role, label)
+            if GUARDIANS[role] != ADMIN_ROLE:
+                yield manager.set_role_guardian(role, GUARDIANS[role])
     for name, functions in GOVERNED.items():
         for role in ROLES:
             selectors = [_selector(name, function) for function, held_by in functions.items() if held_by == role]
@@ -109,8 +114,10 @@ def verify_roles(manager: Manager, deployment: Deployment, governors: Governors 
             if found != role:
                 raise WrongDeployment(f"role {found} may call {function} of {name}, not {ROLES[role]}")
     for role, label in ROLES.items():
-        if manager.role_admin(role) != ADMIN_ROLE or manager.role_guardian(role) != ADMIN_ROLE:
-            raise WrongDeployment(f"a role other than ADMIN grants {label} or cancels what it schedules")
+        if manager.role_admin(role) != ADMIN_ROLE:
+            raise WrongDeployment(f"a role other than ADMIN grants {label}")
+        if (found := manager.role_guardian(role)) != GUARDIANS[role]:
+            raise WrongDeployment(f"role {found} cancels what {label} schedules, not {ROLES[GUARDIANS[role]]}")
     if governors is not None:
         _verify_members(manager, deployment, governors)
 

@@ -14,7 +14,7 @@ from tests.support.chain.anvil import CHAIN_ID, Chain
 from covey.chain import artifacts
 from covey.chain.contracts import Contracts, Manager
 from covey.chain.contracts.manager import ADMIN_ROLE, GUARDIAN_ROLE
-from covey.chain.deploy.deploy import DAY, DeployConfig, create_address, deploy, verify_wiring
+from covey.chain.deploy.deploy import DAY, DeployConfig, check_randomness, create_address, deploy, verify_wiring
 from covey.chain.deployment import Deployment
 from covey.chain.errors import ContractReverted, FatalError, Unreachable, WrongDeployment
 from covey.chain.signing.keystore import LocalSigner
@@ -49,6 +49,15 @@ def test_records_match_the_chain(chain: Chain, deployment: Deployment, tmp_path:
 
 def test_deployment_passes_verification(contracts: Contracts) -> None:
     verify_wiring(contracts, DeployConfig.devnet())
+
+
+def test_chain_without_randomness_is_refused(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A constant that the contract's own bound lets pass."""
+    answer = chain.rpc.block_json
+    check_randomness(chain.rpc)
+    monkeypatch.setattr(chain.rpc, "block_json", lambda block: answer(block) | {"mixHash": "0x" + "ab" * 32})
+    with pytest.raises(WrongDeployment, match=r"the prevrandao of blocks \d+ to \d+ is 0x(ab){32} in each"):
+        deploy(chain.rpc, chain.account(1), DeployConfig.devnet())
 
 
 def test_verification_detects_a_wrong_contract(chain: Chain, deployment: Deployment) -> None:
