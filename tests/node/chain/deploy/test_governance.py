@@ -92,12 +92,16 @@ def test_functions_stopped_by_a_pause_match_the_documentation() -> None:
     for file in (ROOT / "contracts").glob("*.sol"):
         source = file.read_text()
         stopped = set(re.findall(r"function (\w+)\([^)]*\)[^{;]*\bwhenNotPaused\b", source))
-        for inner in list(stopped):  # a guarded part of several functions
-            stopped |= {
+        functions = re.findall(r"function (\w+)(.*?)\n    }\n", source, re.S)
+        while (
+            calling := {
                 name
-                for name, body in re.findall(r"function (\w+)(.*?)\n    }\n", source, re.S)
-                if re.search(rf"[^.\w]{inner}\(", body)
+                for name, body in functions
+                if any(re.search(rf"[^.\w]{inner}\(", body) for inner in stopped - {name})
             }
+            - stopped
+        ):
+            stopped |= calling  # a guarded part of several functions
         if stopped:
             found[file.stem] = stopped - {name for name in stopped if name.startswith("_")}
     assert found == documented
