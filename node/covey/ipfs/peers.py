@@ -23,15 +23,22 @@ class GatewaySource:
     """Blocks from the trustless gateway at ``url`` (``http://host:port`` or ``https://host``). Thread-safe."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:  # a port out of range, or a bad IPv6 address
+            raise IpfsError(f"{url!r} is not a gateway ({error}): give http://host:port or https://host") from None
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise IpfsError(f"{url!r} is not a gateway: give http://host:port or https://host")
+        # Kubo answers requests for the host "localhost" with redirects to subdomains; by its IP it serves paths.
+        is_local = parts.scheme == "http" and parts.hostname == "localhost"
+        host = {"Host": "127.0.0.1" + (f":{port}" if port else "")} if is_local else {}
         self._base = url.rstrip("/").removesuffix("/ipfs")
-        self._name = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+        self._name = f"{parts.scheme}://{parts.hostname}" + (f":{port}" if port else "")
         self._http = urllib3.PoolManager(
             maxsize=8,
             retries=urllib3.Retry(total=None, connect=0, read=0, status=0, other=0, redirect=2),
-            headers={"Accept": RAW_TYPE, "Accept-Encoding": "identity", "User-Agent": "covey"},
+            headers={"Accept": RAW_TYPE, "Accept-Encoding": "identity", "User-Agent": "covey", **host},
         )
 
     @property
@@ -74,6 +81,12 @@ class GatewaySource:
         try:
             if response.status in (404, 410):
                 raise NotFound(f"{self.name} does not have {cid}")
+            if 300 <= response.status < 400:
+                target = response.headers.get("Location", "")
+                raise SourceError(
+                    f"{self.name} answered {response.status} for {cid}, a redirect to {target[:200] or 'nowhere'}: "
+                    "give the address of the gateway behind it"
+                )
             if response.status != 200:
                 raise SourceError(f"{self.name} answered {response.status} for {cid}")
             block = bytearray()
