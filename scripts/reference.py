@@ -128,10 +128,12 @@ def render_commands() -> str:
 
 
 def _walk(path: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command that is no group, with its path."""
+    """Every command that does something by itself, with its path."""
     if not hasattr(command, "commands"):
         yield path, command
         return
+    if len(path) > 1 and command.invoke_without_command:
+        yield path, command
     for name, child in command.commands.items():
         yield from _walk((*path, name), child)
 

@@ -1,4 +1,4 @@
-"""Parses the arguments that settings models do not cover: amounts and addresses."""
+"""Parses the arguments that settings models do not cover: amounts, durations and addresses."""
 
 from __future__ import annotations
 
@@ -20,6 +20,21 @@ def wei(text: str) -> int:
     if not amount:
         raise InputError("the amount must be greater than 0")
     return amount
+
+
+def seconds(text: str) -> int:
+    """Convert a duration above 0, which must carry its unit, to seconds. Raises InputError."""
+    from covey.config.types import parse_duration
+
+    if text.strip().isdecimal():
+        raise InputError(f"{text.strip()!r} has no unit: write {text.strip()}s, or for instance 4h")
+    try:
+        duration = parse_duration(text)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    if not duration:
+        raise InputError("the duration must be longer than 0")
+    return duration
 
 
 def address(text: str) -> str:

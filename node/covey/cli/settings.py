@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -87,14 +87,17 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
-def with_settings(*names: str, table: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Decorate a command with options for the settings `names` and for all of `table`, which lose their prefix.
+def with_settings(
+    *names: str, table: str | None = None, of_table: Sequence[str] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorate a command with options for the settings `names` and for those of `table`, which lose their prefix.
 
-    The command receives settings=Settings.
+    `of_table` names the table's settings to take; None is all. The command receives settings=Settings.
     """
     keys: list[Key] = [(name,) for name in names]
     if table is not None:
-        keys = [key for key, _ in leaves(Settings) if key[0] == table] + keys
+        own = [key for key, _ in leaves(Settings) if key[0] == table and (of_table is None or key[1] in of_table)]
+        keys = own + keys
     return _with_options(Settings, keys, load_settings, table)
 
 

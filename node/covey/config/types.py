@@ -65,6 +65,27 @@ def parse_gas_price(value: object) -> int:
     return price
 
 
+_DURATION_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "min": 60, "s": 1}
+
+
+def parse_duration(value: object) -> int:
+    """Convert a duration to seconds. A bare integer is seconds; text may carry units ("90s", "2h", "1d 12h")."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        seconds = value
+    elif isinstance(value, str) and re.fullmatch(r"\s*\d+\s*", value, re.ASCII):
+        seconds = int(value)
+    elif isinstance(value, str) and re.fullmatch(r"\s*(\d+\s*(d|h|min|m|s)\s*)+", value, re.ASCII):
+        parts = re.findall(r"(\d+)\s*(d|h|min|m|s)", value)
+        if len({unit[0] for _, unit in parts}) != len(parts):
+            raise ValueError(f"{value!r} names a unit twice")
+        seconds = sum(int(number) * _DURATION_UNITS[unit] for number, unit in parts)
+    else:
+        raise ValueError(f"{value!r} is not a duration; write '2h', '90s', '1d 12h', or a whole number for seconds")
+    if not 0 <= seconds < 2**32:
+        raise ValueError(f"{value!r} is not a duration between 0 and 2^32 − 1 seconds")
+    return seconds
+
+
 def _address(value: str) -> str:
     if not re.fullmatch(r"0x[0-9a-fA-F]{40}", value):
         raise ValueError(f"{value!r} is not an address (0x and 40 hexadecimal digits)")
@@ -113,6 +134,8 @@ Size = Annotated[ByteSize, Field(ge=16 << 20)]
 Mebibytes = Annotated[int, Unit("MiB")]
 Seconds = Annotated[float, Unit("seconds")]
 WholeSeconds = Annotated[int, Unit("seconds")]
+Duration = Annotated[int, BeforeValidator(parse_duration), Unit("seconds")]
+"""Seconds of chain time. Text may carry units ("2h", "1d 12h"); a bare integer is seconds."""
 Days = Annotated[float, Unit("days")]
 Blocks = Annotated[int, Unit("blocks")]
 BasisPoints = Annotated[int, Unit("1/10000")]
