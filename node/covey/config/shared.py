@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
 from covey.chain.tx.fees import GWEI
-from covey.config.types import Address, Blocks, GasPrice, Listen, RemoteSignerAddress, Role, Seconds, Size
+from covey.config.types import Address, Blocks, Device, GasPrice, Listen, RemoteSignerAddress, Role, Seconds, Size
 
 
 class SettingsGroup(BaseModel):
@@ -37,11 +37,14 @@ class RoleSettings(SettingsGroup):
 
 
 class ModelSettings(SettingsGroup):
-    """Base models on this machine."""
+    """Base models on this machine, and the device that computes them."""
 
     model_config = ConfigDict(title="Base models")
 
     bases: tuple[str, ...] = Field(("tiny",), description="available base models: tiny, a folder, or a hub name")
+    device: Device = Field(
+        "auto", description="where workers compute: cpu, cuda, cuda:N, or auto (the first GPU if there is one)"
+    )
 
 
 class RpcSettings(SettingsGroup):

@@ -105,6 +105,12 @@ def _executor(value: str) -> str:
     return value
 
 
+def _device(value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,2})?", value):
+        raise ValueError(f"{value!r} is not a device: give auto, cpu, cuda or cuda:N")
+    return value
+
+
 def _remote_signer(value: str) -> str:
     from covey.chain.signing.remote import split_location
 
@@ -143,6 +149,7 @@ Address = Annotated[str, AfterValidator(_address)]
 """An account in checksum form."""
 Listen = Annotated[str, AfterValidator(_listen)]
 """A listening address, host:port."""
+Device = Annotated[str, AfterValidator(_device)]
 Executor = Annotated[str, AfterValidator(_executor)]
 RemoteSignerAddress = Annotated[str, AfterValidator(_remote_signer)]
 PinningServiceUrl = Annotated[str, AfterValidator(_pinning_service)]

@@ -17,7 +17,7 @@ TaskArgument = Annotated[int, typer.Argument(min=1, help="Task id.")]
 
 
 @group.command()
-@with_settings(*OWNER, *STORE, table="task")
+@with_settings(*OWNER, *STORE, "bases", table="task")
 def create(
     spec: Annotated[Path, typer.Argument(help="JSON file with the task spec.")],
     *,
@@ -26,16 +26,18 @@ def create(
 ) -> None:
     """Post a task.
 
-    Pins the spec in your block store and pays the bounty and the bond. Signs with the owner's key.
+    Pins the spec in your block store and pays the bounty and the bond. Signs with the owner's key. A spec that
+    trainers or validators could not meet is refused; its base must be on this machine to check that.
     """
     from covey.chain.units import format_cvy
     from covey.cli.access import connect, open_block_store, owner_wallet
     from covey.cli.errors import InputError
     from covey.cli.output import console, print_json
     from covey.client.errors import InvalidInput
-    from covey.client.posting import read_spec, task_params
+    from covey.client.posting import check_spec, read_spec, task_params
 
     document = read_spec(spec)
+    check_spec(document, settings.bases, None if settings.data_dir is None else settings.data_dir / "bases")
     network = connect(settings)
     try:
         params = task_params(network, document, **settings.task.model_dump())
