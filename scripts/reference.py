@@ -42,7 +42,7 @@ A flag overrides the environment variable, which overrides the file. The file is
 empty variable counts as unset. A variable that holds a list is comma-separated. Flags of the tables `[task]`,
 `[stake]`, `[demo]` and `[devnet]` have no prefix: they are options of one command each.
 
-Amounts and prices carry their unit (`"250 CVY"`, `"300 gwei"`); a bare integer is wei. Sizes carry a unit (`"20GiB"`);
+Amounts and prices carry their unit (`"250 CVY"`, `"300 gwei"`). Sizes carry a unit (`"20GiB"`);
 a bare integer is bytes.
 """
 COMMANDS_INTRO = """\

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from covey.chain.errors import ChainError
-from covey.cli.access import connect, operator_address, owner_wallet
+from covey.cli.access import connect, keystore_address_of, operator_address, owner_wallet
 from covey.cli.errors import CliError, InputError
 from covey.cli.parse import address
 from covey.cli.settings import Settings
@@ -66,13 +66,13 @@ def rotate_signer(
 
 def _open_or_create(path: Path | None, password_file: Path | None) -> str:
     """The address of a keystore, which is created if it does not exist."""
-    from covey.chain.signing.keystore import create_keystore, keystore_address
+    from covey.chain.signing.keystore import create_keystore
 
     assert path is not None
     path = path.expanduser()
     try:
         if path.exists():
-            return keystore_address(path)
+            return keystore_address_of(path, password_file)
         return create_keystore(path, new_password(password_file)).address
     except ChainError as error:
         raise InputError(str(error)) from None
