@@ -42,7 +42,7 @@ A flag overrides the environment variable, which overrides the file. The file is
 empty variable counts as unset. A variable that holds a list is comma-separated. Flags of the tables `[task]`,
 `[stake]`, `[demo]` and `[devnet]` have no prefix: they are options of one command each.
 
-Amounts and prices carry their unit (`"250 CVY"`, `"300 gwei"`); a bare integer is wei. Sizes carry a unit (`"20GiB"`);
+Amounts and prices carry their unit (`"250 CVY"`, `"300 gwei"`). Sizes carry a unit (`"20GiB"`);
 a bare integer is bytes.
 """
 COMMANDS_INTRO = """\
@@ -128,10 +128,12 @@ def render_commands() -> str:
 
 
 def _walk(path: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command that is no group, with its path."""
+    """Every command that does something by itself, with its path."""
     if not hasattr(command, "commands"):
         yield path, command
         return
+    if len(path) > 1 and command.invoke_without_command:
+        yield path, command
     for name, child in command.commands.items():
         yield from _walk((*path, name), child)
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,12 +54,11 @@ class Devnet:
         return json.loads(self.run(*arguments, "--json").stdout)
 
 
-@pytest.fixture(scope="module")
-def devnet(tmp_path_factory: pytest.TempPathFactory, pool: ForkPool) -> Iterator[Devnet]:
-    """A network with five funded accounts; Ctrl-C ends it."""
-    folder = tmp_path_factory.mktemp("devnet")
+@contextmanager
+def running(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
+    """What `covey devnet --json` prints; it ends with the block, as by Ctrl-C."""
     process = subprocess.Popen(
-        [*COMMAND, "devnet", "--port", str(free_port()), "--out", str(folder / "net"), "--json"],
+        [*COMMAND, "devnet", "--out", str(folder / "net"), "--json", *options],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
     )  # fmt: skip
     try:
@@ -68,14 +68,22 @@ def devnet(tmp_path_factory: pytest.TempPathFactory, pool: ForkPool) -> Iterator
         while (line := process.stdout.readline()) and line != "}\n":
             lines.append(line)
         assert lines, process.stderr.read()[-2000:]
-        (folder / "heldout.jsonl").write_text('{"text": "a record", "stratum": "all"}\n')
-        yield Devnet(folder, json.loads("".join(lines) + "}"), pool)
+        yield json.loads("".join(lines) + "}")
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            assert process.wait(30) == 0
+            assert process.wait(90) == 0
         finally:
             process.kill()
+
+
+@pytest.fixture(scope="module")
+def devnet(tmp_path_factory: pytest.TempPathFactory, pool: ForkPool) -> Iterator[Devnet]:
+    """A network with five funded accounts; Ctrl-C ends it."""
+    folder = tmp_path_factory.mktemp("devnet")
+    with running(folder, "--port", str(free_port())) as facts:
+        (folder / "heldout.jsonl").write_text('{"text": "a record", "stratum": "all"}\n')
+        yield Devnet(folder, facts, pool)
 
 
 def test_killed_devnet_takes_its_chain_along(tmp_path: Path) -> None:
@@ -100,6 +108,41 @@ def answers(port: int) -> bool:
     """Whether a server listens on a port."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_network_is_continued_and_a_new_one_keeps_the_accounts(tmp_path: Path, pool: ForkPool) -> None:
+    port = ["--port", str(free_port())]
+    stranger = "0x" + "ab" * 20
+    with running(tmp_path, *port, "--accounts=2", "--operators=1") as first:
+        net = Devnet(tmp_path, first, pool)
+        [made] = first["operators"]
+        assert int(made["stake"]) == 2_000 * 10**18
+        before = net.json("devnet", "fund", stranger, "--cvy", "7CVY", "--out", "net")
+        assert (int(before["coin"]), int(before["cvy"])) == (10 * 10**18, 7 * 10**18)
+        owner = ["--keystore", made["owner"]["keystore"], "--password-file", first["password_file"]]
+        net.run("undelegate", made["owner"]["address"], "12CVY", *owner)
+        assert net.json("withdraw", *owner)["transactions"] == []
+    with running(tmp_path, *port, "--accounts=3", "--operators=2", "--resume") as second:
+        net = Devnet(tmp_path, second, pool)
+        assert second["resumed"]
+        assert second["operators"][0]["owner"]["address"] == made["owner"]["address"]
+        assert int(second["operators"][0]["stake"]) == 1_988 * 10**18
+        assert int(second["operators"][1]["stake"]) == 2_000 * 10**18
+        assert [int(account["cvy"]) for account in second["accounts"]] == [100_000 * 10**18] * 3
+        skipped = net.json("devnet", "skip", "4h", "--out", "net")
+        assert skipped["skipped"] == 4 * 3600
+        [withdrawn] = net.json("withdraw", *owner)["transactions"]  # read from the events of the first run
+        assert withdrawn["purpose"].startswith("withdraw 12 CVY (unbonding entry 1) from the pool of 0x")
+    with running(tmp_path, *port, "--accounts=2") as third:
+        assert not third["resumed"]
+        assert third["accounts"] == first["accounts"]
+        assert third["operators"] == []
+    for command in (["skip", "1h"], ["fund", stranger]):
+        done = net.run("devnet", *command, "--out", "net", code=2)
+        assert "no local network runs with the folder" in done.stderr
+    assert "is not a duration" in net.run("devnet", "skip", "soon", "--out", "net", code=2).stderr
+    done = net.run("devnet", "--resume", "--out", "nowhere", code=2)
+    assert "holds no chain to continue" in done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -146,9 +189,10 @@ def test_a_delegator_delegates_and_undelegates(devnet: Devnet, operator: str) ->
     key = devnet.key(3)
     devnet.run("delegate", operator, "300CVY", *key)
     devnet.run("undelegate", operator, "100CVY", *key)
-    refused = devnet.run("withdraw", *key, code=2)
-    assert "nothing to withdraw" in refused.stderr
-    assert "the next of 1 unbonding entries ends at" in refused.stderr
+    waits = devnet.run("withdraw", *key)
+    assert "nothing to withdraw" in waits.stdout
+    assert "the next of 1 unbonding entries ends at" in waits.stdout
+    assert devnet.json("withdraw", *key)["transactions"] == []
     assert "not yet" in devnet.run("withdraw", "1", *key, code=2).stderr
     assert "no unbonding entry 9" in devnet.run("withdraw", "9", *key, code=2).stderr
     assert "less than 900 CVY" in devnet.run("undelegate", operator, "900CVY", *key, code=2).stderr

@@ -63,7 +63,7 @@ def from_deployment(folder: Path) -> dict[str, Any]:
         raise AuditError(
             f"no sources: {folder} has no {COMPILER_INPUT}; give --sources with a checkout of covey after `make setup`"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise AuditError(f"{file}: not a compiler input ({error})") from None
     return dict(found)
 

@@ -86,7 +86,7 @@ class Deployment:
         chain_ids = set()
         for file in files:
             try:
-                fields = json.loads(file.read_text(encoding="utf-8"))
+                fields = json.loads(file.read_text(encoding="utf-8-sig"))
                 chain_ids.add(int(fields["chainId"]))
                 contracts[file.stem] = ContractRecord(
                     name=fields["contractName"],
@@ -100,7 +100,7 @@ class Deployment:
                     source_name=fields["sourceName"],
                     sources=tuple(fields["sources"]),
                 )
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
                 raise FatalError(f"{file}: not a deployment record ({error})") from None
         if len(chain_ids) != 1:
             raise FatalError(f"{folder}: records of several chains {sorted(chain_ids)}")

@@ -1,7 +1,8 @@
-"""Amounts of CVY and chain times, as numbers and as text."""
+"""Amounts of CVY, chain times and addresses, as values and as text."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
@@ -46,6 +47,22 @@ def format_time(timestamp: int) -> str:
     if not timestamp:
         return "–"
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def parse_address(text: str) -> str:
+    """Convert an address to checksum form.
+
+    Raises:
+        ValueError: not an address, or mixed case with a wrong checksum: a typo.
+    """
+    from eth_utils.address import is_checksum_address, to_checksum_address
+
+    if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
+        raise ValueError(f"{text!r} is not an address (0x and 40 hexadecimal digits)")
+    mixed = text[2:] not in (text[2:].lower(), text[2:].upper())
+    if mixed and not is_checksum_address(text):
+        raise ValueError(f"{text} has a wrong checksum: check for a typo, or write it in lower case")
+    return str(to_checksum_address(text))
 
 
 def to_wei(text: str) -> int:

@@ -67,14 +67,26 @@ def open_signer(settings: Settings, options: str) -> Signer:
 
 
 def signer_address(settings: Settings) -> str:
-    """Address of the signer, without its password. Raises InputError."""
-    from covey.client.keys import read_keystore_address
+    """Address of the signer, without its password if the keystore contains it. Raises InputError."""
 
     if settings.remote_signer is not None:
         return settings.signer_address or remote_signer(settings).address
     if settings.keystore is None:
         raise InputError("no signer: give --signer, or --keystore with the signer's key")
-    return read_keystore_address(settings.keystore)
+    return keystore_address_of(settings.keystore, settings.password_file)
+
+
+def keystore_address_of(keystore: Path, password_file: Path | None, variable: str = "COVEY_PASSWORD") -> str:
+    """The address of a keystore; one without an address in it is opened to learn it. Raises InputError."""
+    from covey.chain.errors import ChainError
+    from covey.chain.signing.keystore import NoAddress, keystore_address
+
+    try:
+        return keystore_address(keystore)
+    except NoAddress:
+        return open_key(keystore, password_file, variable).address
+    except ChainError as error:
+        raise InputError(str(error)) from None
 
 
 def owner_address(settings: Settings) -> str:

@@ -77,7 +77,7 @@ def read_health(listen: str | None) -> dict[str, Any] | None:
     http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(_TIMEOUT_S))
     try:
         report = json.loads(http.request("GET", f"http://{listen}/health").data)
-    except (urllib3.exceptions.HTTPError, ValueError):
+    except (urllib3.exceptions.HTTPError, ValueError, RecursionError):
         return None
     known = isinstance(report, dict) and {"problems", "running", "last_accepted"} <= report.keys()
     return report if known else None

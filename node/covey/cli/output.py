@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
@@ -21,10 +23,42 @@ _UNLIMITED = 100_000
 
 
 def console(*, stderr: bool = False) -> Any:
-    """A Rich console. Results go to standard output, progress to standard error."""
+    """A Rich console. Results go to standard output, progress to standard error.
+
+    Text is never markup: it may come from strangers. `marked` makes styled text.
+    """
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    class PlainConsole(Console):
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(printable(text), **options)
+
+    return PlainConsole(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def printable(text: str) -> str:
+    """The text with control characters, which could steer a terminal or reverse the reading direction, replaced."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" or category(c) == "Zs" else "\ufffd" for c in text)
+
+
+def marked(template: str, *values: object) -> Text:
+    """Styled text: tags of the template apply, one at a time, as in ``[red]{}[/] is late``. Values are shown as they
+    are."""
+    from rich.text import Text
+
+    styled, style = Text(), ""
+    pieces = template.split("{}")
+    for number, piece in enumerate(pieces):
+        for place, part in enumerate(re.split(r"\[(/?[a-z ]*)\]", piece)):
+            if place % 2:
+                style = "" if part.startswith("/") else part
+            else:
+                styled.append(part, style=style)
+        if number < len(pieces) - 1:
+            styled.append(printable(str(values[number])), style=style)
+    return styled
 
 
 def print_json(value: Any) -> None:
@@ -52,6 +86,7 @@ def labelled(out: Console, label: str, text: str, *, style: str = "") -> None:
     """Print a label and a text, which wraps between words below itself on a terminal. The text is no markup."""
     from rich.text import Text
 
+    text = printable(text)
     lines = [text]
     if _is_limited(out):
         width = max(20, out.width - _LABEL)
@@ -70,7 +105,7 @@ class FittingTable:
     Written to a file or a pipe it has the width that it needs, unless COLUMNS is set.
     """
 
-    def __init__(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    def __init__(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
         self._title, self._columns, self._rows = title, columns, [list(row) for row in rows]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -106,12 +141,12 @@ class FittingTable:
         for row in self._rows:
             for number, (name, value) in enumerate(zip(names, row, strict=True)):
                 line = Text(f"{name:<{width}}" if number == 0 else f"  {name:<{width}}", style="dim" if number else "")
-                lines.append(line + Text.from_markup(value))
+                lines.append(line + (Text(printable(value)) if isinstance(value, str) else value))
         return Text("\n").join(lines)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> FittingTable:
-    """A table for `console().print`. A column whose name ends in '>' is right-aligned; cells may have Rich markup."""
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> FittingTable:
+    """A table for `console().print`. A column whose name ends in '>' is right-aligned; a cell may be `marked` text."""
     return FittingTable(title, columns, rows)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -33,7 +33,7 @@ from covey.config.schema import (
 __all__ = ["NodeConfig", "Settings", "load_node", "load_settings", "with_settings"]
 
 FILE_NAME = "covey.toml"
-HOME = Path("~/.covey")
+HOME = "~/.covey"
 
 CHAIN = ("rpc_urls", "deployment")
 STORE = ("data_dir", "store", "store_token_file", "store_token_in_clear")
@@ -53,11 +53,23 @@ def config_file(given: str | None) -> Path | None:
     """
     named = given or os.environ.get("COVEY_CONFIG")
     if named:
-        path = Path(named).expanduser()
+        path = _expanded(named)
+        if path is None:
+            raise InputError(f"{named}: no home folder: set HOME, or write the whole path")
         if not path.is_file():
             raise InputError(f"{path}: no such settings file; create one with `covey init`")
         return path
-    return next((path for path in (Path(FILE_NAME), HOME.expanduser() / FILE_NAME) if path.is_file()), None)
+    home = _expanded(HOME)
+    places = (Path(FILE_NAME), *(() if home is None else (home / FILE_NAME,)))
+    return next((path for path in places if path.is_file()), None)
+
+
+def _expanded(path: str) -> Path | None:
+    """The path without ``~``; None if there is no home folder, as in a container with an unknown user id."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return None
 
 
 def load_settings(flags: dict[str, object], config: str | None) -> Settings:
@@ -87,14 +99,17 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
-def with_settings(*names: str, table: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Decorate a command with options for the settings `names` and for all of `table`, which lose their prefix.
+def with_settings(
+    *names: str, table: str | None = None, of_table: Sequence[str] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorate a command with options for the settings `names` and for those of `table`, which lose their prefix.
 
-    The command receives settings=Settings.
+    `of_table` names the table's settings to take; None is all. The command receives settings=Settings.
     """
     keys: list[Key] = [(name,) for name in names]
     if table is not None:
-        keys = [key for key, _ in leaves(Settings) if key[0] == table] + keys
+        own = [key for key, _ in leaves(Settings) if key[0] == table and (of_table is None or key[1] in of_table)]
+        keys = own + keys
     return _with_options(Settings, keys, load_settings, table)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,10 @@ from covey.client.content import open_reader
 from covey.client.errors import ClientError, InsufficientBalance, InvalidInput, TransactionFailed
 from covey.client.wallet import Wallet
 from covey.ipfs import Cid, IpfsError, Store, directory_cid
+from covey.lora.bases.digest import base_digest
+from covey.lora.bases.resolve import cached_folder, check_base
+from covey.lora.errors import LoraError
+from covey.lora.jobs.feasible import base_problems, spec_problems
 from covey.protocol.canonical import DocumentError
 from covey.protocol.spec import TaskSpec
 from covey.protocol.types import Evaluation, Kind, TaskParams, Windows
@@ -89,10 +93,12 @@ def task_params(
         settle: time for the seed and the settlement.
 
     Raises:
-        InvalidInput: the registry would refuse a parameter; `parameter` names it. Or the spec has sealed evaluation.
+        InvalidInput: the registry would refuse a parameter; `parameter` names it. Or the spec cannot be
+            met, or has sealed evaluation.
     """
     if spec.evaluation.source != "local":
         raise InvalidInput("only specs with local evaluation can be posted so far: set evaluation.source to local")
+    _refuse(spec_problems(spec))
     bounds = chain.contracts.bounds.config()
     minimum = bounds.min_windows
     params = TaskParams(
@@ -125,6 +131,54 @@ def task_params(
     )
     _check_bounds(params, bounds)
     return params
+
+
+def check_spec(spec: TaskSpec, bases: Sequence[str], cache: Path | None = None) -> str:
+    """Check that trainers and validators can do what a spec asks, with its base.
+
+    Args:
+        bases: bases on this machine, as the setting `bases` names them; the spec's own base is tried too.
+        cache: folder of downloaded bases; None is the hub client's default.
+
+    Returns:
+        The folder of the base.
+
+    Raises:
+        InvalidInput: the spec cannot be met, or its base is not on this machine.
+    """
+    _refuse(spec_problems(spec))
+    folder = _base_folder(spec, bases, cache)
+    try:
+        config = check_base(folder)
+    except LoraError as error:
+        raise InvalidInput(str(error)) from None
+    _refuse(base_problems(spec, config))
+    return str(folder)
+
+
+def _refuse(problems: Iterator[str]) -> None:
+    if found := list(problems):
+        raise InvalidInput("the spec cannot be met: " + "; ".join(found))
+
+
+def _base_folder(spec: TaskSpec, bases: Sequence[str], cache: Path | None) -> Path:
+    """The folder of the base with the spec's digest."""
+    others = []
+    for name in dict.fromkeys([*bases, spec.base.name]):
+        try:
+            folder = cached_folder(name) or cached_folder(name, spec.base.revision, cache)
+            digest = None if folder is None else base_digest(folder)
+        except LoraError:
+            continue
+        if folder is not None and digest == spec.base.digest:
+            return folder
+        if digest is not None:
+            others.append(f"{name} has {digest}")
+    known = f" ({'; '.join(others)})" if others else ""
+    raise InvalidInput(
+        f"no base on this machine has the spec's base.digest {spec.base.digest}{known}: "
+        "name its folder with --bases, so that the spec can be checked against it"
+    )
 
 
 def _required_stake(bounty: int, bounds: RegistryConfig) -> int:

@@ -128,7 +128,8 @@ def undelegate_calls(chain: Chain, delegator: str, operator: str, amount: int | 
     staking = chain.contracts.staking
     shares = _shares_worth(chain, delegator, operator, amount)
     free = format_time(chain.now() + staking.unbonding_period())
-    purpose = f"unbond {about_cvy(staking.tokens_for(operator, shares) if amount is None else amount)} from the pool of {operator}"
+    worth = staking.tokens_for(operator, shares) if amount is None else amount
+    purpose = f"unbond {about_cvy(worth)} from the pool of {operator}"
     return [staking.undelegate(operator, shares, 0).named(f"{purpose}, to withdraw from {free} UTC on")]
 
 
@@ -146,7 +147,8 @@ def redelegate_calls(chain: Chain, delegator: str, source: str, target: str, amo
     _open_pool(chain, delegator, target)
     shares = _shares_worth(chain, delegator, source, amount)
     staking = chain.contracts.staking
-    purpose = f"move {about_cvy(staking.tokens_for(source, shares) if amount is None else amount)} from the pool of {source} to that of {target}"
+    worth = staking.tokens_for(source, shares) if amount is None else amount
+    purpose = f"move {about_cvy(worth)} from the pool of {source} to that of {target}"
     return [staking.redelegate(source, target, shares, 0).named(purpose)]
 
 

@@ -54,6 +54,10 @@ class DevnetSettings(SettingsGroup):
     port: int = Field(8545, ge=1, le=65535, description="port of the chain's JSON-RPC server on the loopback interface")
     block_time: Seconds = Field(1.0, gt=0, le=60, description="time between two blocks")
     accounts: int = Field(5, ge=1, le=50, description="number of funded accounts to write keystores for")
+    operators: int = Field(
+        0, ge=0, le=20, description="number of operators to register, each with a pool of 2,000 CVY and a funded signer"
+    )
+    resume: bool = Field(False, description="continue the chain of the last run in the output folder")
 
 
 class StakeSettings(SettingsGroup):

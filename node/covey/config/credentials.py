@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from covey.chain.signing.keystore import Signer, keystore_address, load_keystore
+from covey.chain.signing.keystore import NoAddress, Signer, keystore_address, load_keystore
 from covey.config.errors import ConfigError
 from covey.config.shared import SignerSettings
 
@@ -42,8 +42,11 @@ def password_of(
         return _read_text(setting, password_file).rstrip("\r\n")
     if (password := os.environ.get(variable)) is not None:
         return password
-    if sys.stdin.isatty():
-        return getpass.getpass(prompt)
+    if sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty():
+        try:
+            return getpass.getpass(prompt)
+        except (OSError, EOFError):
+            pass
     raise ConfigError(f"no password for the keystore: give {setting} or {variable}")
 
 
@@ -67,11 +70,11 @@ def webhook_of(file: Path | None) -> str | None:
 
 def _read_text(setting: str, file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{setting} {file}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{setting} {file}: not a text file") from None
+        raise ConfigError(f"{setting} {file}: not a text file in UTF-8") from None
 
 
 def unlock(settings: SignerSettings) -> Signer:
@@ -92,7 +95,10 @@ def unlock(settings: SignerSettings) -> Signer:
 
 
 def signer_address(settings: SignerSettings) -> str:
-    """The signer's address; needs no password. Errors as `unlock`."""
+    """The signer's address; needs no password, unless the keystore has no address in it. Errors as `unlock`."""
     if settings.keystore is not None:
-        return keystore_address(settings.keystore)
+        try:
+            return keystore_address(settings.keystore)
+        except NoAddress:
+            return unlock(settings).address
     return settings.signer_address or unlock(settings).address

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from covey.config.errors import ConfigError
 from covey.config.renamed import RENAMED
-from covey.config.schema import PREFIX, Key, environment_name, flag_name, flag_of, leaves
+from covey.config.schema import PREFIX, Key, environment_name, field_at, flag_name, flag_of, leaves, unit_of
+from covey.config.types import RPC_PREFIXES, MayBePath
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -42,41 +44,51 @@ def load(
         ConfigError: the first problem found, in one line that names the source of the value.
     """
     environ = os.environ if environ is None else environ
-    settings = dict(leaves(model))
+    settings = {key: field_at(model, key)[1] for key, _ in leaves(model)}
     values: dict[Key, object] = {}
     origin: dict[Key, str] = {}
     if file is not None:
         for key, value in _read_file(file, settings, other_tables):
-            values[key], origin[key] = value, f"{file}: key {'.'.join(key)}"
+            origin[key] = f"{file}: key {'.'.join(key)}"
+            values[key] = _resolve_paths(value, settings[key], file.parent, origin[key])
     _reject_renamed_variables(environ, prefix)
-    for key, annotation in settings.items():
+    for key, setting in settings.items():
         name = environment_name(key, prefix)
         text = environ.get(name, "")
         if text != "":
-            values[key] = [part.strip() for part in text.split(",") if part.strip()] if _is_list(annotation) else text
             origin[key] = f"environment variable {name}"
+            value = [part.strip() for part in text.split(",") if part.strip()] if _is_list(setting.annotation) else text
+            values[key] = _resolve_paths(value, setting, Path(), origin[key])
     by_flag = {flag_name(key): key for key in settings}
     for name, given in (flags or {}).items():
         if given is None:
             continue
         if name not in by_flag:
             raise ConfigError(_unknown_flag(name, by_flag))
-        values[by_flag[name]] = given
-        origin[by_flag[name]] = flag_of(by_flag[name])
+        key = by_flag[name]
+        origin[key] = flag_of(key)
+        value = list(given) if isinstance(given, tuple) else given
+        values[key] = _resolve_paths(value, settings[key], Path(), origin[key])
     try:
         return model.model_validate(_nest(values))
     except ValidationError as error:
         raise ConfigError(_describe_first(error, list(settings), origin, prefix)) from None
 
 
-def _read_file(file: Path, settings: Mapping[Key, Any], other_tables: frozenset[str]) -> Iterator[tuple[Key, object]]:
+def _read_file(
+    file: Path, settings: Mapping[Key, FieldInfo], other_tables: frozenset[str]
+) -> Iterator[tuple[Key, object]]:
     try:
-        tree = tomllib.loads(file.read_text(encoding="utf-8"))
+        tree = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(f"{file}: no such file") from None
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file}: not UTF-8 text") from None
+    except RecursionError:
+        raise ConfigError(f"{file}: not valid TOML: nested too deep") from None
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: not valid TOML: {error}") from None
     tables = {key[:depth] for key in settings for depth in range(1, len(key))}
 
@@ -85,7 +97,8 @@ def _read_file(file: Path, settings: Mapping[Key, Any], other_tables: frozenset[
             key = (*parent, name)
             dotted = ".".join(key)
             if key in settings:
-                yield key, _resolve_paths(value, settings[key], file.parent)
+                _require_unit(value, settings[key], f"{file}: key {dotted}")
+                yield key, value
             elif isinstance(value, dict) and key in tables:
                 yield from walk(value, key)
             elif dotted in RENAMED:
@@ -112,14 +125,54 @@ def _unknown_flag(name: str, known: Iterable[str]) -> str:
     return f"unknown setting {name!r}{_suggest(name, known)}"
 
 
-def _resolve_paths(value: object, annotation: Any, folder: Path) -> object:
-    if not _mentions_path(annotation):
-        return value
-    if isinstance(value, str):
-        return folder / Path(value).expanduser()
+def _require_unit(value: object, setting: FieldInfo, where: str) -> None:
+    """Raise ConfigError for a bare number where a unit decides by orders of magnitude what it means."""
+    unit = unit_of(setting)
+    if unit is None or unit.scale == 1 or isinstance(value, bool) or not isinstance(value, int | float) or value == 0:
+        return
+    raise ConfigError(f'{where}: {value} has no unit: write "{value} {unit.name}", with quotes')
+
+
+def _resolve_paths(value: object, setting: FieldInfo, folder: Path, where: str) -> object:
+    """Expand ``~`` in a setting that is or may be a path, and let a relative path start at ``folder``.
+
+    Raises:
+        ConfigError: ``~`` stands for no folder.
+    """
     if isinstance(value, list):
-        return [folder / Path(item).expanduser() if isinstance(item, str) else item for item in value]
-    return value
+        return [_resolve_paths(item, setting, folder, where) for item in value]
+    if not isinstance(value, str | Path) or value == "":
+        return value
+    try:
+        if _mentions_path(setting.annotation):
+            return folder / Path(value).expanduser()
+        mark = _mark(setting.metadata) or _mark_within(setting.annotation)
+        return value if mark is None or not isinstance(value, str) else _resolve_text(value, mark, folder)
+    except RuntimeError:
+        raise ConfigError(f"{where}: no home folder for {value!s}: set HOME, or write the whole path") from None
+
+
+def _resolve_text(value: str, mark: MayBePath, folder: Path) -> str:
+    """Make the path in a text absolute, if there is one; see `MayBePath`."""
+    prefix = next((prefix for prefix in mark.prefixes if value.startswith(prefix)), "")
+    rest = value.removeprefix(prefix)
+    if "://" in rest or (mark.always and rest.startswith(RPC_PREFIXES)):
+        return value
+    is_path = mark.always or rest in (".", "..") or rest.startswith(("/", "./", "../", "~"))
+    is_socket = rest.endswith((".ipc", ".sock")) and not set(rest) & set(":@?#")
+    if not is_path and not (is_socket and (prefix or not mark.prefixes)):
+        return value
+    return prefix + str((folder / Path(rest).expanduser()).absolute())
+
+
+def _mark(metadata: Iterable[object]) -> MayBePath | None:
+    return next((item for item in metadata if isinstance(item, MayBePath)), None)
+
+
+def _mark_within(annotation: Any) -> MayBePath | None:
+    """The mark in an annotation such as ``tuple[RpcUrl, ...]`` or ``StoreLocation | None``."""
+    found = _mark(getattr(annotation, "__metadata__", ()))
+    return found or next((mark for part in get_args(annotation) if (mark := _mark_within(part))), None)
 
 
 def _mentions_path(annotation: Any) -> bool:

@@ -40,7 +40,8 @@ class LineFormatter(logging.Formatter):
 
 def _quoted(value: object) -> str:
     text = str(value)
-    return json.dumps(text, ensure_ascii=False) if any(c.isspace() or c == '"' for c in text) or not text else text
+    needs_quotes = not text or not text.isprintable() or any(c.isspace() or c == '"' for c in text)
+    return json.dumps(text, ensure_ascii=not text.isprintable()) if needs_quotes else text
 
 
 def configure(level: str, as_json: bool) -> None:

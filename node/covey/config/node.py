@@ -30,6 +30,7 @@ from covey.config.types import (
     Mebibytes,
     PinningServiceUrl,
     Role,
+    RpcUrl,
     Seconds,
     Size,
     Wei,
@@ -181,7 +182,7 @@ class NodeConfig(
     """Settings of one node. Relative paths in a file start at the file's folder."""
 
     roles: tuple[Role, ...] = required(RoleSettings, "roles", min_length=1)
-    rpc_urls: tuple[str, ...] = required(RpcSettings, "rpc_urls", min_length=1)
+    rpc_urls: tuple[RpcUrl, ...] = required(RpcSettings, "rpc_urls", min_length=1)
     deployment: Path = required(RpcSettings, "deployment")
     data_dir: Path = required(StorageSettings, "data_dir")
     policy: Policy = Policy()

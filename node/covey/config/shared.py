@@ -12,7 +12,20 @@ from typing import Any
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
 from covey.chain.tx.fees import GWEI
-from covey.config.types import Address, Blocks, GasPrice, Listen, RemoteSignerAddress, Role, Seconds, Size
+from covey.config.types import (
+    Address,
+    BaseName,
+    Blocks,
+    Device,
+    GasPrice,
+    Listen,
+    RemoteSignerAddress,
+    Role,
+    RpcUrl,
+    Seconds,
+    Size,
+    StoreLocation,
+)
 
 
 class SettingsGroup(BaseModel):
@@ -37,11 +50,14 @@ class RoleSettings(SettingsGroup):
 
 
 class ModelSettings(SettingsGroup):
-    """Base models on this machine."""
+    """Base models on this machine, and the device that computes them."""
 
     model_config = ConfigDict(title="Base models")
 
-    bases: tuple[str, ...] = Field(("tiny",), description="available base models: tiny, a folder, or a hub name")
+    bases: tuple[BaseName, ...] = Field(("tiny",), description="available base models: tiny, a folder, or a hub name")
+    device: Device = Field(
+        "auto", description="where workers compute: cpu, cuda, cuda:N, or auto (the first GPU if there is one)"
+    )
 
 
 class RpcSettings(SettingsGroup):
@@ -49,7 +65,7 @@ class RpcSettings(SettingsGroup):
 
     model_config = ConfigDict(title="Chain")
 
-    rpc_urls: tuple[str, ...] = Field((), description="JSON-RPC endpoints, in order of preference")
+    rpc_urls: tuple[RpcUrl, ...] = Field((), description="JSON-RPC endpoints, in order of preference")
     rpc_timeout_seconds: Seconds = Field(
         10.0, gt=0, le=600, description="time limit for one request over all endpoints"
     )
@@ -101,7 +117,7 @@ class StorageSettings(SettingsGroup):
     model_config = ConfigDict(title="Storage")
 
     data_dir: Path | None = Field(None, description="folder with the journal, secrets, entries and work files")
-    store: str | None = Field(
+    store: StoreLocation | None = Field(
         None, description="block store: a folder, or the address of a Kubo RPC API; default: <data_dir>/blocks"
     )
     store_token_file: Path | None = Field(None, description="file with the bearer token of the Kubo RPC API")

@@ -15,6 +15,7 @@ from covey.chain.tx.store import SqliteTxStore
 from covey.config.credentials import token_of, webhook_of
 from covey.config.errors import ConfigError
 from covey.config.node import NodeConfig
+from covey.config.types import split_listen
 from covey.daemon.assemble import ContentParts
 from covey.daemon.monitoring.health import HealthState
 from covey.daemon.monitoring.notifications import Outbox
@@ -85,8 +86,7 @@ class LiveAdapters:
         stack.callback(fetcher.close)
         keeper = open_keeper(config, store, fetcher)
         if config.gateway_listen is not None:
-            host, _, port = config.gateway_listen.rpartition(":")
-            stack.callback(Gateway(store, host, int(port)).close)
+            stack.callback(Gateway(store, *split_listen(config.gateway_listen)).close)
         return ContentParts(store, fetcher, keeper)
 
     def open_executor(self, stack: ExitStack) -> Executor:

@@ -23,11 +23,13 @@ from covey.daemon.live import LiveAdapters
 from covey.daemon.loop import Daemon
 from covey.daemon.monitoring.health import HealthError, HealthServer, HealthState, Snapshot
 from covey.daemon.storage.disk_space import disk_full_message, is_full
-from covey.daemon.storage.journal import JournalError
+from covey.daemon.storage.journal import JournalError, JournalLocked
 from covey.daemon.strategy import Strategy
 from covey.ipfs import IpfsError
 
 T = TypeVar("T")
+
+_STOP_PATIENCE_S = 5.0  # seconds that a call may go on after a stop signal
 
 STARTING = Snapshot().problems
 _FULL_PAUSE = 5.0  # maximum seconds between two attempts on a full disk
@@ -38,7 +40,7 @@ MISCONFIGURED = 2
 
 
 def run(config: NodeConfig, *, strategy: Strategy | None = None, stop: threading.Event | None = None) -> int:
-    """Run a node until SIGTERM, SIGINT or `stop`. Signals are handled only in the main thread.
+    """Run a node until SIGTERM, SIGINT, SIGHUP or `stop`. Signals are handled only in the main thread.
 
     Args:
         strategy: for tests and the local network; None is the honest strategy.
@@ -71,12 +73,20 @@ def run(config: NodeConfig, *, strategy: Strategy | None = None, stop: threading
             fields = {"operator": identity.operator, "signer": identity.signer, "roles": ",".join(config.roles)}
             log.info("started", extra={**fields, "seconds": round(time.monotonic() - started, 2)})
             Daemon(parts, stop).run()
-        except (ConfigError, HealthError, JournalError, IpfsError) as error:
+        except _Overdue:
+            log.warning("stopped in the middle of a call that does not end; nothing is lost")
+        except HealthError as error:
+            log.error(str(error))
+            return FAILED if error.passing else MISCONFIGURED  # the service manager starts a failed node again
+        except (ConfigError, JournalError, IpfsError) as error:
             log.error(str(error))
             return MISCONFIGURED
         except FatalError as error:
             log.error(str(error))
             return FAILED
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                signal.setitimer(signal.ITIMER_REAL, 0)
         log.info("stopped")
     return STOPPED
 
@@ -92,7 +102,7 @@ def _retry(attempt: Callable[[], T], stop: threading.Event, health: HealthState,
             return attempt()
         except Exception as error:
             full = is_full(error)
-            if not full and not isinstance(error, TransientError):
+            if not full and not isinstance(error, TransientError | JournalLocked):
                 raise
             reason = disk_full_message(config, error) if full else str(error)
             log.warning("not started yet", extra={"reason": reason})
@@ -100,6 +110,11 @@ def _retry(attempt: Callable[[], T], stop: threading.Event, health: HealthState,
             stop.wait(pause)
             pause = min(_FULL_PAUSE if full else 30.0, 2 * pause)
     return None
+
+
+class _Overdue(BaseException):
+    """The node was told to stop, but a call goes on. No handler of errors catches this. Raised at any instruction, as a
+    kill would be, for which the journal is made; a transaction that is open is rolled back."""
 
 
 @contextmanager
@@ -111,8 +126,15 @@ def _stop_on_signals(stop: threading.Event) -> Iterator[None]:
     def on_signal(number: int, frame: FrameType | None) -> None:
         log.info("stopping", extra={"signal": signal.Signals(number).name})
         stop.set()
+        signal.setitimer(signal.ITIMER_REAL, _STOP_PATIENCE_S)
+
+    def on_overdue(number: int, frame: FrameType | None) -> None:
+        raise _Overdue
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup sets it
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, on_signal)
+    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, on_overdue)
     try:
         yield
     finally:

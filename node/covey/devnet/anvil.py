@@ -25,6 +25,10 @@ VERSION = "1.7.1"
 PACKAGE = f"@foundry-rs/anvil@{VERSION}"
 CHAIN_ID = 31337
 START_TIMEOUT_S = 30.0
+DUMP_TIMEOUT_S = 60.0
+"""Time to write a chain's state at the end."""
+STATE_INTERVAL_S = 60
+"""Time between two writes of a chain's state."""
 
 
 def cache_dir() -> Path:
@@ -103,25 +107,61 @@ def free_port() -> int:
     raise DevnetError("no free TCP port between 18000 and 32000 on the loopback interface")
 
 
-class Anvil:
+class AnvilRpc:
+    """Requests to an anvil that runs already."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._ids = itertools.count(1)
+        self._http = urllib3.PoolManager(maxsize=2, retries=False, timeout=urllib3.Timeout(30.0))
+
+    def rpc(self, method: str, *params: Any) -> Any:
+        """Call a JSON-RPC method. Raises DevnetError with anvil's error message."""
+        body = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(params)}
+        reply = self._http.request(
+            "POST", self.url, body=json.dumps(body), headers={"content-type": "application/json"}
+        )
+        response = json.loads(reply.data)
+        if "error" in response:
+            raise DevnetError(f"{method}: {response['error'].get('message', response['error'])}")
+        return response["result"]
+
+    def time(self) -> int:
+        """Chain time: timestamp of the newest block, unix seconds."""
+        return int(self.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+
+    def set_balance(self, address: str, wei: int) -> None:
+        """Set an account's ether balance."""
+        self.rpc("anvil_setBalance", address, hex(wei))
+
+
+class Anvil(AnvilRpc):
     """An anvil process on the loopback interface; a context manager.
 
     Anvil mines each transaction at once, and a block every `block_time` seconds besides, so that duties waiting for a
     later block proceed.
     """
 
-    def __init__(self, log: Path, *, port: int | None = None, block_time: float = 1.0, program: Path | None = None):
+    def __init__(
+        self,
+        log: Path,
+        *,
+        port: int | None = None,
+        block_time: float = 1.0,
+        program: Path | None = None,
+        state: Path | None = None,
+    ):
+        """With `state`, the chain is loaded from this file if it exists, and saved to it each minute and at the end."""
         self.program = program or find_anvil()
         self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(f"http://127.0.0.1:{self.port}")
         self._log_path = log
         self._states = log.with_suffix(".states")  # anvil would leave hundreds of MB in the home
         self._block_time = block_time
+        self._state = state
         self._log: IO[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: ProcessGuard | None = None
-        self._ids = itertools.count(1)
-        self._http = urllib3.PoolManager(maxsize=2, retries=False, timeout=urllib3.Timeout(30.0))
 
     @property
     def pid(self) -> int:
@@ -152,6 +192,8 @@ class Anvil:
         command = [str(self.program), "--host", "127.0.0.1", "--port", str(self.port), "--chain-id", str(CHAIN_ID)]
         command += ["--block-time", f"{self._block_time:g}", "--mixed-mining", "--slots-in-an-epoch", "1"]
         command += ["--accounts", "1", "--no-cors", "--quiet", "--cache-path", str(self._states)]
+        if self._state is not None:
+            command += ["--state", str(self._state), "--state-interval", str(STATE_INTERVAL_S)]
         try:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True
@@ -179,7 +221,7 @@ class Anvil:
         """Stop the process and its children. Idempotent."""
         process, self._process = self._process, None
         if process is not None:
-            stop_group(process, grace_s=3.0)
+            stop_group(process, grace_s=3.0 if self._state is None else DUMP_TIMEOUT_S)
         if self._guard is not None:
             self._guard.release()
         if self._log is not None:
@@ -195,21 +237,6 @@ class Anvil:
             code = self._process.wait(seconds)
             raise DevnetError(f"anvil exited (exit code {code}): see {self._log_path}")
 
-    def rpc(self, method: str, *params: Any) -> Any:
-        """Call a JSON-RPC method. Raises DevnetError with anvil's error message."""
-        body = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(params)}
-        reply = self._http.request(
-            "POST", self.url, body=json.dumps(body), headers={"content-type": "application/json"}
-        )
-        response = json.loads(reply.data)
-        if "error" in response:
-            raise DevnetError(f"{method}: {response['error'].get('message', response['error'])}")
-        return response["result"]
-
-    def time(self) -> int:
-        """Chain time: timestamp of the newest block, unix seconds."""
-        return int(self.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
-
     def mine(self, blocks: int = 1) -> None:
         """Mine blocks now."""
         self.rpc("anvil_mine", hex(blocks))
@@ -222,10 +249,6 @@ class Anvil:
         self.rpc("evm_increaseTime", hex(ahead))
         self.mine()
         return ahead
-
-    def set_balance(self, address: str, wei: int) -> None:
-        """Set an account's ether balance."""
-        self.rpc("anvil_setBalance", address, hex(wei))
 
 
 def last_line(log: Path) -> str:

@@ -75,6 +75,7 @@ class Operator:
             "data_dir": str(self.folder),
             "training_records" if self.participant.trainer else "heldout_records": str(self.records),
             "bases": [base],
+            "device": "cpu",  # the same figures on every machine
             "gateway_listen": f"127.0.0.1:{self.gateway_port}",
             "peers": [url for url in peers if url != self.gateway],
             "confirmations": 0,

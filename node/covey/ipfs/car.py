@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Final
 
-from covey.ipfs.cid import Cid
+from covey.ipfs.cid import Cid, Identity
 from covey.ipfs.dag import MAX_BLOCK_BYTES, GetBlock, Plan
 from covey.ipfs.dagpb import read_varint, varint
 from covey.ipfs.errors import InvalidCid, InvalidContent
@@ -23,6 +23,21 @@ def header(root: Cid) -> bytes:
     """The header of a CAR with one root."""
     body = _HEADER_START + root.to_bytes() + _HEADER_END
     return varint(len(body)) + body
+
+
+def identity_header(cid: Identity) -> bytes:
+    """The header, and with it the whole, of a CAR whose only root carries its own bytes."""
+    raw = cid.to_bytes()
+    body = b"\xa2\x65roots\x81\xd8\x2a" + _byte_string(b"\x00" + raw) + _HEADER_END
+    return varint(len(body)) + body
+
+
+def _byte_string(data: bytes) -> bytes:
+    """Bytes in dag-cbor."""
+    length = len(data)
+    if length < 24:
+        return bytes((0x40 | length,)) + data
+    return (bytes((0x58, length)) if length < 256 else b"\x59" + length.to_bytes(2, "big")) + data
 
 
 def section(cid: Cid, block: bytes) -> bytes:

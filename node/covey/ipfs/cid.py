@@ -21,6 +21,8 @@ DAG_PB: Final = 0x70
 _CODECS: Final = {RAW: "raw", DAG_PB: "dag-pb"}
 _LENGTH: Final = 36
 _TEXT_LENGTH: Final = 59  # "b" and ceil(36 * 8 / 5) characters
+_BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_MAX_IDENTITY: Final = 128  # bytes, as in Kubo
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -62,7 +64,7 @@ class Cid:
         """
         body = text.strip().removeprefix("ipfs://").removeprefix("/ipfs/")
         if body.startswith("Qm") and len(body) == 46:
-            raise InvalidCid(f"{body} is a CIDv0: convert it with `ipfs cid base32 {body}`")
+            raise InvalidCid(f"{body} is a CIDv0: write {_of_version_0(body)}, the same content as a CIDv1")
         if not body.startswith("b") or len(body) != _TEXT_LENGTH:
             raise InvalidCid(f"{text!r} is not a CIDv1 in base32 ({_TEXT_LENGTH} characters, beginning with b)")
         try:
@@ -102,3 +104,46 @@ class Cid:
 
     def __repr__(self) -> str:
         return f"Cid({self})"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """An identity CID: the block's bytes stand in place of its digest. Only the gateway reads one."""
+
+    codec: int
+    content: bytes
+
+    def to_bytes(self) -> bytes:
+        """The binary form: version, codec, hash function 0, length, content."""
+        return bytes((1, self.codec, 0, len(self.content))) + self.content
+
+    def __str__(self) -> str:
+        return "b" + base64.b32encode(self.to_bytes()).decode("ascii").rstrip("=").lower()
+
+
+def parse_identity(text: str) -> Identity | None:
+    """An identity CID of at most 127 raw or dag-pb bytes in canonical base32; None for other text."""
+    if not text.startswith("b") or len(text) > 2 * _MAX_IDENTITY:
+        return None
+    try:
+        raw = base64.b32decode(text[1:].upper() + "=" * (-(len(text) - 1) % 8))
+    except binascii.Error:
+        return None
+    if len(raw) < 4 or raw[0] != 1 or raw[1] not in _CODECS or raw[2] != 0 or raw[3] != len(raw) - 4:
+        return None
+    found = Identity(raw[1], raw[4:])
+    return found if raw[3] < _MAX_IDENTITY and str(found) == text else None
+
+
+def _of_version_0(text: str) -> Cid:
+    """The CIDv1 of a CIDv0, which is always dag-pb and sha2-256 (base58). Raises `InvalidCid`."""
+    number = 0
+    for char in text:
+        digit = _BASE58.find(char)
+        if digit < 0:
+            raise InvalidCid(f"{text!r} is no CID: {char!r} is not a character of base58")
+        number = number * 58 + digit
+    raw = number.to_bytes(34, "big") if number < 1 << 272 else b""
+    if raw[:2] != b"\x12\x20":
+        raise InvalidCid(f"{text!r} is not the base58 of a sha2-256 digest")
+    return Cid(DAG_PB, raw[2:])

@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Self, cast
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from covey.ipfs import car
-from covey.ipfs.cid import Cid
+from covey.ipfs.cid import Cid, Identity, parse_identity
 from covey.ipfs.dag import FilePlan, Plan
 from covey.ipfs.errors import InvalidCid, InvalidContent, IpfsError, NotFound
 from covey.ipfs.store import Store
@@ -97,13 +97,13 @@ class _Handler(BaseHTTPRequestHandler):
         form = self._format(query)
         if form == "raw" and name:
             raise _Refusal(HTTPStatus.BAD_REQUEST, "a raw block has no path: ask for format=car")
-        if parts[2] == PROBE and form == "raw":
-            self._send_block(PROBE, b"", body=body)
-            return
-        cid = Cid.parse(parts[2])
+        filename = query.get("filename", [""])[0]
+        inline = parse_identity(parts[2])
+        cid = Cid.parse(parts[2]) if inline is None else inline
         if form == "raw":
             if not self._unchanged(f'"{cid}.raw"'):
-                self._send_block(str(cid), self._store.get_local(cid), body=body)
+                block = self._store.get_local(cid) if isinstance(cid, Cid) else cid.content
+                self._send_block(str(cid), block, filename, body=body)
             return
         scope = query.get("dag-scope", ["all"])[0]
         if scope not in ("block", "entity", "all"):
@@ -111,7 +111,12 @@ class _Handler(BaseHTTPRequestHandler):
         part = query.get("entity-bytes", [""])[0]
         if part and not _RANGE.fullmatch(part):
             raise _Refusal(HTTPStatus.BAD_REQUEST, f"entity-bytes {part!r} is not from:to, as in 0:1023 or -1024:*")
-        self._send_car(cid, name, "entity" if part else scope, part, body=body)
+        if isinstance(cid, Identity):
+            if name:
+                raise NotFound(f"{cid} is a block of bytes and has no file {name!r}")
+            self._send_identity_car(cid, filename, body=body)
+            return
+        self._send_car(cid, name, "entity" if part else scope, part, filename, body=body)
 
     def _format(self, query: dict[str, list[str]]) -> str:
         accepted = self.headers.get("Accept", "")
@@ -138,22 +143,37 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         return True
 
-    def _headers(self, content_type: str, etag: str, filename: str) -> None:
+    def _headers(self, content_type: str, etag: str, filename: str, roots: str) -> None:
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", content_type)
-        self.send_header("Content-Disposition", f'attachment; filename="{filename}"')
+        self.send_header("Content-Disposition", _attachment(filename))
+        self.send_header("X-Ipfs-Path", urlsplit(self.path).path)
+        self.send_header("X-Ipfs-Roots", roots)
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Cache-Control", _CACHE)
         self.send_header("ETag", etag)
 
-    def _send_block(self, cid: str, block: bytes, *, body: bool) -> None:
-        self._headers(RAW_TYPE, f'"{cid}.raw"', f"{cid}.bin")
+    def _send_block(self, cid: str, block: bytes, filename: str, *, body: bool) -> None:
+        self._headers(RAW_TYPE, f'"{cid}.raw"', filename or f"{cid}.bin", cid)
         self.send_header("Content-Length", str(len(block)))
         self.end_headers()
         if body:
             self.wfile.write(block)
 
-    def _send_car(self, cid: Cid, name: str, scope: str, part: str, *, body: bool) -> None:
+    def _send_identity_car(self, cid: Identity, filename: str, *, body: bool) -> None:
+        """A CAR whose root carries its own bytes. It has no blocks: readers know them from the root."""
+        etag = f'W/"{cid}.car"'
+        if self._unchanged(etag):
+            return
+        head = car.identity_header(cid)
+        self._headers(CAR_TYPE + _CAR_PARAMETERS, etag, filename or f"{cid}.car", str(cid))
+        self.send_header("Accept-Ranges", "none")
+        self.send_header("Content-Length", str(len(head)))
+        self.end_headers()
+        if body:
+            self.wfile.write(head)
+
+    def _send_car(self, cid: Cid, name: str, scope: str, part: str, filename: str, *, body: bool) -> None:
         contents = self._store.local_plan(cid)
         root = contents.file(name).cid if name else cid
         blocks = list(_scoped(contents, name, scope, part))
@@ -163,7 +183,9 @@ class _Handler(BaseHTTPRequestHandler):
         missing = next((block for block in blocks if self._store.block_size(block) is None), None)
         if missing is not None:
             raise NotFound(f"block {missing} of {cid}")
-        self._headers(CAR_TYPE + _CAR_PARAMETERS, etag, f"{cid}.car")
+        roots = str(cid) if root == cid else f"{cid},{root}"
+        self._headers(CAR_TYPE + _CAR_PARAMETERS, etag, filename or f"{cid}.car", roots)
+        self.send_header("Accept-Ranges", "none")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         if not body:
@@ -181,6 +203,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"%x\r\n" % len(data))
         self.wfile.write(data)
         self.wfile.write(b"\r\n")  # buffered: not a separate packet
+
+
+def _attachment(filename: str) -> str:
+    """A Content-Disposition header. Names beyond ASCII are also given in UTF-8 (RFC 6266)."""
+    name = "".join(char for char in filename if char.isprintable()).replace("/", "_").replace("\\", "_")[:200]
+    plain = "".join(char if char.isascii() and char != '"' else "_" for char in name)
+    extended = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
+    return f'attachment; filename="{plain}"{extended}'
 
 
 def _scoped(contents: Plan, name: str, scope: str, part: str) -> Iterator[Cid]:

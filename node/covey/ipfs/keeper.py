@@ -219,7 +219,7 @@ class Keeper:
                 raise TypeError
         except FileNotFoundError:
             return {}
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise IpfsError(
                 f"{self._path} is damaged: restore it, or remove it to stop retaining what it listed"
             ) from None

@@ -11,7 +11,6 @@ import io
 import ipaddress
 import os
 import tempfile
-from collections.abc import Mapping
 from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
 
@@ -195,11 +194,10 @@ class KuboStore(Store):
 
     def pins(self) -> tuple[Pin, ...]:
         """See `Store.pins`. Lists only recursive pins of CIDs in Covey's format."""
-        keys: Mapping[str, Any] = self._call(
-            lambda: self._client.pin.ls(type="recursive", opts={"names": "true"}).as_json()
-        )["Keys"]
+        keys: Any = self._call(lambda: self._client.pin.ls(type="recursive", opts={"names": "true"}).as_json())
+        keys = keys.get("Keys") if isinstance(keys, dict) else None
         found = []
-        for text, pinned in (keys or {}).items():
+        for text, pinned in (keys if isinstance(keys, dict) else {}).items():
             try:
                 found.append(Pin(Cid.parse(text), str(pinned.get("Name", ""))))
             except InvalidCid:
@@ -226,6 +224,8 @@ class KuboStore(Store):
             raise SourceError(f"{self.name} did not answer in time") from None
         except ipfs_exceptions.CommunicationError:
             raise SourceError(f"{self.name} cannot be reached: is the daemon running?") from None
+        except (ValueError, RecursionError):
+            raise SourceError(f"{self.name} answered with something that is not a Kubo RPC answer") from None
 
 
 class _Upload:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError
@@ -23,15 +23,18 @@ class GatewaySource:
     """Blocks from the trustless gateway at ``url`` (``http://host:port`` or ``https://host``). Thread-safe."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise IpfsError(f"{url!r} is not a gateway: give http://host:port or https://host")
+        parts = _split(url)
+        port = f":{parts.port}" if parts.port else ""
+        # Kubo answers requests for the host "localhost" with redirects to subdomains; by its IP it serves paths.
+        is_local = parts.scheme == "http" and parts.hostname == "localhost"
+        host = {"Host": f"127.0.0.1{port}"} if is_local else {}
         self._base = url.rstrip("/").removesuffix("/ipfs")
-        self._name = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+        shown = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
+        self._name = f"{parts.scheme}://{shown}{port}"
         self._http = urllib3.PoolManager(
             maxsize=8,
             retries=urllib3.Retry(total=None, connect=0, read=0, status=0, other=0, redirect=2),
-            headers={"Accept": RAW_TYPE, "Accept-Encoding": "identity", "User-Agent": "covey"},
+            headers={"Accept": RAW_TYPE, "Accept-Encoding": "identity", "User-Agent": "covey", **host},
         )
 
     @property
@@ -74,6 +77,12 @@ class GatewaySource:
         try:
             if response.status in (404, 410):
                 raise NotFound(f"{self.name} does not have {cid}")
+            if 300 <= response.status < 400:
+                target = response.headers.get("Location", "")
+                raise SourceError(
+                    f"{self.name} answered {response.status} for {cid}, a redirect to {target[:200] or 'nowhere'}: "
+                    "give the address of the gateway behind it"
+                )
             if response.status != 200:
                 raise SourceError(f"{self.name} answered {response.status} for {cid}")
             block = bytearray()
@@ -92,6 +101,20 @@ class GatewaySource:
                 response.release_conn()
             else:
                 response.close()
+
+
+def _split(url: str) -> SplitResult:
+    """Split a gateway's address. Raises IpfsError, which quotes no more of it than its host: it may contain a key."""
+    fault = "give http://host:port or https://host"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment
+        if usable and parts.port != 0:  # reading the port checks it
+            return parts
+    except ValueError:
+        fault = "its host or port is malformed; " + fault
+    shown = url if url.isprintable() and not set(url) & set("@?#") and len(url) < 60 else "an address"
+    raise IpfsError(f"{shown!r} is not a gateway: {fault}")
 
 
 def _reason(error: Exception) -> str:

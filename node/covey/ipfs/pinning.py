@@ -127,7 +127,7 @@ class PinningService:
             raise SourceError(f"{self.name} answered {response.status}{_reason(text)}")
         try:
             return json.loads(text) if text else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             raise SourceError(f"{self.name} answered with something that is not JSON") from None
 
 
@@ -136,5 +136,5 @@ def _reason(text: bytes) -> str:
     try:
         error = json.loads(text)["error"]
         return f": {str(error.get('details') or error['reason'])[:200]!r}"
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ""

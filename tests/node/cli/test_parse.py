@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from covey.cli.errors import InputError
-from covey.cli.parse import address, wei
+from covey.cli.parse import address, seconds, wei
 
 
 @pytest.mark.parametrize(("text", "amount"), [("5CVY", 5 * 10**18), ("5 wei", 5), ("0.5 CVY", 5 * 10**17)])
@@ -40,3 +40,26 @@ def test_address_is_converted_to_checksum_form() -> None:
 def test_other_addresses_are_rejected(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         address(text)
+
+
+@pytest.mark.parametrize(("text", "length"), [("90s", 90), ("4h", 14_400), ("1d 12h", 129_600), ("2m30s", 150)])
+def test_a_duration_is_converted(text: str, length: int) -> None:
+    assert seconds(text) == length
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("4", "'4' has no unit: write 4s"),
+        ("", "is not a duration"),
+        ("-4h", "is not a duration"),
+        ("4w", "is not a duration"),
+        ("1h 2h", "names a unit twice"),
+        ("0s", "longer than 0"),
+        ("99999999999h", "between 0 and"),
+        ("٣h", "is not a duration"),
+    ],
+)
+def test_other_durations_are_rejected(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        seconds(text)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +14,11 @@ from tests.support.network import tiny_spec
 
 from covey.chain.units import CVY
 from covey.client.errors import InvalidInput
-from covey.client.posting import fetch_spec, read_spec, task_params
+from covey.client.posting import check_spec, fetch_spec, read_spec, task_params
 from covey.ipfs import BlockStore, directory_cid
+from covey.lora.bases.digest import base_digest
+from covey.lora.bases.resolve import tiny_folder
+from covey.protocol.spec import TaskSpec
 from covey.protocol.types import Windows
 
 MINIMUM = Windows(60, 30, 40, 0, 50, 30, 20, 0)
@@ -93,3 +99,53 @@ def test_spec_is_fetched_from_the_store(tmp_path: Any) -> None:
         assert fetch_spec(store, bytes(32)) is None
         remote: Any = SimpleNamespace(name="remote", get_block=store.get_block)
         assert fetch_spec(remote, cid.word) == spec, "a store that is not a folder needs a cache of its own"
+
+
+def test_spec_is_checked_against_the_base_of_its_digest(tmp_path: Path) -> None:
+    spec = tiny_spec()
+    assert check_spec(spec, ["tiny"]) == check_spec(spec, []) == str(tiny_folder())
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_folder(), copy)
+    assert check_spec(spec, [str(copy)]) == str(copy)
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "rms_norm_eps": 1e-5}))
+    changed = spec.model_copy(update={"base": spec.base.model_copy(update={"digest": base_digest(copy)})})
+    assert check_spec(changed, ["tiny", str(copy)]) == str(copy)
+    with pytest.raises(
+        InvalidInput, match=rf"no base on this machine .* \(tiny has {spec.base.digest}\): name its folder"
+    ):
+        check_spec(changed, ["tiny", "nowhere", "Qwen/Qwen3-0.6B"], cache=tmp_path)
+
+
+def replaced(spec: TaskSpec, part: str, **fields: object) -> TaskSpec:
+    return TaskSpec.parse(spec.model_dump() | {part: {**(spec.model_dump()[part] or {}), **fields}})
+
+
+@pytest.mark.parametrize(
+    ("part", "fields", "message"),
+    [
+        ("adapter", {"target_modules": ["all-linear"]}, "adapter.target_modules: all-linear"),
+        ("training", {"alpha": 1024}, "training.alpha: 1024"),
+        ("privacy", {"max_epsilon": "1", "delta": "0.00001"}, "privacy: "),
+        ("adapter", {"shared_a": "00" * 32}, "adapter.shared_a: "),
+        ("evaluation", {"profile": "cuda-bfloat16"}, "evaluation.profile: "),
+    ],
+)
+def test_spec_that_cannot_be_met_cannot_be_posted(part: str, fields: dict[str, object], message: str) -> None:
+    spec = replaced(tiny_spec(), part, **fields)
+    for post in (lambda: check_spec(spec, []), lambda: task_params(CHAIN, spec, bounty=10 * CVY)):
+        with pytest.raises(InvalidInput, match=f"the spec cannot be met: {message}"):
+            post()
+
+
+@pytest.mark.parametrize(
+    ("part", "fields", "message"),
+    [
+        ("base", {"family": "qwen2"}, "base.family: qwen2"),
+        ("evaluation", {"sequence_length": 1 << 20}, "evaluation.sequence_length: 1048576"),
+        ("adapter", {"max_bytes": 1_000}, "adapter.max_bytes: an adapter of max_rank 4"),
+    ],
+)
+def test_spec_that_its_base_cannot_meet_is_refused(part: str, fields: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidInput, match=f"the spec cannot be met: {message}"):
+        check_spec(replaced(tiny_spec(), part, **fields), [])

@@ -52,7 +52,7 @@ def test_unreadable_password_file_names_its_setting(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^owner_password_file .*/none: No such file"):
         password_of(tmp_path / "none", setting="owner_password_file")
     (tmp_path / "binary").write_bytes(b"\xff")
-    with pytest.raises(ConfigError, match=r"^password_file .*/binary: not a text file$"):
+    with pytest.raises(ConfigError, match=r"^password_file .*/binary: not a text file in UTF-8$"):
         password_of(tmp_path / "binary")
 
 

@@ -43,7 +43,9 @@ def test_journal_and_store_are_in_the_data_directory_by_default(file: Path) -> N
     assert config.keystore == file.parent / "keys/signer.json"
     assert config.journal_path == Path("elsewhere/journal.sqlite")
     assert config.store_location == "elsewhere/blocks"
-    assert NodeConfig.load(flags={"store": "blocks"}, environ={}, file=file).store_location == "blocks"
+    assert NodeConfig.load(flags={"store": "blocks"}, environ={}, file=file).store_location == str(
+        Path("blocks").absolute()
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covey.ipfs import DAG_PB, RAW, Cid, InvalidCid
+from covey.ipfs.cid import Identity, parse_identity
 
 EMPTY_FILE = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
 
@@ -42,7 +43,13 @@ def test_a_bare_file_has_no_word() -> None:
     ("text", "reason"),
     [
         ("", "not a CIDv1"),
-        ("QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG", "CIDv0"),
+        (
+            "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG",
+            "CIDv0: write bafybeie5nqv6kd3qnfjupgvz34woh3oksc3iau6abmyajn7qvtf6d2ho34,",
+        ),
+        ("ipfs://QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG", "CIDv0: write bafybeie5nqv6"),
+        ("Qm0wAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG", "'0' is not a character of base58"),
+        ("Qm" + "z" * 44, "not the base58 of a sha2-256 digest"),
         (EMPTY_FILE[:-1], "not a CIDv1"),
         (EMPTY_FILE.upper(), "not a CIDv1"),
         ("b" + "1" * 58, "not base32"),
@@ -67,3 +74,18 @@ def test_bad_bytes_are_refused(raw: bytes) -> None:
 def test_bad_word_is_refused(digest: bytes | str) -> None:
     with pytest.raises(InvalidCid):
         Cid.directory(digest)
+
+
+@given(st.binary(max_size=127), st.sampled_from([RAW, DAG_PB]))
+def test_identity_cids_round_trip(content: bytes, codec: int) -> None:
+    identity = Identity(codec, content)
+    assert parse_identity(str(identity)) == identity
+    with pytest.raises(InvalidCid):
+        Cid.parse(str(identity))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "b", "bafkqaab", "bafkqaa", "BAFKQAAA", "zafkqaaa", EMPTY_FILE, str(Identity(RAW, bytes(127))) + "a"]
+)
+def test_other_text_is_no_identity_cid(text: str) -> None:
+    assert parse_identity(text) is None

@@ -13,6 +13,7 @@ import pytest
 from tests.support.ipfs.samples import MIB
 
 from covey.ipfs import BlockStore, Cid, Gateway, GatewaySource, IpfsError, NotFound, SourceError, car
+from covey.ipfs.cid import Identity
 
 pytestmark = pytest.mark.daemon
 
@@ -232,3 +233,61 @@ def test_stopped_gateway_is_reported(embedded: BlockStore) -> None:
 def test_bad_url_is_refused(url: str) -> None:
     with pytest.raises(IpfsError, match="is not a gateway"):
         GatewaySource(url)
+
+
+@pytest.mark.parametrize("query", ["", "&dag-scope=block", "&dag-scope=entity", "&entity-bytes=0:*"])
+def test_car_cannot_be_asked_for_in_ranges(gateway: Gateway, cid: Cid, query: str) -> None:
+    for method in ("GET", "HEAD"):
+        status, found, _ = request(gateway, f"/ipfs/{cid}?format=car{query}", method, {"Range": "bytes=0-9"})
+        assert (status, found["Accept-Ranges"]) == (200, "none")
+
+
+def test_answers_name_the_path_and_its_roots(gateway: Gateway, cid: Cid, embedded: BlockStore) -> None:
+    file = embedded.local_plan(cid).file("a b.bin").cid
+    for path, query, roots in (
+        (f"/ipfs/{cid}", "?format=raw", f"{cid}"),
+        (f"/ipfs/{file}", "?format=raw", f"{file}"),
+        (f"/ipfs/{cid}", "?format=car", f"{cid}"),
+        (f"/ipfs/{cid}/a%20b.bin", "?format=car", f"{cid},{file}"),
+        ("/ipfs/bafkqaaa", "?format=raw", "bafkqaaa"),
+        ("/ipfs/bafkqaaa", "?format=car", "bafkqaaa"),
+    ):
+        for method in ("GET", "HEAD"):
+            status, found, _ = request(gateway, path + query, method)
+            assert (status, found["X-Ipfs-Path"], found["X-Ipfs-Roots"]) == (200, path, roots)
+
+
+@pytest.mark.parametrize(
+    ("asked", "header"),
+    [
+        ("adapter.bin", 'attachment; filename="adapter.bin"'),
+        ("t%C3%A9st.car", "attachment; filename=\"t_st.car\"; filename*=UTF-8''t%C3%A9st.car"),
+        ("a%22b", "attachment; filename=\"a_b\"; filename*=UTF-8''a%22b"),
+        ("..%2Fetc%5Cx", 'attachment; filename=".._etc_x"'),
+        ("a%0D%0ASet-Cookie:%20x", 'attachment; filename="aSet-Cookie: x"'),
+    ],
+)
+def test_client_chooses_the_name_of_the_file(gateway: Gateway, cid: Cid, asked: str, header: str) -> None:
+    for target in (f"{cid}?format=raw", f"{cid}?format=car", "bafkqaaa?format=raw", "bafkqabtimvwgy3yk?format=car"):
+        status, found, _ = request(gateway, f"/ipfs/{target}&filename={asked}")
+        assert (status, found["Content-Disposition"]) == (200, header)
+        assert found["Set-Cookie"] is None
+
+
+def test_identity_cid_is_served_as_block_and_as_car(gateway: Gateway) -> None:
+    # the bytes that Kubo 0.43 serves
+    empty = "19a265726f6f747381d82a450001550000" + "6776657273696f6e01"
+    hello = "1fa265726f6f747381d82a4b000155000668656c6c6f0a6776657273696f6e01"
+    for name, content, as_car in (("bafkqaaa", b"", empty), ("bafkqabtimvwgy3yk", b"hello\n", hello)):
+        status, found, body = request(gateway, f"/ipfs/{name}?format=raw")
+        assert (status, body, found["Content-Length"]) == (200, content, str(len(content)))
+        status, found, body = request(gateway, f"/ipfs/{name}?format=car")
+        assert (status, body.hex(), found["Content-Length"]) == (200, as_car, str(len(body)))
+        assert found["Content-Type"] == f"{CAR_TYPE}; version=1; order=dfs; dups=n"
+        assert request(gateway, f"/ipfs/{name}?format=car", "HEAD")[::2] == (200, b"")
+        assert request(gateway, f"/ipfs/{name}?format=car", headers={"If-None-Match": found["ETag"]})[0] == 304
+        assert request(gateway, f"/ipfs/{name}/file?format=car")[0] == 404
+    long = str(Identity(0x55, bytes(range(127))))
+    for form, length in (("raw", 127), ("car", 155)):
+        status, _, body = request(gateway, f"/ipfs/{long}?format={form}")
+        assert (status, len(body)) == (200, length)

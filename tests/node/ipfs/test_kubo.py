@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+import urllib3
 from tests.support.ipfs.samples import DIRECTORIES, MIB, SampleFile, vectors, write_directory, write_sparse
 from tests.support.kubo.daemon import KUBO, Kubo
 from tests.support.kubo.fixtures import new_kubo
@@ -317,3 +318,16 @@ def test_cache_of_a_kubo_store_stays_within_its_quota(kubo: Kubo, tmp_path: Path
         for _ in range(3):
             fetcher.fetch(store.add_directory({"f": os.urandom(2 * MIB)}))
         assert 2 * MIB < fetcher.cache.usage() < 3 * MIB
+
+
+def test_peer_named_localhost_is_read_though_kubo_redirects_that_name(kubo: Kubo, tmp_path: Path) -> None:
+    with open_store(kubo.rpc) as store:
+        cid = store.add_directory({"file": b"content"})
+        block = store.get_block(cid)
+    url = kubo.gateway.replace("127.0.0.1", "localhost")
+    assert "localhost" in url
+    answer = urllib3.request("GET", f"{url}/ipfs/{cid}?format=raw", redirect=False)
+    assert answer.status == 301, "otherwise this test shows nothing"
+    source = GatewaySource(url)
+    source.probe()
+    assert source.get_block(cid) == block

@@ -151,3 +151,40 @@ def test_failed_probe_is_reported(server: RawServer) -> None:
     server.reply = sends(http(b"<html>"))
     with pytest.raises(SourceError, match="not a trustless gateway"):
         GatewaySource(server.url).probe()
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "reason"),
+    [
+        (
+            "301 Moved Permanently",
+            "Location: http://x.ipfs.localhost:8080/\r\n",
+            "to http://x.ipfs.localhost:8080/: give",
+        ),
+        ("302 Found", "Location: /login\r\n", "a redirect to /login: give the address of the gateway"),
+        ("307 Temporary Redirect", "", "a redirect to nowhere"),
+    ],
+)
+def test_redirect_is_named_with_its_target(server: RawServer, status: str, location: str, reason: str) -> None:
+    server.reply = sends(http(b"", status, location))
+    with pytest.raises(SourceError, match=reason):
+        GatewaySource(server.url).get_block(CID)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:99999",
+        "http://host:port",
+        "http://[::1",
+        "http://",
+        "ftp://host",
+        "host:80",
+        "",
+        "http://h/?q",
+    ],
+)
+def test_address_of_no_gateway_is_refused_in_one_line(url: str) -> None:
+    with pytest.raises(IpfsError, match=r"is not a gateway") as caught:
+        GatewaySource(url)
+    assert "\n" not in str(caught.value)

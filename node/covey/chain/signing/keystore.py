@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +17,13 @@ from covey.chain.errors import FatalError
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
+
+_MAX_BYTES = 1 << 16
+_MAX_SCRYPT = 1 << 25
+"""Highest n·r·p of scrypt: sixteen times geth's standard, about a quarter of a minute."""
+_MAX_SCRYPT_MEMORY = 1 << 23
+"""Highest n·r of scrypt, which takes 128 bytes for each: one GiB."""
+_MAX_PBKDF2 = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,7 @@ class LocalSigner:
         from eth_utils.exceptions import ValidationError
 
         try:
-            return cls(Account.from_key(key))
+            return cls(Account.from_key(key.strip("\ufeff \t\r\n") if isinstance(key, str) else key))
         except (ValidationError, ValueError, TypeError):
             raise FatalError("not a private key: expected 32 bytes of hex") from None
 
@@ -144,40 +152,106 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+class NoAddress(FatalError):
+    """A keystore has no address in it, as Foundry writes them: only its password shows which one it is."""
+
+
 def load_keystore(path: Path, password: str) -> LocalSigner:
     """Load the signer of a keystore.
 
     Raises:
-        FatalError: no such file, not a keystore, or a wrong password.
+        FatalError: no such file, not a keystore of this kind, a wrong password, or a key that is not of the address in
+            the file.
     """
     from eth_account import Account
 
+    document = _read_keystore(path)
+    if (fault := _unsupported(document)) is not None:
+        raise FatalError(f"{path} {fault}")
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FatalError(f"cannot read the keystore {path}: {error}") from None
-    try:
-        key = Account.decrypt(text, password)
+        key = Account.decrypt(document, password)
     except ValueError as error:
         if "MAC mismatch" in str(error):
             raise FatalError(f"wrong password for {path}") from None
-        raise FatalError(f"{path} is not a keystore: {error}") from None
-    except (KeyError, TypeError, AttributeError, NotImplementedError) as error:
-        raise FatalError(f"{path} is not a keystore: {error!r}") from None
-    return LocalSigner(Account.from_key(key))
+        raise FatalError(f"{path} is not a keystore: {_one_line(error)}") from None
+    except (LookupError, TypeError, AttributeError, NotImplementedError, OverflowError, MemoryError) as error:
+        raise FatalError(f"{path} is not a keystore: {type(error).__name__}: {_one_line(error)}") from None
+    signer = LocalSigner.from_key(bytes(key))
+    stated = _stated_address(document)
+    if stated is not None and stated != signer.address:
+        raise FatalError(f"{path} states the address {stated}, but its key is of {signer.address}: restore the file")
+    return signer
 
 
 def keystore_address(path: Path) -> str:
     """Read the checksummed address in a keystore; needs no password.
 
     Raises:
-        FatalError: no such file, or it contains no address.
+        FatalError: no such file, or not a keystore; NoAddress if it contains no address.
     """
+    stated = _stated_address(_read_keystore(path))
+    if stated is None:
+        raise NoAddress(f"{path} is a keystore without an address: it must be opened to learn it")
+    return stated
+
+
+def _read_keystore(path: Path) -> dict[str, Any]:
+    """The JSON of a keystore; a byte-order mark is skipped. Raises FatalError if it is none."""
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise FatalError(f"{path} is not a keystore: it has more than {_MAX_BYTES} bytes")
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise FatalError(f"cannot read the keystore {path}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise FatalError(f"{path} is not a keystore: it is not JSON in UTF-8") from None
+    if not isinstance(document, dict) or not any(name.lower() == "crypto" for name in document):
+        raise FatalError(f"{path} is not a keystore: it has no field 'crypto'")
+    if "ciphertext" not in _crypto(document):
+        raise FatalError(f"{path} is not a keystore: its field 'crypto' has no ciphertext")
+    return document
+
+
+def _crypto(document: dict[str, Any]) -> dict[str, Any]:
+    """The fields of ``crypto``, in any letter case; empty if it is no object."""
+    crypto = next(value for name, value in document.items() if name.lower() == "crypto")
+    return {name.lower(): value for name, value in crypto.items()} if isinstance(crypto, dict) else {}
+
+
+def _stated_address(document: dict[str, Any]) -> str | None:
+    """The address in a keystore, checksummed; None without one. Raises FatalError for another value."""
     from eth_utils.address import to_checksum_address
 
-    try:
-        return str(
-            to_checksum_address("0x" + json.loads(path.read_text(encoding="utf-8"))["address"].removeprefix("0x"))
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FatalError(f"{path} is not a keystore with an address: {error!r}") from None
+    stated = document.get("address")
+    if stated is None or stated == "":
+        return None
+    digits = stated.lower().removeprefix("0x") if isinstance(stated, str) else ""
+    if not re.fullmatch(r"[0-9a-f]{40}", digits):
+        raise FatalError("not a keystore: its address is malformed")
+    return str(to_checksum_address("0x" + digits))
+
+
+def _unsupported(document: dict[str, Any]) -> str | None:
+    """Why a keystore is not opened although its password may be right; None if it can be.
+
+    The library would decrypt any cipher as AES-CTR, which gives a wrong key without an error.
+    """
+    fields = _crypto(document)
+    if "cipher" not in fields:
+        return "is not a keystore: it names no cipher"
+    if fields["cipher"] != "aes-128-ctr":
+        return f"cannot be opened: its cipher is {_one_line(fields['cipher'])}, not aes-128-ctr: convert it first"
+    cost = fields.get("kdfparams")
+    cost = cost if isinstance(cost, dict) else {}
+    numbers = {name: value for name, value in cost.items() if name in ("n", "r", "p", "c", "dklen")}
+    if any(not isinstance(value, int) or isinstance(value, bool) or value < 1 for value in numbers.values()):
+        return "is not a keystore: the parameters of its key derivation are no positive numbers"
+    n, r, p, c = (int(numbers.get(name, 1)) for name in ("n", "r", "p", "c"))
+    if n * r * p > _MAX_SCRYPT or n * r > _MAX_SCRYPT_MEMORY or c > _MAX_PBKDF2 or numbers.get("dklen", 32) > 64:
+        return "is not opened: its key derivation would take hours or gigabytes: write it again with the usual cost"
+    return None
+
+
+def _one_line(value: object) -> str:
+    text = " ".join(str(value).split())
+    return "".join(character if character.isprintable() else "?" for character in text)[:120]

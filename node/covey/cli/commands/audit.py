@@ -41,7 +41,7 @@ def bytecode(
     from covey.chain.errors import ChainError
     from covey.cli.access import connect
     from covey.cli.errors import CliError, InputError
-    from covey.cli.output import console, print_json
+    from covey.cli.output import console, marked, print_json
 
     network = connect(settings)
     assert settings.deployment is not None  # connect() has loaded it
@@ -61,7 +61,7 @@ def bytecode(
         out = console()
         for result in results:
             colour = "red" if result.differences else "green"
-            out.print(f"[{colour}]{result.name}[/{colour}] {result.address}: {summary(result)}")
+            out.print(marked(f"[{colour}]{{}}[/] {{}}: {{}}", result.name, result.address, summary(result)))
             for line in result.differences[1:]:
                 out.print(f"  {line}")
             for line in result.unavailable:
@@ -80,7 +80,7 @@ def replay(tasks: TasksArgument = None, *, settings: Settings, json: JsonOption 
     from covey.chain.errors import ChainError
     from covey.cli.access import connect
     from covey.cli.errors import CliError, InputError
-    from covey.cli.output import console, print_json
+    from covey.cli.output import console, marked, print_json
 
     network = connect(settings)
     try:
@@ -101,7 +101,7 @@ def replay(tasks: TasksArgument = None, *, settings: Settings, json: JsonOption 
     else:
         out = console()
         for line in differences:
-            out.print(f"[red]differs[/red] {line}")
+            out.print(marked("[red]differs[/red] {}", line))
         for line in audit.unclaimed:
             out.print(f"not claimed yet: {line}")
         out.print(f"{audit.checked} figures of {count} tasks replayed, {len(differences)} differ from the rules.")

@@ -95,8 +95,10 @@ class LiveView:
 
     def note(self, text: str) -> None:
         """See `covey.devnet.demo.View`."""
+        from covey.cli.output import marked
+
         if not self._quiet:
-            self._progress.console.print(f"[dim]  {text}[/]")
+            self._progress.console.print(marked("[dim]  {}[/]", text))
 
     def _finish(self) -> None:
         if self._task is not None:
@@ -107,7 +109,7 @@ class LiveView:
 
 
 def _show(done: Demo) -> None:
-    from covey.cli.output import console
+    from covey.cli.output import console, marked
     from covey.cli.views.demo_tables import NOTE, entry_table, matrix_table, validator_table
 
     out, result = console(), done.result
@@ -115,17 +117,20 @@ def _show(done: Demo) -> None:
     for table in (entry_table(result), validator_table(result), matrix_table(result)):
         out.print(table)
         out.print()
-    out.print(f"[dim]{NOTE}[/]")
-    out.print(f"Spearman's ρ between on-chain medians and true held-out improvement: [bold]{result.spearman:.2f}[/]")
+    out.print(marked("[dim]{}[/]", NOTE))
+    spearman = f"{result.spearman:.2f}"
+    out.print(marked("Spearman's ρ between on-chain medians and true held-out improvement: [bold]{}[/]", spearman))
     check = result.check
     if check.differences:
-        out.print(f"[red]{len(check.differences)} of {check.checked} figures differ from the rules:[/]")
+        text = "[red]{} of {} figures differ from the rules:[/]"
+        out.print(marked(text, len(check.differences), check.checked))
         for line in check.differences[:10]:
             out.print(f"  {line}")
     else:
-        out.print(f"Payments match the rules: {check.checked} figures replayed from events, [green]no differences[/].")
+        text = "Payments match the rules: {} figures replayed from events, [green]no differences[/]."
+        out.print(marked(text, check.checked))
     out.print(f"{result.total_s:.0f} s from start to claimed and checked rewards.")
-    out.print(f"\nReport: [bold]{done.report}[/]  (open it in a browser; it works offline)")
+    out.print(marked("\nReport: [bold]{}[/]  (open it in a browser; it works offline)", done.report))
 
 
 def _keep(done: Demo) -> None:

@@ -80,10 +80,11 @@ def list_(
     out = console()
     for key in keys:
         coin = "" if key["coin"] is None else f"  {format_cvy(key['coin'])} coin"
-        out.print(f"{key['address']}  {key['where']}{coin}", markup=False)
+        address = key["address"] or "no address in the file; give its password".ljust(42)
+        out.print(f"{address}  {key['where']}{coin}")
         warnings = [] if key["private"] else ["readable by others: chmod 600 it"]
         for line in [*key["roles"], *warnings]:
-            out.print(" " * 44 + line, markup=False)
+            out.print(" " * 44 + line)
     if not keys:
         out.print("no keystores")
 

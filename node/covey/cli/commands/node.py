@@ -53,7 +53,7 @@ def check(
 ) -> None:
     """Check the installation and the configured keys, chain, data and store."""
     from covey.cli.errors import CliError
-    from covey.cli.output import console, print_json
+    from covey.cli.output import console, marked, print_json
     from covey.cli.setup.checks import run_checks
 
     findings = run_checks(config, probe=probe)
@@ -63,8 +63,8 @@ def check(
         colours = {"ok": "green", "failed": "red", "not set": "dim"}
         out = console()
         for finding in findings:
-            state = f"[{colours[finding.state]}]{finding.state:>8}[/]"
-            out.print(f"{state}  [bold]{finding.check}[/bold]  {finding.message}")
+            colour, state = colours[finding.state], f"{finding.state:>8}"
+            out.print(marked(f"[{colour}]{{}}[/]  [bold]{{}}[/bold]  {{}}", state, finding.check, finding.message))
     failed = [finding.check for finding in findings if finding.state == "failed"]
     if failed:
         raise CliError(f"{len(failed)} of {len(findings)} checks failed: {', '.join(failed)}")

@@ -17,7 +17,7 @@ TaskArgument = Annotated[int, typer.Argument(min=1, help="Task id.")]
 
 
 @group.command()
-@with_settings(*OWNER, *STORE, table="task")
+@with_settings(*OWNER, *STORE, "bases", table="task")
 def create(
     spec: Annotated[Path, typer.Argument(help="JSON file with the task spec.")],
     *,
@@ -26,16 +26,18 @@ def create(
 ) -> None:
     """Post a task.
 
-    Pins the spec in your block store and pays the bounty and the bond. Signs with the owner's key.
+    Pins the spec in your block store and pays the bounty and the bond. Signs with the owner's key. A spec that
+    trainers or validators could not meet is refused; its base must be on this machine to check that.
     """
     from covey.chain.units import format_cvy
     from covey.cli.access import connect, open_block_store, owner_wallet
     from covey.cli.errors import InputError
-    from covey.cli.output import console, print_json
+    from covey.cli.output import console, marked, print_json
     from covey.client.errors import InvalidInput
-    from covey.client.posting import read_spec, task_params
+    from covey.client.posting import check_spec, read_spec, task_params
 
     document = read_spec(spec)
+    check_spec(document, settings.bases, None if settings.data_dir is None else settings.data_dir / "bases")
     network = connect(settings)
     try:
         params = task_params(network, document, **settings.task.model_dump())
@@ -51,7 +53,12 @@ def create(
         return
     out = console()
     out.print(
-        f"Posted [bold]task {posted.id}[/bold] with a bounty of {format_cvy(params.bounty)} CVY ({posted.tx_hash})."
+        marked(
+            "Posted [bold]task {}[/bold] with a bounty of {} CVY ({}).",
+            posted.id,
+            format_cvy(params.bounty),
+            posted.tx_hash,
+        )
     )
     out.print(f"Its spec is {posted.spec_cid}. Keep your block store reachable until all entries are committed.")
     out.print(f"Follow it with `covey task show {posted.id}`.")
@@ -100,7 +107,7 @@ def show(task: TaskArgument, *, settings: Settings, json: JsonOption = False) ->
     """Show a task's parameters, schedule, state and spec."""
     from covey.chain.units import format_cvy, format_time
     from covey.cli.access import connect
-    from covey.cli.output import console, print_json, table
+    from covey.cli.output import console, marked, print_json, table
 
     network = connect(settings)
     view = network.task(task)
@@ -111,7 +118,7 @@ def show(task: TaskArgument, *, settings: Settings, json: JsonOption = False) ->
     out = console()
     params, schedule, state = view.params, view.schedule, view.state
     until = format_time(view.deadline or 0)
-    out.print(f"[bold]Task {task}[/bold] by {state.creator}: {view.phase.value}, until {until}")
+    out.print(marked("[bold]Task {}[/bold] by {}: {}, until {}", task, state.creator, view.phase.value, until))
     rows = [
         ["bounty", f"{format_cvy(params.bounty)} CVY, of which {params.validator_bps / 100:g}% for validators"],
         ["entry fee", f"{format_cvy(params.entry_fee)} CVY for the first of at most {params.max_entries} entries"],

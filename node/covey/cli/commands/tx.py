@@ -34,7 +34,7 @@ def list_(
 
     Shows the purpose, status, offered fees and, for failed transactions, the reason.
     """
-    from covey.cli.output import console, print_json
+    from covey.cli.output import console, marked, print_json
     from covey.client.tx_requests import external_uses, list_transactions
 
     folder = _data_dir(settings)
@@ -46,12 +46,13 @@ def list_(
     out = console()
     for transaction in transactions:
         for line in _lines(transaction):
-            out.print(line, markup=False)
+            out.print(line)
     if not transactions:
         out.print("no transactions")
     for use in external:
         by = f"by {use.tx_hash} in block {use.block}" if use.tx_hash else "by an unknown transaction"
-        out.print(f"[yellow]note[/]  nonce {use.nonce} of {use.sender} was used {by}, which this node did not send")
+        text = "[yellow]note[/]  nonce {} of {} was used {}, which this node did not send"
+        out.print(marked(text, use.nonce, use.sender, by))
 
 
 def _data_dir(settings: Settings) -> Path:

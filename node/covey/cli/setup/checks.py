@@ -44,12 +44,12 @@ def run_checks(config: str | None, *, probe: bool) -> list[Finding]:
     """
     file = config_file(config)
     findings = [perform(name, check) for name, check in installation_checks()]
-    if probe:
-        findings.append(perform("worker", check_worker))
     try:
         settings = load_settings({}, config)
     except InputError as error:
         return [*findings, Finding("settings", "failed", str(error))]
+    if probe:
+        findings.append(perform("worker", partial(check_worker, settings.device)))
     if file is None:
         findings.append(Finding("settings", "not set", "no covey.toml; create one with `covey init`"))
     else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from covey.chain.errors import ChainError
-from covey.cli.access import remote_signer
+from covey.cli.access import keystore_address_of, remote_signer
 from covey.cli.errors import CliError, InputError
 from covey.cli.settings import FILE_NAME, Settings
 from covey.cli.setup.keyfiles import new_password
@@ -46,7 +46,10 @@ def set_up(folder: Path, settings: Settings, import_key: Path | None) -> SetUp:
     fresh = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        signer = _keystore(keystore, password, imported, new=new_key)
+        if new_key:
+            signer = _create_keystore(keystore, password, imported)
+        else:
+            signer = keystore_address_of(keystore, settings.password_file)
         text = render_settings(_values(folder, keystore, settings))
         file.write_text(text, encoding="utf-8")
     except (OSError, CliError, ClientError) as error:
@@ -76,18 +79,18 @@ def _read_key(path: Path | None) -> bytes | None:
     from covey.chain.signing.keystore import LocalSigner
 
     try:
-        return LocalSigner.from_key(path.expanduser().read_text(encoding="utf-8").strip()).key
+        return LocalSigner.from_key(path.expanduser().read_text(encoding="utf-8-sig").strip()).key
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the private key {path}: {getattr(error, 'strerror', None) or error}") from None
     except ChainError as error:
         raise InputError(f"{path}: {error}") from None
 
 
-def _keystore(path: Path, password: str, key: bytes | None, *, new: bool) -> str:
-    from covey.chain.signing.keystore import create_keystore, keystore_address
+def _create_keystore(path: Path, password: str, key: bytes | None) -> str:
+    from covey.chain.signing.keystore import create_keystore
 
     try:
-        return create_keystore(path, password, key=key).address if new else keystore_address(path)
+        return create_keystore(path, password, key=key).address
     except ChainError as error:
         raise InputError(str(error)) from None
 

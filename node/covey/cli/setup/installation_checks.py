@@ -81,16 +81,16 @@ def _check_demo_data() -> str | None:
         return None
 
 
-def check_worker() -> str:
-    """Start a worker and report its hardware. Takes several seconds: the worker imports torch."""
+def check_worker(device: str = "auto") -> str:
+    """Start a worker, compute on `device`, and report its hardware. Takes several seconds: the worker imports torch."""
     from covey.lora.errors import LoraError
     from covey.lora.jobs.job import ProbeJob
-    from covey.lora.jobs.messages import Request, ResultMessage, parse_message
+    from covey.lora.jobs.messages import ErrorMessage, Request, ResultMessage, parse_message
     from covey.lora.jobs.result import ProbeResult
 
     done = subprocess.run(
         [sys.executable, "-m", "covey.lora.jobs.worker"],
-        input=Request(job=ProbeJob()).to_line() + "\n",
+        input=Request(job=ProbeJob(device=device)).to_line() + "\n",
         capture_output=True,
         text=True,
         timeout=_PROBE_TIMEOUT_S,
@@ -103,6 +103,8 @@ def check_worker() -> str:
             raise CheckFailed(f"the worker's reply is invalid: {error}") from None
         if isinstance(message, ResultMessage) and isinstance(message.result, ProbeResult):
             profile = message.result.profile
-            return f"{profile.device}, {profile.threads} threads, torch {profile.software['torch']}"
+            return f"device {device}: {profile.device}, {profile.threads} threads, torch {profile.software['torch']}"
+        if isinstance(message, ErrorMessage):
+            raise CheckFailed(f"device {device}: {message.message}")
     last = (done.stderr.strip().splitlines() or ["no output"])[-1]
     raise CheckFailed(f"the worker did not reply: {last}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from covey.chain.errors import ChainError
 from covey.cli.access import connect, open_key, read_password
 from covey.cli.errors import CliError, InputError
+from covey.client.errors import ClientError
 
 if TYPE_CHECKING:
     from covey.cli.settings import Settings
@@ -54,7 +55,7 @@ def read_source(source: Path, password_file: Path | None) -> bytes:
     from covey.chain.signing.keystore import LocalSigner
 
     try:
-        text = sys.stdin.read() if str(source) == "-" else source.expanduser().read_text(encoding="utf-8")
+        text = _read_stdin() if str(source) == "-" else source.expanduser().read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the key {source}: {getattr(error, 'strerror', None) or error}") from None
     if text.lstrip().startswith("{"):
@@ -65,6 +66,12 @@ def read_source(source: Path, password_file: Path | None) -> bytes:
         return LocalSigner.from_key(text.strip()).key
     except ChainError as error:
         raise InputError(f"{source}: {error}") from None
+
+
+def _read_stdin() -> str:
+    if sys.stdin is None or sys.stdin.closed:
+        raise InputError("cannot read the key: standard input is closed")
+    return sys.stdin.read()
 
 
 def write_private(path: Path, text: str) -> None:
@@ -112,7 +119,7 @@ def list_keys(folder: Path | None, settings: Settings) -> list[dict[str, Any]]:
 
 def _find_keystores(folder: Path | None, settings: Settings) -> list[tuple[Path, str]]:
     """Keystores with their addresses; other files are skipped."""
-    from covey.chain.signing.keystore import keystore_address
+    from covey.chain.signing.keystore import NoAddress, keystore_address
 
     if folder is not None:
         folders = [folder.expanduser()]
@@ -124,9 +131,21 @@ def _find_keystores(folder: Path | None, settings: Settings) -> list[tuple[Path,
             continue
         try:
             found.append((path, keystore_address(path)))
+        except NoAddress:
+            found.append((path, _learn_address(path, settings.password_file)))
         except ChainError:
             continue
     return found
+
+
+def _learn_address(path: Path, password_file: Path | None) -> str:
+    """Open a keystore without an address in it; "" if no password is given without a prompt, or it is another one's."""
+    if password_file is None and "COVEY_PASSWORD" not in os.environ:
+        return ""
+    try:
+        return open_key(path, password_file, "COVEY_PASSWORD").address
+    except (CliError, ClientError):
+        return ""
 
 
 def _remote_accounts(location: str) -> list[str]:
@@ -142,7 +161,7 @@ def _remote_accounts(location: str) -> list[str]:
 
 def _on_chain(address: str, network: Network | None) -> dict[str, Any]:
     """Roles and balance of an account."""
-    if network is None:
+    if network is None or not address:
         return {"roles": [], "coin": None}
     from covey.client.staking import ZERO_ADDRESS
 

@@ -40,7 +40,7 @@ def check_signer(settings: Settings) -> str | None:
     Or: the remote signer answers and has the account.
     """
     from covey.chain.errors import ChainError
-    from covey.chain.signing.keystore import keystore_address
+    from covey.chain.signing.keystore import NoAddress, keystore_address
     from covey.cli.access import open_key, remote_signer
 
     if settings.remote_signer is not None:
@@ -51,14 +51,16 @@ def check_signer(settings: Settings) -> str | None:
         return None
     try:
         address = keystore_address(path)
+    except NoAddress:
+        address = ""
     except ChainError as error:
         raise CheckFailed(str(error)) from None
     if _readable_by_others(path):
         raise CheckFailed(f"{path} is readable by others: chmod 600 {path}")
     password_file = settings.password_file
     if password_file is None and not {"COVEY_PASSWORD", "CREDENTIALS_DIRECTORY"} & os.environ.keys():
-        return f"{address} (password not checked: none given)"
-    open_key(path, password_file, "COVEY_PASSWORD")
+        return f"{address or 'address not in the file'} (password not checked: none given)"
+    address = open_key(path, password_file, "COVEY_PASSWORD").address
     if password_file is not None and _readable_by_others(password_file):
         return f"{address}, password correct (others can read {password_file}: chmod 600 {password_file})"
     return f"{address}, password correct"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from covey.cli.output import table
+from covey.cli.output import marked, table
 from covey.devnet.report import percent
 from covey.devnet.result import cvy
 
@@ -23,7 +23,7 @@ def entry_table(result: DemoResult) -> Any:
     """Entries, best first: true held-out improvement, median on chain and the improvement it encodes, reward."""
     rows = [
         [
-            entry.name if entry.honest else f"[red]{entry.name}[/] *",
+            entry.name if entry.honest else marked("[red]{}[/] *", entry.name),
             short(entry.operator),
             percent(entry.true_improvement, 2),
             f"{entry.median:,}",
@@ -40,7 +40,7 @@ def validator_table(result: DemoResult) -> Any:
     """Validators: seats, loss, gain, reward."""
     rows = [
         [
-            row.name if row.honest else f"[red]{row.name}[/] **",
+            row.name if row.honest else marked("[red]{}[/] **", row.name),
             short(row.operator),
             str(row.seats),
             f"{row.loss:,}",
@@ -59,7 +59,7 @@ def matrix_table(result: DemoResult) -> Any:
     rows = []
     for name, values, own in zip(matrix.rows, matrix.values, matrix.own, strict=True):
         cells = [
-            f"[bold green]{percent(value, 1)}[/]" if column in own else percent(value, 1)
+            marked("[bold green]{}[/]", percent(value, 1)) if column in own else percent(value, 1)
             for column, value in zip(matrix.columns, values, strict=True)
         ]
         rows.append([name, *cells])

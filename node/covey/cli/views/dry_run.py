@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from covey.chain.units import format_time
 from covey.cli.errors import CliError, InputError
-from covey.cli.output import console, print_json, table
+from covey.cli.output import console, marked, print_json, table
 from covey.cli.views.durations import format_duration
 from covey.config.errors import ConfigError
 from covey.config.node import NodeConfig
@@ -34,7 +34,7 @@ def look_ahead(config: NodeConfig, *, as_json: bool) -> None:
     out.print(f"operator  {found.operator}, signer {found.signer}")
     out.print(f"head      block {found.head_block}, {format_time(found.head_time)} UTC")
     for problem in found.problems:
-        out.print(f"[red]problem[/]   {problem}")
+        out.print(marked("[red]problem[/]   {}", problem))
     if found.actions:
         rows = [
             [action.duty, format_duration(action.seconds_left), action.would, action.why] for action in found.actions

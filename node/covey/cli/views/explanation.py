@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from covey.chain.units import format_cvy
-from covey.cli.output import table
+from covey.cli.output import marked, table
 
 if TYPE_CHECKING:
     from covey.audit.explain import Explanation, RowExplanation
@@ -16,7 +16,7 @@ _LANES_SHOWN = 4
 def show_explanation(out: Any, why: Explanation) -> None:
     """Print an explanation to a Rich console."""
     rules = why.rules
-    out.print(f"[bold]Task {why.task}[/bold]: {why.stage}")
+    out.print(marked("[bold]Task {}[/bold]: {}", why.task, why.stage))
     out.print(
         f"bounty {format_cvy(why.bounty)} CVY, entry fees {format_cvy(why.fees)}, "
         f"tips out of the bond {format_cvy(why.tips)}"

@@ -6,7 +6,7 @@ from covey.chain.units import cvy
 from covey.daemon.context import Context
 from covey.daemon.duties.outcomes import Ended, Step, Waiting, declined
 from covey.daemon.duties.records import heldout_records, lacking_tokens, records_by_stratum
-from covey.daemon.duties.specs import base_of, spec_of
+from covey.daemon.duties.specs import base_of, reason_of_base, spec_of
 from covey.daemon.duties.transactions import revert_reason, send, transaction_progress
 from covey.daemon.planning.duty import Duty
 from covey.daemon.planning.policy import earmark_of, reason_not_to_score
@@ -39,6 +39,8 @@ def advance(ctx: Context, task: Task, duty: Duty) -> Step:
     base = base_of(ctx, spec)
     if isinstance(base, Waiting | Ended):
         return base
+    if (reason := reason_of_base(ctx, spec, base)) is not None:
+        return declined(reason)
     lacking = lacking_tokens(ctx, task.id, spec, base, records)
     if lacking is not None:
         return lacking if isinstance(lacking, Waiting) else declined(lacking)

@@ -10,7 +10,7 @@ from covey.daemon.context import Context, log
 from covey.daemon.duties import jobs
 from covey.daemon.duties.outcomes import Ended, Step, Waiting, declined
 from covey.daemon.duties.records import records_by_stratum, training_records
-from covey.daemon.duties.specs import base_of, spec_of
+from covey.daemon.duties.specs import base_of, reason_of_base, spec_of
 from covey.daemon.duties.transactions import revert_reason, send, send_repeatable, transaction_progress
 from covey.daemon.planning.duty import Duty
 from covey.daemon.planning.policy import reason_not_to_enter
@@ -19,6 +19,7 @@ from covey.daemon.storage.commitments import CommittedEntry
 from covey.daemon.workers.background import Pending
 from covey.ipfs import Cid, directory_cid
 from covey.ipfs.disk import sync_file_system
+from covey.lora.jobs.feasible import job_device
 from covey.lora.jobs.job import TrainJob
 from covey.protocol.commitments import entry_commitment
 from covey.protocol.spec import TaskSpec
@@ -96,6 +97,8 @@ def _train(ctx: Context, task: Task, duty: Duty, spec: TaskSpec) -> Waiting | En
     base = base_of(ctx, spec)
     if isinstance(base, Waiting | Ended):
         return base
+    if (reason := reason_of_base(ctx, spec, base, train=True)) is not None:
+        return declined(reason)
     if ctx.journal.job(duty.key) is None and (problem := ctx.readiness.setup_problem()) is not None:
         return Waiting(problem)
     records = training_records(ctx.config)
@@ -112,6 +115,7 @@ def _train(ctx: Context, task: Task, duty: Duty, spec: TaskSpec) -> Waiting | En
         task=ctx.reference(task),
         operator=ctx.identity.operator.lower(),
         seed=int.from_bytes(os.urandom(6), "big"),
+        device=job_device(spec, ctx.config.device),
         threads=ctx.config.worker_threads,
         memory_mb=ctx.config.worker_memory_mib,
     )

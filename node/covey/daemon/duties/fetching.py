@@ -11,12 +11,14 @@ from covey.daemon.context import Context, log
 from covey.daemon.state.task import RevealedEntry, Task
 from covey.daemon.workers.background import Pending
 from covey.ipfs import Cid, CorruptBlock, InvalidContent, IpfsError, Limits, NotFound, SourceError, StoreBusy, StoreFull
+from covey.ipfs.dag import DEFAULT_LIMITS
 from covey.protocol.entry import ENTRY_FILES
 from covey.protocol.spec import TaskSpec
 
 _FAIR_ATTEMPTS = 3
 """Failed attempts, or multiples of `fetch_timeout_seconds`, after which an entry counts as missing. A node that starts
 late in the window must not report an entry as unavailable when it has only started to fetch it."""
+_SMALLEST_CHUNK = 256 << 10  # bytes in a block of a long file, as common IPFS tools cut it
 _EXTRA_BYTES = 1 << 20  # for the adapter's configuration and its manifest
 
 
@@ -55,7 +57,9 @@ class NotFetched:
 
 def limits_of(spec: TaskSpec) -> Limits:
     """Maximum size and number of files of an entry."""
-    return Limits(max_bytes=spec.adapter.max_bytes + _EXTRA_BYTES, max_files=len(ENTRY_FILES))
+    size = spec.adapter.max_bytes + _EXTRA_BYTES
+    blocks = max(DEFAULT_LIMITS.max_blocks, 2 * size // _SMALLEST_CHUNK)
+    return Limits(max_bytes=size, max_files=len(ENTRY_FILES), max_blocks=blocks)
 
 
 def fetch_entries(ctx: Context, task: Task, spec: TaskSpec) -> Fetched:

@@ -24,6 +24,7 @@ from covey.daemon.state.task import Task
 from covey.daemon.storage.commitments import CommittedRow
 from covey.daemon.storage.journal import JobStatus
 from covey.ipfs import directory_cid
+from covey.lora.jobs.feasible import job_device
 from covey.lora.jobs.job import ScoredAdapter, ScoreJob
 from covey.lora.jobs.result import ScoreResult
 from covey.protocol.scores import pack
@@ -151,6 +152,7 @@ def _build_job(
         earlier=[str(folder.resolve()) for folder in earlier.folders],
         task=ctx.reference(task),
         seed=_sample_seed(ctx, duty),
+        device=job_device(spec, ctx.config.device),
         threads=ctx.config.worker_threads,
         memory_mb=ctx.config.worker_memory_mib,
     )

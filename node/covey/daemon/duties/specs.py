@@ -10,7 +10,9 @@ from covey.daemon.planning.policy import spec_mismatch
 from covey.daemon.state.task import Task
 from covey.daemon.workers.background import Pending
 from covey.ipfs import Cid, InvalidContent, IpfsError, StoreFull
+from covey.lora.bases.resolve import cached_folder, read_config
 from covey.lora.errors import LoraError
+from covey.lora.jobs.feasible import base_problems, device_problem, entry_problem
 from covey.protocol.canonical import DocumentError
 from covey.protocol.spec import TaskSpec
 
@@ -40,6 +42,25 @@ def spec_of(ctx: Context, task: Task) -> TaskSpec | Waiting | Ended:
         return declined(reason)
     ctx.specs[task.id] = spec
     return spec
+
+
+def reason_of_base(ctx: Context, spec: TaskSpec, base: str, *, train: bool = False) -> str | None:
+    """Why this node cannot keep the spec with the base, or on its device.
+
+    Args:
+        base: the base's local name, as `base_of` gives it.
+        train: also check the adapter that this node would train.
+    """
+    if (problem := device_problem(spec, ctx.config.device)) is not None:
+        return problem
+    folder = cached_folder(base) or cached_folder(base, cache=ctx.config.data_dir / "bases")
+    if folder is None:
+        return None  # evicted; the worker downloads it again
+    config = read_config(folder)
+    if train and (problem := entry_problem(spec, config)) is not None:
+        return problem
+    # Whether the largest adapter fits is the creator's affair: entries that fit can be trained and scored.
+    return next((text for text in base_problems(spec, config) if not text.startswith("adapter.max_bytes")), None)
 
 
 def base_of(ctx: Context, spec: TaskSpec) -> str | Waiting | Ended:

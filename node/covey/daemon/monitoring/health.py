@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from errno import EADDRINUSE
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
@@ -20,6 +22,7 @@ from typing import Any, cast
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from covey.config.types import split_listen
 from covey.daemon.monitoring.metrics import DueDuty, Metrics, Snapshot, json_safe
 
 __all__ = ["DueDuty", "HealthError", "HealthServer", "HealthState", "Lateness", "Snapshot"]
@@ -28,7 +31,15 @@ log = logging.getLogger("covey.daemon")
 
 
 class HealthError(Exception):
-    """The health port cannot be opened."""
+    """The health port cannot be opened.
+
+    Attributes:
+        passing: another program uses the port, so a later start may succeed.
+    """
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 class HealthState(Metrics):
@@ -112,12 +123,15 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._respond(HTTPStatus.NOT_FOUND, "text/plain", b"only /health and /metrics are served\n")
 
+    do_HEAD = do_GET
+
     def _respond(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
         return
@@ -128,6 +142,8 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], health_state: HealthState) -> None:
         self.health_state = health_state
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
 
 
@@ -139,11 +155,14 @@ class HealthServer:
     """
 
     def __init__(self, listen: str, health_state: HealthState) -> None:
-        host, _, port = listen.rpartition(":")
         try:
-            self._server = _Server((host, int(port)), health_state)
-        except OSError as error:
-            raise HealthError(f"cannot serve health at {listen}: {error.strerror}") from None
+            self._server = _Server(split_listen(listen), health_state)
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise HealthError(
+                f"cannot serve health at {listen} (health_listen): {reason}",
+                passing=getattr(error, "errno", None) == EADDRINUSE,
+            ) from None
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, name="health", daemon=True
         )
@@ -151,8 +170,8 @@ class HealthServer:
 
     @property
     def url(self) -> str:
-        host, port = self._server.server_address[:2]
-        return f"http://{host!s}:{port}"
+        host, port = str(self._server.server_address[0]), self._server.server_address[1]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def close(self) -> None:
         self._server.shutdown()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from covey.config.node import Policy
+from covey.lora.data.sample import drawn_sizes
+from covey.lora.errors import DataError
+from covey.lora.jobs.feasible import spec_problems
 from covey.protocol.spec import TaskSpec
 from covey.protocol.types import Evaluation, Kind, TaskParams
 
@@ -29,6 +32,8 @@ def reason_to_decline(spec: TaskSpec, params: TaskParams, policy: Policy) -> str
     """Why the operator's policy rules the task out, for any role."""
     if params.kind != Kind.ARENA:
         return "federated rounds are not supported yet"
+    if (problem := next(spec_problems(spec), None)) is not None:
+        return f"its spec cannot be met: {problem}"
     if policy.domains and spec.domain not in policy.domains:
         return f"domain {spec.domain!r} is not one of policy.domains"
     if policy.bases and spec.base.name not in policy.bases:
@@ -52,11 +57,14 @@ def reason_not_to_score(spec: TaskSpec, params: TaskParams, policy: Policy, held
             return f"its score {name} window of {window} s is shorter than policy.min_score_window_seconds"
     if params.max_entries > policy.max_entries:
         return f"it allows {params.max_entries} entries, more than policy.max_entries {policy.max_entries}"
-    for stratum in spec.strata:
-        if (count := held_out.get(stratum.name, 0)) < stratum.min_records:
-            return f"stratum {stratum.name!r} needs {stratum.min_records} held-out records, there are {count}"
-    if sum(held_out.get(stratum.name, 0) for stratum in spec.strata) < spec.evaluation.min_records:
-        return f"it needs {spec.evaluation.min_records} held-out records in all"
+    weights = {stratum.name: float(stratum.weight) for stratum in spec.strata}
+    minimum = {stratum.name: stratum.min_records for stratum in spec.strata}
+    try:
+        drawn = sum(drawn_sizes(held_out, weights, minimum, spec.evaluation.max_records).values())
+    except DataError as error:
+        return str(error)
+    if drawn < spec.evaluation.min_records:
+        return f"it needs {spec.evaluation.min_records} held-out records in all, a sample of this node's has {drawn}"
     return reason_to_decline(spec, params, policy)
 
 

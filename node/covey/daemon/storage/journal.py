@@ -33,6 +33,8 @@ SCHEMA = 2
 KEPT_CHECKPOINTS = 256
 """Block headers kept. A reorganisation within them is undone exactly; a deeper one reads all events again."""
 
+_LOCK_TIMEOUT_S = 10.0
+
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS checkpoints (block INTEGER PRIMARY KEY, hash TEXT NOT NULL)",
@@ -59,7 +61,11 @@ _RENAMED_VALUES = {"note told up to block": "note notified up to block"}
 
 
 class JournalError(Exception):
-    """The journal cannot be used: it belongs to another network, or a newer version of covey wrote it."""
+    """The journal cannot be used: it is damaged, belongs to another network, or a newer version of covey wrote it."""
+
+
+class JournalLocked(JournalError):
+    """Another program has the journal locked; a later try may succeed."""
 
 
 class DutyStatus(StrEnum):
@@ -99,6 +105,21 @@ class JobRecord:
     error: str | None
 
 
+def _unusable(path: Path, error: sqlite3.DatabaseError) -> Exception:
+    """What an error of SQLite at the start means. A full disk stays what it is; the start is tried again then."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return JournalLocked(f"{path} is locked by another program: end it, or wait")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return JournalError(
+            f"{path} is damaged ({error}): move it and its -wal and -shm files away and start again; "
+            "the node reads the chain again, and recovers salts from its secrets file"
+        )
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return error
+    return JournalError(f"{path}: {error}")
+
+
 class Journal:
     """The journal of one node, used from one thread.
 
@@ -108,7 +129,7 @@ class Journal:
         secret_file: the encrypted copy of secrets; None only for readers that never commit.
 
     Raises:
-        JournalError: a newer version of covey wrote the file.
+        JournalError: the file is damaged, or a newer version of covey wrote it; JournalLocked if it is locked.
     """
 
     def __init__(self, path: Path, secret_file: SecretFile | None) -> None:
@@ -116,18 +137,21 @@ class Journal:
         if not path.exists():
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self.path = path
-        self.db = sqlite3.connect(path, isolation_level=None, timeout=10)
-        self.db.execute("PRAGMA journal_mode=WAL")
-        self.db.execute("PRAGMA synchronous=FULL")
-        self.db.execute("PRAGMA wal_autocheckpoint=400")
-        self.db.execute("PRAGMA cache_size=-2048")
         self._secret_file = secret_file
+        self.db = sqlite3.connect(path, isolation_level=None, timeout=_LOCK_TIMEOUT_S)
         try:
+            self.db.execute("PRAGMA journal_mode=WAL")
+            self.db.execute("PRAGMA synchronous=FULL")
+            self.db.execute("PRAGMA wal_autocheckpoint=400")
+            self.db.execute("PRAGMA cache_size=-2048")
             self._open_schema()
+            self._recover_secrets()
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise _unusable(path, error) from None
         except BaseException:
             self.close()
             raise
-        self._recover_secrets()
 
     def close(self) -> None:
         self.db.close()

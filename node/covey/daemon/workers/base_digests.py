@@ -71,7 +71,7 @@ class BaseDigests:
                     str(name): {"digest": str(record["digest"]), "files": record["files"]}
                     for name, record in stored["bases"].items()
                 }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             pass  # a cache miss; the digests are computed again
         return {}
 

@@ -6,13 +6,14 @@ that PEFT and vLLM need, sorted. Does not import torch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from covey.lora.adapters.format import CONFIG, MANIFEST, WEIGHTS
+from covey.lora.adapters.format import CONFIG, ITEM_BYTES, MANIFEST, WEIGHTS
 from covey.lora.types import Array
 from covey.protocol import canonical
 from covey.protocol.entry import Manifest
@@ -62,18 +63,27 @@ def weights_bytes(arrays: Mapping[str, Array], dtype: str = "float32") -> bytes:
     """
     if dtype not in _DTYPES:
         raise ValueError(f"adapters are stored as {' or '.join(_DTYPES)}, not {dtype!r}")
+    text, _ = _header({name: array.shape for name, array in arrays.items()}, dtype)
+    parts = [_stored_bytes(array, dtype) for _, array in sorted(arrays.items())]
+    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
+
+
+def weights_size(shapes: Mapping[str, tuple[int, ...]], dtype: str = "float32") -> int:
+    """Length of the file that `weights_bytes` makes of tensors of these shapes, bytes."""
+    text, data = _header(shapes, dtype)
+    return 8 + len(text) + data
+
+
+def _header(shapes: Mapping[str, tuple[int, ...]], dtype: str) -> tuple[bytes, int]:
+    """The padded header of a safetensors file, and the length of its data part."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    parts: list[bytes] = []
     position = 0
-    for name, array in sorted(arrays.items()):
-        data = _stored_bytes(array, dtype)
-        end = position + len(data)
-        header[name] = {"dtype": _DTYPES[dtype], "shape": list(array.shape), "data_offsets": [position, end]}
-        parts.append(data)
+    for name, shape in sorted(shapes.items()):
+        end = position + math.prod(shape) * ITEM_BYTES[_DTYPES[dtype]]
+        header[name] = {"dtype": _DTYPES[dtype], "shape": list(shape), "data_offsets": [position, end]}
         position = end
     text = canonical.dumps(header)
-    text += b" " * (-len(text) % 8)
-    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
+    return text + b" " * (-len(text) % 8), position
 
 
 def _stored_bytes(array: Array, dtype: str) -> bytes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers.utils.logging import disable_progress_bar
 
+from covey.lora.bases.device import choose_device
 from covey.lora.bases.resolve import BaseFolder
 from covey.lora.errors import BaseModelError, is_out_of_memory, one_line
 
@@ -33,7 +34,7 @@ class LoadedBase:
 
 
 def load_base(source: BaseFolder, dtype: str = "bfloat16", device: str = "cpu") -> LoadedBase:
-    """Load weights as ``dtype`` (``bfloat16`` or ``float32``) onto ``device`` (``cpu``, ``cuda`` or ``auto``).
+    """Load weights as ``dtype`` (``bfloat16`` or ``float32``) onto ``device`` (see `choose_device`).
 
     This module chooses the model class, never the files: no code from a model's folder runs.
     Raises BaseModelError if the files do not contain the model that the config describes.
@@ -63,15 +64,6 @@ def load_base(source: BaseFolder, dtype: str = "bfloat16", device: str = "cpu") 
     model.eval()
     model.config.use_cache = False
     return LoadedBase(source, model.to(target), DTYPES[dtype], target)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of that name; ``auto`` is the first GPU, or the CPU where there is none."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise BaseModelError("no usable GPU on this machine: set the device to cpu or auto")
-    return torch.device(name)
 
 
 def _model_class(model_type: str) -> Any:

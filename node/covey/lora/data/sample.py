@@ -20,19 +20,29 @@ def subsample(
     The same arguments give the same sample. Raises DataError if a stratum has fewer records than its minimum: this
     operator cannot score this task.
     """
-    sizes = stratified_sizes(weights, size)
+    by_stratum = {name: [record for record in records if record.stratum == name] for name in weights}
+    sizes = drawn_sizes({name: len(found) for name, found in by_stratum.items()}, weights, minimum, size)
     rng = random.Random(seed)
     sample: list[Record] = []
     for stratum in sorted(weights):
-        available = [record for record in records if record.stratum == stratum]
-        needed = max(1, minimum.get(stratum, 1))
-        if len(available) < needed:
-            raise DataError(
-                f"stratum {stratum!r} needs {needed} held-out records, there are {len(available)}: add records"
-            )
-        count = min(len(available), max(needed, sizes[stratum]))
-        sample.extend(rng.sample(available, count))
+        sample.extend(rng.sample(by_stratum[stratum], sizes[stratum]))
     return sample
+
+
+def drawn_sizes(
+    available: Mapping[str, int], weights: Mapping[str, float], minimum: Mapping[str, int], size: int
+) -> dict[str, int]:
+    """Number of records that `subsample` draws from each stratum, which has ``available`` ones.
+
+    Raises DataError if a stratum has fewer than its minimum.
+    """
+    sizes = stratified_sizes(weights, size)
+    for stratum in sorted(weights):
+        needed, found = max(1, minimum.get(stratum, 1)), available.get(stratum, 0)
+        if found < needed:
+            raise DataError(f"stratum {stratum!r} needs {needed} held-out records, there are {found}: add records")
+        sizes[stratum] = min(found, max(needed, sizes[stratum]))
+    return sizes
 
 
 def stratified_sizes(weights: Mapping[str, float], size: int) -> dict[str, int]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import overload
 
+from covey.lora.bases.device import choose_device
 from covey.lora.jobs.job import EvaluateJob, Job, ProbeJob, ScoreJob, TrainJob
 from covey.lora.jobs.result import EvaluateResult, ProbeResult, Result, ScoreResult, TrainResult
 from covey.lora.jobs.runtime import BaseCache, profile
@@ -44,9 +45,10 @@ class Runner:
         Raises MemoryError if this process already holds as much memory as the job may use.
         """
         if isinstance(job, ProbeJob):
-            return ProbeResult(profile=profile("cpu", "float32"))
+            return _probe(job.device)
         self._set_threads(job)
-        with memory_limit(job.memory_mb):
+        on_cpu = choose_device(job.device).type == "cpu"  # a GPU's driver maps more memory than it uses
+        with memory_limit(job.memory_mb if on_cpu else None):
             return self._run(job, progress)
 
     def _run(self, job: TrainJob | ScoreJob | EvaluateJob, progress: Progress) -> Result:
@@ -113,3 +115,11 @@ def data_bytes() -> int:
         return 0
     found = re.search(r"^VmData:\s+(\d+) kB$", status, re.MULTILINE)
     return 0 if found is None else int(found[1]) << 10
+
+
+def _probe(device: str) -> ProbeResult:
+    """Compute something small on the device. Raises BaseModelError if there is no such device."""
+    import torch
+
+    torch.ones(8, 8, device=choose_device(device)).matmul(torch.ones(8, 8, device=choose_device(device))).sum().item()
+    return ProbeResult(profile=profile(device, "float32"))

@@ -14,6 +14,9 @@ from covey.protocol.document import AddressHex, DecimalText, Positive, Strict, f
 from covey.protocol.entry import TaskReference
 from covey.protocol.spec import TaskSpec
 
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$")]
+"""Where to compute; `auto` is the first GPU, or the CPU where there is none."""
+
 
 class _Job(Strict):
     """Fields common to jobs that need a base model and records."""
@@ -24,7 +27,7 @@ class _Job(Strict):
     spec: TaskSpec
     records: str
     """JSON Lines file of records."""
-    device: str = "cpu"
+    device: Device = "cpu"
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     memory_mb: Annotated[int, Field(ge=256)] | None = None
     """Memory limit of the worker process, MiB."""
@@ -112,9 +115,10 @@ class EvaluateJob(_Job):
 
 
 class ProbeJob(Strict):
-    """Report the worker's software and hardware."""
+    """Report the worker's software and hardware, after a small computation on the device."""
 
     kind: Literal["probe"] = "probe"
+    device: Device = "cpu"
 
 
 Job = Annotated[TrainJob | ScoreJob | EvaluateJob | ProbeJob, Field(discriminator="kind")]

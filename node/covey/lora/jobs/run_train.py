@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from decimal import Decimal
 from pathlib import Path
 
 from covey.lora.adapters.export import write_adapter
@@ -12,24 +10,22 @@ from covey.lora.adapters.loader import check_header
 from covey.lora.adapters.model import random_arrays
 from covey.lora.bases.resolve import BaseFolder
 from covey.lora.data.records import read_records
-from covey.lora.errors import JobError
+from covey.lora.jobs.feasible import training_settings
 from covey.lora.jobs.job import TrainJob
 from covey.lora.jobs.result import TrainResult
 from covey.lora.jobs.runtime import BaseCache, adapter_limits, compute_dtype, encoder, software
-from covey.lora.training.train import Trained, TrainSettings, train
+from covey.lora.training.settings import TrainSettings
+from covey.lora.training.train import Trained, train
 from covey.lora.types import Progress
 from covey.protocol.document import decimal_text
 from covey.protocol.entry import Manifest, TrainingSettings
-from covey.protocol.spec import TrainingHints
-
-DEFAULT_STEPS = 48
 
 
 def run_train(bases: BaseCache, job: TrainJob, progress: Progress) -> TrainResult:
     """Train on the job's records and write an entry. Raises LoraError."""
     folder = bases.folder(job.base, job.revision, job.spec.base.digest)
     records = read_records(Path(job.records))
-    settings = training_settings(job, len(records))
+    settings = training_settings(job.spec, job.training, len(records), job.seed)
     if job.attack == "random_small":
         arrays = random_arrays(folder.config, settings.rank, settings.targets, settings.seed)
         trained = Trained(dict(arrays), [], 0, 0.0)
@@ -59,35 +55,6 @@ def run_train(bases: BaseCache, job: TrainJob, progress: Progress) -> TrainResul
         bytes=(output / WEIGHTS).stat().st_size,
         settings=manifest.training,
     )
-
-
-def training_settings(job: TrainJob, records: int) -> TrainSettings:
-    """Merge the job's options, then the spec's hints, then the defaults. Raises JobError if the spec forbids them."""
-    options, hints, adapter = job.training, job.spec.training or TrainingHints(), job.spec.adapter
-    batch_records = options.batch_records or hints.batch_records or TrainSettings.batch_records
-    steps = options.steps or hints.steps or DEFAULT_STEPS
-    if options.epochs is not None:
-        steps = max(1, math.ceil(Decimal(options.epochs) * records / batch_records))
-    rank = options.rank or hints.rank or min(TrainSettings.rank, adapter.max_rank)
-    rate = options.learning_rate or hints.learning_rate
-    settings = TrainSettings(
-        steps=steps,
-        batch_records=batch_records,
-        learning_rate=TrainSettings.learning_rate if rate is None else float(rate),
-        warmup_steps=TrainSettings.warmup_steps if options.warmup_steps is None else options.warmup_steps,
-        weight_decay=TrainSettings.weight_decay if options.weight_decay is None else float(options.weight_decay),
-        rank=rank,
-        alpha=options.alpha or hints.alpha or 2 * rank,
-        targets=frozenset(options.target_modules or adapter.target_modules),
-        seed=job.seed,
-    )
-    if settings.rank > adapter.max_rank:
-        raise JobError(f"training.rank: {settings.rank} is above the {adapter.max_rank} that the task allows")
-    if extra := sorted(settings.targets - set(adapter.target_modules)):
-        raise JobError(f"training.target_modules: the task does not allow {', '.join(extra)}")
-    if not 0 < settings.learning_rate < 1:
-        raise JobError(f"training.learning_rate: {settings.learning_rate} is not between 0 and 1")
-    return settings
 
 
 def _manifest(job: TrainJob, folder: BaseFolder, settings: TrainSettings, records: int, tokens: int) -> Manifest:

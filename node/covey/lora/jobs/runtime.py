@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from covey.lora.adapters.loader import AdapterLimits
+from covey.lora.bases.device import choose_device, device_name
 from covey.lora.bases.digest import Stamp, stamp
 from covey.lora.bases.resolve import BaseFolder, resolve
 from covey.lora.data.encode import Encoder
@@ -59,10 +60,10 @@ def adapter_limits(spec: TaskSpec) -> AdapterLimits:
 
 
 def compute_dtype(spec: TaskSpec) -> DType:
-    """The type in which a spec's base is computed: float32 if the spec says so, else as stored (bfloat16)."""
-    if spec.evaluation.profile == "cpu-float32" or spec.base.upcast == "float32":
-        return "float32"
-    return "bfloat16"
+    """The type in which a spec's base is computed: its profile's, else float32 if it upcasts, else as stored."""
+    if spec.evaluation.profile == "any":
+        return "float32" if spec.base.upcast == "float32" else "bfloat16"
+    return "float32" if spec.evaluation.profile == "cpu-float32" else "bfloat16"
 
 
 def encoder(folder: BaseFolder, spec: TaskSpec) -> Encoder:
@@ -74,8 +75,9 @@ def profile(device: str, dtype: DType) -> Profile:
     """Software and hardware of this process, for a score sheet."""
     import torch
 
-    name = torch.cuda.get_device_name() if device.startswith("cuda") else f"{platform.machine()} cpu"
-    return Profile(device=name, dtype=dtype, threads=torch.get_num_threads(), software=software())
+    return Profile(
+        device=device_name(choose_device(device)), dtype=dtype, threads=torch.get_num_threads(), software=software()
+    )
 
 
 def software() -> dict[str, str]:

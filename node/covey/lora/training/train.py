@@ -10,31 +10,15 @@ from dataclasses import dataclass, field
 import torch
 
 from covey.lora.adapters.model import AdaptedModel
-from covey.lora.bases.shapes import TARGET_MODULES
 from covey.lora.data.batches import IGNORE, pad, training_batches
 from covey.lora.errors import LoraError
 from covey.lora.loss import mean_nll
+from covey.lora.training.settings import TrainSettings
 from covey.lora.types import Array, Progress, no_progress
 
 
 class DivergedError(LoraError):
     """The training loss became NaN or infinite. Nothing was written."""
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """Hyperparameters. ``learning_rate`` is the peak; it warms up linearly, then falls to a tenth along a cosine."""
-
-    steps: int
-    batch_records: int = 16
-    learning_rate: float = 6e-3
-    warmup_steps: int = 4
-    weight_decay: float = 0.0
-    rank: int = 8
-    alpha: int = 16
-    targets: frozenset[str] = frozenset(TARGET_MODULES)
-    max_gradient_norm: float = 1.0
-    seed: int = 0
 
 
 @dataclass(frozen=True)

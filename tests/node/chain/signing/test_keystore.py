@@ -11,7 +11,7 @@ import pytest
 from eth_account import Account
 
 from covey.chain.errors import FatalError
-from covey.chain.signing.keystore import LocalSigner, create_keystore, keystore_address, load_keystore
+from covey.chain.signing.keystore import LocalSigner, NoAddress, create_keystore, keystore_address, load_keystore
 
 COST = 1 << 10
 KEY = b"\x11" * 32
@@ -90,3 +90,69 @@ def test_signature_recovers_to_the_address() -> None:
     signed = signer.sign_transaction(fields | {"maxFeePerGas": 2, "maxPriorityFeePerGas": 1})
     assert Account.recover_transaction(signed.raw) == signer.address
     assert len(signed.hash) == 66
+
+
+def keystore_document(tmp_path: Path, **changes: object) -> tuple[Path, dict[str, object]]:
+    """A keystore of `KEY` with some fields of the document or of its ``crypto`` changed; None removes one."""
+    path = tmp_path / "changed.json"
+    document = Account.encrypt(KEY, "right", kdf="scrypt", iterations=COST)
+    for name, value in changes.items():
+        place = document if name in ("address", "crypto") else document["crypto"]
+        place[name] = value
+        if value is None:
+            del place[name]
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path, document
+
+
+ADDRESS = Account.from_key(KEY).address
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("address", [None, "", ADDRESS, ADDRESS.lower(), ADDRESS[2:].upper()])
+def test_keystores_of_other_wallets_open(tmp_path: Path, mark: str, address: str | None) -> None:
+    path, _ = keystore_document(tmp_path, address=address)
+    path.write_text(mark + path.read_text(encoding="utf-8"), encoding="utf-8")
+    assert load_keystore(path, "right").address == ADDRESS
+    if address:
+        assert keystore_address(path) == ADDRESS
+    else:
+        with pytest.raises(NoAddress, match="must be opened"):
+            keystore_address(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"address": "0x" + "12" * 20}, "states the address 0x1212.*but its key is of"),
+        ({"address": "0x12"}, "its address is malformed"),
+        ({"cipher": "aes-128-cbc"}, "its cipher is aes-128-cbc, not aes-128-ctr"),
+        ({"cipher": "aes-256-ctr"}, "not aes-128-ctr"),
+        ({"cipher": None}, "is not a keystore: it names no cipher"),
+        ({"crypto": None}, "no field 'crypto'"),
+        ({"crypto": []}, "'crypto' has no ciphertext"),
+        ({"kdfparams": {"n": 1 << 30, "r": 8, "p": 1, "dklen": 32, "salt": "00"}}, "hours or gigabytes"),
+        ({"kdfparams": {"n": 1 << 18, "r": 8, "p": 5000, "dklen": 32, "salt": "00"}}, "hours or gigabytes"),
+        ({"kdf": "pbkdf2", "kdfparams": {"c": 10**10, "prf": "hmac-sha256", "dklen": 32, "salt": "00"}}, "hours"),
+        ({"kdfparams": {"n": -1, "r": 8, "p": 1, "dklen": 32, "salt": "00"}}, "no positive numbers"),
+        ({"kdfparams": {"n": "many", "r": 8, "p": 1, "dklen": 32, "salt": "00"}}, "no positive numbers"),
+        ({"kdfparams": 7}, "not a keystore"),
+        ({"kdf": "argon2"}, "not a keystore"),
+        ({"mac": None}, "not a keystore"),
+    ],
+)
+def test_unsafe_or_broken_keystore_is_refused(tmp_path: Path, changes: dict[str, object], reason: str) -> None:
+    path, _ = keystore_document(tmp_path, **changes)
+    with pytest.raises(FatalError, match=reason):
+        load_keystore(path, "right")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"7", b"{}", b"\xff\xfe{", b"[" * 60_000, b" " * 70_000, '{"crypto"'.encode("utf-16")]
+)
+def test_file_that_is_no_keystore_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    for read in (keystore_address, lambda file: load_keystore(file, "right")):
+        with pytest.raises(FatalError, match="not a keystore"):
+            read(path)

@@ -55,6 +55,12 @@ OPERATOR: dict[str, Any] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output is as wide as it needs, wherever the tests run: xdist passes on the width of its terminal."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def task(number: int) -> dict[str, Any]:
     return {
         "task": number, "phase": "open", "until": None, "seats": None, "did": ["entered"], "outcome": "running",

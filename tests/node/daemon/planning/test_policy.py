@@ -99,7 +99,8 @@ def test_an_entry_above_the_maximum_fee_is_declined() -> None:
     [
         (PARAMS, Policy(), {"a": 10}, "stratum 'b' needs 8 held-out records, there are 0"),
         (PARAMS, Policy(), {"a": 10, "b": 7}, "there are 7"),
-        (PARAMS, Policy(), {"a": 9, "b": 8}, "18 held-out records in all"),
+        (PARAMS, Policy(), {"a": 9, "b": 8}, "18 held-out records in all, a sample of this node's has 17"),
+        (PARAMS, Policy(), {"a": 8, "b": 9}, "a sample of this node's has 17"),
         (PARAMS, Policy(min_score_window_seconds=61), HELD_OUT, "score commit window"),
         (replace(PARAMS, windows=replace(PARAMS.windows, score_reveal=9)), Policy(), HELD_OUT, "score reveal window"),
         (PARAMS, Policy(max_entries=7), HELD_OUT, "8 entries"),
@@ -127,3 +128,37 @@ def test_the_earmark_expects_at_most_its_share_of_the_seats(share: int, least: i
     total = max(least, enrolled + earmark) + later
     assert earmark * 10_000 <= share * total
     assert (earmark + 1) * 10_000 > share * max(least, enrolled + earmark + 1), "and no less than that"
+
+
+def test_uneven_strata_that_cannot_fill_a_sample_are_declined_before_stake_is_put_up() -> None:
+    weights = [{"name": name, "weight": 5000, "min_records": 2, "min_tokens": 8} for name in ("a", "b")]
+    evaluation = {"source": "local", "sequence_length": 32, "min_records": 20, "max_records": 20}
+    uneven = spec(strata=weights, evaluation=evaluation)
+    assert "a sample of this node's has 12" in str(reason_not_to_score(uneven, PARAMS, Policy(), {"a": 500, "b": 2}))
+    assert reason_not_to_score(uneven, PARAMS, Policy(), {"a": 500, "b": 10}) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"privacy": {"max_epsilon": "1", "delta": "0.00001"}}, "privacy: "),
+        ({"aggregation": {"rule": "stacking"}}, "aggregation: "),
+        ({"training": {"alpha": 1024}}, "training.alpha: 1024"),
+        (
+            {"adapter": {"target_modules": ["lm_head"], "max_rank": 4, "max_bytes": 1000}},
+            "adapter.target_modules: lm_head",
+        ),
+        (
+            {"adapter": {"target_modules": ["q_proj"], "max_rank": 4, "max_bytes": 1000, "shared_a": "00" * 32}},
+            "adapter.shared_a: ",
+        ),
+    ],
+)
+def test_a_promise_that_is_not_kept_is_declined_by_trainers_and_validators(
+    changes: dict[str, Any], message: str
+) -> None:
+    for reason in (
+        reason_not_to_enter(spec(**changes), PARAMS, Policy(), 0),
+        reason_not_to_score(spec(**changes), PARAMS, Policy(), HELD_OUT),
+    ):
+        assert str(reason).startswith(f"its spec cannot be met: {message}")

@@ -10,7 +10,9 @@ from tests.support.lora.fixtures import OPERATORS, MakeTrainJob
 
 from covey.lora.errors import JobError
 from covey.lora.jobs.dispatch import Runner
-from covey.lora.jobs.run_train import training_settings
+from covey.lora.jobs.feasible import training_settings
+from covey.lora.jobs.job import TrainJob
+from covey.lora.training.settings import TrainSettings
 from covey.protocol.entry import Manifest
 from covey.protocol.spec import TaskSpec
 
@@ -27,19 +29,23 @@ def test_manifest_states_the_settings(runner: Runner, train_job: MakeTrainJob, t
     assert result.settings == manifest.training
 
 
+def settings_of(job: TrainJob) -> TrainSettings:
+    return training_settings(job.spec, job.training, 100, job.seed)
+
+
 def test_options_take_precedence_over_the_specs_hints(spec: dict[str, Any], train_job: MakeTrainJob) -> None:
     hinted = {"spec": TaskSpec.parse(spec | {"training": {"steps": 7, "rank": 2, "learning_rate": "0.5"}})}
-    settings = training_settings(train_job(Path("x"), steps=None).model_copy(update=hinted), 100)
+    settings = settings_of(train_job(Path("x"), steps=None).model_copy(update=hinted))
     assert (settings.steps, settings.rank, settings.alpha, settings.learning_rate) == (7, 2, 4, 0.5)
-    settings = training_settings(train_job(Path("x"), steps=3).model_copy(update=hinted), 100)
+    settings = settings_of(train_job(Path("x"), steps=3).model_copy(update=hinted))
     assert settings.steps == 3
 
 
 def test_defaults_apply_without_options_and_hints(train_job: MakeTrainJob) -> None:
-    settings = training_settings(train_job(Path("x"), steps=None, batch_records=None), 100)
+    settings = settings_of(train_job(Path("x"), steps=None, batch_records=None))
     assert (settings.steps, settings.batch_records, settings.rank, settings.alpha) == (48, 16, 8, 16)
     assert (settings.learning_rate, settings.warmup_steps, settings.weight_decay) == (6e-3, 4, 0.0)
-    settings = training_settings(train_job(Path("x"), warmup_steps=0, weight_decay="0.5"), 100)
+    settings = settings_of(train_job(Path("x"), warmup_steps=0, weight_decay="0.5"))
     assert (settings.warmup_steps, settings.weight_decay) == (0, 0.5)
 
 
@@ -47,6 +53,7 @@ def test_defaults_apply_without_options_and_hints(train_job: MakeTrainJob) -> No
     ("training", "message"),
     [
         ({"rank": 16}, "above the 8 that the task allows"),
+        ({"rank": 2, "alpha": 129}, "129 is more than 64 times the rank 2"),
         ({"target_modules": ["lm_head"]}, "does not allow lm_head"),
         ({"steps": 5, "epochs": "1"}, "give steps or epochs, not both"),
         ({"learning_rate": "2"}, "not between 0 and 1"),

@@ -19,7 +19,8 @@ from covey.lora.data.batches import IGNORE, pad, training_batches
 from covey.lora.data.encode import Encoder
 from covey.lora.data.records import read_records
 from covey.lora.errors import DataError
-from covey.lora.training.train import DivergedError, TrainSettings, learning_rate, train
+from covey.lora.training.settings import TrainSettings
+from covey.lora.training.train import DivergedError, learning_rate, train
 
 
 @pytest.fixture(scope="module")
