@@ -52,15 +52,17 @@ abstract contract Committee is ICommittee {
     struct RowData {
         bytes28 commitment; // once revealed: hash of the words alone, against which they can be proven again
         uint16 seats;
-        uint16 mark; // NONE, COMMITTED, ABSTAINED, FIRST_REVEALED + index of reveal, UNREVEALED or ABSENT
+        uint16 mark; // NONE, COMMITTED, ABSTAINED, FIRST_REVEALED + index of reveal, LATE_ABSENT, UNREVEALED or ABSENT
     }
 
     uint16 internal constant NONE = 0;
     uint16 internal constant COMMITTED = 1;
     uint16 internal constant ABSTAINED = 2;
     uint16 internal constant FIRST_REVEALED = 3;
-    uint16 internal constant UNREVEALED = 0xfffe; // reported; above every index of reveal
-    uint16 internal constant ABSENT = 0xffff;
+    // Above every index of reveal.
+    uint16 internal constant LATE_ABSENT = 0xfffd; // reported when the next committee's stake was frozen: it keeps its seats there
+    uint16 internal constant UNREVEALED = 0xfffe; // reported
+    uint16 internal constant ABSENT = 0xffff; // reported
 
     uint256 internal constant BPS = 10_000;
     /// @notice Slash of a fault, 1/10000 of the unit of each seat, see `unitOf`.
@@ -226,7 +228,9 @@ abstract contract Committee is ICommittee {
         // A full committee could not accept its row.
         if (_isFull(tally, seats)) revert ScoringFull(taskId);
         row.seats = seats;
-        row.mark = ABSENT;
+        // A late report must not take seats from the next committee, whose faults would go with them.
+        bool late = number != _rounds[taskId].tally.number && _rounds[taskId].terms.target != 0;
+        row.mark = late ? LATE_ABSENT : ABSENT;
         _punish(taskId, number, operator, stake, seats * ABSENT_BPS, Fault.Absent);
     }
 
@@ -456,10 +460,10 @@ abstract contract Committee is ICommittee {
         RowData memory data = _rows[key][operator];
         row.commitment = data.commitment;
         row.seats = data.seats;
-        if (data.mark == ABSENT) {
-            row.status = RowStatus.Absent;
-        } else if (data.mark == UNREVEALED) {
+        if (data.mark == UNREVEALED) {
             row.status = RowStatus.Unrevealed;
+        } else if (data.mark >= LATE_ABSENT) {
+            row.status = RowStatus.Absent;
         } else if (data.mark >= FIRST_REVEALED) {
             row.status = RowStatus.Revealed;
             row.index = data.mark - FIRST_REVEALED;
@@ -469,7 +473,7 @@ abstract contract Committee is ICommittee {
     }
 
     function _isRevealed(uint16 mark) internal pure returns (bool) {
-        return mark >= FIRST_REVEALED && mark < UNREVEALED;
+        return mark >= FIRST_REVEALED && mark < LATE_ABSENT;
     }
 
     // ------------------------------------------------------------------ rows and pages

@@ -230,11 +230,12 @@ contract Scoring is IScoring, Committee {
         if (registry.outcomeOf(taskId) != ITaskRegistry.Outcome.Running) revert ScoringEnded(taskId);
     }
 
-    /// @dev An operator that abstained or failed in a missed first round has no seat in the second.
+    /// @dev An operator that abstained in a missed first round, did not reveal, or was reported as absent before the second seed was
+    /// requested, has no seat in the second.
     function _stakeOf(uint256 taskId, uint8 number, address operator) internal view override returns (uint256) {
         if (number != 0 && !_reseats[taskId].firstVoid) {
             uint16 mark = _rows[_key(taskId, 0)][operator].mark;
-            if (mark != NONE && !_isRevealed(mark)) return 0;
+            if (mark != NONE && mark != LATE_ABSENT && !_isRevealed(mark)) return 0;
         }
         return registry.earmarkOf(taskId, operator);
     }

@@ -175,6 +175,26 @@ contract ScoringEdgesTest is CoveyScenario {
         assertEq(uint256(scoring.rowOf(taskId, validators[2]).status), uint256(ICommittee.RowStatus.Committed));
     }
 
+    /// @dev An absence that is reported once the second committee's stake is frozen takes no seat there, so no fault of it either.
+    function test_LateReportOfAnAbsenceKeepsTheSeatInTheSecondCommittee() external {
+        uint256 taskId = seeded(params18());
+        vm.warp(scoring.roundOf(taskId).scoreRevealEnd);
+        scoring.failRound(taskId); // all were absent
+        drawSeed(taskId, keccak256("second seed"));
+        uint16 seats = scoring.seatsOf(taskId, validators[0]);
+        assertGt(seats, 0);
+        scoring.reportAbsent(taskId, 0, validators[0]);
+        assertEq(uint256(scoring.rowAt(taskId, 0, validators[0]).status), uint256(ICommittee.RowStatus.Absent));
+        assertEq(scoring.seatsOf(taskId, validators[0]), seats);
+        vm.expectRevert(abi.encodeWithSelector(ICommittee.ScoringNoFault.selector, taskId, validators[0]));
+        scoring.reportAbsent(taskId, 0, validators[0]);
+        assertTrue(scoring.owesFault(taskId, validators[0]), "its duty in the second committee");
+        vm.warp(scoring.roundOf(taskId).scoreCommitEnd);
+        scoring.failRound(taskId);
+        assertEq(faults.silentSeatsOf(taskId, 0, validators[0]), 3);
+        assertEq(faults.silentSeatsOf(taskId, 1, validators[0]), seats);
+    }
+
     function test_RevertIf_ZeroAddress() external {
         for (uint256 i = 0; i < 5; ++i) {
             address[5] memory given = [address(1), address(2), address(3), address(4), address(5)];

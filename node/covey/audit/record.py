@@ -52,7 +52,7 @@ class RoundRecord:
     """The events of one committee, in chain order.
 
     For a second committee, `out_of_stake` holds the operators that had abstained in the first one or were reported for
-    it when the seed was requested; `barred` says for each operator whether it was one of them when it acted.
+    it when the seed was first requested.
     `void`: every median was 0. `missed_reports`: operators that were reported for silent seats of this missed round.
     """
 
@@ -68,7 +68,6 @@ class RoundRecord:
     faults: list[FaultRecord] = field(default_factory=list)
     missed_reports: list[FaultRecord] = field(default_factory=list)
     out_of_stake: frozenset[str] = frozenset()
-    barred: dict[str, bool] = field(default_factory=dict)
 
     @property
     def number(self) -> int:
@@ -324,15 +323,17 @@ def _file_scoring(task: TaskRecord, event: ChainEvent, movements: _PoolMovements
     if event.name == "SeedRequested":
         if number in task.rounds and task.rounds[number].fixed is not None:
             raise AuditError(f"task {task.id}: round {number} requested a seed after it had one")
-        task.rounds[number] = RoundRecord(args, out_of_stake=_left(task, number))
+        # A lost target is requested again, for the stake of the first request.
+        before = task.rounds.get(number)
+        task.rounds[number] = RoundRecord(
+            args, out_of_stake=_left(task, number) if before is None else before.out_of_stake
+        )
         return
     if event.name == "Reseated":
         return  # the next seed request follows from it
     if number not in task.rounds:
         raise AuditError(f"task {task.id}: {event.name} without a seed request of round {number}")
     round_ = task.rounds[number]
-    if event.name in ("ScoresCommitted", "Abstained", "FaultReported"):
-        round_.barred.setdefault(args["operator"], args["operator"] in _left(task, number))
     _file_round(task, round_, event, movements)
     if event.name == "PageSettled":
         round_.pages[int(args["page"])] = args
@@ -345,12 +346,10 @@ def _file_scoring(task: TaskRecord, event: ChainEvent, movements: _PoolMovements
 
 
 def _file_missed(task: TaskRecord, event: ChainEvent, movements: _PoolMovements) -> None:
-    number, operator = int(event.args["round"]), event.args["operator"]
+    number = int(event.args["round"])
     if number not in task.rounds:
         raise AuditError(f"task {task.id}: {event.name} without a seed request of round {number}")
-    round_ = task.rounds[number]
-    round_.barred.setdefault(operator, operator in _left(task, number))
-    round_.missed_reports.append(movements.fault(task, event))
+    task.rounds[number].missed_reports.append(movements.fault(task, event))
 
 
 def _left(task: TaskRecord, number: int) -> frozenset[str]:

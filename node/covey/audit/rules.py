@@ -61,15 +61,15 @@ class Ruling:
 
 
 def stake_of(task: TaskRecord, round_: RoundRecord, operator: str) -> int:
-    """The stake with which an operator is drawn into a round, as of its action in the round, wei."""
+    """The stake with which an operator is drawn into a round, wei."""
     earmark = earmark_of(task, operator)
     if round_.number == 0 or 0 not in task.rounds:
         return earmark
     first = task.rounds[0]
     if first.void:  # nobody leaves for a void round
         return earmark
-    barred = round_.barred.get(operator, operator in first.reported or operator in first_abstained(task))
-    return stake_in_round(round_.number, earmark, False, operator in first.unrevealed, barred)
+    left = operator in round_.out_of_stake
+    return stake_in_round(round_.number, earmark, operator in first_abstained(task), operator in first.unrevealed, left)
 
 
 def first_abstained(task: TaskRecord) -> set[str]:

@@ -56,7 +56,9 @@ class Committee:
     payable_at: int = 0
     is_void: bool = False
     missed_reports: set[str] = field(default_factory=set)
-    drawn_faulty: set[str] = field(default_factory=set)  # reported here before any report for an earlier round
+    late_absent: set[str] = field(
+        default_factory=set
+    )  # reported as absent after the next seed was requested: drawn again
 
     @property
     def seeded(self) -> bool:

@@ -13,7 +13,7 @@ from covey.daemon.state.events import Args, EventLike, EventMissing, MissingStat
 from covey.daemon.state.task import Entry, Task
 from covey.daemon.state.world import ChainState
 from covey.protocol.appeals import least_stake
-from covey.protocol.types import AppealState, Outcome, Totals
+from covey.protocol.types import AppealState, Fault, Outcome, Totals
 
 
 def apply_event(state: ChainState, event: EventLike) -> None:
@@ -141,8 +141,8 @@ def _appeal_round_event(name: str) -> Callable[[ChainState, Args], None]:
 def _fault_reported(state: ChainState, a: Args) -> None:
     task, committee = state.tasks[a["taskId"]], _committee(state, a)
     ROUND_FOLDS["FaultReported"](committee, a)
-    if task.earlier is not None and committee is task.committee and a["operator"] not in task.earlier.faults:
-        committee.drawn_faulty.add(a["operator"])
+    if committee is task.earlier and task.committee is not None and Fault(a["fault"]) == Fault.ABSENT:
+        committee.late_absent.add(a["operator"])
 
 
 def _page_settled(state: ChainState, a: Args) -> None:

@@ -132,8 +132,7 @@ class Task:
         first, earmark = self.earlier, self.enrolled.get(operator, 0)
         if first is None or first.is_void:  # nobody leaves for a void round
             return earmark
-        seated_before = self.committee is not None and operator in self.committee.drawn_faulty
-        reported = operator in first.faults and not seated_before
+        reported = operator in first.faults and operator not in first.late_absent
         return stake_in_round(round_number, earmark, operator in first.abstained, first.owes_row(operator), reported)
 
     def phase(self, now: int) -> Phase:
