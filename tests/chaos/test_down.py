@@ -14,9 +14,10 @@ from covey.protocol.windows import Phase
 
 pytestmark = [pytest.mark.daemon, pytest.mark.slow, pytest.mark.timeout(3600)]
 
-EARMARK = 900 * CVY
 SEATS = 40
-"""Many small seats: whatever the draw, every validator has some, and three of five have more than half."""
+"""Of the five equal validators each has exactly eight, so three of them have more than half."""
+UNIT = 200 * CVY // SEATS
+"""The bounty of a seat."""
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def test_two_of_five_come_back_after_the_deadline(scenario: Scenario, outcome_co
     task = scenario.run()
     assert task.outcome == Outcome.PAID
     assert len(task.enrolled) == 5
-    assert _slashes(scenario) == {node.operator: [slash_of(Fault.ABSENT, EARMARK)] for node in gone}
+    assert _slashes(scenario) == {node.operator: [_penalty(Fault.ABSENT)] for node in gone}
 
 
 def _leave(scenario: Scenario, gone: list[Node]) -> None:
@@ -139,14 +140,18 @@ def _check(
     assert set(paid) == earning and earning
     pool = sum(rewards.scoring_reward(task.id, operator) for operator in stayed)
     assert sum(paid.values()) == pool
-    assert _slashes(scenario) == {operator: [slash_of(fault, EARMARK)] for operator, fault in expected.items()}
+    assert _slashes(scenario) == {operator: [_penalty(fault)] for operator, fault in expected.items()}
     for operator, amount in before.items():
         now = staking.pool_of(operator).active_tokens
         if operator in expected:
-            assert amount - now == slash_of(expected[operator], EARMARK)
+            assert amount - now == _penalty(expected[operator])
         else:
             assert now >= amount, "no other operator is slashed"
     outcomes.check()
+
+
+def _penalty(fault: Fault) -> int:
+    return slash_of(fault, SEATS // 5, UNIT)
 
 
 def _faults(task: Task) -> dict[str, Fault]:

@@ -15,7 +15,7 @@ from tests.support.network import CVY, WINDOWS, Network, Node, spawn, tiny_spec,
 
 from covey.daemon.state.world import Committee, Task
 from covey.ipfs import BlockStore, Cid, GatewaySource, NotFound, SourceError, open_fetcher
-from covey.protocol.faults import slash_of
+from covey.protocol.faults import missed_slash, slash_of
 from covey.protocol.scores import unpack
 from covey.protocol.sheet import SHEET_NAME, ScoreSheet
 from covey.protocol.types import Fault, Outcome
@@ -121,8 +121,9 @@ def test_tasks_that_cannot_be_paid_end_with_refunds(net: Network) -> None:
     net.jump(committee_of(net.task(failing)).commit_end)
     net.wait("the failure", lambda: net.task(failing).outcome == Outcome.FAILED)
     net.wait("the fee back", lambda: net.task(failing).claimed_fees == {trainer.operator})
+    net.wait("reports of their silence", lambda: _silent(net, failing) == {broken.operator, blind.operator})
     net.wait("stake freed", lambda: net.task(failing).freed == {broken.operator})
-    assert _faults(net, failing) == set(), "abstaining is not a fault"
+    assert _faults(net, failing) == set(), "abstaining is no fault of a row"
     net.wait("credits withdrawn", lambda: all(contracts.rewards.owed_to(account) < CVY for account in owners))
     assert contracts.token.balance_of(trainer.operator) == contracts.registry.params_of(failing).entry_fee
     _stop_all(net)
@@ -136,7 +137,7 @@ def test_an_absent_validator_is_reported_and_a_second_committee_pays(net: Networ
     steady = net.add("validator", **earmark)
     gone = net.add("validator", **earmark)
     net.start()
-    task_id = net.post(tiny_spec())
+    task_id = net.post(tiny_spec(), target_seats=10)  # five each: one alone has no quorum
     schedule = net.task(task_id).schedule
     contracts = net.local.chain.contracts
 
@@ -154,6 +155,8 @@ def test_an_absent_validator_is_reported_and_a_second_committee_pays(net: Networ
     held = contracts.staking.pool_of(gone.operator).active_tokens
     net.jump(first.commit_end)
     net.wait("the report", lambda: _faults(net, task_id) == {(0, gone.operator, Fault.ABSENT)})
+    net.wait("the end of the first round", lambda: contracts.scoring.round_of(task_id).number == 1)
+    net.jump(contracts.scoring.request_from_of(task_id))
     net.wait("a second seed", lambda: _seeded_round(net.task(task_id)) == 1)
     second = committee_of(net.task(task_id))
     assert second.total == 2000 * CVY, "drawn from stake that neither failed nor abstained"
@@ -166,13 +169,20 @@ def test_an_absent_validator_is_reported_and_a_second_committee_pays(net: Networ
 
     task = net.task(task_id)
     assert task.outcome == Outcome.PAID
+    net.wait("the report of its silence", lambda: _silent(net, task_id) == {gone.operator})
     lost = held - contracts.staking.pool_of(gone.operator).active_tokens
-    assert lost == slash_of(Fault.ABSENT, 2000 * CVY)
-    [slash] = [event.args for event in net.events() if event.name == "Slashed"]
-    assert slash["reporter"] in {trainer.signer, steady.signer}
-    assert slash["reporterReward"] == lost // 10
-    assert (slash["operator"], slash["reporterReward"] + slash["toTreasury"]) == (gone.operator, lost)
-    net.wait("the reporter's share", lambda: contracts.staking.owed_to(slash["reporter"]) == 0)
+    unit = 200 * CVY // 10
+    slashes = [event.args for event in net.events() if event.name == "Slashed"]
+    assert [slash["fromActive"] for slash in slashes] == [slash_of(Fault.ABSENT, 5, unit), missed_slash(5, unit, False)]
+    assert lost == sum(slash["fromActive"] for slash in slashes)
+    for slash in slashes:
+        assert slash["reporter"] in {trainer.signer, steady.signer}
+        assert slash["reporterReward"] == slash["fromActive"] // 10
+        assert (slash["operator"], slash["toTreasury"]) == (
+            gone.operator,
+            slash["fromActive"] - slash["reporterReward"],
+        )
+        net.wait("the reporter's share", partial(_is_paid, net, slash["reporter"]))
     # Anyone can free its stake now.
     keeper = net.local.account("keeper")
     net.local.send(keeper.signer, [contracts.registry.release_earmark(task_id, gone.operator)])
@@ -187,6 +197,15 @@ def _seeded_round(task: Task) -> int | None:
 
 def _faults(net: Network, task_id: int) -> set[tuple[int, str, Fault]]:
     return {(c.number, operator, fault) for c in net.task(task_id).committees for operator, fault in c.faults.items()}
+
+
+def _silent(net: Network, task_id: int) -> set[str]:
+    """Operators that were reported for silent seats of a missed round."""
+    return {operator for c in net.task(task_id).committees for operator in c.missed_reports}
+
+
+def _is_paid(net: Network, reporter: str) -> bool:
+    return net.local.chain.contracts.staking.owed_to(reporter) == 0
 
 
 def _declined(node: Node, task_id: int, reason: str) -> bool:

@@ -22,8 +22,9 @@ from covey.chain.signing.keystore import LocalSigner
 from covey.daemon.state.world import Task
 from covey.devnet.local import Account
 from covey.protocol.commitments import entry_commitment, score_commitment, sealed_commitment
+from covey.protocol.faults import slash_of
 from covey.protocol.scores import pack
-from covey.protocol.types import AppealState, Evaluation, Outcome, RowStatus, Windows
+from covey.protocol.types import AppealState, Evaluation, Fault, Outcome, RowStatus, Windows
 
 pytestmark = [pytest.mark.daemon, pytest.mark.slow]
 
@@ -62,7 +63,9 @@ def post(net: Network) -> tuple[int, LocalSigner]:
     """The task's id and its creator."""
     local, contracts = net.local, net.local.chain.contracts
     spec = tiny_spec()
-    spec = spec.model_copy(update={"evaluation": spec.evaluation.model_copy(update={"source": "sealed"})})
+    evaluation = spec.evaluation.model_copy(update={"source": "sealed"})
+    scoring = spec.scoring.model_copy(update={"h": 40, "tau": 700})
+    spec = spec.model_copy(update={"evaluation": evaluation, "scoring": scoring})
     cid = net.store.add_directory({"spec.json": spec.canonical_bytes()})
     creator = local.account("creator")
     sealed = sealed_commitment(local.rpc.chain_id, contracts.registry.address, creator.address, DIGEST, SALT)
@@ -102,6 +105,7 @@ def test_daemons_finish_a_sealed_task_and_its_appeal(net: Network, pool: ForkPoo
     local, contracts = net.local, net.local.chain.contracts
     entrant, liar = ManualOperator(net, "entrant", 200 * CVY), ManualOperator(net, "liar", 3_000 * CVY)
     honest = [ManualOperator(net, "first", 1_000 * CVY), ManualOperator(net, "second", 1_000 * CVY)]
+    jurors = [ManualOperator(net, "third", 1_500 * CVY), ManualOperator(net, "fourth", 1_500 * CVY)]
     daemons = [net.add("trainer"), net.add("validator")]
     net.start()
     task_id, creator = post(net)
@@ -141,14 +145,16 @@ def test_daemons_finish_a_sealed_task_and_its_appeal(net: Network, pool: ForkPoo
     assert "there is no lane 7" in error_line(net, pool, "appeal", "contest", str(task_id), "7", key=key)
     assert "there is no task 9" in error_line(net, pool, "appeal", "contest", "9", "0", key=key)
     appeal = contracts.appeals.appeal_of(task_id)
-    net.jump(appeal.enrol_end)
     committee = contracts.appeal_committee
+    for juror in jurors:
+        juror.send(committee.enrol(task_id, juror.operator, 1_500 * CVY))
+    net.jump(appeal.enrol_end)
     net.wait("the appeal's seed", lambda: committee.round_of(task_id).seeded)
-    for validator in rows:
-        validator.commit(committee, task_id, TRUTH)
+    for juror in jurors:
+        juror.commit(committee, task_id, TRUTH)
     net.jump(committee.round_of(task_id).score_commit_end)
-    for validator in rows:
-        validator.reveal(committee, task_id, TRUTH)
+    for juror in jurors:
+        juror.reveal(committee, task_id, TRUTH)
     net.wait("the appeal's answer", lambda: contracts.appeals.appeal_of(task_id).state == AppealState.SETTLED)
     net.wait("the contest resolved", lambda: not contracts.appeals.is_open(task_id))
     net.wait("the liar reported", lambda: contracts.appeals.overturned(task_id, liar.operator))
@@ -158,12 +164,14 @@ def test_daemons_finish_a_sealed_task_and_its_appeal(net: Network, pool: ForkPoo
     assert _medians(task) == tuple(pack(TRUTH))
     assert task.appeal is not None and task.appeal.overturned == {liar.operator}
     [slash] = [event.args for event in net.events() if event.name == "Slashed"]
-    assert (slash["operator"], slash["fromActive"]) == (liar.operator, 300 * CVY), "a tenth of what it put behind it"
+    seats, unit = contracts.scoring.seats_of(task_id, liar.operator), contracts.scoring.unit_of(task_id, 0)
+    assert (slash["operator"], slash["fromActive"]) == (liar.operator, slash_of(Fault.OVERTURNED, seats, unit))
+    share = slash["fromActive"] // 10
     [reporter] = [node for node in daemons if node.signer == slash["reporter"]]
     net.wait("the reporter's share", lambda: contracts.staking.owed_to(reporter.signer) == 0)
     earned = command(net, pool, "status", "--config", str(reporter.settings))["earnings"]
-    assert earned["reports"] == str(slash["reporterReward"]) == str(30 * CVY)  # type: ignore[index]
-    net.wait("the report of its earnings", lambda: reporter.report()["earnings"]["reports"] == str(30 * CVY))
+    assert earned["reports"] == str(slash["reporterReward"]) == str(share)  # type: ignore[index]
+    net.wait("the report of its earnings", lambda: reporter.report()["earnings"]["reports"] == str(share))
     assert "its appeal window ended at" in error_line(net, pool, "appeal", "contest", str(task_id), "0", key=key)
     listed = command(net, pool, "appeal", "list", str(task_id))
     assert [contest["moved"] for contest in listed["contests"]] == [True]  # type: ignore[attr-defined]

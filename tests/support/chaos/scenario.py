@@ -16,7 +16,7 @@ from tests.support.network import Network, Node, tiny_spec
 from covey.chain.errors import TransientError
 from covey.config.types import Role
 from covey.daemon.planning.duty import Identity
-from covey.daemon.planning.faults import seats_in
+from covey.daemon.planning.faults import owes, seats_in
 from covey.daemon.state.world import Committee, Task
 from covey.devnet.errors import DevnetError
 from covey.protocol.scores import unpack
@@ -112,6 +112,9 @@ class Scenario:
             case Phase.SCORE_REVEAL:
                 assert c is not None
                 return [f"scores of {n.name}" for n in self.up(self.validators) if c.owes_row(n.operator)]
+            case Phase.REPORTS:
+                first, me = task.committees[0], self.identity(self.net.nodes[0])
+                return [f"report of {o}" for o in task.enrolled if owes(task, first, me, o)]
             case Phase.ENDED:
                 return self.unclaimed(task)
             case _:
@@ -127,6 +130,8 @@ class Scenario:
                 return task.schedule.enrol_end
             case Phase.ENTRY_REVEAL:
                 return task.schedule.entry_reveal_end
+            case Phase.REPORTS:
+                return task.request_from
             case Phase.SCORE_COMMIT:
                 return None if c is None else c.commit_end
             case Phase.SCORE_REVEAL:

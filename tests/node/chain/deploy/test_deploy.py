@@ -86,9 +86,9 @@ def test_verification_detects_parts_of_two_deployments(chain: Chain, deployment:
 def test_verification_detects_a_removed_duty_and_unknown_code(
     chain: Chain, contracts: Contracts, deployer: LocalSigner
 ) -> None:
-    scoring, rewards = contracts.deployment.address("Scoring"), contracts.deployment.address("Rewards")
-    send(chain.rpc, deployer, contracts.staking.set_duty(rewards, False))
-    with pytest.raises(WrongDeployment, match="does not admit Rewards"):
+    scoring, registry = contracts.deployment.address("Scoring"), contracts.deployment.address("TaskRegistry")
+    send(chain.rpc, deployer, contracts.staking.set_duty(registry, False))
+    with pytest.raises(WrongDeployment, match="does not admit TaskRegistry"):
         verify_wiring(contracts)
     chain.ask("anvil_setCode", scoring, "0x6001600101")
     record = replace(contracts.deployment.contracts["Scoring"], runtime_hash="0x" + keccak(b"\x60\1\x60\1\1").hex())
