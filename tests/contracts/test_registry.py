@@ -9,7 +9,7 @@ from typing import Any
 import ape
 import pytest
 from eth_utils.crypto import keccak
-from tests.support.contracts.system import CVY, DAY, HOUR, REGISTRY_CONFIG, SELF_BOND, System
+from tests.support.contracts.system import CVY, DAY, HOUR, LEVERAGE, REGISTRY_CONFIG, SELF_BOND, System
 from tests.support.contracts.task_steps import LOCAL, MAX, SET_SALT, STAKE, People, Task, digest_of, salt_of, sealed
 
 from covey.protocol.payouts import entry_fee
@@ -60,7 +60,7 @@ def test_createTask_posts_and_funds(system: System, post: Callable[..., Task]) -
     state = system.registry.stateOf(1)
     assert list(state) == [system.creator, Outcome.RUNNING, 0, 0, 0, bytes(32), False]
     assert system.token.balanceOf(system.rewards) == LOCAL.bounty + LOCAL.bond
-    assert list(system.registry.payTermsOf(1)) == [system.creator, Outcome.RUNNING, 3000, 655, 2, 0]
+    assert list(system.registry.payTermsOf(1)) == [system.creator, Outcome.RUNNING, 3000, 655, 2, 0, False]
     assert list(system.registry.scoringTermsOf(1)) == [0, ends[-1], DAY, DAY, 0, 21, 655, 300, 1200, 2, 0]
     assert not system.registry.readyForSeed(1)
 
@@ -77,12 +77,12 @@ def test_createTask_stores_the_sealed_commitment(system: System, sealed_task: Ta
         ("spec_digest", bytes(32)),
         ("kind", Kind.FEDERATED),
         ("sealed_commitment", keccak(text="a set")),  # not of a local task
-        ("validator_bps", 0),
+        ("validator_bps", 499),
         ("validator_bps", 10_000),
-        ("target_seats", 0),
+        ("target_seats", 8),
         ("target_seats", 202),
         ("floor_score", 0),
-        ("floor_score", 0x7FFF),
+        ("floor_score", 6555),
         ("h", 8001),
         ("tau", 0),
         ("tau", 4096),
@@ -90,6 +90,8 @@ def test_createTask_stores_the_sealed_commitment(system: System, sealed_task: Ta
         ("power", 4),
         ("max_entries", 0),
         ("max_entries", 4097),
+        ("min_entries", 0),
+        ("min_entries", 65),
         ("bounty", 10 * CVY - 1),
         ("bounty", 2**88),
         ("bond", 5 * CVY - 1),
@@ -187,8 +189,19 @@ def test_createTask_requires_a_minimum_h_for_a_sealed_task(system: System, chain
     system.registry.createTask(astuple(replace(params, h=8)), sender=system.creator)
 
 
+@pytest.mark.parametrize(
+    ("h", "tau", "field"), [(41, 655, "h"), (76, 1200, "h"), (8, 654, "tau")], ids=["h", "h-of-tau", "tau"]
+)
+def test_createTask_bounds_h_and_tau_of_a_sealed_task(
+    system: System, chain: Any, h: int, tau: int, field: str
+) -> None:  # fmt: skip
+    params = replace(sealed(system, chain.chain_id), h=h, tau=tau)
+    with ape.reverts(system.registry.RegistryBadParam, error_inputs={"name": name(field)}):
+        system.registry.createTask(astuple(params), sender=system.creator)
+
+
 def test_createTask_limits_entries_times_seats(system: System) -> None:
-    system.bounds.setConfig((*REGISTRY_CONFIG[:4], 32_768, 1023, 16_383, 4095), sender=system.governor)
+    system.bounds.setConfig((*REGISTRY_CONFIG[:4], 32_768, 1023, *REGISTRY_CONFIG[6:]), sender=system.governor)
     params = replace(LOCAL, max_entries=8192, target_seats=513)
     with ape.reverts(system.registry.RegistryBadParam, error_inputs={"name": name("maxEntries")}):
         system.registry.createTask(astuple(params), sender=system.creator)
@@ -326,8 +339,11 @@ def test_enrol(system: System, post: Callable[..., Task], people: People) -> Non
         task.enrol(entrant)
     with ape.reverts(system.registry.RegistryNotSigner):
         task.enrol(validator, sender=validator)
-    with ape.reverts(system.registry.RegistryZeroAmount):
-        task.enrol(validator, 0)
+    least = -(-LOCAL.min_stake // LOCAL.target_seats)
+    for amount in (0, least - 1):
+        inputs = {"amount": amount, "minimum": least}
+        with ape.reverts(system.registry.RegistryStakeBelowSeat, error_inputs=inputs):
+            task.enrol(validator, amount)
     with ape.reverts(system.staking.StakingStakeTooLow):
         task.enrol(validator, STAKE + 1)
     receipt = task.enrol(validator, 400 * CVY)
@@ -344,8 +360,21 @@ def test_enrol(system: System, post: Callable[..., Task], people: People) -> Non
         task.enrol(other)
 
 
-def test_enrol_counts_only_stake_from_before_the_task(system: System, post: Callable[..., Task], accounts: Any) -> None:
+def test_enrol_needs_the_minimum_of_entries(system: System, post: Callable[..., Task], people: People) -> None:
+    task = post(min_entries=2)
+    task.commit_entry(people.operators[0])
+    task.warp(task.schedule.entryCommitEnd)
+    with ape.reverts(system.registry.RegistryTooFewEntries, error_inputs={"committed": 1, "minimum": 2}):
+        task.enrol(people.operators[2])
+    system.registry.closeTask(task.id, sender=people.keeper)
+    assert task.outcome() == Outcome.REFUNDED
+
+
+def test_enrol_counts_only_stake_from_before_the_task(
+    system: System, post: Callable[..., Task], people: People, accounts: Any
+) -> None:
     task = post()
+    task.commit_entry(people.operators[0])
     task.warp(task.schedule.createdAt + 60)
     late, signer = accounts[10], accounts[18]
     system.join(late, signer)
@@ -573,7 +602,7 @@ def test_calls_for_an_unknown_task_revert(system: System, people: People) -> Non
         lambda: registry.openSealed(0, bytes(32), SET_SALT, sender=system.creator),
         lambda: registry.commitEntry(0, operator, keccak(text="x"), MAX, sender=signer),
         lambda: registry.revealEntry(0, operator, digest_of(operator), salt_of(operator), sender=keeper),
-        lambda: registry.enrol(0, operator, 1, sender=signer),
+        lambda: registry.enrol(0, operator, STAKE, sender=signer),
         lambda: registry.closeTask(0, sender=keeper),
         lambda: registry.expire(0, sender=keeper),
         lambda: registry.releaseEarmark(0, operator, sender=keeper),
@@ -617,13 +646,11 @@ def test_setConfig(system: System, people: People) -> None:
     assert plain(bounds.config()) == REGISTRY_CONFIG
     with ape.reverts(bounds.AccessManagedUnauthorized):
         bounds.setConfig(REGISTRY_CONFIG, sender=people.keeper)
-    config = (tuple(range(1, 9)), 1, 2, 3, 4, 5, 6, 7)
+    config = (tuple(range(1, 9)), 1, 2, 60_000, 4, 5, 6, 700, 8, 9, 3, 600)
     receipt = bounds.setConfig(config, sender=system.governor)
     assert plain(bounds.config()) == config
     assert [plain(log.config) for log in receipt.decode_logs(bounds.ConfigSet)] == [config]
-    assert bounds.bountyLimit(90) == 90 * 10_000 // 3
-    bounds.setConfig((*config[:3], 0, *config[4:]), sender=system.governor)
-    assert bounds.bountyLimit(1) == 2**256 - 1
+    assert bounds.bountyLimit(90) == 90 * 10_000 // 60_000
 
 
 @pytest.mark.parametrize(
@@ -631,10 +658,15 @@ def test_setConfig(system: System, people: People) -> None:
     [
         (1, "minBounty", (0, 2**88)),
         (2, "minBond", (2**88,)),
+        (3, "stakeMultipleBps", (0, 10_000 * LEVERAGE - 1)),
         (4, "maxEntries", (0, 32_769)),
         (5, "maxTargetSeats", (0, 1024)),
         (6, "maxH", (16_384,)),
         (7, "maxTau", (0, 4096)),
+        (8, "maxFloor", (0, 0x7FFF)),
+        (9, "minValidatorBps", (0, 10_000)),
+        (10, "minSeats", (0, 202)),
+        (11, "minSealedTau", (127, 4096)),
     ],
 )
 def test_setConfig_reverts_with_a_bad_value(system: System, index: int, field: str, values: tuple[int, ...]) -> None:
