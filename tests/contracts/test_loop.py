@@ -36,7 +36,7 @@ def test_paid_task_until_the_last_claim(system: System, chain: Any, people: Peop
     words = pack(medians)
 
     # G: two useful medians, far apart both ways, so 2 tau. The lazy row loses tau on each entry.
-    assert list(system.scoring.totalsOf(task.id)) == [10_000**2 + 5_000**2, 2 * 7 * 2400, 2400]
+    assert list(system.scoring.totalsOf(task.id)) == [10_000**2 + 5_000**2, 2 * 7 * 2400, 2400, True]
     assert [system.scoring.gainOf(task.id, validator) for validator in validators] == [2400, 2400, 0]
 
     # Five steps were tipped: request, seed, one page, finalise - and nothing else.
@@ -89,7 +89,7 @@ def test_without_gains_a_quarter_is_paid_by_seats(system: System, chain: Any, pe
     assert system.rewards.owedTo(system.treasury) == 225 * CVY
 
 
-def test_trainers_pool_is_returned_if_no_entry_has_weight(system: System, chain: Any, people: People) -> None:
+def test_half_of_the_trainers_pool_is_returned_without_weight(system: System, chain: Any, people: People) -> None:
     trainers, validators = people.operators[:2], people.operators[3:]
     task = Task(system, chain, people, replace(LOCAL, entry_fee=0))
     task.fill(trainers, validators)
@@ -99,4 +99,5 @@ def test_trainers_pool_is_returned_if_no_entry_has_weight(system: System, chain:
     task.settle(rows)
     task.finalise()
     assert system.scoring.totalsOf(task.id).weights == 0
-    assert system.rewards.owedTo(system.creator) == 700 * CVY + 100 * CVY - 4 * TIP
+    assert system.rewards.owedTo(system.creator) == 350 * CVY + 100 * CVY - 4 * TIP
+    assert system.rewards.owedTo(system.treasury) == 350 * CVY + 225 * CVY

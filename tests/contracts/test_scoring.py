@@ -184,8 +184,10 @@ def test_abstain(system: System, stage: Stage) -> None:
 
 
 def test_commitScores_reverts_without_a_seat(system: System, chain: Any, people: People) -> None:
-    stage = Stage(system, chain, people, target_seats=1)
-    task = stage.seeded()
+    stage = Stage(system, chain, people, target_seats=9)
+    task = stage.task
+    task.fill(stage.trainers, stage.validators, [STAKE, STAKE, 600 * CVY])
+    task.draw_seed()
     seats = {validator: system.scoring.seatsOf(task.id, validator) for validator in stage.validators}
     for validator, own in seats.items():
         if own == 0:
@@ -291,7 +293,7 @@ def test_settlePage(system: System, stage: Stage, people: People) -> None:
     assert system.scoring.accumulatorOf(task.id, 0) == bytes(32)
     # Medians are the first validator's: 9000, 0, 12000. The others are 100 and 200 off, less than h.
     totals = system.scoring.totalsOf(task.id)
-    assert list(totals) == [8345**2 + 11345**2, 21 * 2400, 2400]
+    assert list(totals) == [8345**2 + 11345**2, 21 * 2400, 2400, True]
     assert [system.scoring.lossOf(task.id, i) for i in range(3)] == [0, 0, 0]
     assert [system.scoring.gainOf(task.id, v) for v in stage.validators] == [2400] * 3
     assert system.scoring.gainOf(task.id, stage.trainers[0]) == 0
@@ -382,6 +384,7 @@ def test_quorum_requires_half_of_the_target_seats(system: System, stage: Stage) 
     assert (failed.round, failed.revealedSeats, failed.committedSeats) == (0, 7, 7)
     (again,) = receipt.decode_logs(system.scoring.Reseated)
     assert again.round == system.scoring.roundOf(task.id).number == 1
+    assert again.requestFrom == receipt.timestamp + task.params.windows.settle // 4
     (extended,) = receipt.decode_logs(system.registry.TaskExtended)
     windows = task.params.windows
     more = windows.score_commit + windows.score_reveal + windows.settle
@@ -397,7 +400,7 @@ def test_quorum_requires_half_of_the_target_seats(system: System, stage: Stage) 
 
 
 def test_quorum_requires_half_of_the_committed_seats(system: System, chain: Any, people: People) -> None:
-    stage = Stage(system, chain, people, target_seats=1)
+    stage = Stage(system, chain, people, target_seats=9)
     task = stage.seeded()
     seated = [v for v in stage.validators if system.scoring.seatsOf(task.id, v)]
     for validator in seated:
@@ -429,7 +432,32 @@ def test_failRound_ends_the_task_if_all_abstained(system: System, stage: Stage) 
     assert list(receipt.decode_logs(system.scoring.Reseated)) == []
     assert task.outcome() == Outcome.FAILED
     for validator in stage.validators:
+        with ape.reverts(system.registry.RegistryFaultOpen):
+            system.registry.releaseEarmark(task.id, validator, sender=task.people.keeper)
+        receipt = system.faults.reportMissed(task.id, 0, validator, sender=task.people.keeper)
+        (silent,) = receipt.decode_logs(system.faults.MissedReported)
+        assert (silent.seats, silent.failed) == (7, True)
+        assert silent.taken == 7 * (LOCAL.bounty // LOCAL.target_seats), "abstaining broke the task"
         system.registry.releaseEarmark(task.id, validator, sender=task.people.keeper)
+
+
+def test_void_round_is_followed_by_a_second_committee(system: System, stage: Stage) -> None:
+    task = stage.seeded()
+    zeros = {validator: [0, 0, 0] for validator in stage.validators}
+    task.score(zeros)
+    receipt = task.settle(zeros)
+    assert [log.round for log in receipt.decode_logs(system.scoring.RoundVoid)] == [0]
+    (again,) = receipt.decode_logs(system.scoring.Reseated)
+    assert again.requestFrom == receipt.timestamp + task.params.windows.settle // 4
+    assert system.scoring.roundAt(task.id, 0).isVoid and system.scoring.hasVoidRound(task.id)
+    with ape.reverts(system.scoring.ScoringNotReady):
+        system.scoring.requestSeed(task.id, sender=task.people.keeper)
+    task.draw_seed()
+    assert task.round().number == 1
+    task.score(stage.rows)
+    task.settle(stage.rows)
+    task.finalise()
+    assert task.outcome() == Outcome.PAID, "a later round with a score is paid as usual"
 
 
 def test_failRound_reverts_for_a_round_with_quorum(system: System, stage: Stage) -> None:
@@ -485,7 +513,7 @@ def test_finalise_waits_for_appeals_of_a_sealed_task(system: System, chain: Any,
 def test_views_of_a_task_without_a_round_are_empty(system: System) -> None:
     scoring = system.scoring
     assert not any(any(value) if isinstance(value, bytes) else value for value in scoring.roundOf(7))
-    assert list(scoring.totalsOf(7)) == [0, 0, 0]
+    assert list(scoring.totalsOf(7)) == [0, 0, 0, False]
     assert scoring.rowOf(7, system.creator).status == RowStatus.NONE
     assert scoring.accumulatorOf(7, 0) == scoring.pageRootOf(7, 0) == bytes(32)
     assert not scoring.isSettled(7)
