@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from http.client import HTTPConnection
 from typing import TypeVar
 
 import pytest
@@ -120,8 +121,30 @@ def test_each_rpc_endpoint_is_reported_without_its_key() -> None:
 def test_a_port_in_use_is_an_error() -> None:
     server = HealthServer("127.0.0.1:0", HealthState())
     try:
-        with pytest.raises(HealthError, match="cannot serve health at"):
+        with pytest.raises(HealthError, match=r"cannot serve health at .* \(health_listen\)") as raised:
             HealthServer(server.url.removeprefix("http://"), HealthState())
+        assert raised.value.passing  # a later start may succeed
+    finally:
+        server.close()
+
+
+@pytest.mark.daemon
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "[::1]:0"])
+@pytest.mark.parametrize("path", ["/health", "/metrics", "/other"])
+def test_head_has_the_headers_of_get_and_no_body(listen: str, path: str) -> None:
+    server = HealthServer(listen, HealthState())
+    try:
+        host, _, port = server.url.removeprefix("http://").rpartition(":")
+        answers = []
+        for method in ("GET", "HEAD"):
+            connection = HTTPConnection(host.strip("[]"), int(port), timeout=10)
+            connection.request(method, path)
+            response = connection.getresponse()
+            answers.append((response.status, response.getheader("Content-Type"), response.read()))
+            connection.close()
+        get_answer, head_answer = answers
+        assert head_answer == (*get_answer[:2], b"")
+        assert get_answer[2]
     finally:
         server.close()
 
