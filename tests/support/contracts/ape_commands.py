@@ -7,6 +7,7 @@ another, and writes a JSON list of {"code": n, "output": text} to standard outpu
 from __future__ import annotations
 
 import atexit
+import importlib
 import json
 import os
 import subprocess
@@ -70,13 +71,8 @@ def _forked(arguments: Sequence[str]) -> Ended:
 
 
 def _main() -> None:
-    import ape_foundry.provider
-    import ape_test.accounts
-    import web3  # noqa: F401
-
-    import covey.audit.sources
-    import covey.chain.deploy.deploy  # noqa: F401
-
+    for module in ("ape_foundry.provider", "ape_test.accounts", "covey.audit.sources", "covey.chain.deploy.deploy"):
+        importlib.import_module(module)
     commands = json.load(sys.stdin)
     json.dump([_forked(arguments) for arguments in commands], sys.stdout)
 
