@@ -73,7 +73,7 @@ def running(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            assert process.wait(90) == 0
+            assert process.wait(120) == 0
         finally:
             process.kill()
 
@@ -99,7 +99,7 @@ def test_killed_devnet_takes_its_chain_along(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while answers(port) and time.monotonic() < end:
         time.sleep(0.1)
     assert not answers(port)
