@@ -19,8 +19,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from covey.lora.adapters.format import CONFIG, ITEM_BYTES, MANIFEST, WEIGHTS, Adapter, AdapterHeader, TensorSlot
 from covey.lora.adapters.refusal import Refusal, refuse, short_repr, strict_json
 from covey.lora.bases.shapes import TARGET_MODULES, adapter_shapes
@@ -101,6 +99,8 @@ def check_header(folder: Path, base_config: dict[str, Any], limits: AdapterLimit
 
 def load_adapter(folder: Path, base_config: dict[str, Any], limits: AdapterLimits) -> Adapter:
     """Check an untrusted adapter and read it. Raises UnsafeAdapterError if the files are at fault."""
+    import numpy as np
+
     arrays: dict[str, Array] = {}
     with _checked_header(folder, base_config, limits) as (header, file, data_start):
         for name, slot in header.tensors.items():
@@ -269,6 +269,8 @@ def _check_tensors(
 
 def widen(dtype: str, data: bytes) -> Array:
     """Stored little-endian values as float32 (values,); exact for all three dtypes."""
+    import numpy as np  # here, because the daemon reads headers only
+
     if dtype == "BF16":
         return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
     return np.frombuffer(data, "<f4" if dtype == "F32" else "<f2").astype(np.float32)
