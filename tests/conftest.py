@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import processor_time
+
 UNIT_TESTS = Path(__file__).parent / "node"
 
 # No test may fail because the machine is slow. Every run draws the same cases, so that a failure is due to a change;
@@ -16,6 +18,10 @@ settings.register_profile(
 )
 settings.register_profile("covey", settings.get_profile("search"), derandomize=True)
 settings.load_profile("covey")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(processor_time)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups

@@ -6,11 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.support import processor_time
 from tests.support.contracts import fast_ape
 from tests.support.contracts.system import System, deploy
 from tests.support.contracts.task_steps import People
 
 fast_ape.install()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(processor_time)
 
 
 @pytest.fixture(scope="session")

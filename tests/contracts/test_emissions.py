@@ -124,7 +124,9 @@ class Walk:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", range(4))
+@pytest.mark.parametrize(
+    "case", [0, *(pytest.param(case, marks=[pytest.mark.long, pytest.mark.ci]) for case in range(1, 4))]
+)
 def test_random_walk_matches_the_model(system: System, chain: Any, people: People, emissions: Any, case: int) -> None:
     rng = random.Random(f"emissions {case}")
     walk = Walk(rng, system, chain, people, emissions)

@@ -20,6 +20,7 @@ from tests.support.fork_pool import ForkPool
 
 from covey.devnet import scenario
 from covey.devnet.anvil import free_port
+from covey.ipfs import BlockStore, Gateway
 from covey.lora.bases.resolve import resolve
 
 COMMAND = [sys.executable, "-c", "from covey.cli.main import run; run()"]
@@ -72,7 +73,7 @@ def running(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            assert process.wait(90) == 0
+            assert process.wait(120) == 0
         finally:
             process.kill()
 
@@ -98,7 +99,7 @@ def test_killed_devnet_takes_its_chain_along(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while answers(port) and time.monotonic() < end:
         time.sleep(0.1)
     assert not answers(port)
@@ -213,8 +214,10 @@ def test_task_is_posted_listed_and_shown(devnet: Devnet, operator: str) -> None:
     key = devnet.key(4, "owner-")
     assert "has no unit" not in devnet.run("task", "create", "spec.json", "--bounty", "0CVY", *key, code=2).stderr
     assert "no block store" in devnet.run("task", "create", "spec.json", "--bounty", "50CVY", *key, code=2).stderr
+    hasty = devnet.run("task", "create", "spec.json", "--bounty", "50CVY", "--enrol", "1s", *key, code=2).stderr
+    assert "nobody would work on this task: enrol of 1 s (less than 15 s)" in hasty
     posted = devnet.json(
-        "task", "create", "spec.json", "--bounty", "50CVY", "--entry-commit", "600", "--store", "blocks", *key
+        "task", "create", "spec.json", "--bounty", "50CVY", "--entry-commit", "10m", "--store", "blocks", *key
     )
     listed = devnet.json("task", "list", "--running")
     assert [task["task"] for task in listed] == [posted["task"]]
@@ -225,7 +228,16 @@ def test_task_is_posted_listed_and_shown(devnet: Devnet, operator: str) -> None:
     assert shown["schedule"]["entry_commit_end"] - shown["schedule"]["created_at"] == 600
     people = devnet.run("task", "show", str(posted["task"])).stdout
     assert "entry commit" in people
-    assert "could not be fetched" in people
+    assert "The spec was not fetched: give gateways with --peers" in people
+    nowhere = devnet.run("task", "show", str(posted["task"]), "--store", "empty").stdout
+    assert "could not be fetched: none of empty has it" in nowhere
+    with BlockStore(devnet.folder / "blocks") as store, Gateway(store) as gateway:
+        over = devnet.json("task", "show", str(posted["task"]), "--peers", gateway.url)
+    assert over["spec"] == shown["spec"]
+    plan = devnet.run("task", "create", "spec.json", "--bounty", "50CVY", "--store", "blocks", *key).stdout
+    assert "51 CVY from 0x" in plan
+    assert "a bounty of 50 CVY and a bond of 1 CVY" in plan
+    assert "36m 0s" in plan
     why = devnet.json("explain", str(posted["task"]))
     assert why["stage"] == "0 entries committed, 0 revealed, 0 validators enrolled"
 

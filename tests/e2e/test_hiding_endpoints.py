@@ -68,6 +68,6 @@ def _is_healthy(node: Node) -> bool:
 
 
 def _resyncs(node: Node) -> int:
-    with urllib.request.urlopen(f"{node.health}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"{node.health}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
     return int(float(next(line for line in lines if line.startswith("covey_resyncs_total ")).split()[1]))

@@ -235,11 +235,11 @@ def prometheus(folder: Path, targets: list[str]) -> Iterator[str]:
         yield f"http://{listen}"
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(120)
 
 
 def ask(address: str, path: str, **query: str) -> Any:
-    with urllib.request.urlopen(f"{address}/api/v1/{path}?{urllib.parse.urlencode(query)}", timeout=30) as answer:
+    with urllib.request.urlopen(f"{address}/api/v1/{path}?{urllib.parse.urlencode(query)}", timeout=60) as answer:
         reply = json.load(answer)
     assert reply["status"] == "success"
     return reply["data"]

@@ -82,9 +82,9 @@ def check_bytecode(
     if unknown:
         raise AuditError(f"the deployment has no {', '.join(unknown)}; it has {', '.join(deployment.contracts)}")
     found = []
-    for name in chosen:
+    for number, name in enumerate(chosen, 1):
         record = deployment.contracts[name]
-        progress(f"compiling {name}")
+        progress(f"compiling {name} ({number} of {len(chosen)})")
         found.append(_check(rpc, deployment.chain_id, record, part_of(whole, record)))
     return found
 

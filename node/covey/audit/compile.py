@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from covey.audit.record import AuditError
+from covey.audit.sources import CHECKOUT
 from covey.chain.deployment import ContractRecord
+
+SOLCX_BINARY_PATH = "SOLCX_BINARY_PATH"
+TOOLCHAIN = Path(".toolchain") / "solcx"
+"""Where `make setup` puts the compiler, in a checkout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +45,11 @@ def compile_contract(part: dict[str, Any], record: ContractRecord) -> Compiled:
     selection = {"*": {"": ["ast"]}, record.source_name: {"": ["ast"], record.name: outputs}}
     standard = {**part, "settings": {**part["settings"], "outputSelection": selection}}
     try:
-        output = solcx.compile_standard(standard, solc_version=version)
+        output = solcx.compile_standard(standard, solc_binary=str(_compiler(version)))
     except SolcNotInstalled:
         raise AuditError(
-            f"solc {version} is not installed: run `make setup` in a checkout and set SOLCX_BINARY_PATH to its "
-            f".toolchain/solcx, or `python -c 'import solcx; solcx.install_solc(\"{version}\")'`"
+            f"solc {version} is not installed: run `make setup` in a checkout of covey and this command in that folder "
+            f"(or set SOLCX_BINARY_PATH), or `python -c 'import solcx; solcx.install_solc(\"{version}\")'`"
         ) from None
     except SolcError as error:
         raise AuditError(f"{record.name} does not compile: {_first_line(error)}") from None
@@ -67,6 +74,18 @@ def compile_contract(part: dict[str, Any], record: ContractRecord) -> Compiled:
             )
         ),
     )
+
+
+def _compiler(version: str) -> Path:
+    """The compiler: of SOLCX_BINARY_PATH, of a checkout after `make setup`, or of py-solc-x's own folder."""
+    from solcx.install import get_executable
+
+    if SOLCX_BINARY_PATH not in os.environ:
+        for checkout in (Path.cwd(), CHECKOUT):
+            folder = checkout / TOOLCHAIN
+            if (folder / f"solc-v{version}").is_file():
+                return Path(get_executable(version, folder))
+    return Path(get_executable(version))
 
 
 def _variables(node: Any) -> list[tuple[str, str]]:

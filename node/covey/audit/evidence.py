@@ -86,9 +86,13 @@ def _read_document(
     audit: Audit, task: TaskRecord, what: str, digest: Any, name: str, parse: Callable[[bytes], Any], reader: Reader
 ) -> Any:
     """Fetch and parse a document. None if it is unavailable, or unreadable, which is a difference."""
+    audit.documents += 1
     try:
-        return parse(reader.read(Cid.directory(raw(digest)), name, _MAX_BYTES))
+        found = parse(reader.read(Cid.directory(raw(digest)), name, _MAX_BYTES))
+        audit.fetched += 1
+        return found
     except (DocumentError, InvalidContent) as error:
+        audit.fetched += 1
         audit.compare(task, what, f"unreadable ({error})", "readable")
     except IpfsError as error:
         audit.unavailable.append(f"task {task.id}: {what}: {error}")

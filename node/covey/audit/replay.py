@@ -33,13 +33,16 @@ class Audit:
     """Result of a replay.
 
     `checked` counts the figures compared, `differences` lists those that differ, `unclaimed` the rewards not claimed
-    yet, `unavailable` the content that no source provided. `rulings` and `appeals` hold the recomputed tasks by id.
+    yet, `unavailable` the content that no source provided. `documents` counts the manifests and score sheets that a
+    check of the evidence looked for, `fetched` those that it read. `rulings` and `appeals` hold the recomputed tasks.
     """
 
     checked: int = 0
     differences: list[Difference] = field(default_factory=list)
     unclaimed: list[str] = field(default_factory=list)
     unavailable: list[str] = field(default_factory=list)
+    documents: int = 0
+    fetched: int = 0
     rulings: dict[int, Ruling] = field(default_factory=dict)
     appeals: dict[int, AppealRuling] = field(default_factory=dict)
 

@@ -16,6 +16,8 @@ from covey.audit.record import AuditError
 from covey.chain import artifacts
 from covey.chain.deployment import COMPILER_INPUT, ContractRecord
 
+CHECKOUT = Path(__file__).resolve().parents[3]
+"""The repository, if the package is used from a checkout."""
 PACKAGES = "node_modules"
 """Folder of third-party sources in a checkout."""
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from covey.cli.errors import InputError
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from covey.chain.signing.remote import RemoteSigner
     from covey.client.network import Network
     from covey.client.wallet import Wallet
-    from covey.ipfs import Store
+    from covey.ipfs import Fetcher, Store
     from covey.protocol.spec import TaskSpec
 
 
@@ -192,15 +195,30 @@ def open_block_store(settings: Settings) -> Store:
         raise InputError(f"--store {location}: {error}") from None
 
 
+@contextmanager
+def content_reader(settings: Settings) -> Iterator[Fetcher | None]:
+    """A reader of published content from the block store, if one is set, and from the peers; None without either.
+
+    Without a store, what the peers send is kept in a temporary folder. Raises InputError or ClientError.
+    """
+    from covey.client.content import open_reader
+    from covey.ipfs import BlockStore
+
+    with ExitStack() as stack:
+        if settings.store is not None or settings.data_dir is not None:
+            store = stack.enter_context(open_block_store(settings))
+        elif settings.peers:
+            folder = stack.enter_context(TemporaryDirectory(prefix="covey-blocks-"))
+            store = stack.enter_context(BlockStore(Path(folder)))
+        else:
+            yield None
+            return
+        yield stack.enter_context(open_reader(store, settings.peers))
+
+
 def fetch_spec(settings: Settings, digest: bytes) -> TaskSpec | None:
     """Fetch a task's spec from the block store or the peers; None if no source has it."""
-    from covey.client.posting import fetch_spec as fetch
+    from covey.client.posting import read_published_spec
 
-    if settings.store is None and settings.data_dir is None and not settings.peers:
-        return None
-    try:
-        store = open_block_store(settings)
-    except InputError:
-        return None
-    with store:
-        return fetch(store, digest, peers=settings.peers)
+    with content_reader(settings) as reader:
+        return None if reader is None else read_published_spec(reader, digest)

@@ -20,7 +20,8 @@ class PayoutReport:
 
     `explanation` has the figures behind each payment, wei of CVY. `checked` counts the figures compared;
     `differences` are those in which chain and rules disagree. `unclaimed` lists rewards not claimed yet,
-    `unavailable` content that no source could provide.
+    `unavailable` content that no source could provide. `documents` counts the manifests and score sheets looked for,
+    `fetched` those read; `documents` is None if the evidence was not checked.
     """
 
     explanation: Explanation
@@ -28,6 +29,15 @@ class PayoutReport:
     differences: tuple[Difference, ...]
     unclaimed: tuple[str, ...]
     unavailable: tuple[str, ...]
+    documents: int | None = None
+    fetched: int = 0
+
+    @property
+    def evidence(self) -> str:
+        """In words, how much of the evidence was checked."""
+        if self.documents is None:
+            return "evidence not checked (no gateway and no store)"
+        return f"evidence: {self.fetched} of {self.documents} documents fetched"
 
     @property
     def matches(self) -> bool:
@@ -42,6 +52,8 @@ class PayoutReport:
             "differences": [str(difference) for difference in self.differences],
             "unclaimed": list(self.unclaimed),
             "unavailable": list(self.unavailable),
+            "documents": self.documents,
+            "fetched": self.fetched,
         }
 
 
@@ -71,5 +83,11 @@ def verify_payout(chain: Chain, task_id: int, *, reader: Reader | None = None) -
     except AuditError as error:
         raise IncompleteEvents(str(error)) from None
     return PayoutReport(
-        explanation, audit.checked, tuple(audit.differences), tuple(audit.unclaimed), tuple(audit.unavailable)
+        explanation,
+        audit.checked,
+        tuple(audit.differences),
+        tuple(audit.unclaimed),
+        tuple(audit.unavailable),
+        None if reader is None else audit.documents,
+        audit.fetched,
     )

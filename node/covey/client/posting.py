@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from covey.audit.chain import Chain
+from covey.audit.evidence import Reader
 from covey.chain.contracts.bounds import RegistryConfig
 from covey.chain.units import CVY, cvy
 from covey.client.content import open_reader
 from covey.client.errors import ClientError, InsufficientBalance, InvalidInput, TransactionFailed
+from covey.client.task_windows import default_window, life_of
 from covey.client.wallet import Wallet
 from covey.ipfs import Cid, IpfsError, Store, directory_cid
 from covey.lora.bases.digest import base_digest
@@ -77,7 +79,8 @@ def task_params(
 ) -> TaskParams:
     """Build the parameters of a task and check them against the registry's bounds.
 
-    Amounts are wei of CVY, windows seconds of chain time. None takes the registry's minimum.
+    Amounts are wei of CVY, windows seconds of chain time. None takes the registry's minimum; a window that is None fits
+    the network, see `task_windows.default_window`.
 
     Args:
         bounty: paid to trainers and validators.
@@ -99,8 +102,11 @@ def task_params(
     if spec.evaluation.source != "local":
         raise InvalidInput("only specs with local evaluation can be posted so far: set evaluation.source to local")
     _refuse(spec_problems(spec))
-    bounds = chain.contracts.bounds.config()
-    minimum = bounds.min_windows
+    bounds, longest = chain.contracts.bounds.config(), chain.contracts.bounds.max_task_life()
+
+    def window(name: str) -> int:
+        return default_window(name, bounds, longest)
+
     params = TaskParams(
         spec_digest=directory_cid({SPEC_NAME: spec.canonical_bytes()}).word,
         sealed_commitment=bytes(32),
@@ -119,17 +125,22 @@ def task_params(
         entry_fee=entry_fee,
         min_stake=_required_stake(bounty, bounds) if min_stake is None else min_stake,
         windows=Windows(
-            entry_commit=entry_commit or minimum.entry_commit,
-            enrol=enrol or minimum.enrol,
-            entry_reveal=entry_reveal or minimum.entry_reveal,
+            entry_commit=entry_commit or window("entry_commit"),
+            enrol=enrol or window("enrol"),
+            entry_reveal=entry_reveal or window("entry_reveal"),
             open=0,
-            score_commit=score_commit or minimum.score_commit,
-            score_reveal=score_reveal or minimum.score_reveal,
-            settle=settle or minimum.settle,
+            score_commit=score_commit or window("score_commit"),
+            score_reveal=score_reveal or window("score_reveal"),
+            settle=settle or window("settle"),
             appeal=0,
         ),
     )
     _check_bounds(params, bounds)
+    if (life := life_of(params)) > longest:
+        raise InvalidInput(
+            f"the windows are too long: with a second committee the task could take {life} s, "
+            f"the network allows {longest} s"
+        )
     return params
 
 
@@ -279,6 +290,14 @@ def fetch_spec(store: Store, digest: bytes, *, peers: Sequence[str] = ()) -> Tas
     """
     try:
         with open_reader(store, peers) as fetcher:
-            return TaskSpec.from_bytes(fetcher.read(Cid.directory(digest), SPEC_NAME, MAX_SPEC_BYTES))
+            return read_published_spec(fetcher, digest)
+    except IpfsError:
+        return None
+
+
+def read_published_spec(reader: Reader, digest: bytes) -> TaskSpec | None:
+    """Read a task's spec; None if no source of the reader has it in time, or it is no spec."""
+    try:
+        return TaskSpec.from_bytes(reader.read(Cid.directory(digest), SPEC_NAME, MAX_SPEC_BYTES))
     except (IpfsError, DocumentError):
         return None

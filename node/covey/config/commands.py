@@ -17,7 +17,7 @@ from covey.config.shared import (
     SignerSettings,
     StorageSettings,
 )
-from covey.config.types import Address, Amount, BasisPoints, Seconds, WholeSeconds
+from covey.config.types import Address, Amount, BasisPoints, Duration, Seconds
 
 
 class OwnerSettings(SettingsGroup):
@@ -78,7 +78,7 @@ class StakeSettings(SettingsGroup):
 
 
 class TaskSettings(SettingsGroup):
-    """Parameters of a new task, table [task]. An unset window is the registry's minimum."""
+    """Parameters of a new task, table [task]. Windows take units, such as 2h; an unset one fits the network."""
 
     model_config = ConfigDict(title="New task")
 
@@ -93,23 +93,23 @@ class TaskSettings(SettingsGroup):
     min_stake: Amount | None = Field(
         None, description="minimum enrolled stake; default: the registry's multiple of the bounty"
     )
-    entry_commit: WholeSeconds | None = Field(
-        None, ge=1, description="length of the window to commit entries; default: the registry's minimum"
+    entry_commit: Duration | None = Field(
+        None, ge=1, description="length of the window to commit entries; default: fits the network"
     )
-    enrol: WholeSeconds | None = Field(
-        None, ge=1, description="length of the window for validators to enrol; default: the registry's minimum"
+    enrol: Duration | None = Field(
+        None, ge=1, description="length of the window for validators to enrol; default: fits the network"
     )
-    entry_reveal: WholeSeconds | None = Field(
-        None, ge=1, description="length of the window to reveal entries; default: the registry's minimum"
+    entry_reveal: Duration | None = Field(
+        None, ge=1, description="length of the window to reveal entries; default: fits the network"
     )
-    score_commit: WholeSeconds | None = Field(
-        None, ge=1, description="length of the window to commit scores; default: the registry's minimum"
+    score_commit: Duration | None = Field(
+        None, ge=1, description="length of the window to commit scores; default: fits the network"
     )
-    score_reveal: WholeSeconds | None = Field(
-        None, ge=1, description="length of the window to reveal scores; default: the registry's minimum"
+    score_reveal: Duration | None = Field(
+        None, ge=1, description="length of the window to reveal scores; default: fits the network"
     )
-    settle: WholeSeconds | None = Field(
-        None, ge=1, description="time allowed for the seed and settlement; default: the registry's minimum"
+    settle: Duration | None = Field(
+        None, ge=1, description="time allowed for the seed and settlement; default: fits the network"
     )
 
 

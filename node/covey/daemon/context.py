@@ -12,6 +12,7 @@ from covey.config.node import NodeConfig
 from covey.daemon.planning.duty import Identity
 from covey.daemon.state.task import Task
 from covey.daemon.state.world import ChainState
+from covey.daemon.storage.data_dir import network_folder
 from covey.daemon.storage.journal import Journal
 from covey.daemon.strategy import Strategy
 from covey.daemon.workers.background import Background
@@ -82,4 +83,4 @@ class Context:
 
 def network_name(identity: Identity) -> str:
     """A name for the deployment: chain id and address of Scoring."""
-    return f"{identity.chain_id}-{identity.scoring.lower()}"
+    return network_folder(identity.chain_id, identity.scoring)

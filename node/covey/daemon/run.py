@@ -63,11 +63,11 @@ def run(config: NodeConfig, *, strategy: Strategy | None = None, stop: threading
             import_module("web3")
             signer = _retry(partial(unlock, config), stop, health, config)
             if signer is None:
-                return STOPPED
+                return _stopped()
             adapters = LiveAdapters(config, signer, strategy or Strategy(), health)
             parts = _retry(partial(assemble, config, adapters), stop, health, config)
             if parts is None:
-                return STOPPED
+                return _stopped()
             stack.callback(parts.close)
             identity = parts.context.identity
             fields = {"operator": identity.operator, "signer": identity.signer, "roles": ",".join(config.roles)}
@@ -87,7 +87,11 @@ def run(config: NodeConfig, *, strategy: Strategy | None = None, stop: threading
         finally:
             if threading.current_thread() is threading.main_thread():
                 signal.setitimer(signal.ITIMER_REAL, 0)
-        log.info("stopped")
+    return _stopped()
+
+
+def _stopped() -> int:
+    log.info("stopped")
     return STOPPED
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from covey.audit.chain import Chain
 from covey.audit.record import AuditError
-from covey.audit.sources import canonical, from_checkout, input_hash, part_of
+from covey.audit.sources import CHECKOUT, canonical, from_checkout, input_hash, part_of
 from covey.chain.deploy.deploy import DAY, DeployConfig, deploy
 from covey.chain.deployment import Deployment
 from covey.chain.errors import ChainError
@@ -29,8 +29,6 @@ from covey.devnet.errors import BadInput, DevnetError
 if TYPE_CHECKING:
     from covey.chain.contracts import Call
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-"""The repository, if the package is used from a checkout."""
 GAS_FUNDS = 100 * 10**18
 SUPPLY_SHARE = 100_000 * 10**18
 KEYSTORE_COST = 1 << 10

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING
 
 from covey.lora.errors import BaseModelError, one_line
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 TOKENIZER = "tokenizer.json"
 
 
 def open_tokenizer(folder: Path) -> Tokenizer:
     """The base's tokenizer, without padding, truncation and dropout. Raises BaseModelError."""
+    from tokenizers import Tokenizer  # here, because the daemon checks bases in the background only
+
     path = folder / TOKENIZER
     try:
         tokenizer = Tokenizer.from_file(str(path))

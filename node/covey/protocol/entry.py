@@ -66,11 +66,12 @@ class Manifest(Document):
     task: TaskReference
     operator: AddressHex
     base_digest: Hex32
-    records: Count
-    """Distinct records trained on."""
-    tokens_seen: Count
-    """Target tokens over all steps, repeats counted."""
-    training: TrainingSettings
+    records: Count | None = None
+    """Distinct records trained on. Public and not needed for scoring, so the node leaves it out."""
+    tokens_seen: Count | None = None
+    """Target tokens over all steps, repeats counted. As `records`."""
+    training: TrainingSettings | None = None
+    """As `records`. The seed shows nothing about other nodes' data, but repeats this node's choices."""
     privacy: PrivacyAccount | None = None
-    software: Annotated[dict[Name, Name], Field(max_length=32)] = Field(default_factory=dict)
-    """Package versions, for instance {"torch": "2.13.0"}."""
+    software: Annotated[dict[Name, Name], Field(max_length=32)] | None = None
+    """Package versions, for instance {"torch": "2.13.0"}. As `records`."""

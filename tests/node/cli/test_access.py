@@ -7,10 +7,12 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from tests.support.network import tiny_spec
 
 from covey.chain.signing.keystore import LocalSigner, create_keystore
 from covey.cli.access import (
     connect,
+    content_reader,
     fetch_spec,
     open_block_store,
     operator_address,
@@ -24,6 +26,7 @@ from covey.cli.errors import InputError
 from covey.cli.settings import Settings
 from covey.client.errors import InvalidInput
 from covey.client.network import Network
+from covey.ipfs import BlockStore, Gateway
 
 SIGNER, OWNER = (LocalSigner.from_key(bytes([number]) * 32) for number in (1, 2))
 OPERATOR = "0x" + "77" * 20
@@ -145,5 +148,15 @@ def test_store_that_cannot_be_opened_is_an_error(keys: dict[str, str], values: d
 
 def test_spec_is_none_without_a_source() -> None:
     assert fetch_spec(settings(), bytes(32)) is None
-    assert fetch_spec(settings(peers=["http://127.0.0.1:1"]), bytes(32)) is None
     assert fetch_spec(settings(data_dir="data"), bytes(32)) is None
+
+
+@pytest.mark.daemon
+def test_content_is_read_from_peers_without_a_store(tmp_path: Path) -> None:
+    spec = tiny_spec()
+    assert fetch_spec(settings(peers=["http://127.0.0.1:1"]), bytes(32)) is None
+    with BlockStore(tmp_path / "blocks") as store, Gateway(store) as gateway:
+        cid = store.add_directory({"spec.json": spec.canonical_bytes()}, name="task spec")
+        assert fetch_spec(settings(peers=["http://127.0.0.1:1", gateway.url]), cid.word) == spec
+    with content_reader(settings()) as reader:
+        assert reader is None

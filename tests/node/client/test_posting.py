@@ -1,4 +1,4 @@
-"""Parameters of a new task: the registry's minimums as defaults, and its bounds."""
+"""Parameters of a new task: defaults that fit the network, and the registry's bounds."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.support.network import tiny_spec
 
 from covey.chain.units import CVY
 from covey.client.errors import InvalidInput
 from covey.client.posting import check_spec, fetch_spec, read_spec, task_params
+from covey.client.task_windows import NAMES, life_of, timetable, unusable
 from covey.ipfs import BlockStore, directory_cid
 from covey.lora.bases.digest import base_digest
 from covey.lora.bases.resolve import tiny_folder
@@ -27,16 +30,64 @@ BOUNDS = SimpleNamespace(
     max_target_seats=101, max_h=4_000, max_tau=4_000, max_floor=6_554, min_validator_bps=500, min_seats=9,
     min_sealed_tau=655,
 )  # fmt: skip
-CHAIN: Any = SimpleNamespace(contracts=SimpleNamespace(bounds=SimpleNamespace(config=lambda: BOUNDS)))
 
 
-def test_defaults_are_the_minimums_of_the_registry() -> None:
+def chain(max_task_life: int = 4 * 3600, minimum: Windows = MINIMUM) -> Any:
+    """A network with these limits."""
+    limits = SimpleNamespace(**{**vars(BOUNDS), "min_windows": minimum})
+    bounds = SimpleNamespace(config=lambda: limits, max_task_life=lambda: max_task_life)
+    return SimpleNamespace(contracts=SimpleNamespace(bounds=bounds))
+
+
+CHAIN = chain()
+
+
+def test_defaults_fit_the_network() -> None:
     spec = tiny_spec()
     params = task_params(CHAIN, spec, bounty=10 * CVY, enrol=99)
     assert (params.bond, params.min_stake) == (2 * CVY, 20 * CVY)
-    assert params.windows == Windows(60, 99, 40, 0, 50, 30, 20, 0)
+    assert params.windows == Windows(6 * 360, 99, 360, 0, 3 * 360, 360, 2 * 360, 0)
     assert (params.h, params.tau, params.floor_score) == (spec.scoring.h, spec.scoring.tau, spec.scoring.floor)
     assert params.spec_digest == directory_cid({"spec.json": spec.canonical_bytes()}).word
+
+
+def test_default_windows_are_hours_where_tasks_are_long() -> None:
+    hour, day = 3_600, 86_400
+    least = Windows(6 * hour, hour, hour, hour, 6 * hour, hour, 6 * hour, 12 * hour)
+    params = task_params(chain(14 * day, least), tiny_spec(), bounty=10 * CVY)
+    assert params.windows == Windows(6 * hour, hour, hour, 0, 6 * hour, hour, 6 * hour, 0)
+
+
+@given(st.integers(2_400, 10**7), st.lists(st.integers(1, 20), min_size=6, max_size=6))
+def test_default_windows_are_usable_and_leave_room(max_life: int, least: list[int]) -> None:
+    """At most half of the longest life, with minimums that are short beside it; each is long enough to be used."""
+    commit, enrol, reveal, score_commit, score_reveal, settle = least
+    minimum = Windows(commit, enrol, reveal, 1, score_commit, score_reveal, settle, 1)
+    params = task_params(chain(max_life, minimum), tiny_spec(), bounty=10 * CVY)
+    assert life_of(params) <= max_life / 2
+    assert unusable(params.windows) == []
+
+
+def test_windows_that_the_network_does_not_allow_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="could take 19440 s, the network allows 14400 s"):
+        task_params(CHAIN, tiny_spec(), bounty=10 * CVY, score_commit=2 * 3600)
+
+
+def test_windows_that_nobody_can_use_are_named() -> None:
+    assert unusable(Windows(60, 15, 15, 0, 30, 15, 60, 0)) == []
+    assert unusable(Windows(1, 15, 1, 0, 29, 15, 60, 0)) == [
+        "entry-commit of 1 s (less than 60 s)",
+        "entry-reveal of 1 s (less than 15 s)",
+        "score-commit of 29 s (less than 30 s)",
+    ]
+
+
+def test_the_timetable_adds_up() -> None:
+    rows = timetable(Windows(60, 15, 16, 0, 30, 17, 61, 0), 1_000)
+    assert [name for name, _, _ in rows] == list(NAMES)
+    assert [(length, end) for _, length, end in rows] == [
+        (60, 1_060), (15, 1_075), (16, 1_091), (30, 1_121), (17, 1_138), (61, 1_199)
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -101,13 +105,13 @@ def test_an_unreachable_endpoint_is_retried(settings: dict[str, Any], capsys: py
     config = NodeConfig.model_validate(settings)
     thread = threading.Thread(target=lambda: codes.append(run(config, stop=stop)))
     thread.start()
-    output, end = "", time.monotonic() + 20
+    output, end = "", time.monotonic() + 120
     while "not started yet" not in output:
         assert time.monotonic() < end, output
         output += capsys.readouterr().err
         time.sleep(0.05)
     stop.set()
-    thread.join(20)
+    thread.join(120)
     assert codes == [STOPPED]
     assert "no RPC endpoint answered" in output
 
@@ -133,6 +137,82 @@ def test_an_unreachable_remote_signer_is_retried(
     config = NodeConfig.model_validate({**settings, "remote_signer": "clef:/nonexistent/clef.ipc"})
     assert (run(config, stop=stop), len(attempts)) == (STOPPED, 2)
     assert "not started yet" in capsys.readouterr().err
+
+
+@contextmanager
+def started(
+    settings: dict[str, Any], tmp_path: Path, *, prefix: str = ""
+) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A node in a process of its own, and its log."""
+    path, file = tmp_path / "run.log", tmp_path / "settings.json"
+    file.write_text(json.dumps(settings), encoding="utf-8")
+    code = (
+        f"{prefix}import json, sys; from covey.config.node import NodeConfig; from covey.daemon.run import run\n"
+        f"sys.exit(run(NodeConfig.model_validate(json.load(open({str(file)!r})))))"
+    )
+    with path.open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stderr=log, text=True, env={"PYTHONPATH": SOURCE, "HOME": str(tmp_path)}
+        )
+    try:
+        yield process, path
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for_text(path: Path, text: str) -> None:
+    end = time.monotonic() + 120
+    while text not in path.read_text(encoding="utf-8"):
+        assert time.monotonic() < end, path.read_text(encoding="utf-8")
+        time.sleep(0.05)
+
+
+@pytest.mark.daemon
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signal_stops_the_node_cleanly(settings: dict[str, Any], tmp_path: Path, number: signal.Signals) -> None:
+    with started(settings, tmp_path) as (process, log):
+        wait_for_text(log, "not started yet")
+        process.send_signal(number)
+        assert process.wait(120) == STOPPED
+        text = log.read_text(encoding="utf-8")
+    assert f"stopping  signal={number.name}" in text
+    assert text.rstrip().endswith("stopped")
+
+
+@pytest.mark.daemon
+def test_hangup_that_nohup_ignores_stays_ignored(settings: dict[str, Any], tmp_path: Path) -> None:
+    ignore = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    with started(settings, tmp_path, prefix=ignore) as (process, log):
+        wait_for_text(log, "not started yet")
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == STOPPED
+        assert "SIGHUP" not in log.read_text(encoding="utf-8")
+
+
+@pytest.mark.daemon
+def test_stop_does_not_wait_for_a_signer_that_hangs(settings: dict[str, Any], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it accepts connections and never answers
+        del settings["keystore"], settings["password_file"]
+        settings["remote_signer"] = f"web3signer:http://127.0.0.1:{silent.getsockname()[1]}"
+        with started(settings, tmp_path) as (process, log):
+            connection, _ = silent.accept()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(120) == STOPPED
+            text = log.read_text(encoding="utf-8")
+            connection.close()
+    assert "stopped in the middle of a call that does not end" in text  # the call itself has a deadline of a minute
+    assert "not started yet" not in text
+
+
+@pytest.mark.daemon
+def test_health_port_in_use_ends_with_the_code_of_a_restart(settings: dict[str, Any], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings["health_listen"] = f"127.0.0.1:{taken.getsockname()[1]}"
+        with started(settings, tmp_path) as (process, log):
+            assert process.wait(120) == FAILED
+            assert "(health_listen): Address already in use" in log.read_text(encoding="utf-8")
 
 
 def test_the_daemon_imports_no_machine_learning() -> None:

@@ -139,13 +139,13 @@ def test_collect_waits_for_additions_in_progress(embedded: BlockStore, monkeypat
 
     def build_slowly(*arguments: Any) -> unixfs.Built:
         entered.set()
-        release.wait(20)
+        release.wait(120)
         return unixfs.build(*arguments)
 
     monkeypatch.setattr(blockstore, "build", build_slowly)
     adding = threading.Thread(target=embedded.add_directory, args=({"f": b"x"},))
     adding.start()
-    assert entered.wait(20)
+    assert entered.wait(120)
     with pytest.raises(StoreBusy):
         embedded.collect(wait_s=0.1)
     release.set()
@@ -185,7 +185,7 @@ while True:
 def test_store_is_consistent_after_a_kill_during_additions(tmp_path: Path) -> None:
     root = tmp_path / "s"
     for _ in range(5):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         before = len(list(root.glob("pins/*")))
         environment = {**os.environ, "PYTHONPATH": str(Path(covey.__file__).parents[1])}
         worker = subprocess.Popen([sys.executable, "-c", ADD_FOREVER, str(root)], env=environment)

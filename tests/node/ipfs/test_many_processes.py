@@ -114,7 +114,7 @@ def test_continuous_additions_do_not_starve_a_collection(embedded: BlockStore) -
     for thread in threads:
         thread.start()
     try:
-        assert inside[0].wait(20)
+        assert inside[0].wait(120)
         assert embedded.collect(wait_s=60) == 0
     finally:
         stop.set()

@@ -79,7 +79,7 @@ def new_anvil(folder: Path) -> Iterator[Chain]:
             yield chain
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +90,7 @@ def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
 
 
 def _wait_until_ready(chain: Chain, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while True:
         try:
             chain.rpc.block_number()

@@ -43,7 +43,7 @@ def status_of(sender: Sender, key: str) -> TxStatus:
 
 def finish(sender: Sender, *keys: str) -> None:
     """Tick until the requests are final; anvil mines shortly after it accepts a transaction."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not all(status_of(sender, key).is_final for key in keys):
         assert time.monotonic() < end, sender.status
         sender.tick()

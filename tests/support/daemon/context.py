@@ -85,7 +85,7 @@ def open_context(
     journal.close()
 
 
-def poll_until(read: Callable[[], T], ready: Callable[[T], object] = bool, seconds: float = 60.0) -> T:
+def poll_until(read: Callable[[], T], ready: Callable[[T], object] = bool, seconds: float = 120.0) -> T:
     """Call `read` until `ready` accepts its value. Fails after `seconds`."""
     end = time.monotonic() + seconds
     while not ready(value := read()):

@@ -405,7 +405,7 @@ def manifests() -> Rows:
     ]
     for change in wrong:
         yield json.dumps(change)[:70], changed(**change), Refusal.WRONG_MANIFEST
-    for field in ("version", "task", "operator", "base_digest", "records", "tokens_seen", "training"):
+    for field in ("version", "task", "operator", "base_digest"):
         rest = {name: value for name, value in MANIFEST_FIELDS.items() if name != field}
         if field != "version":
             yield f"no {field}", raw(MANIFEST, canonical.dumps(rest)), Refusal.WRONG_MANIFEST

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from covey.chain.contracts.base import Binding, Call
 from covey.chain.contracts.committee import Committee
-from covey.chain.units import cvy
+from covey.chain.units import about_cvy
 from covey.protocol.types import AppealState
 
 
@@ -148,7 +148,7 @@ class AppealCommittee(Committee):
 
     def enrol(self, task_id: int, operator: str, amount: int) -> Call:
         """Enrol for the appeal, with the operator's earmark behind the task and ``amount`` of free stake."""
-        description = f"enrol for the appeal of task {task_id} with {cvy(amount)}"
+        description = f"enrol for the appeal of task {task_id} with {about_cvy(amount)}"
         return self._write(description, "enrol", task_id, operator, amount)
 
     def settle_contests(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 
 from covey.chain.contracts.base import Binding, Call
-from covey.chain.units import cvy
+from covey.chain.units import about_cvy, cvy
 from covey.protocol.emissions import EmissionsConfig
 
 
@@ -58,7 +58,7 @@ class Emissions(Binding):
 
     def vote(self, operator: str, task: int, weight: int) -> Call:
         """Replace the operator's vote for a task; sent by the operator or its signer."""
-        return self._write(f"vote for task {task} with {cvy(weight)}", "vote", operator, task, weight)
+        return self._write(f"vote for task {task} with {about_cvy(weight)}", "vote", operator, task, weight)
 
     def poke(self, operator: str, task: int) -> Call:
         """Reduce a vote to the operator's remaining stake."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 
 from covey.chain.contracts.base import Binding, Call
-from covey.chain.units import cvy
+from covey.chain.units import about_cvy, cvy
 from covey.protocol.types import Outcome, Schedule, TaskParams, TaskState
 
 
@@ -119,7 +119,7 @@ class Registry(Binding):
 
     def enrol(self, task_id: int, operator: str, amount: int) -> Call:
         """Enrol stake to validate a task."""
-        return self._write(f"enrol in task {task_id} with {cvy(amount)}", "enrol", task_id, operator, amount)
+        return self._write(f"enrol in task {task_id} with {about_cvy(amount)}", "enrol", task_id, operator, amount)
 
     # ------------------------------------------------------------------ endings
 

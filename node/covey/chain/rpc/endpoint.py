@@ -97,17 +97,20 @@ def refusal_of(url: str) -> str:
 
 
 _MIN_SECRET = 4
-"""Shorter parts of a path are no keys, and would also occur in ordinary text."""
+"""Shorter parts of an address are no secrets, and would also occur in ordinary text."""
+_LONG_WORD = 16
 
 
 def secrets_of(url: str) -> list[str]:
-    """Parts of a web address that may be secrets, longest first: the whole, user, password, parts of path and query."""
+    """Parts of a web address that may be secrets, longest first: the whole, user and password, and what is no plain
+    word of path and query."""
     _, found, rest = url.partition("://")
     if not found:
         return []
     authority, _, path = rest.partition("/")
     login = authority.rpartition("@")[0]
-    parts = [url, login, *login.split(":", 1), f"/{path}", *re.split(r"[/?&=]", path)]
+    words = [part for part in re.split(r"[/?&=]", path) if not part.isalpha() or len(part) >= _LONG_WORD]
+    parts = [url, login, *login.split(":", 1), *words]
     parts += [unquote(part) for part in parts]
     return sorted({part for part in parts if len(part) >= _MIN_SECRET}, key=len, reverse=True)
 

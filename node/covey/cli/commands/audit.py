@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from covey.cli.settings import CHAIN, JsonOption, Settings, with_settings
+from covey.cli.settings import CHAIN, STORE, JsonOption, Settings, with_settings
 
 group = typer.Typer(
     name="audit",
@@ -67,6 +67,10 @@ def bytecode(
             for line in result.unavailable:
                 out.print(f"  not checked: {line}")
     wrong = [result for result in results if result.differences]
+    if not json:
+        unchecked = sum(len(result.unavailable) for result in results)
+        note = f"; {unchecked} checks were not possible" if unchecked else ""
+        out.print(f"{len(results) - len(wrong)} of {len(results)} contracts match their sources{note}.")
     if wrong:
         raise CliError(f"{len(wrong)} of {len(results)} contracts differ; {wrong[0].name}: {wrong[0].differences[0]}")
 
@@ -107,6 +111,43 @@ def replay(tasks: TasksArgument = None, *, settings: Settings, json: JsonOption 
         out.print(f"{audit.checked} figures of {count} tasks replayed, {len(differences)} differ from the rules.")
     if differences:
         raise CliError(f"the chain differs from the rules: {differences[0]}")
+
+
+@group.command("all")
+@with_settings(*CHAIN, *STORE, "peers")
+def all_(*, sources: SourcesOption = None, settings: Settings, json: JsonOption = False) -> None:
+    """Check the bytecode, every figure of every task, and the evidence, and give one verdict.
+
+    The exit code is 0 only if everything was checked and agrees.
+    """
+    from covey.cli.access import connect, content_reader
+    from covey.cli.errors import CliError
+    from covey.cli.output import console, print_json
+    from covey.client.audits import audit_all, verdict
+
+    network = connect(settings)
+    assert settings.deployment is not None  # connect() has loaded it
+    progress = console(stderr=True)
+
+    def report(line: str) -> None:
+        progress.print(line, markup=False)
+
+    with content_reader(settings) as reader:
+        parts = audit_all(network, settings.deployment, sources=sources, reader=reader, progress=report)
+    if json:
+        facts = {"chain": network.deployment.chain_id, "parts": [part.as_dict() for part in parts]}
+        print_json({**facts, "verdict": verdict(parts)})
+    else:
+        out = console()
+        for part in parts:
+            out.print(f"{part.name:<10}{part.verdict}" + (f": {part.summary}" if part.summary else ""), markup=False)
+            for line in part.differences:
+                out.print(f"          differs: {line}", markup=False)
+            for line in part.unchecked:
+                out.print(f"          not checked: {line}", markup=False)
+        out.print(verdict(parts), markup=False)
+    if any(part.verdict != "agrees" for part in parts):
+        raise CliError(verdict(parts))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -18,27 +18,21 @@ def explain(
     Recomputes seats, medians, gains and rewards from the task's events and compares them with the chain. With a block
     store or peers, also checks manifests and score sheets.
     """
-    from contextlib import ExitStack
-
-    from covey.cli.access import connect, open_block_store
+    from covey.cli.access import connect, content_reader
     from covey.cli.errors import CliError
     from covey.cli.output import console, print_json
     from covey.cli.views.explanation import show_explanation
-    from covey.client.content import open_reader
 
     network = connect(settings)
-    with ExitStack() as stack:
-        reader = None
-        if settings.store is not None or settings.data_dir is not None:
-            store = stack.enter_context(open_block_store(settings))
-            reader = stack.enter_context(open_reader(store, settings.peers))
+    with content_reader(settings) as reader:
         report = network.verify_payout(task, reader=reader)
     if json:
         print_json(report.as_dict())
     else:
         out = console()
         show_explanation(out, report.explanation)
-        out.print(f"\n{report.checked} figures replayed, {len(report.differences)} differ from the rules.")
+        differ = len(report.differences)
+        out.print(f"\n{report.checked} figures replayed, {differ} differ from the rules; {report.evidence}.")
         for line in report.unclaimed:
             out.print(f"not claimed yet: {line}")
         for line in report.unavailable:

@@ -11,6 +11,7 @@ from covey.cli.settings import CHAIN, OWNER, STORE, JsonOption, Settings, with_s
 
 if TYPE_CHECKING:
     from covey.client.tasks import TaskView
+    from covey.protocol.types import TaskParams
 
 group = typer.Typer(name="task", help="Post, list and show tasks.", no_args_is_help=True)
 TaskArgument = Annotated[int, typer.Argument(min=1, help="Task id.")]
@@ -22,19 +23,24 @@ def create(
     spec: Annotated[Path, typer.Argument(help="JSON file with the task spec.")],
     *,
     settings: Settings,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Post it even if nodes with default settings miss a window.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Post a task.
 
-    Pins the spec in your block store and pays the bounty and the bond. Signs with the owner's key. A spec that
-    trainers or validators could not meet is refused; its base must be on this machine to check that.
+    Shows the timetable and the whole cost, pins the spec in your block store and pays the bounty and the bond. Signs
+    with the owner's key. A spec that trainers or validators could not meet is refused; its base must be on this machine
+    to check that.
     """
-    from covey.chain.units import format_cvy
+    from covey.chain.units import about_cvy
     from covey.cli.access import connect, open_block_store, owner_wallet
     from covey.cli.errors import InputError
     from covey.cli.output import console, marked, print_json
     from covey.client.errors import InvalidInput
     from covey.client.posting import check_spec, read_spec, task_params
+    from covey.client.task_windows import unusable
 
     document = read_spec(spec)
     check_spec(document, settings.bases, None if settings.data_dir is None else settings.data_dir / "bases")
@@ -45,7 +51,13 @@ def create(
         option = (error.parameter or "").replace("_", "-")
         text = str(error)
         raise InputError(f"--{option}{text[len(option) :]}" if option else text) from None
+    if (short := unusable(params.windows)) and not yes:
+        raise InputError(
+            f"nobody would work on this task: {', '.join(short)}; make these windows longer, or give --yes to post it"
+        )
     wallet = owner_wallet(network, settings)
+    if not json:
+        _show_plan(params, network.now(), wallet.address)
     with open_block_store(settings) as store:
         posted = network.post_task(wallet, store, document, params)
     if json:
@@ -54,14 +66,35 @@ def create(
     out = console()
     out.print(
         marked(
-            "Posted [bold]task {}[/bold] with a bounty of {} CVY ({}).",
+            "Posted [bold]task {}[/bold] with a bounty of {} ({}).",
             posted.id,
-            format_cvy(params.bounty),
+            about_cvy(params.bounty),
             posted.tx_hash,
         )
     )
     out.print(f"Its spec is {posted.spec_cid}. Keep your block store reachable until all entries are committed.")
     out.print(f"Follow it with `covey task show {posted.id}`.")
+
+
+def _show_plan(params: TaskParams, now: int, payer: str) -> None:
+    """Show what will be signed: the timetable of the task, and what it costs."""
+    from covey.chain.units import about_cvy, format_time
+    from covey.cli.output import console, labelled, table
+    from covey.cli.views.durations import format_duration
+    from covey.client.task_windows import timetable
+
+    out = console()
+    rows = [
+        [name.replace("_", "-"), format_duration(length), format_time(end)]
+        for name, length, end in timetable(params.windows, now)
+    ]
+    out.print(table("Timetable, if it is posted now", ["window", "length>", "until (UTC)"], rows))
+    bounty, bond, fee = about_cvy(params.bounty), about_cvy(params.bond), params.entry_fee
+    returned = "the bond comes back less tips, unless you break the task"
+    total = about_cvy(params.bounty + params.bond)
+    labelled(out, "cost", f"{total} from {payer}: a bounty of {bounty} and a bond of {bond}; {returned}")
+    labelled(out, "entries", f"at most {params.max_entries}; each pays {about_cvy(fee)} to {about_cvy(4 * fee)}")
+    labelled(out, "stake", f"the task is refunded if less than {about_cvy(params.min_stake)} is earmarked for it")
 
 
 @group.command("list")
@@ -97,8 +130,8 @@ def list_tasks(
         ]
         for view in views
     ]
-    columns = ["task>", "phase", "until (UTC)", "bounty, CVY>", "revealed/entries>", "earmarked, CVY>", "outcome"]
-    console().print(table("Tasks", columns, rows))
+    columns = ["task>", "phase", "until (UTC)", "bounty>", "revealed>", "earmarked>", "outcome"]
+    console().print(table("Tasks (amounts in CVY; revealed of committed entries)", columns, rows))
 
 
 @group.command()
@@ -137,7 +170,11 @@ def show(task: TaskArgument, *, settings: Settings, json: JsonOption = False) ->
     ]
     out.print(table("", ["", ""], rows))
     if spec is None:
-        out.print("The spec could not be fetched: give gateways with --peers, or a store that has it with --store.")
+        tried = [*settings.peers, *([settings.store_location] if settings.store_location else [])]
+        if tried:
+            out.print(f"The spec could not be fetched: none of {', '.join(tried)} has it.", markup=False)
+        else:
+            out.print("The spec was not fetched: give gateways with --peers, or a store that has it with --store.")
         return
     out.print(f"base {spec['base']['name']} ({spec['base']['digest'][:16]}…), domain: {spec['domain']}")
     strata = [

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from covey.chain.events.decoder import Event
-from covey.chain.units import cvy
+from covey.chain.units import about_cvy
 from covey.daemon.monitoring.metrics import Snapshot, json_safe
 from covey.daemon.state.ledger import APPEALS, ENTRIES, SCORING, SLASHED, movements
 from covey.daemon.storage.journal import Journal
@@ -92,10 +92,12 @@ class Notifications:
                 fields = {"block": event.block, "transaction": event.tx_hash, "amount_wei": str(amount)}
                 event_id = f"{self._chain_id}/{event.block_hash}/{event.log_index}"
                 if kind == SLASHED:
-                    self._send("slashed", f"slashed: {cvy(amount)}", id=event_id, **fields)
+                    self._send("slashed", f"slashed: {about_cvy(amount)}", id=event_id, **fields)
                 elif kind in (ENTRIES, SCORING, APPEALS):
                     task = event.args["taskId"]
-                    self._send("paid", f"task {task} paid {cvy(amount)} for {kind}", id=event_id, task=task, **fields)
+                    self._send(
+                        "paid", f"task {task} paid {about_cvy(amount)} for {kind}", id=event_id, task=task, **fields
+                    )
 
     def _send(self, kind: str, text: str, **fields: Any) -> None:
         notification = {

@@ -37,3 +37,13 @@ def is_running(data_dir: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def network_folder(chain_id: int, scoring: str) -> str:
+    """Name of a deployment's folders: chain id and address of Scoring."""
+    return f"{chain_id}-{scoring.lower()}"
+
+
+def entry_folder(data_dir: Path, chain_id: int, scoring: str, task: int) -> Path:
+    """Where the node keeps its own entry of a task. If it is there, the node commits it instead of training one."""
+    return data_dir / "entries" / network_folder(chain_id, scoring) / str(task)

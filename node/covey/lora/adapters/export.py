@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from covey.lora.adapters.format import CONFIG, ITEM_BYTES, MANIFEST, WEIGHTS
 from covey.lora.types import Array
 from covey.protocol import canonical
@@ -87,6 +85,8 @@ def _header(shapes: Mapping[str, tuple[int, ...]], dtype: str) -> tuple[bytes, i
 
 
 def _stored_bytes(array: Array, dtype: str) -> bytes:
+    import numpy as np  # here, because the daemon asks for sizes only
+
     if dtype == "float32":
         return np.ascontiguousarray(array, "<f4").tobytes()
     bits = np.ascontiguousarray(array, "<f4").view(np.uint32)

@@ -19,8 +19,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from covey.lora.adapters.format import CONFIG, ITEM_BYTES, MANIFEST, WEIGHTS, Adapter, AdapterHeader, TensorSlot
 from covey.lora.adapters.refusal import Refusal, refuse, short_repr, strict_json
 from covey.lora.bases.shapes import TARGET_MODULES, adapter_shapes
@@ -101,6 +99,8 @@ def check_header(folder: Path, base_config: dict[str, Any], limits: AdapterLimit
 
 def load_adapter(folder: Path, base_config: dict[str, Any], limits: AdapterLimits) -> Adapter:
     """Check an untrusted adapter and read it. Raises UnsafeAdapterError if the files are at fault."""
+    import numpy as np
+
     arrays: dict[str, Array] = {}
     with _checked_header(folder, base_config, limits) as (header, file, data_start):
         for name, slot in header.tensors.items():
@@ -108,7 +108,7 @@ def load_adapter(folder: Path, base_config: dict[str, Any], limits: AdapterLimit
             data = file.read(slot.end - slot.begin)
             if len(data) != slot.end - slot.begin:
                 raise OSError(f"{folder / WEIGHTS} changed while it was read: fetch the entry again")
-            array = _widen(slot.dtype, data).reshape(slot.shape)  # A: (rank, inputs), B: (outputs, rank)
+            array = widen(slot.dtype, data).reshape(slot.shape)  # A: (rank, inputs), B: (outputs, rank)
             if not np.isfinite(array).all():
                 refuse(Refusal.NOT_FINITE, f"{name} contains NaN or infinity")
             arrays[name] = array
@@ -119,7 +119,7 @@ def check_manifest(folder: Path, task: TaskReference, base_digest: str, operator
     """Check that the manifest names this task, this base and, if given, this operator. Raises UnsafeAdapterError."""
     if not os.path.lexists(folder / MANIFEST):
         refuse(Refusal.MISSING_FILE, MANIFEST)
-    data = _read_small(folder / MANIFEST)
+    data = read_small(folder / MANIFEST)
     strict_json(data, MANIFEST)
     try:
         manifest = Manifest.from_bytes(data)
@@ -146,17 +146,17 @@ def _checked_header(
             refuse(Refusal.MISSING_FILE, name)
     for name in sorted(names - {WEIGHTS, CONFIG, MANIFEST}):
         refuse(Refusal.UNEXPECTED_FILE, short_repr(name))
-    rank, alpha, targets = _check_config(strict_json(_read_small(folder / CONFIG), CONFIG), limits)
+    rank, alpha, targets = _check_config(strict_json(read_small(folder / CONFIG), CONFIG), limits)
     if os.path.lexists(folder / MANIFEST):
-        strict_json(_read_small(folder / MANIFEST), MANIFEST)
-    with _open_regular(folder / WEIGHTS, limits.max_bytes) as (file, size):
-        tensor_entries, data_start = _parse_header(file, size)
+        strict_json(read_small(folder / MANIFEST), MANIFEST)
+    with open_regular(folder / WEIGHTS, limits.max_bytes) as (file, size):
+        tensor_entries, data_start = parse_header(file, size)
         tensors = _check_tensors(tensor_entries, adapter_shapes(base_config, rank, targets), size - data_start)
         yield AdapterHeader(rank, alpha, targets, tensors), file, data_start
 
 
 @contextmanager
-def _open_regular(path: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
+def open_regular(path: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
     """Open a regular file of at most ``limit`` bytes; yield it and its size.
 
     Does not follow links and does not open devices or pipes. Raises UnsafeAdapterError.
@@ -173,9 +173,9 @@ def _open_regular(path: Path, limit: int) -> Iterator[tuple[BinaryIO, int]]:
         yield file, status.st_size
 
 
-def _read_small(path: Path) -> bytes:
+def read_small(path: Path) -> bytes:
     """The bytes of a file of at most MAX_JSON_BYTES."""
-    with _open_regular(path, MAX_JSON_BYTES) as (file, size):
+    with open_regular(path, MAX_JSON_BYTES) as (file, size):
         return file.read(size)
 
 
@@ -214,7 +214,7 @@ def _check_config(config: dict[str, Any], limits: AdapterLimits) -> tuple[int, f
     return rank, float(alpha), frozenset(targets)
 
 
-def _parse_header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
+def parse_header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
     """The tensor entries and the offset of the data part.
 
     A header is its length in 8 bytes, little-endian, then JSON that begins with ``{``.
@@ -267,8 +267,10 @@ def _check_tensors(
     return tensors
 
 
-def _widen(dtype: str, data: bytes) -> Array:
+def widen(dtype: str, data: bytes) -> Array:
     """Stored little-endian values as float32 (values,); exact for all three dtypes."""
+    import numpy as np  # here, because the daemon reads headers only
+
     if dtype == "BF16":
         return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
     return np.frombuffer(data, "<f4" if dtype == "F32" else "<f2").astype(np.float32)

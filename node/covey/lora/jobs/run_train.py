@@ -8,12 +8,11 @@ from covey.lora.adapters.export import write_adapter
 from covey.lora.adapters.format import WEIGHTS
 from covey.lora.adapters.loader import check_header
 from covey.lora.adapters.model import random_arrays
-from covey.lora.bases.resolve import BaseFolder
 from covey.lora.data.records import read_records
 from covey.lora.jobs.feasible import training_settings
 from covey.lora.jobs.job import TrainJob
 from covey.lora.jobs.result import TrainResult
-from covey.lora.jobs.runtime import BaseCache, adapter_limits, compute_dtype, encoder, software
+from covey.lora.jobs.runtime import BaseCache, adapter_limits, compute_dtype, encoder
 from covey.lora.training.settings import TrainSettings
 from covey.lora.training.train import Trained, train
 from covey.lora.types import Progress
@@ -33,7 +32,8 @@ def run_train(bases: BaseCache, job: TrainJob, progress: Progress) -> TrainResul
         sequences = encoder(folder, job.spec).encode([record.text for record in records])
         model = bases.model(folder, compute_dtype(job.spec), job.device)
         trained = train(model, sequences, settings, progress)
-    manifest = _manifest(job, folder, settings, len(records), trained.tokens_seen)
+    # Only what scoring needs is published: not the number of records and tokens, the seed or the software.
+    manifest = Manifest(task=job.task, operator=job.operator, base_digest=folder.digest)
     output = Path(job.output)
     write_adapter(
         output,
@@ -53,29 +53,22 @@ def run_train(bases: BaseCache, job: TrainJob, progress: Progress) -> TrainResul
         seconds=trained.seconds,
         tokens_per_second=trained.tokens_seen / trained.seconds if trained.seconds > 0 else 0.0,
         bytes=(output / WEIGHTS).stat().st_size,
-        settings=manifest.training,
+        settings=_statement(settings, job.spec.evaluation.sequence_length),
     )
 
 
-def _manifest(job: TrainJob, folder: BaseFolder, settings: TrainSettings, records: int, tokens: int) -> Manifest:
-    return Manifest(
-        task=job.task,
-        operator=job.operator,
-        base_digest=folder.digest,
-        records=records,
-        tokens_seen=tokens,
-        training=TrainingSettings(
-            optimiser="adamw",
-            learning_rate=decimal_text(settings.learning_rate),
-            schedule="cosine",
-            warmup_steps=settings.warmup_steps,
-            steps=settings.steps,
-            batch_records=settings.batch_records,
-            sequence_length=job.spec.evaluation.sequence_length,
-            rank=settings.rank,
-            alpha=settings.alpha,
-            weight_decay=decimal_text(settings.weight_decay),
-            seed=settings.seed,
-        ),
-        software=software(),
+def _statement(settings: TrainSettings, sequence_length: int) -> TrainingSettings:
+    """The settings in the form of a manifest. For this operator: the entry does not publish them."""
+    return TrainingSettings(
+        optimiser="adamw",
+        learning_rate=decimal_text(settings.learning_rate),
+        schedule="cosine",
+        warmup_steps=settings.warmup_steps,
+        steps=settings.steps,
+        batch_records=settings.batch_records,
+        sequence_length=sequence_length,
+        rank=settings.rank,
+        alpha=settings.alpha,
+        weight_decay=decimal_text(settings.weight_decay),
+        seed=settings.seed,
     )

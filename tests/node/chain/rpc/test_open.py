@@ -24,19 +24,19 @@ def two_transports(anvil: Chain, tmp_path: Path) -> Iterator[list[str]]:
     command = [str(find_anvil(install=False)), "--port", str(port), "--ipc", str(socket), "--silent"]
     process = subprocess.Popen(command)
     try:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while not socket.exists():
             assert time.monotonic() < end, "anvil did not open its socket"
             time.sleep(0.05)
         yield [f"ws://127.0.0.1:{port}", str(socket)]
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def test_websocket_and_ipc_endpoints_answer(two_transports: list[str]) -> None:
     for url in two_transports:
-        rpc = Rpc(url, 31337, timeout=10)
+        rpc = Rpc(url, 31337, timeout=60)
         assert rpc.block_number() == 0
         assert rpc.balance("0x" + "12" * 20) == 0
         with pytest.raises(ChainError):

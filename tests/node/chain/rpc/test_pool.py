@@ -131,7 +131,7 @@ def test_flaky_endpoint_is_never_fatal(serve: Serve) -> None:
 
 
 def test_report_describes_the_health_of_each_endpoint(serve: Serve) -> None:
-    rpc = Rpc([serve(at(50)).url, serve(at(47)).url, serve(says_502).url], chain_id=1, timeout=2)
+    rpc = Rpc([serve(at(50)).url, serve(at(47)).url, serve(says_502).url], chain_id=1, timeout=30)
     rpc.check()
     for health in rpc.health:
         rpc.probe(health)
@@ -190,7 +190,7 @@ def test_wrong_chain_that_appears_later_is_fatal(serve: Serve) -> None:
     def answer(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
         behaviour[0](handler, call)
 
-    rpc = Rpc([serve(healthy(chain_id=1)).url, serve(answer).url], timeout=2)
+    rpc = Rpc([serve(healthy(chain_id=1)).url, serve(answer).url], timeout=30)
     rpc.check()
     behaviour[0] = healthy(chain_id=5)
     rpc.health[1].retry_at = 0.0
@@ -208,7 +208,7 @@ def test_watch_finds_an_endpoint_that_recovered(serve: Serve) -> None:
     def answer(handler: BaseHTTPRequestHandler, call: dict[str, Any]) -> None:
         behaviour[0](handler, call)
 
-    rpc = Rpc([serve(healthy(block=7)).url, serve(answer).url], chain_id=1, timeout=2)
+    rpc = Rpc([serve(healthy(block=7)).url, serve(answer).url], chain_id=1, timeout=30)
     rpc.watch(0.05)
     try:
         _await(lambda: rpc.report()[1].failures > 0)

@@ -133,7 +133,7 @@ def test_agreed_revert_is_raised(chain: Chain, contracts: Contracts, changing_pr
 
 
 def test_too_few_answers_are_reported_with_their_faults(chain: Chain, contracts: Contracts) -> None:
-    rpc = Rpc([chain.url, "http://127.0.0.1:9"], CHAIN_ID, timeout=10)
+    rpc = Rpc([chain.url, "http://127.0.0.1:9"], CHAIN_ID, timeout=60)
     with pytest.raises(Unreachable, match=r"1 RPC endpoints answered, 2 must: .*cannot connect"):
         quorum_read(rpc, supply(contracts))
     assert quorum_read(rpc, supply(contracts), quorum=1) == contracts.token.total_supply()

@@ -175,7 +175,7 @@ def receive() -> Iterator[Callable[..., Receiver]]:
 
 
 def wait_until_idle(webhook: Webhook) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not webhook.idle:
         assert time.monotonic() < end
         time.sleep(0.01)

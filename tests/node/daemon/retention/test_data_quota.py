@@ -141,7 +141,7 @@ class TestEviction:
             service = RetentionService(keeper, store, days=1, every_s=3600, data=quota, evicted=evicted.append)
             service.tick(ended.state, 10)
             assert service._thread is not None
-            service._thread.join(20)
+            service._thread.join(120)
             report = service.report
         assert self.remaining(data) == {f"entries/{NETWORK}/1", f"{BASES}/models--Org--Old", f"work/{NETWORK}/entry-9"}
         assert evicted[0] > 300 * KB

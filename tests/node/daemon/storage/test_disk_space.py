@@ -348,13 +348,13 @@ class TestDetection:
         stop, codes = threading.Event(), list[int]()
         thread = threading.Thread(target=lambda: codes.append(run(config, stop=stop)))
         thread.start()
-        output, end = "", time.monotonic() + 60
+        output, end = "", time.monotonic() + 120
         while "not started yet" not in output:
             assert time.monotonic() < end and thread.is_alive(), output
             output += capsys.readouterr().err
             time.sleep(0.05)
         stop.set()
-        thread.join(30)
+        thread.join(120)
         logging.getLogger().handlers[:], level = before
         logging.getLogger().setLevel(level)
         assert codes == [STOPPED]

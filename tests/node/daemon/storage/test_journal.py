@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from tests.support.daemon.results import score_result
 
 from covey.chain.events.decoder import Event
 from covey.chain.events.follower import Checkpoint
-from covey.daemon.storage.journal import KEPT_CHECKPOINTS, DutyStatus, JobStatus, Journal, JournalError
+from covey.daemon.storage.journal import KEPT_CHECKPOINTS, DutyStatus, JobStatus, Journal, JournalError, JournalLocked
 from covey.daemon.storage.secrets import SecretError, SecretFile, derive_key
 
 KEY = derive_key(b"k" * 32)
@@ -243,3 +244,37 @@ def _check(folder: Path, sent: set[int]) -> None:
     names = [name for name, _ in journal._secret_file.read()]
     assert len(names) == len(set(names)), "a secret was stored twice"
     journal.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database, but long enough to be read as one" * 100, b"SQLite format 3\0" + b"x" * 5000]
+)
+def test_damaged_journal_is_named_with_its_remedy(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "journal.sqlite").write_bytes(content)
+    with pytest.raises(JournalError, match=r"journal\.sqlite is damaged .*move it .*away and start again"):
+        open_journal(tmp_path)
+
+
+def test_page_that_was_overwritten_is_named(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    journal.commit([event(5)], Checkpoint(9, "0x09"))
+    journal.close()
+    path = tmp_path / "journal.sqlite"
+    data = bytearray(path.read_bytes())
+    data[100:4096] = b"\xff" * 3996  # the schema
+    path.write_bytes(data)
+    with pytest.raises(JournalError, match="damaged"):
+        open_journal(tmp_path)
+
+
+def test_locked_journal_is_waited_for_by_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_journal(tmp_path).close()
+    monkeypatch.setattr("covey.daemon.storage.journal._LOCK_TIMEOUT_S", 0.05)
+    other = sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)
+    other.execute("PRAGMA locking_mode=EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(JournalLocked, match="is locked by another program"):
+        open_journal(tmp_path)
+    other.execute("COMMIT")
+    other.close()
+    open_journal(tmp_path).close()

@@ -75,7 +75,7 @@ def job(action: str) -> ScoreJob:
     return score_job(action)
 
 
-def finish(executor: ProcessExecutor, count: int = 1, seconds: float = 30) -> list[Finished]:
+def finish(executor: ProcessExecutor, count: int = 1, seconds: float = 120) -> list[Finished]:
     """Wait for `count` outcomes."""
     end, finished = time.monotonic() + seconds, list[Finished]()
     while len(finished) < count:
@@ -85,7 +85,7 @@ def finish(executor: ProcessExecutor, count: int = 1, seconds: float = 30) -> li
     return finished
 
 
-def wait_until(happened: Callable[[], bool], seconds: float = 30) -> None:
+def wait_until(happened: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < end

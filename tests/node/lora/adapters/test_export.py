@@ -28,8 +28,8 @@ def test_entry_has_three_files_without_local_paths(trained: Trained) -> None:
     for name in ("adapter_config.json", "manifest.json"):
         assert str(folder.parent) not in (folder / name).read_text()
     manifest = Manifest.from_bytes((folder / "manifest.json").read_bytes())
-    assert manifest.records == 200
-    assert manifest.tokens_seen == trained["first"][1].tokens_seen > 5_000
+    assert (manifest.records, manifest.tokens_seen, manifest.training, manifest.software) == (None, None, None, None)
+    assert trained["first"][1].tokens_seen > 5_000
 
 
 def test_same_training_gives_the_same_bytes(trained: Trained, runner: Runner, train_job: Any, tmp_path: Path) -> None:

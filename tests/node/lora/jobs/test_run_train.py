@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,17 @@ from covey.protocol.entry import Manifest
 from covey.protocol.spec import TaskSpec
 
 
-def test_manifest_states_the_settings(runner: Runner, train_job: MakeTrainJob, tmp_path: Path) -> None:
+def test_manifest_states_only_what_scoring_needs(runner: Runner, train_job: MakeTrainJob, tmp_path: Path) -> None:
     job = train_job(
         tmp_path / "out", steps=None, epochs="0.1", learning_rate="0.001", rank=4, target_modules=["q_proj"]
     )
     result = runner.run(job)
     manifest = Manifest.from_bytes((tmp_path / "out" / "manifest.json").read_bytes())
-    assert manifest.training.steps == len(result.losses) == 2  # a tenth of 200 records, 16 per step
-    assert (manifest.training.rank, manifest.training.alpha, manifest.training.learning_rate) == (4, 8, "0.001")
-    assert manifest.operator == OPERATORS[0]
-    assert result.settings == manifest.training
+    assert result.settings is not None
+    assert result.settings.steps == len(result.losses) == 2  # a tenth of 200 records, 16 per step
+    assert (result.settings.rank, result.settings.alpha, result.settings.learning_rate) == (4, 8, "0.001")
+    assert manifest == Manifest(task=job.task, operator=OPERATORS[0], base_digest=job.spec.base.digest)
+    assert set(json.loads(manifest.canonical_bytes())) == {"version", "task", "operator", "base_digest"}
 
 
 def settings_of(job: TrainJob) -> TrainSettings:
