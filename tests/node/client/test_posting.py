@@ -126,7 +126,9 @@ def test_spec_outside_the_bounds_is_invalid_input(name: str, value: int, most: i
 
 def test_entries_times_seats_are_bounded() -> None:
     wide = SimpleNamespace(**{**vars(BOUNDS), "max_entries": 32_768, "max_target_seats": 1_023})
-    chain: Any = SimpleNamespace(contracts=SimpleNamespace(bounds=SimpleNamespace(config=lambda: wide)))
+    chain: Any = SimpleNamespace(
+        contracts=SimpleNamespace(bounds=SimpleNamespace(config=lambda: wide, max_task_life=lambda: 1 << 30))
+    )
     with pytest.raises(InvalidInput, match="max_entries: 4101 is above the maximum of 4100 for this K"):
         task_params(chain, tiny_spec(), bounty=10 * CVY, max_entries=4_101, target_seats=1_023)
 
