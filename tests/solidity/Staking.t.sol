@@ -13,7 +13,7 @@ contract StakingTest is StakingFixture {
     function testFuzz_DelegateAndUndelegateGainsNothing(uint256 amount, uint256 earned, uint256 slashed) public {
         amount = bound(amount, 1e6, 50_000_000e18);
         earned = bound(earned, 1, 1_000_000e18);
-        slashed = bound(slashed, 1, SELF_BOND - 1e18);
+        slashed = bound(slashed, 1, SELF_BOND - MIN_BOND - 1e18);
         skip(1);
         slash(operator, slashed, false);
         if (staking.isEligible(operator)) {
@@ -29,7 +29,7 @@ contract StakingTest is StakingFixture {
         uint256 id = staking.undelegate(operator, shares, worth);
         skip(UNBONDING);
         vm.prank(alice);
-        assertLe(staking.withdraw(id), amount);
+        assertLe(staking.withdraw(operator, alice, id), amount);
     }
 
     /// @dev An attacker stakes a tiny amount, waits until a reward makes shares expensive, and profits if the next delegator loses by rounding.
@@ -39,7 +39,7 @@ contract StakingTest is StakingFixture {
         amount = bound(amount, 1e15, 1_000_000e18);
         address target = makeAddr("target");
         register(target, target);
-        stake(target, bob, trifle);
+        stake(target, target, MIN_BOND + trifle);
         reward(target, earned);
         skip(DRIP);
         staking.accrue(target);
@@ -51,33 +51,11 @@ contract StakingTest is StakingFixture {
     function test_NewPoolHasPriceOne() public {
         address target = makeAddr("target");
         register(target, target);
-        assertEq(stake(target, alice, 123e18), 123e18);
+        assertEq(stake(target, target, 123e18), 123e18);
         assertEq(staking.tokensFor(target, 123e18), 123e18);
     }
 
     // ---- slashing
-
-    function testFuzz_SlashScalesBothSidesEqually(uint256 delegated, uint256 left, uint256 taken) public {
-        delegated = bound(delegated, 1e18, 1_000_000e18);
-        uint256 shares = stake(operator, alice, delegated);
-        left = bound(left, 1, shares);
-        vm.prank(alice);
-        uint256 id = staking.undelegate(operator, left, 0);
-        (,,, uint256 unbonding,) = staking.unbondingEntry(id);
-        skip(1);
-        IStaking.PoolView memory pool = staking.poolOf(operator);
-        taken = bound(taken, 1, pool.activeTokens);
-        uint256 total = pool.activeTokens + pool.unbondingTokens;
-        uint256 self = pool.selfBond;
-        assertLe(slash(operator, taken, false), taken);
-        pool = staking.poolOf(operator);
-        uint256 kept = total - taken;
-        // Virtual tokens change a price by at most 1e12 wei.
-        assertApproxEqAbs(pool.selfBond, self * kept / total, 2e12);
-        (,,, uint256 afterwards,) = staking.unbondingEntry(id);
-        assertApproxEqAbs(afterwards, unbonding * kept / total, 2e12);
-        assertEq(staking.owedTo(treasury), total - pool.activeTokens - pool.unbondingTokens);
-    }
 
     function testFuzz_UnbondingAfterASlashIsNotSlashed(uint256 delegated, uint256 taken) public {
         delegated = bound(delegated, 1e18, 1_000_000e18);
@@ -93,60 +71,55 @@ contract StakingTest is StakingFixture {
         uint256 id = staking.undelegate(operator, shares, worth);
         skip(UNBONDING);
         vm.prank(bob);
-        assertApproxEqAbs(staking.withdraw(id), worth, 2e12);
+        assertApproxEqAbs(staking.withdraw(operator, bob, id), worth, 2e12);
     }
 
     function test_DelegatorsCanLeaveAfterATotalLoss() public {
         uint256 shares = stake(operator, alice, 500e18);
         vm.prank(alice);
         uint256 early = staking.undelegate(operator, shares / 2, 0);
-        for (uint256 i; i < 4; ++i) {
-            skip(1);
-            uint256 stakeNow = staking.eligibleStake(operator);
-            if (stakeNow == 0) break;
-            slash(operator, stakeNow, false);
-        }
-        // The rest equals that of slashing both sides by active / (active + unbonding).
+        skip(1 days);
+        slash(operator, staking.eligibleStake(operator), false);
         IStaking.PoolView memory pool = staking.poolOf(operator);
-        assertLt(pool.activeTokens, SELF_BOND / 3);
+        assertEq(pool.activeTokens, pool.activeShares >> 36); // the floor
         assertFalse(staking.isEligible(operator));
+        assertFalse(pool.bonded);
+        skip(UNBONDING);
+        // It left before the earmark.
+        assertEq(staking.withdraw(operator, alice, early), 250e18);
         vm.startPrank(alice);
         uint256 id = staking.undelegate(operator, shares / 2, 0);
         skip(UNBONDING);
-        assertGt(staking.withdraw(early) + staking.withdraw(id), 0);
+        assertGt(staking.withdraw(operator, alice, id), 0);
         vm.stopPrank();
     }
 
     function test_RuinedPoolAcceptsNoStakeAndAllowsWithdrawal() public {
         uint256 huge = 200_000_000e18;
-        stake(operator, alice, huge);
-        skip(1);
+        stake(operator, operator, huge);
+        skip(1 days);
         slash(operator, huge + SELF_BOND, false);
         assertEq(staking.poolOf(operator).activeTokens, (huge + SELF_BOND) >> 36); // the floor
-        require(token.transfer(bob, 1e18));
-        vm.startPrank(bob);
+        require(token.transfer(operator, 1e18));
+        vm.startPrank(operator);
         token.approve(address(staking), 1e18);
         vm.expectRevert(abi.encodeWithSelector(IStaking.StakingPoolRuined.selector, operator));
         staking.delegate(operator, 1e18, 0);
+        uint256 id = staking.undelegate(operator, huge, 0);
         vm.stopPrank();
         assertFalse(staking.isEligible(operator));
-        vm.prank(alice);
-        uint256 id = staking.undelegate(operator, huge, 0);
         skip(UNBONDING);
-        vm.prank(alice);
-        assertLe(staking.withdraw(id), (huge + SELF_BOND) >> 35);
+        assertLe(staking.withdraw(operator, operator, id), (huge + SELF_BOND) >> 35);
     }
 
     function testFuzz_ReporterReceivesAtMostHalfOfTheSelfBondLoss(uint256 delegated, uint256 amount) public {
-        delegated = bound(delegated, 1, 100_000_000e18);
+        delegated = bound(delegated, 1, 200_000e18);
         stake(operator, alice, delegated);
-        skip(1);
+        skip(1 days);
         amount = bound(amount, 1, staking.eligibleStake(operator));
         uint256 self = staking.poolOf(operator).selfBond;
-        vm.startPrank(duty);
-        staking.earmark(operator, amount, uint48(block.timestamp - 1));
-        uint256 taken = staking.slash(operator, amount, amount, bob, false);
-        vm.stopPrank();
+        earmark(operator, amount);
+        uint256 taken = slash(operator, amount, amount, bob, false);
         uint256 lost = self - staking.poolOf(operator).selfBond;
         assertLe(staking.owedTo(bob), lost / 2 + 1);
         assertLe(staking.owedTo(bob), taken / 10);
@@ -155,24 +128,25 @@ contract StakingTest is StakingFixture {
 
     function testFuzz_AbsencesTakeAtMostTheCapPerPeriodAndJail(uint256[8] calldata amounts) public {
         stake(operator, alice, 1000e18);
-        skip(1);
-        uint256 cap = (SELF_BOND + 1000e18) * 500 / 10_000;
-        vm.startPrank(duty);
-        staking.earmark(operator, 2000e18, uint48(block.timestamp - 1));
+        skip(1 days);
+        uint256 pool = SELF_BOND + 1000e18;
+        earmark(operator, pool);
         uint256 sum;
-        uint256 asked;
+        uint256 jailedUntil;
+        uint256 first = vm.getBlockTimestamp();
         for (uint256 i; i < 8; ++i) {
             uint256 amount = bound(amounts[i], 1, 40e18);
-            asked += amount;
-            sum += staking.slash(operator, amount, amount, address(0), true);
-            assertEq(sum, asked < cap ? asked : cap);
-            assertEq(staking.poolOf(operator).jailedUntil, sum == cap ? block.timestamp + JAIL : 0);
+            uint256 left = pool * 500 / 10_000 - sum;
+            uint256 expected = amount < left ? amount : left;
+            if (amount >= left) jailedUntil = first + UNBONDING;
+            assertEq(slash(operator, amount, amount, address(0), true), expected);
+            sum += expected;
+            assertEq(staking.poolOf(operator).jailedUntil, jailedUntil);
+            skip(1 hours);
         }
-        vm.stopPrank();
         // A new period has a new cap.
-        skip(UNBONDING);
-        vm.prank(duty);
-        assertEq(staking.slash(operator, 1e18, 1e18, address(0), true), 1e18);
+        vm.warp(first + UNBONDING);
+        assertEq(slash(operator, 1e18, 1e18, address(0), true), 1e18);
     }
 
     // ---- drip
@@ -233,7 +207,7 @@ contract StakingTest is StakingFixture {
         uint256 id = staking.undelegate(operator, shares, 0);
         skip(UNBONDING);
         vm.prank(alice);
-        assertEq(staking.withdraw(id), 1000e18);
+        assertEq(staking.withdraw(operator, alice, id), 1000e18);
     }
 
     function test_RewardsOfAnEmptyPoolGoToTheRewardAddress() public {
@@ -255,60 +229,87 @@ contract StakingTest is StakingFixture {
         address target = makeAddr("target");
         address rewards = makeAddr("its reward address");
         register(target, rewards);
-        stake(target, alice, dust);
+        stake(target, target, dust);
         reward(target, 10e18);
         assertEq(token.balanceOf(rewards), 10e18);
         assertEq(staking.poolOf(target).undripped, 0);
         // With one share more, the pool receives the reward.
-        stake(target, alice, 1e12 - dust);
+        stake(target, target, 1e12 - dust);
         reward(target, 10e18);
         assertEq(token.balanceOf(rewards), 11e18);
         assertEq(staking.poolOf(target).undripped, 9e18);
     }
 
-    // ---- checkpoints
+    // ---- history of stake
 
-    function testFuzz_StakeAtMatchesReferenceList(uint256[] calldata moves) public {
+    /// @dev Never above the stake at the time, but for rounding up to 2^40 wei, and the exact stake if it did not change since.
+    function testFuzz_StakeSinceIsAtMostTheStakeThen(uint256[] calldata moves) public {
         uint256 n = moves.length > 24 ? 24 : moves.length;
         uint256[] memory stakes = new uint256[](n + 1);
         uint256[] memory times = new uint256[](n + 1);
         stakes[0] = SELF_BOND;
-        times[0] = block.timestamp;
+        times[0] = vm.getBlockTimestamp();
         for (uint256 i; i < n; ++i) {
-            vm.warp(block.timestamp + (moves[i] & 7)); // several moves can share a second
+            // From the same second to some quanta, of which a task's life has 14.
+            skip(moves[i] & 1 == 0 ? moves[i] & 0xffff : (moves[i] & 0x3ffff));
             uint256 shares = staking.sharesOf(operator, alice);
             if (moves[i] & 8 == 0 && shares != 0) {
                 vm.prank(alice);
                 staking.undelegate(operator, shares, 0);
             } else {
-                stake(operator, alice, bound(moves[i] >> 4, 1e12, 1e24));
+                stake(operator, alice, bound(moves[i] >> 20, 1e12, 1e24));
             }
             stakes[i + 1] = staking.poolOf(operator).activeTokens;
-            times[i + 1] = block.timestamp;
+            times[i + 1] = vm.getBlockTimestamp();
         }
-        vm.warp(block.timestamp + 1);
-        for (uint256 t = times[0] - 1; t < block.timestamp; ++t) {
-            uint256 expected;
-            for (uint256 i; i <= n && times[i] <= t; ++i) {
-                expected = stakes[i];
+        skip(1 hours);
+        uint256 present = vm.getBlockTimestamp();
+        for (uint256 i; i <= n; ++i) {
+            uint256 end = i == n ? present : times[i + 1];
+            for (uint256 k; k < 3 && end > times[i]; ++k) {
+                uint256 t = k == 0 ? times[i] : k == 1 ? end - 1 : (times[i] + end) / 2;
+                uint256 since = staking.stakeSince(operator, uint48(t));
+                if (i == n) assertEq(since, stakes[n]);
+                else assertLt(since, stakes[i] + (1 << 40));
             }
-            assertEq(staking.stakeAt(operator, uint48(t)), expected);
         }
     }
 
-    function testFuzz_EarmarkIsLimitedByPastAndCurrentStake(uint256 then, uint256 gone, uint256 amount) public {
-        then = bound(then, 1, 1_000_000e18);
+    /// @dev Stake that was there before the quantum of the first change counts in full for a task's whole life.
+    function testFuzz_StakeThatStaysCountsForATasksLife(uint256 seed) public {
+        stake(operator, alice, 5000e18);
+        skip(1 days);
+        uint48 asOf = uint48(vm.getBlockTimestamp() - 1);
+        for (uint256 i; i < 9; ++i) {
+            seed = uint256(keccak256(abi.encode(seed)));
+            skip(seed % 1 days);
+            stake(operator, bob, 1e18 + seed % 1000e18);
+            uint256 since = staking.stakeSince(operator, asOf);
+            assertGe(since, 6000e18);
+            assertLt(since, 6000e18 + (1 << 40));
+        }
+        skip(12 days);
+        assertEq(staking.stakeSince(operator, asOf), 0); // longer ago than any task
+    }
+
+    function testFuzz_EarmarkIsLimitedByPastAndCurrentStakeAndLeverage(uint256 then, uint256 gone, uint256 amount)
+        public
+    {
+        then = bound(then, 1e12, 300_000e18);
         uint256 shares = stake(operator, alice, then);
-        skip(1);
-        uint48 asOf = uint48(block.timestamp - 1);
+        skip(1 days);
+        uint48 asOf = uint48(vm.getBlockTimestamp() - 1);
         gone = bound(gone, 0, shares);
         if (gone != 0) {
             vm.prank(alice);
             staking.undelegate(operator, gone, 0);
         }
         stake(operator, bob, 1_000_000e18);
-        uint256 nowStaked = staking.eligibleStake(operator);
-        uint256 free = SELF_BOND + then < nowStaked ? SELF_BOND + then : nowStaked;
+        uint256 free = staking.stakeSince(operator, asOf);
+        assertLt(free, SELF_BOND + then - gone + (1 << 40));
+        assertGe(free, SELF_BOND + then - gone);
+        uint256 limit = 255 * staking.poolOf(operator).selfBond;
+        if (free > limit) free = limit;
         amount = bound(amount, 1, 2 * free);
         vm.startPrank(duty);
         if (amount > free) {

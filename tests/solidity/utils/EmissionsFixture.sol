@@ -8,6 +8,7 @@ import {Emissions} from "../../../contracts/Emissions.sol";
 import {Staking} from "../../../contracts/Staking.sol";
 import {IEmissions} from "../../../contracts/interfaces/IEmissions.sol";
 import {IStaking} from "../../../contracts/interfaces/IStaking.sol";
+import {Consent} from "./Consent.sol";
 import {TaskStub} from "./TaskStub.sol";
 import {Test} from "./Test.sol";
 
@@ -44,7 +45,8 @@ abstract contract EmissionsFixture is Test {
                 commissionNotice: 3 days,
                 maxCommissionBps: 5000,
                 absenceCapBps: 500,
-                jailPeriod: 2 days
+                jailPeriod: 2 days,
+                leverage: 5
             })
         );
         staking.setDuty(duty, true);
@@ -72,12 +74,13 @@ abstract contract EmissionsFixture is Test {
     }
 
     function signerOf(address operator) internal pure returns (address) {
-        return address(uint160(uint256(keccak256(abi.encode("signer", operator)))));
+        return Consent.signerOf(operator);
     }
 
     function join(address operator, uint256 amount) internal {
+        bytes memory consent = Consent.of_(staking, Consent.keyOf(operator), operator);
         vm.prank(operator);
-        staking.registerOperator(signerOf(operator), operator, 1000);
+        staking.registerOperator(signerOf(operator), operator, 1000, consent);
         stake(operator, operator, amount);
     }
 

@@ -6,6 +6,7 @@ import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManage
 import {CoveyToken} from "../../../contracts/CoveyToken.sol";
 import {Staking} from "../../../contracts/Staking.sol";
 import {IStaking} from "../../../contracts/interfaces/IStaking.sol";
+import {Consent} from "./Consent.sol";
 import {Test} from "./Test.sol";
 
 /// @notice A token, Staking with this contract as governor and one duty, and an operator with a self-bond.
@@ -37,7 +38,7 @@ abstract contract StakingFixture is Test {
         stake(operator, operator, SELF_BOND);
     }
 
-    function config() internal pure returns (IStaking.StakingConfig memory) {
+    function config() internal pure virtual returns (IStaking.StakingConfig memory) {
         return IStaking.StakingConfig({
             minSelfBond: MIN_BOND,
             unbondingPeriod: UNBONDING,
@@ -46,17 +47,19 @@ abstract contract StakingFixture is Test {
             commissionNotice: NOTICE,
             maxCommissionBps: 5000,
             absenceCapBps: 500,
-            jailPeriod: JAIL
+            jailPeriod: JAIL,
+            leverage: 255
         });
     }
 
     function register(address who, address rewards) internal {
+        bytes memory consent = Consent.of_(staking, Consent.keyOf(who), who);
         vm.prank(who);
-        staking.registerOperator(signerOf(who), rewards, COMMISSION);
+        staking.registerOperator(signerOf(who), rewards, COMMISSION, consent);
     }
 
     function signerOf(address who) internal pure returns (address) {
-        return address(uint160(uint256(keccak256(abi.encode("signer", who)))));
+        return Consent.signerOf(who);
     }
 
     /// @notice Fund `who`, then delegate `amount` from it to `to`.
@@ -68,19 +71,69 @@ abstract contract StakingFixture is Test {
         vm.stopPrank();
     }
 
+    /// @notice A reward that any stake backs.
     function reward(address to, uint256 amount) internal {
+        reward(to, amount, 0);
+    }
+
+    function reward(address to, uint256 amount, uint256 backing) internal {
         require(token.transfer(duty, amount));
         vm.prank(duty);
-        staking.addReward(to, amount);
+        staking.addReward(to, amount, backing);
+    }
+
+    function earmark(address of_, uint256 amount) internal returns (uint24 gen, uint48 net) {
+        vm.prank(duty);
+        return staking.earmark(of_, amount, uint48(vm.getBlockTimestamp() - 1));
+    }
+
+    /// @notice A slash for an earmark of now: nobody left since.
+    function order(address of_, uint256 earmarked, uint256 amount) internal view returns (IStaking.SlashOrder memory) {
+        IStaking.PoolView memory pool = staking.poolOf(of_);
+        return IStaking.SlashOrder({
+            operator: of_,
+            earmarked: earmarked,
+            amount: amount,
+            gen: pool.gen,
+            net: pool.net,
+            reporter: address(0),
+            capped: false,
+            ownFirst: false,
+            jails: false
+        });
+    }
+
+    function order(address of_, uint256 earmarked, uint256 amount, address reporter, bool capped)
+        internal
+        view
+        returns (IStaking.SlashOrder memory given)
+    {
+        given = order(of_, earmarked, amount);
+        (given.reporter, given.capped) = (reporter, capped);
+    }
+
+    function slash(IStaking.SlashOrder memory given) internal returns (uint256 taken) {
+        vm.prank(duty);
+        return staking.slash(given);
+    }
+
+    function slash(address of_, uint256 earmarked, uint256 amount, address reporter, bool capped)
+        internal
+        returns (uint256 taken)
+    {
+        return slash(order(of_, earmarked, amount, reporter, capped));
+    }
+
+    function release(address of_, uint256 amount) internal {
+        vm.prank(duty);
+        staking.releaseEarmark(of_, amount);
     }
 
     /// @notice Earmark and slash in one call.
     function slash(address of_, uint256 amount, bool capped) internal returns (uint256 taken) {
-        vm.startPrank(duty);
-        staking.earmark(of_, amount, uint48(block.timestamp - 1));
-        taken = staking.slash(of_, amount, amount, address(0), capped);
-        staking.releaseEarmark(of_, amount - taken);
-        vm.stopPrank();
+        earmark(of_, amount);
+        taken = slash(of_, amount, amount, address(0), capped);
+        release(of_, amount - taken);
     }
 
     /// @notice Tokens per share, times 1e18, including virtual tokens and shares.
