@@ -708,6 +708,7 @@ contract StakingEdgesTest is StakingFixture {
         reward(operator, 500e18); // a price other than 1
         skip(DRIP);
         staking.accrue(operator);
+        skip(1 days);
         amount = bound(amount, 1, staking.eligibleStake(operator));
         IStaking.PoolView memory before = staking.poolOf(operator);
         uint256 theirs = staking.tokensFor(operator, shares);
