@@ -36,7 +36,7 @@ contract Staking is IStaking, AccessManaged {
         uint88 undripped; // rewards that are not yet active tokens
         uint40 end; // time at which all of them are
         uint40 start; // time of the last update
-        uint88 backing; // active tokens at the additions, weighted by amount
+        uint88 backing; // active shares at the additions, weighted by amount, in UNITs
     }
 
     struct DutySlot {
@@ -563,7 +563,7 @@ contract Staking is IStaking, AccessManaged {
         if (amount > type(uint88).max) revert StakingAmountTooLarge(amount);
         Pool storage pool = _pools[operator];
         Active memory active = _accrue(operator, pool);
-        uint256 dripping = _backed(amount - amount * pool.terms.commissionBps / BPS, active, backing);
+        uint256 dripping = _backed(amount - amount * pool.terms.commissionBps / BPS, active, active.tokens, backing);
         uint256 end = 0;
         if (dripping != 0) {
             Drip memory drip = _loadDrip(pool);
@@ -572,7 +572,7 @@ contract Staking is IStaking, AccessManaged {
             uint256 rest = drip.undripped == 0 ? 0 : drip.end - block.timestamp;
             uint256 sum = drip.undripped + dripping;
             end = block.timestamp + (drip.undripped * rest + dripping * dripPeriod) / sum;
-            drip.backing = (drip.undripped * drip.backing + dripping * active.tokens) / sum;
+            drip.backing = (drip.undripped * drip.backing + dripping * (active.shares >> UNIT_BITS)) / sum;
             (drip.end, drip.start, drip.undripped) = (end, block.timestamp, sum);
             _saveDrip(pool, drip);
             active.flags |= DRIPPING;
@@ -631,7 +631,8 @@ contract Staking is IStaking, AccessManaged {
         (state.activeTokens, state.activeShares) = (active.tokens, active.shares);
         state.bonded = active.flags & BONDED != 0;
         state.selfBond = _selfBond(operator, active);
-        (state.undripped, state.dripEnd, state.dripBacking) = (drip.undripped, uint40(drip.end), drip.backing);
+        (state.undripped, state.dripEnd, state.dripBacking) =
+        (drip.undripped, uint40(drip.end), drip.backing << UNIT_BITS);
         Leaving memory leaving = _loadLeaving(pool);
         state.unbondingTokens = leaving.unbonding;
         state.movedTokens = leaving.moved << UNIT_BITS;
@@ -889,7 +890,8 @@ contract Staking is IStaking, AccessManaged {
         }
         drip.undripped -= dripped;
         drip.start = block.timestamp;
-        uint256 backed = _backed(dripped, active, drip.backing);
+        // In shares: what dripped already is no stake that backs the rest. In tokens, dust would grow exponentially.
+        uint256 backed = _backed(dripped, active, active.shares, drip.backing << UNIT_BITS);
         active.tokens += backed;
         unbacked = dripped - backed;
     }
@@ -909,9 +911,13 @@ contract Staking is IStaking, AccessManaged {
 
     /// @dev The part of a reward that drips into a pool: all of it while the pool has half of the stake that earned it, in proportion
     /// below. Dust in a pool that was left takes next to nothing, and with fewer real shares than virtual ones, nothing.
-    function _backed(uint256 amount, Active memory active, uint256 backing) private pure returns (uint256) {
+    function _backed(uint256 amount, Active memory active, uint256 stake, uint256 backing)
+        private
+        pure
+        returns (uint256)
+    {
         if (active.shares < VIRTUAL) return 0;
-        uint256 twice = 2 * active.tokens;
+        uint256 twice = 2 * stake;
         return twice >= backing ? amount : amount * twice / backing;
     }
 

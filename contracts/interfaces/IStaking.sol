@@ -51,7 +51,7 @@ interface IStaking {
         uint256 earmarked;
         uint256 undripped; // rewards not yet in activeTokens
         uint40 dripEnd;
-        uint256 dripBacking; // active tokens when the running drip was added, weighted by amount
+        uint256 dripBacking; // active shares when the running drip was added, weighted by amount, in multiples of 2^40
         uint256 selfBond; // active tokens that the operator itself owns in its pool
         bool bonded; // others can delegate: the self-bond was at least `minSelfBond` when own shares last changed, or at a slash
         uint24 gen; // number of the current cohort of leavers
@@ -259,7 +259,7 @@ interface IStaking {
 
     /// @notice Add a reward to a pool; the caller has approved `amount`. Anyone can call. Commission goes to the reward address. Of
     /// the rest the part min(1, 2 · active tokens / backing) drips into the pool, and what is left goes to the reward address. A drip
-    /// is divided by the same rule as it accrues, with the active tokens at its additions as backing.
+    /// is divided in the same way as it accrues, by the active shares of now and at its additions.
     /// @param backing stake that earned the reward: the earmark of a validator, the minimum self-bond of a trainer; 0 counts as backed
     function addReward(address operator, uint256 amount, uint256 backing) external;
 

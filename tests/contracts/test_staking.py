@@ -13,8 +13,8 @@ from tests.support.contracts.system import (
     CVY,
     DAY,
     DRIP,
-    JAIL,
     MAX_COMMISSION,
+    MAX_TASK_LIFE,
     MIN_SELF_BOND,
     NOTICE,
     SELF_BOND,
@@ -72,7 +72,18 @@ def event(receipt: Any, kind: Any) -> dict[str, Any]:
 
 
 def reward(system: System, operator: Any, duty: Any, amount: int) -> Any:
-    return system.staking.addReward(operator, amount, sender=duty)
+    return system.staking.addReward(operator, amount, 0, sender=duty)
+
+
+def slash(
+    system: System, operator: Any, duty: Any, earmarked: int, amount: int, reporter: Any = ZERO, capped: bool = False,
+    mark: tuple[int, int] | None = None,
+) -> Any:  # fmt: skip
+    """Slash for an earmark, given by its cohort and net (None: nobody left since)."""
+    pool = system.staking.poolOf(operator)
+    gen, net = mark or (pool.gen, pool.net)
+    order = (operator, earmarked, amount, gen, net, reporter, capped, False, False)
+    return system.staking.slash(order, sender=duty)
 
 
 def earmark(system: System, operator: Any, duty: Any, amount: int, chain: Any) -> Any:
@@ -92,11 +103,13 @@ def earmark(system: System, operator: Any, duty: Any, amount: int, chain: Any) -
         (2, 0, "maxTaskLife"),
         (3, 0, "dripPeriod"),
         (3, 3651 * DAY, "dripPeriod"),
+        (4, 0, "commissionNotice"),
         (4, 3651 * DAY, "commissionNotice"),
         (5, 10_001, "maxCommissionBps"),
         (6, 0, "absenceCapBps"),
         (6, 10_001, "absenceCapBps"),
         (7, 3651 * DAY, "jailPeriod"),
+        (8, 0, "leverage"),
     ],
 )
 def test_constructor_reverts_with_the_name_of_a_bad_setting(system: System, field: int, value: int, name: str) -> None:
@@ -126,6 +139,7 @@ def test_settings_are_readable(system: System) -> None:
         staking.maxCommissionBps(),
         staking.absenceCapBps(),
         staking.jailPeriod(),
+        staking.leverage(),
     ) == STAKING_CONFIG
     assert staking.CLOCK_MODE() == "mode=timestamp"
 
@@ -136,10 +150,12 @@ def test_clock_is_the_block_timestamp(system: System, later: Later) -> None:
 
 def test_setDuty_is_restricted_to_governance(system: System, stranger: Any) -> None:
     receipt = system.staking.setDuty(stranger, True, sender=system.governor)
-    assert event(receipt, system.staking.DutySet) == {"duty": stranger, "allowed": True}
+    assert event(receipt, system.staking.DutySet) == {"duty": stranger, "until": 2**40 - 1}
     assert system.staking.isDuty(stranger)
     receipt = system.staking.setDuty(stranger, False, sender=system.governor)
-    assert event(receipt, system.staking.DutySet) == {"duty": stranger, "allowed": False}
+    until = receipt.timestamp + MAX_TASK_LIFE
+    assert event(receipt, system.staking.DutySet) == {"duty": stranger, "until": until}
+    assert system.staking.dutyUntil(stranger) == until
     assert not system.staking.isDuty(stranger)
     with ape.reverts(system.staking.StakingZeroAddress):
         system.staking.setDuty(ZERO, True, sender=system.governor)
@@ -162,13 +178,15 @@ def test_pause_stops_delegation_and_earmarks_only(
     with ape.reverts(staking.StakingPaused):
         earmark(system, operator, duty, CVY, chain)
     # Ways out, duties and rewards go on.
-    staking.slash(operator, 10 * CVY, CVY, ZERO, False, sender=duty)
+    slash(system, operator, duty, 10 * CVY, CVY, ZERO, False)
     staking.releaseEarmark(operator, 99 * CVY, sender=duty)
     reward(system, operator, duty, CVY)
     staking.payOwed(system.treasury, sender=stranger)
-    entry = event(staking.undelegate(operator, CVY, 0, sender=operator), staking.Undelegated)["entryId"]
+    entry = event(staking.undelegate(operator, CVY, 0, sender=operator), staking.Undelegated)["index"]
+    with ape.reverts(staking.StakingPaused):
+        staking.cancel(operator, entry, sender=operator)
     later(UNBONDING)
-    staking.withdraw(entry, sender=operator)
+    staking.withdraw(operator, operator, entry, sender=stranger)
     staking.setPaused(False, sender=system.governor)
     system.delegate_own(operator, CVY, 0, sender=operator)
     with ape.reverts(staking.AccessManagedUnauthorized, error_inputs={"caller": stranger.address}):
@@ -181,7 +199,8 @@ def test_pause_stops_delegation_and_earmarks_only(
 def test_operator_registers(system: System, accounts: Any) -> None:
     staking = system.staking
     operator, signer, rewards = accounts[OPERATOR], accounts[SIGNER], accounts[REWARD_ADDRESS]
-    receipt = staking.registerOperator(signer, rewards, COMMISSION, sender=operator)
+    consent = system.consent(operator, signer)
+    receipt = staking.registerOperator(signer, rewards, COMMISSION, consent, sender=operator)
     assert event(receipt, staking.OperatorRegistered) == {
         "operator": operator,
         "signer": signer,
@@ -193,25 +212,31 @@ def test_operator_registers(system: System, accounts: Any) -> None:
     assert staking.rewardAddressOf(operator) == rewards
     assert not staking.isEligible(operator)  # no stake yet
     with ape.reverts(staking.StakingAlreadyRegistered, error_inputs={"operator": operator.address}):
-        staking.registerOperator(accounts[OTHER], rewards, COMMISSION, sender=operator)
+        staking.registerOperator(accounts[OTHER], rewards, COMMISSION, consent, sender=operator)
     with ape.reverts(staking.StakingSignerTaken, error_inputs={"signer": signer.address}):
-        staking.registerOperator(signer, rewards, COMMISSION, sender=accounts[OTHER])
+        staking.registerOperator(signer, rewards, COMMISSION, consent, sender=accounts[OTHER])
+    assert staking.operatorAt(staking.operatorCount() - 1) == operator
 
 
 def test_registerOperator_reverts_with_bad_arguments(system: System, accounts: Any) -> None:
     register, operator = system.staking.registerOperator, accounts[OPERATOR]
     with ape.reverts(system.staking.StakingZeroAddress):
-        register(ZERO, operator, COMMISSION, sender=operator)
+        register(ZERO, operator, COMMISSION, b"", sender=operator)
     with ape.reverts(system.staking.StakingZeroAddress):
-        register(operator, ZERO, COMMISSION, sender=operator)
+        register(operator, ZERO, COMMISSION, b"", sender=operator)
     inputs = {"bps": MAX_COMMISSION + 1, "max": MAX_COMMISSION}
     with ape.reverts(system.staking.StakingCommissionTooHigh, error_inputs=inputs):
-        register(operator, operator, MAX_COMMISSION + 1, sender=operator)
+        register(operator, operator, MAX_COMMISSION + 1, b"", sender=operator)
+    # The consent of another key, or to another operator.
+    for consent in (system.consent(operator, accounts[OTHER]), system.consent(accounts[OTHER], operator), b"\1" * 65):
+        inputs = {"signer": operator.address, "operator": operator.address}
+        with ape.reverts(system.staking.StakingNoConsent, error_inputs=inputs):
+            register(operator, operator, COMMISSION, consent, sender=operator)
 
 
 def test_signer_is_replaced_at_once(system: System, operator: Any, signer: Any, stranger: Any, accounts: Any) -> None:
     staking = system.staking
-    receipt = staking.setSigner(stranger, sender=operator)
+    receipt = staking.setSigner(stranger, system.consent(operator, stranger), sender=operator)
     assert event(receipt, staking.SignerChanged) == {
         "operator": operator,
         "previousSigner": signer,
@@ -219,11 +244,12 @@ def test_signer_is_replaced_at_once(system: System, operator: Any, signer: Any, 
     }
     assert staking.signerOf(operator) == stranger
     assert (staking.operatorOf(signer), staking.operatorOf(stranger)) == (ZERO, operator)
-    staking.registerOperator(signer, signer, 0, sender=accounts[OTHER])  # the old key is free again
+    # The old key is free again.
+    staking.registerOperator(signer, signer, 0, system.consent(accounts[OTHER], signer), sender=accounts[OTHER])
     with ape.reverts(staking.StakingSignerTaken, error_inputs={"signer": signer.address}):
-        staking.setSigner(signer, sender=operator)
+        staking.setSigner(signer, b"", sender=operator)
     with ape.reverts(staking.StakingZeroAddress):
-        staking.setSigner(ZERO, sender=operator)
+        staking.setSigner(ZERO, b"", sender=operator)
 
 
 def test_reward_address_is_replaced(system: System, operator: Any, stranger: Any) -> None:
@@ -263,6 +289,16 @@ def test_commission_falls_at_once_and_rises_after_notice(
         staking.setCommission(MAX_COMMISSION + 1, sender=operator)
 
 
+def test_announced_commission_lapses(system: System, operator: Any, stranger: Any, later: Later) -> None:
+    staking = system.staking
+    announced = staking.setCommission(COMMISSION + 1, sender=operator)
+    later(2 * NOTICE)
+    inputs = {"lapsedAt": announced.timestamp + 2 * NOTICE}
+    with ape.reverts(staking.StakingCommissionLapsed, error_inputs=inputs):
+        staking.applyCommission(operator, sender=stranger)
+    assert staking.poolOf(operator).commissionBps == COMMISSION
+
+
 def test_lowering_commission_cancels_an_announcement(system: System, operator: Any, later: Later) -> None:
     system.staking.setCommission(COMMISSION + 1, sender=operator)
     system.staking.setCommission(COMMISSION, sender=operator)
@@ -277,7 +313,7 @@ def test_unknown_operator_has_no_pool(system: System, stranger: Any, duty: Any, 
     later(1)
     system.give(stranger, CVY, staking)
     calls = [
-        (staking.setSigner, (stranger,), stranger),
+        (staking.setSigner, (stranger, b""), stranger),
         (staking.setRewardAddress, (stranger,), stranger),
         (staking.setCommission, (1,), stranger),
         (staking.applyCommission, (stranger,), stranger),
@@ -285,8 +321,8 @@ def test_unknown_operator_has_no_pool(system: System, stranger: Any, duty: Any, 
         (system.delegate_own, (stranger, CVY, 0), stranger),
         (staking.accrue, (stranger,), stranger),
         (staking.earmark, (stranger, 1, chain.blocks.head.timestamp - 1), duty),
-        (staking.slash, (stranger, 0, 0, ZERO, False), duty),
-        (staking.addReward, (stranger, 1), duty),
+        (staking.slash, ((stranger, 0, 0, 0, 0, ZERO, False, False, False),), duty),
+        (staking.addReward, (stranger, 1, 0), duty),
     ]
     for call, arguments, sender in calls:
         with ape.reverts(staking.StakingUnknownOperator, error_inputs={"operator": stranger.address}):
@@ -339,7 +375,7 @@ def test_delegate_reverts_below_one_share(system: System, operator: Any, alice: 
         system.delegate_own(operator, 1, 0, sender=alice)
 
 
-def test_undelegate_and_withdraw(system: System, operator: Any, alice: Any, later: Later) -> None:
+def test_undelegate_and_withdraw(system: System, operator: Any, alice: Any, stranger: Any, later: Later) -> None:
     staking = system.staking
     system.delegate(operator, alice, 50 * CVY)
     receipt = staking.undelegate(operator, 20 * CVY, 20 * CVY, sender=alice)
@@ -347,31 +383,88 @@ def test_undelegate_and_withdraw(system: System, operator: Any, alice: Any, late
     assert event(receipt, staking.Undelegated) == {
         "operator": operator,
         "delegator": alice,
-        "entryId": 1,
+        "index": 0,
         "shares": 20 * CVY,
         "amount": 20 * CVY,
-        "unbondingShares": 20 * CVY,
+        "gen": 0,
         "until": until,
     }
-    assert tuple(staking.unbondingEntry(1)) == (operator, alice, 20 * CVY, 20 * CVY, until)
+    assert staking.entryCount(operator, alice) == 1
+    entry = staking.entryOf(operator, alice, 0)
+    assert (entry.tokens, entry.worth, entry.until, entry.movedTo) == (20 * CVY, 20 * CVY, until, ZERO)
     pool = staking.poolOf(operator)
     assert (pool.activeTokens, pool.unbondingTokens) == (SELF_BOND + 30 * CVY, 20 * CVY)
     with ape.reverts(staking.StakingUnbondingNotOver, error_inputs={"until": until}):
-        staking.withdraw(1, sender=alice)
+        staking.withdraw(operator, alice, 0, sender=alice)
     later(UNBONDING)
-    with ape.reverts(staking.StakingNotEntryOwner, error_inputs={"caller": operator.address, "owner": alice.address}):
-        staking.withdraw(1, sender=operator)
-    receipt = staking.withdraw(1, sender=alice)
+    receipt = staking.withdraw(operator, alice, 0, sender=stranger)  # anyone may send it
     assert event(receipt, staking.Withdrawn) == {
         "operator": operator,
         "delegator": alice,
-        "entryId": 1,
+        "index": 0,
         "amount": 20 * CVY,
+        "lost": 0,
     }
     assert system.token.balanceOf(alice) == 20 * CVY
-    for unknown in (1, 2):
-        with ape.reverts(staking.StakingUnknownEntry, error_inputs={"entryId": unknown}):
-            staking.withdraw(unknown, sender=alice)
+    for unknown in (0, 1):
+        inputs = {"operator": operator.address, "owner": alice.address, "index": unknown}
+        with ape.reverts(staking.StakingUnknownEntry, error_inputs=inputs):
+            staking.withdraw(operator, alice, unknown, sender=alice)
+
+
+def test_cancel_delegates_an_entry_anew(system: System, operator: Any, alice: Any) -> None:
+    staking = system.staking
+    system.delegate(operator, alice, 50 * CVY)
+    staking.undelegate(operator, 20 * CVY, 0, sender=alice)
+    receipt = staking.cancel(operator, 0, sender=alice)
+    assert event(receipt, staking.Cancelled) == {
+        "operator": operator,
+        "delegator": alice,
+        "index": 0,
+        "amount": 20 * CVY,
+        "lost": 0,
+        "shares": 20 * CVY,
+    }
+    assert staking.sharesOf(operator, alice) == 50 * CVY
+    assert staking.poolOf(operator).unbondingTokens == 0
+
+
+def test_redelegate_moves_stake_and_withdraw_frees_it(
+    system: System, operator: Any, alice: Any, accounts: Any, stranger: Any, later: Later
+) -> None:
+    staking = system.staking
+    other = system.join(accounts[OTHER], signer=accounts[OTHER])
+    system.delegate(operator, alice, 50 * CVY)
+    receipt = staking.redelegate(operator, other, 50 * CVY, 0, sender=alice)
+    until = receipt.timestamp + UNBONDING
+    assert event(receipt, staking.Redelegated) == {
+        "from": operator,
+        "to": other,
+        "delegator": alice,
+        "index": 0,
+        "sharesFrom": 50 * CVY,
+        "amount": 50 * CVY,
+        "sharesTo": 50 * CVY,
+        "gen": 0,
+        "until": until,
+    }
+    assert (staking.movedIn(other), staking.sharesOf(other, alice)) == (50 * CVY, 0)
+    assert staking.eligibleStake(other) == SELF_BOND + 50 * CVY
+    entry = {"operator": operator.address, "owner": alice.address, "index": 0}
+    with ape.reverts(staking.StakingMovedEntry, error_inputs=entry):
+        staking.cancel(operator, 0, sender=alice)
+    later(UNBONDING)
+    receipt = staking.withdraw(operator, alice, 0, sender=stranger)
+    assert event(receipt, staking.MoveEnded) == {
+        "operator": operator,
+        "to": other,
+        "delegator": alice,
+        "index": 0,
+        "shares": 50 * CVY,
+        "lost": 0,
+        "toTreasury": 0,
+    }
+    assert (staking.movedIn(other), staking.sharesOf(other, alice)) == (0, 50 * CVY)
 
 
 def test_invalid_undelegations_revert(system: System, operator: Any, alice: Any, stranger: Any) -> None:
@@ -389,13 +482,14 @@ def test_invalid_undelegations_revert(system: System, operator: Any, alice: Any,
 
 
 def test_undelegate_reverts_if_shares_are_worth_nothing(
-    system: System, operator: Any, duty: Any, chain: Any, later: Later
+    system: System, operator: Any, alice: Any, duty: Any, chain: Any, later: Later
 ) -> None:
+    system.delegate(operator, alice, CVY)
     later(1)
     earmark(system, operator, duty, SELF_BOND, chain)
-    system.staking.slash(operator, SELF_BOND, SELF_BOND // 2, ZERO, False, sender=duty)
+    slash(system, operator, duty, SELF_BOND, SELF_BOND // 2)
     with ape.reverts(system.staking.StakingZeroAmount):
-        system.staking.undelegate(operator, 1, 0, sender=operator)
+        system.staking.undelegate(operator, 1, 0, sender=alice)
 
 
 # ---------------------------------------------------------------------- eligibility
@@ -425,8 +519,7 @@ def test_duty_calls_revert_for_other_callers(system: System, operator: Any, stra
     calls = [
         (staking.earmark, (operator, 1, moment - 1)),
         (staking.releaseEarmark, (operator, 0)),
-        (staking.slash, (operator, 0, 0, ZERO, False)),
-        (staking.addReward, (operator, 1)),
+        (staking.slash, ((operator, 0, 0, 0, 0, ZERO, False, False, False),)),
     ]
     for call, arguments in calls:
         with ape.reverts(staking.StakingNotDuty, error_inputs={"caller": stranger.address}):
@@ -465,12 +558,12 @@ def test_earmark_counts_past_and_current_stake(
     system: System, operator: Any, alice: Any, duty: Any, later: Later
 ) -> None:
     staking = system.staking
-    then = later(1)
+    quantum = MAX_TASK_LIFE // 14
+    then = later(2 * quantum)
     later(1)
     system.delegate(operator, alice, SELF_BOND)
-    inputs = {"operator": operator.address, "free": SELF_BOND, "wanted": SELF_BOND + 1}
-    with ape.reverts(staking.StakingStakeTooLow, error_inputs=inputs):
-        staking.earmark(operator, SELF_BOND + 1, then, sender=duty)  # alice came later
+    with ape.reverts(staking.StakingStakeTooLow):
+        staking.earmark(operator, SELF_BOND + 2**40, then, sender=duty)  # alice came later
     now = later(1)
     with ape.reverts(staking.StakingFutureLookup):
         staking.earmark(operator, 1, now + 100, sender=duty)
@@ -479,70 +572,72 @@ def test_earmark_counts_past_and_current_stake(
     inputs = {"operator": operator.address, "free": SELF_BOND, "wanted": SELF_BOND + 1}
     with ape.reverts(staking.StakingStakeTooLow, error_inputs=inputs):
         staking.earmark(operator, SELF_BOND + 1, now, sender=duty)  # and left again
-    # What is unbonding stays slashable, so an undelegation frees no earmark.
+    # An earmark keeps the operator's own stake in the pool.
     staking.earmark(operator, SELF_BOND, then, sender=duty)
-    staking.undelegate(operator, SELF_BOND // 2, 0, sender=operator)
-    assert staking.poolOf(operator).earmarked == SELF_BOND
+    inputs = {"operator": operator.address, "earmarked": SELF_BOND}
+    with ape.reverts(staking.StakingEarmarked, error_inputs=inputs):
+        staking.undelegate(operator, SELF_BOND // 2, 0, sender=operator)
     inputs = {"operator": operator.address, "free": 0, "wanted": 1}
     with ape.reverts(staking.StakingStakeTooLow, error_inputs=inputs):
         staking.earmark(operator, 1, then, sender=duty)
 
 
-def test_stakeAt_returns_past_stake(system: System, operator: Any, alice: Any, later: Later) -> None:
+def test_stakeSince_is_never_above_the_stake_then(system: System, operator: Any, alice: Any, later: Later) -> None:
     staking = system.staking
+    quantum = MAX_TASK_LIFE // 14
+    later(2 * quantum)
     before = later(10)
-    later(10)
-    first = system.delegate(operator, alice, 7 * CVY).timestamp
-    later(10)
+    later(2 * quantum)
+    system.delegate(operator, alice, 7 * CVY)
+    later(2 * quantum)
     second = staking.undelegate(operator, 3 * CVY, 0, sender=alice).timestamp
     now = later(10)
-    assert staking.stakeAt(operator, before) == SELF_BOND
-    assert staking.stakeAt(operator, first - 1) == SELF_BOND
-    assert staking.stakeAt(operator, first) == staking.stakeAt(operator, second - 1) == SELF_BOND + 7 * CVY
-    assert staking.stakeAt(operator, second) == staking.stakeAt(operator, now - 1) == SELF_BOND + 4 * CVY
-    assert staking.stakeAt(operator, 0) == staking.stakeAt(alice, before) == 0
+    assert staking.stakeSince(operator, before) == pytest.approx(SELF_BOND, abs=2**40)
+    # The stake of the first change's quantum begins with the stake before it.
+    assert staking.stakeSince(operator, second - 1) == pytest.approx(SELF_BOND + 4 * CVY, abs=2**40)
+    assert staking.stakeSince(operator, second) == staking.stakeSince(operator, now - 1) == SELF_BOND + 4 * CVY
+    assert staking.stakeSince(operator, 0) == staking.stakeSince(alice, before) == 0
     with ape.reverts(staking.StakingFutureLookup, error_inputs={"timepoint": now, "clock": now}):
-        staking.stakeAt(operator, now)
+        staking.stakeSince(operator, now)
 
 
-def test_slash_takes_from_both_sides(
+def test_slash_takes_from_stake_and_from_who_left_since(
     system: System, operator: Any, alice: Any, stranger: Any, duty: Any, chain: Any, later: Later
 ) -> None:
     staking = system.staking
     system.delegate(operator, alice, SELF_BOND)
-    later(1)
+    later(2 * MAX_TASK_LIFE // 14)
+    mark = staking.poolOf(operator)
     earmark(system, operator, duty, 1500 * CVY, chain)
     staking.undelegate(operator, SELF_BOND // 2, 0, sender=alice)
-    receipt = staking.slash(operator, 1500 * CVY, 200 * CVY, stranger, False, sender=duty)
-    # 1,500 are active and 500 unbonding; the operator's own 1,000 lose 100, of which the reporter may have half, but at
-    # most a tenth of all.
-    assert event(receipt, staking.Slashed) == {
-        "operator": operator,
-        "duty": duty,
-        "fromActive": 150 * CVY,
-        "fromUnbonding": 50 * CVY,
-        "reporter": stranger,
-        "reporterReward": 20 * CVY,
-        "toTreasury": 180 * CVY,
-        "capped": False,
-    }
+    receipt = slash(system, operator, duty, 1500 * CVY, 200 * CVY, stranger, mark=(mark.gen, mark.net))
+    # 1,500 are active and 500 left since; the operator's own 1,000 lose 100, of which the reporter may have half, but
+    # at most a tenth of all. What entries lose is credited when they end.
+    found = event(receipt, staking.Slashed)
+    assert found["fromActive"] == pytest.approx(150 * CVY, abs=10**13)
+    assert found["fromActive"] + found["fromUnbonding"] == 200 * CVY
+    assert (found["fromOwn"], found["ownShares"], found["capped"]) == (0, 0, False)
+    assert (found["reporter"], found["reporterReward"]) == (stranger, 20 * CVY)
+    assert found["toTreasury"] == found["fromActive"] - 20 * CVY
+    record = event(receipt, staking.RecordAdded)
+    assert (record["index"], record["gen"]) == (0, mark.gen)
+    assert record["keep"] == pytest.approx(0.9 * 2**128, rel=1e-9)
     pool = staking.poolOf(operator)
-    assert (pool.activeTokens, pool.activeShares) == (1350 * CVY, 1500 * CVY)
-    assert (pool.unbondingTokens, pool.unbondingShares) == (450 * CVY, 500 * CVY)
-    assert pool.earmarked == 1300 * CVY
-    assert pool.selfBond == pytest.approx(900 * CVY, abs=10**12)
-    assert staking.stakeAt(operator, later(1) - 1) == 1350 * CVY
+    assert (pool.activeShares, pool.unbondingTokens, pool.earmarked) == (1500 * CVY, 500 * CVY, 1300 * CVY)
+    assert pool.selfBond == pytest.approx(900 * CVY, abs=10**13)
 
     assert staking.owedTo(stranger) == 20 * CVY
     receipt = staking.payOwed(stranger, sender=alice)
     assert event(receipt, staking.OwedPaid) == {"account": stranger, "amount": 20 * CVY}
-    staking.payOwed(system.treasury, sender=alice)
-    assert (system.token.balanceOf(stranger), system.token.balanceOf(system.treasury)) == (20 * CVY, 180 * CVY)
     with ape.reverts(staking.StakingNothingOwed, error_inputs={"account": stranger.address}):
         staking.payOwed(stranger, sender=alice)
 
     later(UNBONDING)
-    assert event(staking.withdraw(1, sender=alice), staking.Withdrawn)["amount"] == pytest.approx(450 * CVY, abs=10**12)
+    done = event(staking.withdraw(operator, alice, 0, sender=alice), staking.Withdrawn)
+    assert done["amount"] == pytest.approx(450 * CVY, abs=10**13)
+    assert done["amount"] + done["lost"] == 500 * CVY
+    staking.payOwed(system.treasury, sender=alice)
+    assert system.token.balanceOf(system.treasury) == pytest.approx(180 * CVY, abs=10**13)
 
 
 def test_invalid_slashes_revert(system: System, operator: Any, duty: Any, chain: Any, later: Later) -> None:
@@ -550,10 +645,10 @@ def test_invalid_slashes_revert(system: System, operator: Any, duty: Any, chain:
     later(1)
     earmark(system, operator, duty, 100 * CVY, chain)
     with ape.reverts(staking.StakingSlashAboveEarmark, error_inputs={"amount": 11, "earmark": 10}):
-        staking.slash(operator, 10, 11, ZERO, False, sender=duty)
+        slash(system, operator, duty, 10, 11, ZERO, False)
     inputs = {"operator": operator.address, "earmarked": 100 * CVY, "wanted": 100 * CVY + 1}
     with ape.reverts(staking.StakingEarmarkTooLow, error_inputs=inputs):
-        staking.slash(operator, 100 * CVY + 1, 1, ZERO, False, sender=duty)
+        slash(system, operator, duty, 100 * CVY + 1, 1, ZERO, False)
 
 
 def test_absences_cost_at_most_the_cap_and_jail(
@@ -563,45 +658,38 @@ def test_absences_cost_at_most_the_cap_and_jail(
     later(1)
     earmark(system, operator, duty, SELF_BOND, chain)
     cap = SELF_BOND * ABSENCE_CAP // 10_000
-    first = staking.slash(operator, SELF_BOND, cap - CVY, ZERO, True, sender=duty)
+    first = slash(system, operator, duty, SELF_BOND, cap - CVY, ZERO, True)
     assert event(first, staking.Slashed)["capped"]
+    end = first.timestamp + UNBONDING
+    assert event(first, staking.AbsencePeriod) == {"operator": operator, "since": first.timestamp, "until": end}
     assert tuple(staking.absenceOf(operator)) == (first.timestamp, cap - CVY, cap)
     assert staking.isEligible(operator)
     with ape.reverts(staking.StakingNotJailed, error_inputs={"operator": operator.address}):
         staking.unjail(sender=operator)
 
-    second = staking.slash(operator, SELF_BOND - cap, 10 * CVY, ZERO, True, sender=duty)
+    second = slash(system, operator, duty, SELF_BOND - cap, 10 * CVY, ZERO, True)
     assert event(second, staking.Slashed)["toTreasury"] == CVY  # what the cap left
-    until = second.timestamp + JAIL
-    assert event(second, staking.Jailed) == {"operator": operator, "until": until}
-    assert staking.poolOf(operator).jailedUntil == until
+    assert event(second, staking.Jailed) == {"operator": operator, "until": end}
+    assert staking.poolOf(operator).jailedUntil == end
     assert not staking.isEligible(operator)
-    third = staking.slash(operator, SELF_BOND - cap, 10 * CVY, ZERO, True, sender=duty)
+    third = slash(system, operator, duty, SELF_BOND - cap, 10 * CVY, ZERO, True)
     assert event(third, staking.Slashed)["toTreasury"] == 0
-    assert not third.decode_logs(staking.Jailed)  # it is in jail
+    assert not third.decode_logs(staking.Jailed)  # it is in jail to the end of the period
     with ape.reverts(staking.StakingNotEligible, error_inputs={"operator": operator.address}):
         earmark(system, operator, duty, 1, chain)
     # Faults that are no absence are not capped.
-    other = staking.slash(operator, SELF_BOND - cap, 100 * CVY, ZERO, False, sender=duty)
+    other = slash(system, operator, duty, SELF_BOND - cap, 100 * CVY)
     assert event(other, staking.Slashed)["toTreasury"] == 100 * CVY
 
-    with ape.reverts(staking.StakingJailed, error_inputs={"operator": operator.address, "until": until}):
+    with ape.reverts(staking.StakingJailed, error_inputs={"operator": operator.address, "until": end}):
         staking.unjail(sender=operator)
-    later(JAIL)
+    staking.releaseEarmark(operator, staking.poolOf(operator).earmarked - 10 * CVY, sender=duty)
+    later(UNBONDING)
     assert not staking.isEligible(operator)  # until it says that it is back
-    staking.undelegate(operator, SELF_BOND - CVY, 0, sender=operator)
-    with ape.reverts(staking.StakingNotEligible, error_inputs={"operator": operator.address}):
-        staking.unjail(sender=operator)
-    system.delegate(operator, operator, MIN_SELF_BOND)
     assert event(staking.unjail(sender=operator), staking.Unjailed) == {"operator": operator}
     assert staking.isEligible(operator)
-
-    # In the same period one more absence jails again, in the next there is a new cap.
-    again = staking.slash(operator, CVY, CVY, ZERO, True, sender=duty)
-    assert event(again, staking.Slashed)["toTreasury"] == 0
-    assert event(again, staking.Jailed)["until"] == again.timestamp + JAIL
-    later(UNBONDING)
-    fresh = staking.slash(operator, CVY, CVY, ZERO, True, sender=duty)
+    # The next period has a new cap.
+    fresh = slash(system, operator, duty, CVY, CVY, ZERO, True)
     assert event(fresh, staking.Slashed)["toTreasury"] == CVY
     assert not fresh.decode_logs(staking.Jailed)
 
@@ -619,7 +707,7 @@ def test_reward_pays_commission_and_drips_the_rest(
     assert event(receipt, staking.RewardAdded) == {
         "operator": operator,
         "amount": 100 * CVY,
-        "commission": 10 * CVY,
+        "paid": 10 * CVY,
         "dripping": 90 * CVY,
         "dripEnd": end,
     }
@@ -671,7 +759,7 @@ def test_reward_of_an_empty_pool_goes_to_the_reward_address(
     first = reward(system, operator, duty, 70 * CVY)
     gone = staking.undelegate(operator, SELF_BOND, 0, sender=operator)
     receipt = reward(system, operator, duty, 5 * CVY)
-    assert event(receipt, staking.RewardAdded)["commission"] == 5 * CVY
+    assert event(receipt, staking.RewardAdded)["paid"] == 5 * CVY
     assert system.token.balanceOf(reward_address) == 12 * CVY
     later(DRIP)
     receipt = staking.accrue(operator, sender=stranger)

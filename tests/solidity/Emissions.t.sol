@@ -4,8 +4,8 @@ pragma solidity 0.8.37;
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 
 import {Emissions} from "../../contracts/Emissions.sol";
-import {IStaking} from "../../contracts/interfaces/IStaking.sol";
 import {IEmissions} from "../../contracts/interfaces/IEmissions.sol";
+import {IStaking} from "../../contracts/interfaces/IStaking.sol";
 import {ITaskRegistry} from "../../contracts/interfaces/ITaskRegistry.sol";
 import {EmissionsFixture} from "./utils/EmissionsFixture.sol";
 

@@ -504,9 +504,7 @@ contract StakingEdgesTest is StakingFixture {
         skip(1 days);
         earmark(operator, 300e18);
         vm.startPrank(duty);
-        vm.expectRevert(
-            abi.encodeWithSelector(IStaking.StakingStakeTooLow.selector, operator, 200e18, 200e18 + 1)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IStaking.StakingStakeTooLow.selector, operator, 200e18, 200e18 + 1));
         staking.earmark(operator, 200e18 + 1, uint48(block.timestamp - 1));
         staking.earmark(operator, 200e18, uint48(block.timestamp - 1));
         vm.stopPrank();
@@ -600,8 +598,7 @@ contract StakingEdgesTest is StakingFixture {
         vm.prank(alice);
         uint256 id = staking.undelegate(operator, shares, 0);
         uint40 until = present() + UNBONDING;
-        bytes memory unknown =
-            abi.encodeWithSelector(IStaking.StakingUnknownEntry.selector, operator, alice, id + 1);
+        bytes memory unknown = abi.encodeWithSelector(IStaking.StakingUnknownEntry.selector, operator, alice, id + 1);
         vm.expectRevert(unknown);
         staking.withdraw(operator, alice, id + 1);
         vm.warp(until - 1);
@@ -864,14 +861,14 @@ contract StakingEdgesTest is StakingFixture {
         reward(operator, 100e18, 4 * SELF_BOND);
         assertEq(staking.poolOf(operator).undripped, 135e18);
         assertEq(token.balanceOf(rewardAddress), 65e18);
-        assertEq(staking.poolOf(operator).dripBacking, SELF_BOND);
+        assertEq(staking.poolOf(operator).dripBacking, SELF_BOND >> 40 << 40);
         // A fifth of the backing is left: two fifths drip.
         vm.prank(operator);
         staking.undelegate(operator, SELF_BOND * 4 / 5, 0);
         skip(DRIP);
         staking.accrue(operator);
-        assertEq(staking.poolOf(operator).activeTokens, SELF_BOND / 5 + 54e18);
-        assertEq(staking.owedTo(rewardAddress), 81e18);
+        assertApproxEqAbs(staking.poolOf(operator).activeTokens, SELF_BOND / 5 + 54e18, 1e12);
+        assertApproxEqAbs(staking.owedTo(rewardAddress), 81e18, 1e12);
         assertEq(staking.poolOf(operator).undripped, 0);
     }
 

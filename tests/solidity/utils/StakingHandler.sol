@@ -43,9 +43,7 @@ contract StakingHandler is Test {
         token = token_;
         duty = duty_;
         operators = [operators_[0], operators_[1], makeAddr("third operator")];
-        people = [
-            operators_[0], operators_[1], operators[2], makeAddr("first delegator"), makeAddr("second delegator")
-        ];
+        people = [operators_[0], operators_[1], operators[2], makeAddr("first delegator"), makeAddr("second delegator")];
     }
 
     /// @dev Cross-multiplied, so that rounding hides no fall. `all` pools are watched.
@@ -59,8 +57,10 @@ contract StakingHandler is Test {
         _;
         for (uint256 i; i < 3; ++i) {
             IStaking.PoolView memory pool = staking.poolOf(operators[i]);
-            if ((pool.activeTokens + VIRTUAL) * (shares[i] + VIRTUAL) < (tokens[i] + VIRTUAL) * (pool.activeShares + VIRTUAL))
-            {
+            if (
+                (pool.activeTokens + VIRTUAL) * (shares[i] + VIRTUAL)
+                    < (tokens[i] + VIRTUAL) * (pool.activeShares + VIRTUAL)
+            ) {
                 ++fallen;
             }
         }
