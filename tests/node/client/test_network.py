@@ -91,15 +91,67 @@ def test_delegation_goes_in_and_out(
 
     [left] = network.undelegate(wallet, operator, 100 * CVY)
     assert left.gas_used > 21_000
-    [(entry, end)] = network.unbonding_ends(wallet.address).items()
-    with pytest.raises(client.InvalidInput, match=rf"entry {entry} ends at .* UTC, not yet"):
-        network.withdraw(wallet, entry)
+    [owned] = network.entries_of(wallet.address)
+    assert (owned.operator, owned.index, owned.entry.worth) == (operator, 0, 100 * CVY)
+    with pytest.raises(client.InvalidInput, match=rf"entry {owned.name} ends at .* UTC, not yet"):
+        network.withdraw(wallet, operator, 0)
     with pytest.raises(client.InvalidInput, match="the next of 1 unbonding entries ends at"):
         network.withdraw(wallet)
-    chain.jump(end)
+    with pytest.raises(client.InvalidInput, match=rf"has no unbonding entry {operator}/1 \(it has {owned.name}\)"):
+        network.cancel(wallet, operator, 1)
+    network.undelegate(wallet, operator, 50 * CVY)
+    network.cancel(wallet, operator, 1)
+    assert staking.tokens_for(operator, staking.shares_of(operator, wallet.address)) == 200 * CVY
+    chain.jump(owned.entry.until)
     network.withdraw(wallet)
     assert network.contracts.token.balance_of(wallet.address) == 300 * CVY
-    assert network.unbonding_ends(wallet.address) == {}
+    assert network.entries_of(wallet.address) == []
+
+
+def test_stake_moves_to_another_operator(
+    network: client.Network, wallet: client.Wallet, operator: str, chain: Chain, contracts: Contracts,
+    deployer: LocalSigner,
+) -> None:  # fmt: skip
+    other = Scenario(chain, contracts, deployer, seed=3).join(0x77, 200 * CVY).address
+    network.delegate(wallet, operator, 300 * CVY)
+    with pytest.raises(client.InvalidInput, match="is both the source and the target"):
+        network.redelegate(wallet, operator, operator)
+    network.redelegate(wallet, operator, other, 100 * CVY)
+    [owned] = network.entries_of(wallet.address)
+    assert (owned.operator, owned.entry.moved_to, contracts.staking.moved_in(other)) == (operator, other, 100 * CVY)
+    with pytest.raises(client.InvalidInput, match=r"moved to .* and cannot be cancelled"):
+        network.cancel(wallet, operator, owned.index)
+    chain.jump(owned.entry.until)
+    network.withdraw(wallet)
+    assert contracts.staking.shares_of(other, wallet.address) == 100 * CVY
+    assert contracts.staking.moved_in(other) == 0
+
+
+def test_pool_needs_the_consent_of_its_signer(
+    network: client.Network, wallet: client.Wallet, chain: Chain, contracts: Contracts
+) -> None:
+    hot = chain.account(0x78)
+    wanted = contracts.staking.consent_of(wallet.address)
+    with pytest.raises(client.InvalidInput, match=r"consent: there is no consent of .* `covey keys consent 0x"):
+        network.stake(wallet, 200 * CVY, signer=hot.address)
+    wrong = client.sign_consent(chain.account(0x79), wanted)
+    with pytest.raises(client.InvalidInput, match="consent: the consent is not of"):
+        network.stake(wallet, 200 * CVY, signer=hot.address, consent=wrong)
+    network.stake(wallet, 200 * CVY, signer=hot.address, consent=client.sign_consent(hot, wanted))
+    assert contracts.staking.signer_of(wallet.address) == hot.address
+
+
+def test_closed_pool_takes_no_delegation(
+    network: client.Network, wallet: client.Wallet, chain: Chain, contracts: Contracts
+) -> None:
+    from tests.support.chain.registration import registration
+
+    from covey.chain.tx.oneshot import send
+
+    poor = chain.account(0x7A)
+    send(chain.rpc, poor, registration(contracts, poor.address, poor))
+    with pytest.raises(client.InvalidInput, match="is closed: its operator holds 0 CVY, less than 100 CVY"):
+        network.delegate(wallet, poor.address, CVY)
 
 
 def test_invalid_delegations_are_not_sent(network: client.Network, wallet: client.Wallet, operator: str) -> None:

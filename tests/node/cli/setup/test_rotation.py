@@ -12,6 +12,7 @@ from tests.support.cli.command_line import Covey
 
 from covey.chain.contracts import Contracts
 from covey.chain.deployment import Deployment
+from covey.chain.signing.consent import sign_consent
 from covey.chain.signing.keystore import LocalSigner, create_keystore, load_keystore
 from covey.chain.tx.oneshot import send
 
@@ -34,6 +35,10 @@ def owner(folder: Path, chain: Chain, contracts: Contracts, deployment: Deployme
         f'rpc_urls = ["{chain.url}"]\ndeployment = "{records}"\nkeystore = "signer.json"\npassword_file = "password"\n'
     )
     return owner
+
+
+def consent_to(contracts: Contracts, owner: LocalSigner, signer: LocalSigner) -> str:
+    return "0x" + sign_consent(signer, contracts.staking.consent_of(owner.address)).hex()
 
 
 def test_owner_key_sets_the_new_signer(folder: Path, owner: LocalSigner, contracts: Contracts, covey: Covey) -> None:
@@ -68,8 +73,13 @@ def test_without_the_owner_key_the_transaction_is_printed(
     owner: LocalSigner, chain: Chain, contracts: Contracts, covey: Covey
 ) -> None:
     """The printed call, sent from the owner's account by another wallet, sets the signer."""
-    remote = LocalSigner.from_key(b"\x63" * 32).address
-    rotation = covey("keys", "rotate", "--to", remote, "--json").json
+    key = LocalSigner.from_key(b"\x63" * 32)
+    remote, consent = key.address, consent_to(contracts, owner, key)
+    missing = covey("keys", "rotate", "--to", remote)
+    assert (missing.code, f"there is no consent of {remote} to act for {owner.address}" in missing.err) == (2, True)
+    broken = covey("keys", "rotate", "--to", remote, "--consent", "0x12")
+    assert (broken.code, "--consent is not a signature" in broken.err) == (2, True)
+    rotation = covey("keys", "rotate", "--to", remote, "--consent", consent, "--json").json
     assert (rotation["transaction"], rotation["keystore"]) == (None, None)
     assert contracts.staking.signer_of(owner.address) != remote
     chain.ask("anvil_impersonateAccount", owner.address)
@@ -78,7 +88,9 @@ def test_without_the_owner_key_the_transaction_is_printed(
         pass
     chain.ask("anvil_stopImpersonatingAccount", owner.address)
     assert contracts.staking.signer_of(owner.address) == remote
-    shown = covey("keys", "rotate", "--to", "0x" + "77" * 20, "--operator", owner.address)
+    other = LocalSigner.from_key(b"\x64" * 32)
+    given = ("--to", other.address, "--consent", consent_to(contracts, owner, other))
+    shown = covey("keys", "rotate", *given, "--operator", owner.address)
     assert (shown.code, f"to be set by the owner {owner.address}" in shown.out) == (0, True)
 
 
@@ -87,9 +99,14 @@ def test_remote_signer_is_listed_and_checked(
 ) -> None:
     with Web3SignerServer([b"\x63" * 32], CHAIN_ID) as server:
         remote = LocalSigner.from_key(b"\x63" * 32).address
-        assert covey("keys", "rotate", "--to", remote, *OWNER_KEY).code == 0
-        settings = (folder / "covey.toml").read_text().replace('keystore = "signer.json"\n', "")
-        (folder / "covey.toml").write_text(settings + f'remote_signer = "web3signer:{server.url}"\n')
+        before = (folder / "covey.toml").read_text()
+        settings = before.replace('keystore = "signer.json"\n', "") + f'remote_signer = "web3signer:{server.url}"\n'
+        (folder / "covey.toml").write_text(settings)
+        consent = covey("keys", "consent", owner.address).out.strip()
+        assert consent == consent_to(contracts, owner, LocalSigner.from_key(b"\x63" * 32))
+        (folder / "covey.toml").write_text(before)
+        assert covey("keys", "rotate", "--to", remote, "--consent", consent, *OWNER_KEY).code == 0
+        (folder / "covey.toml").write_text(settings)
         (key,) = covey("keys", "list", "--json").json
         assert (key["address"], key["roles"]) == (remote, [f"signer of {owner.address}"])
         chain.ask("anvil_setBalance", remote, hex(10**18))
