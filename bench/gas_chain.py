@@ -21,6 +21,7 @@ from covey.chain.abi.layout import canonical_type
 from covey.chain.deploy.deploy import DeployConfig, deploy
 from covey.chain.rpc.client import Rpc
 from covey.chain.rpc.header import header_rlp
+from covey.chain.signing.consent import Consent, sign_consent
 from covey.chain.signing.keystore import LocalSigner
 from covey.devnet.anvil import find_anvil, free_port
 
@@ -144,7 +145,7 @@ class BenchChain:
 
     def account(self, name: str) -> Account:
         """A funded account."""
-        address = Web3.to_checksum_address(Web3.keccak(text=name)[-20:])
+        address = key_of(name).address
         self.rpc("anvil_setBalance", address, hex(10**24))
         return Account(address)
 
@@ -266,9 +267,24 @@ class BenchChain:
         token, staking = self.ours["CoveyToken"], self.ours["Staking"]
         self.send_many([(self.deployer, token, "transfer", (owner.address, stake)) for owner in accounts])
         self.send_many([(owner, token, "approve", (staking.address, stake)) for owner in accounts])
-        self.send_many([(a, staking, "registerOperator", (a.address, a.address, 1_000)) for a in accounts])
+        consents = [self._consent(staking, key_of(f"{name} {index}")) for index in range(count)]
+        self.send_many(
+            [
+                (owner, staking, "registerOperator", (owner.address, owner.address, 1_000, consent))
+                for owner, consent in zip(accounts, consents, strict=True)
+            ]
+        )
         self.send_many([(a, staking, "delegate", (a.address, stake, 0)) for a in accounts])
         return accounts
+
+    def _consent(self, staking: Contract, key: LocalSigner) -> bytes:
+        """The consent of a key to act for the operator of its own address."""
+        return sign_consent(key, Consent(self.chain_id, staking.address, key.address, 0))
+
+
+def key_of(name: str) -> LocalSigner:
+    """The key of a named account."""
+    return LocalSigner.from_key(bytes(Web3.keccak(text=name)))
 
 
 def compile_plain() -> dict[str, dict[str, Any]]:

@@ -33,7 +33,7 @@ def warm(chain: BenchChain, staking: Contract, operator: Account) -> None:
 
 
 def paths(chain: BenchChain, staking: Contract, operator: Account) -> Costs:
-    """Four new delegators enter and leave: each step meets a checkpoint that opens a slot, and one that fills it.
+    """Four new delegators enter and leave, some in a quantum of Staking's history with an earlier change, some in a new one.
 
     Two of them delegate and undelegate a second time: the "repeat" steps.
     """
@@ -44,9 +44,6 @@ def paths(chain: BenchChain, staking: Contract, operator: Account) -> Costs:
     }
     for index in range(4):
         owner = funded(chain, f"delegator {index} of {staking.address}", staking)
-        if index == 2:  # one more checkpoint: steps that opened a slot fill one from here on
-            other = funded(chain, f"between, of {staking.address}", staking)
-            chain.send(other, staking, "delegate", operator.address, AMOUNT, *rest)
         chain.later(3_600)
         costs["delegate"].append(chain.send(owner, staking, "delegate", operator.address, AMOUNT, *rest))
         if index % 2:
@@ -55,12 +52,11 @@ def paths(chain: BenchChain, staking: Contract, operator: Account) -> Costs:
         chain.later(3_600)
         out = AMOUNT // 4 if index % 2 else shares_of(staking, operator, owner)
         costs["undelegate"].append(chain.send(owner, staking, "undelegate", operator.address, out, *rest))
-        first = staking_entry(chain, staking)
         if index % 2:
             chain.later(3_600)
             costs["undelegate, repeat"].append(chain.send(owner, staking, "undelegate", operator.address, out, *rest))
         chain.later(2 * DAY + 1)
-        arguments = [first] if ours else [operator.address, 0]
+        arguments = [operator.address, owner.address, 0] if ours else [operator.address, 0]
         costs["withdraw"].append(chain.send(owner, staking, "withdraw", *arguments))
     return costs
 
@@ -69,14 +65,6 @@ def shares_of(staking: Contract, operator: Account, delegator: Account) -> int:
     if staking is staking.chain.ours["Staking"]:
         return int(staking.call("sharesOf", operator.address, delegator.address))
     return int(staking.call("delegations", operator.address, delegator.address)[0])
-
-
-def staking_entry(chain: BenchChain, staking: Contract) -> int:
-    """Id of our newest unbonding entry, the last topic of the newest event; 0 for the plain pools."""
-    if staking is not chain.ours["Staking"]:
-        return 0
-    logs = chain.rpc("eth_getLogs", {"address": staking.address, "fromBlock": "latest", "toBlock": "latest"})
-    return int(logs[-1]["topics"][3], 16)
 
 
 def measure_staking(chain: BenchChain, validators: Sequence[Account]) -> Costs:
@@ -94,8 +82,10 @@ def measure_staking(chain: BenchChain, validators: Sequence[Account]) -> Costs:
     chain.send(duty, staking, "earmark", slashed.address, 100 * CVY, past)
     for _ in range(4):
         chain.later(3_600)
-        arguments = (slashed.address, 10 * CVY, CVY, "0x" + "00" * 20, False)
-        costs["slash"].append(chain.send(duty, staking, "slash", *arguments))
+        state = staking.call("poolOf", slashed.address)
+        gen, net = state[-3], state[-1]
+        order = (slashed.address, 10 * CVY, CVY, gen, net, "0x" + "00" * 20, False, False, False)
+        costs["slash"].append(chain.send(duty, staking, "slash", order))
     costs["slash"] = costs["slash"][1:]  # the first writes the treasury's credit from zero
     return costs
 
