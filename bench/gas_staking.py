@@ -33,7 +33,7 @@ def warm(chain: BenchChain, staking: Contract, operator: Account) -> None:
 
 
 def paths(chain: BenchChain, staking: Contract, operator: Account) -> Costs:
-    """Four new delegators enter and leave, some in a quantum of Staking's history with an earlier change, some in a new one.
+    """Four new delegators enter and leave, in quanta of Staking's history with and without an earlier change.
 
     Two of them delegate and undelegate a second time: the "repeat" steps.
     """
