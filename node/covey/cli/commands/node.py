@@ -38,7 +38,7 @@ def init(
         return
     out, stake = console(), cvy(SUGGESTED_STAKE).replace(" ", "")
     out.print(f"settings  {created.settings}")
-    out.print(f"signer    {created.signer}  ({created.keystore or settings.remote_signer})")
+    out.print(f"signer    {created.signer}  ({created.keystore or 'held by a remote signer'})")
     out.print("Next: fill in the settings that are still commented out, then")
     out.print(f"  covey check --config {created.settings}")
     out.print(f"  send the signer native coin for gas, and (a trainer) CVY for entry fees: {created.signer}")
