@@ -73,7 +73,7 @@ test-solidity: $(TOOLS)/compile.stamp ## Run the forge tests (FUZZ_PROFILE=ci: 1
 
 .PHONY: test-contracts
 test-contracts: $(TOOLS)/compile.stamp ## Run the ape tests
-	ape test -n $(WORKERS) --dist loadfile tests/contracts --network ethereum:local:foundry $(ARGS)
+	ape test -n $(WORKERS) --dist loadfile -m "$(SELECT)" tests/contracts --network ethereum:local:foundry $(ARGS)
 
 .PHONY: test-node
 test-node: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run the unit tests of the node
@@ -96,12 +96,13 @@ test-chaos: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run whole tasks with ki
 test-long: setup ## Run the long cases (hours): 10,000 per fuzz test, 1,000 kills, all reorganisations, geth in real time
 	@$(MAKE) --no-print-directory -j2 build
 	@$(MAKE) --no-print-directory test-solidity FUZZ_PROFILE=long
-	@$(MAKE) --no-print-directory test-node test-network SELECT=long
+	@$(MAKE) --no-print-directory test-contracts test-node test-network SELECT=long
 
 .PHONY: test-sample
 test-sample: setup ## Run the part of the long cases that CI runs
 	@$(MAKE) --no-print-directory -j2 build
 	@$(MAKE) --no-print-directory test-solidity FUZZ_PROFILE=ci
+	@$(MAKE) --no-print-directory test-contracts SELECT=ci
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-node test-network SELECT=ci
 
 ##@ Check

@@ -230,7 +230,7 @@ def test_task_is_posted_listed_and_shown(devnet: Devnet, operator: str) -> None:
     assert "entry commit" in people
     assert "The spec was not fetched: give gateways with --peers" in people
     nowhere = devnet.run("task", "show", str(posted["task"]), "--store", "empty").stdout
-    assert "could not be fetched: none of empty has it" in nowhere
+    assert "could not be fetched: none of " in nowhere
     with BlockStore(devnet.folder / "blocks") as store, Gateway(store) as gateway:
         over = devnet.json("task", "show", str(posted["task"]), "--peers", gateway.url)
     assert over["spec"] == shown["spec"]

@@ -9,11 +9,12 @@ from pathlib import Path
 from covey.audit.chain import Chain
 from covey.audit.evidence import Reader
 from covey.chain.contracts.bounds import RegistryConfig
-from covey.chain.units import CVY, cvy
+from covey.chain.units import cvy
 from covey.client.content import open_reader
 from covey.client.errors import ClientError, InsufficientBalance, InvalidInput, TransactionFailed
 from covey.client.task_windows import default_window, life_of
 from covey.client.wallet import Wallet
+from covey.config.amounts import ENTRY_FEE
 from covey.ipfs import Cid, IpfsError, Store, directory_cid
 from covey.lora.bases.digest import base_digest
 from covey.lora.bases.resolve import cached_folder, check_base
@@ -63,7 +64,7 @@ def task_params(
     *,
     bounty: int,
     bond: int | None = None,
-    entry_fee: int = CVY,
+    entry_fee: int = ENTRY_FEE,
     validator_bps: int = 2000,
     target_seats: int = 31,
     power: int = 2,

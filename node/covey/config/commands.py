@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ConfigDict, Field
 
 from covey.chain.units import CVY
+from covey.config.amounts import ENTRY_FEE
 from covey.config.shared import (
     FeeSettings,
     HealthSettings,
@@ -84,7 +85,7 @@ class TaskSettings(SettingsGroup):
 
     bounty: Amount = Field(1000 * CVY, description="bounty for trainers and validators")
     bond: Amount | None = Field(None, description="creator's bond; default: the registry's minimum")
-    entry_fee: Amount = Field(CVY, description="fee of the first entry")
+    entry_fee: Amount = Field(ENTRY_FEE, description="fee of the first entry")
     validator_bps: BasisPoints = Field(2000, ge=0, le=10_000, description="validators' share of the bounty")
     target_seats: int = Field(31, ge=1, le=1023, description="committee size K")
     power: int = Field(2, ge=1, le=3, description="exponent p: a trainer's weight is (median - floor)^p")

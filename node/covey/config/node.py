@@ -10,6 +10,7 @@ from pydantic import ByteSize, ConfigDict, Field, model_validator
 
 from covey.chain.units import CVY
 from covey.config import layers
+from covey.config.amounts import MAX_FEE
 from covey.config.shared import (
     FeeSettings,
     HealthSettings,
@@ -45,7 +46,7 @@ class Policy(SettingsGroup):
 
     domains: tuple[str, ...] = Field((), description="data domains to work on, as task specs name them")
     bases: tuple[str, ...] = Field((), description="base models to work on, by name")
-    max_fee: Amount = Field(100 * CVY, description="maximum fee for one entry")
+    max_fee: Amount = Field(MAX_FEE, description="maximum fee for one entry")
     earmark: Amount | None = Field(None, description="stake to earmark for a task; default: earmark_share_bps")
     earmark_share_bps: BasisPoints = Field(
         2500, ge=1, le=10_000, description="share of the free stake to earmark for a task"

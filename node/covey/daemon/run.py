@@ -22,6 +22,7 @@ from covey.daemon.context import log
 from covey.daemon.live import LiveAdapters
 from covey.daemon.loop import Daemon
 from covey.daemon.monitoring.health import HealthError, HealthServer, HealthState, Snapshot
+from covey.daemon.storage.data_dir import refuse_if_running
 from covey.daemon.storage.disk_space import disk_full_message, is_full
 from covey.daemon.storage.journal import JournalError, JournalLocked
 from covey.daemon.strategy import Strategy
@@ -55,6 +56,7 @@ def run(config: NodeConfig, *, strategy: Strategy | None = None, stop: threading
         stack.enter_context(_stop_on_signals(stop))
         health = HealthState(patience_s=max(300.0, config.max_head_age_seconds))
         try:
+            refuse_if_running(config.data_dir)  # before the health server finds its address in use
             if config.health_listen is not None:
                 server = HealthServer(config.health_listen, health)
                 stack.callback(server.close)

@@ -19,6 +19,7 @@ from covey.chain.rpc.client import Rpc
 from covey.chain.signing.keystore import load_keystore
 from covey.chain.tx.oneshot import send_all
 from covey.chain.units import CVY
+from covey.config.amounts import SUGGESTED_STAKE
 from covey.devnet.anvil import CHAIN_ID, AnvilRpc
 from covey.devnet.errors import BadInput, DevnetError
 from covey.devnet.local import (
@@ -32,7 +33,6 @@ from covey.devnet.local import (
 
 MARKER = ".covey-devnet"
 STATE, FACTS, KEYS = "chain.json", "devnet.json", "keys"
-OPERATOR_STAKE = 2_000 * CVY
 OWNER_FUNDS = 10_000 * CVY
 SIGNER_FUNDS = 1_000 * CVY
 _NOT_RUNNING = "start it with `covey devnet`, or name its folder with --out"
@@ -104,7 +104,7 @@ def _set_up(network: LocalNetwork, options: Options) -> dict[str, Any]:
     network.fund(wanted)
     for owner, signer in pairs:
         if not staking.pool_of(owner.address).registered:
-            network.register(owner, signer, OPERATOR_STAKE)
+            network.register(owner, signer, SUGGESTED_STAKE)
 
     def facts_of(account: Account) -> dict[str, Any]:
         coin, cvy = network.rpc.balance(account.address), token.balance_of(account.address)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from covey.cli.output import console, labelled, print_json, table
+from covey.cli.output import console, labelled, marked, print_json, table
 
 
 def test_json_keeps_large_integers_exact(capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,3 +69,36 @@ def test_a_label_wraps_its_text_on_a_narrow_terminal_only(
     assert [line[:10] for line in lines] == ["stake     "] + [" " * 10] * (len(lines) - 1)
     assert max(map(len, lines)) <= 60
     assert " ".join(line[10:] for line in lines).split() == ["word"] * 30 + ["[/end]"]
+
+
+STRANGE = [
+    "made-up findings [/red]",
+    "[link=http://evil.example]see[/link]",
+    "[bold]loud[/bold] [fd00::1] :smile:",
+    "[/]",
+    "trailing \\",
+    "[" * 50,
+]
+
+
+@pytest.mark.parametrize("text", STRANGE)
+def test_text_of_strangers_is_no_markup(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    console().print(text)
+    console().print(marked("[red]{}[/] is {}", text, text))
+    console().print(table(text, [text], [[text], [marked("[bold]{}[/]", text)]]))
+    labelled(console(), "domain", text)
+    shown = capsys.readouterr().out
+    assert shown.count(text) == 8
+    assert f"{text} is {text}\n" in shown
+
+
+@pytest.mark.parametrize("control", ["\x1b[2J", "\x07", "\u202e", "\x9b31m", "\r"])
+def test_text_of_strangers_cannot_steer_a_terminal(control: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = f"before{control}after"
+    console().print(text)
+    console().print(marked("{}", text))
+    console().print(table("", ["a"], [[text]]))
+    labelled(console(), "domain", text)
+    shown = capsys.readouterr().out
+    assert control[0] not in shown
+    assert shown.count("before\ufffd") == 4

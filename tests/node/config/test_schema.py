@@ -57,7 +57,7 @@ def test_names_are_derived_from_the_key() -> None:
     ("key", "unit", "meaning", "default"),
     [
         (("max_gas_price",), "gwei", "Maximum fee per gas.", "300 gwei"),
-        (("policy", "max_fee"), "CVY", "Maximum fee for one entry.", "100 CVY"),
+        (("policy", "max_fee"), "CVY", "Maximum fee for one entry.", "5 CVY"),
         (("confirmations",), "blocks", "Blocks after which a block counts as final.", "the chain's finalized block"),
         (("rpc_timeout_seconds",), "seconds", "Time limit for one request over all endpoints.", "10"),
         (("store_quota",), None, "Maximum size of a block store that is a folder.", "20GiB"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -22,9 +24,10 @@ from covey.chain.deployment import ContractRecord, Deployment
 from covey.chain.errors import SignerUnreachable
 from covey.chain.signing.keystore import create_keystore
 from covey.config.credentials import unlock
+from covey.config.errors import ConfigError
 from covey.config.node import NodeConfig
 from covey.daemon.run import FAILED, MISCONFIGURED, STOPPED, run
-from covey.daemon.storage.data_dir import lock_data_dir
+from covey.daemon.storage.data_dir import lock_data_dir, refuse_if_running
 
 SOURCE = str(Path(__file__).resolve().parents[3] / "node")
 
@@ -95,7 +98,34 @@ def test_a_second_daemon_is_refused(settings: dict[str, Any], capsys: pytest.Cap
     descriptor = lock_data_dir(Path(settings["data_dir"]))
     code, line = outcome(settings, capsys)
     assert (code, "is in use by another daemon" in line) == (MISCONFIGURED, True)
-    assert descriptor > 0
+    assert f"this node is already running (pid {os.getpid()}): data_dir" in line
+    os.close(descriptor)
+
+
+@pytest.mark.daemon
+def test_a_second_start_is_told_so_before_its_health_address(
+    settings: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    descriptor = lock_data_dir(Path(settings["data_dir"]))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, line = outcome({**settings, "health_listen": f"127.0.0.1:{taken.getsockname()[1]}"}, capsys)
+    assert (code, "already running (pid" in line) == (MISCONFIGURED, True)
+    os.close(descriptor)
+
+
+def test_a_lock_without_a_process_id_is_understood(tmp_path: Path) -> None:
+    descriptor = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    for text in (b"", b"\xff\xfe", b"not a number\n"):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text, 0)
+        for refuse in (lock_data_dir, refuse_if_running):
+            with pytest.raises(ConfigError, match="this node is already running: data_dir"):
+                refuse(tmp_path)
+    os.close(descriptor)
+    refuse_if_running(tmp_path)
 
 
 @pytest.mark.daemon

@@ -5,6 +5,7 @@ A confirmation count is your finality assumption; the chain does not guarantee i
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 UNFINAL_BLOCKS = 96
 """Assumed maximum depth of a reorg where finality is a confirmation count: three epochs of Ethereum."""
+_NO_SUCH_BLOCK = re.compile(r"finali[sz]ed|unknown block|block not found|no block|header not found", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def _finalized(rpc: Rpc) -> Block:
         reason = str(error)
     except Unreachable as error:
         reason = str(error)
-        if "finali" not in reason:
+        if not _NO_SUCH_BLOCK.search(reason):
             raise
     raise Unreachable(f"{reason}; if this chain has no finalised blocks, set confirmations")
 

@@ -156,6 +156,12 @@ def split_location(location: str) -> tuple[str, str]:
     return kind, url
 
 
+def printable_location(location: str) -> str:
+    """The location without what may be a secret."""
+    kind, _, url = location.partition(":")
+    return f"{kind}:{printable(url)}"
+
+
 def open_remote(location: str, address: str | None, timeout: float = SIGN_SECONDS) -> RemoteSigner:
     """Open the remote signer at ``location`` with the account ``address``, or with its only one, and verify it.
 

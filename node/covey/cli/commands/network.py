@@ -98,8 +98,9 @@ def _devnet_errors() -> Iterator[None]:
 
 
 def _show(facts: dict[str, Any]) -> None:
-    from covey.chain.units import about_cvy, format_cvy
+    from covey.chain.units import about_cvy, cvy, format_cvy
     from covey.cli.output import console
+    from covey.config.amounts import SUGGESTED_STAKE
 
     out = console()
 
@@ -125,7 +126,10 @@ def _show(facts: dict[str, Any]) -> None:
     key = (facts["operators"] or [{"signer": facts["accounts"][0]}])[0]["signer"]["keystore"]
     show(f"  covey init my-node --role validator --heldout-records FILE --keystore {key}")
     if not facts["operators"]:
-        show("  covey stake 2000CVY --config my-node/covey.toml --owner-keystore ANOTHER-ACCOUNT")
+        show(
+            f"  covey stake {cvy(SUGGESTED_STAKE).replace(' ', '')} --config my-node/covey.toml "
+            f"--owner-keystore {facts['accounts'][-1]['keystore']}"
+        )
     show("  covey run --config my-node/covey.toml --confirmations 2")
     show(
         "`covey devnet skip 4h` lets time pass, `covey devnet fund ADDRESS` funds an account. Ctrl-C stops the network."

@@ -26,21 +26,23 @@ def init(
 
     The settings file explains every setting. Existing files are never overwritten.
     """
+    from covey.chain.units import cvy
     from covey.cli.output import console, print_json
     from covey.cli.setup.init import set_up
+    from covey.config.amounts import SUGGESTED_STAKE
 
     created = set_up(folder.expanduser(), settings, import_key)
     if json:
         keystore = None if created.keystore is None else str(created.keystore)
         print_json({"settings": str(created.settings), "keystore": keystore, "signer": created.signer})
         return
-    out = console()
+    out, stake = console(), cvy(SUGGESTED_STAKE).replace(" ", "")
     out.print(f"settings  {created.settings}")
-    out.print(f"signer    {created.signer}  ({created.keystore or settings.remote_signer})")
+    out.print(f"signer    {created.signer}  ({created.keystore or 'held by a remote signer'})")
     out.print("Next: fill in the settings that are still commented out, then")
     out.print(f"  covey check --config {created.settings}")
     out.print(f"  send the signer native coin for gas, and (a trainer) CVY for entry fees: {created.signer}")
-    out.print(f"  covey stake 1000CVY --config {created.settings}     opens your pool with this signer")
+    out.print(f"  covey stake {stake} --config {created.settings}     opens your pool with this signer")
     out.print(f"  covey run --config {created.settings}")
 
 

@@ -107,8 +107,10 @@ def list_keys(folder: Path | None, settings: Settings) -> list[dict[str, Any]]:
         for path, address in _find_keystores(folder, settings)
     ]
     if settings.remote_signer is not None and folder is None:
+        from covey.chain.signing.remote import printable_location
+
         keys += [
-            {"address": address, "where": settings.remote_signer, "private": True}
+            {"address": address, "where": printable_location(settings.remote_signer), "private": True}
             for address in _remote_accounts(settings.remote_signer)
         ]
     if not keys and folder is None and settings.keystore is None:

@@ -38,16 +38,17 @@ def rotate_signer(
     if (path is None) == (to is None):
         raise InputError("give a path for the new signer's keystore, or --to with its address")
     network = connect(settings)
-    operator = operator_address(network, settings)
+    wallet = owner_wallet(network, settings) if settings.owner_keystore is not None else None
+    if wallet is not None and settings.operator is None:
+        operator = wallet.address  # the owner is the operator
+    else:
+        operator = operator_address(network, settings)
     staking = network.contracts.staking
     pool = staking.pool_of(operator)
     if not pool.registered:
         raise InputError(f"{operator} has no pool; `covey stake` opens one and sets its signer")
-    wallet = None
-    if settings.owner_keystore is not None:
-        wallet = owner_wallet(network, settings)
-        if wallet.address != operator:
-            raise InputError(f"--owner-keystore holds {wallet.address}; only {operator} itself can set its signer")
+    if wallet is not None and wallet.address != operator:
+        raise InputError(f"--owner-keystore holds {wallet.address}; only {operator} itself can set its signer")
     wanted = staking.consent_of(operator)
     if path is None:
         assert to is not None
@@ -105,7 +106,7 @@ def _remaining_steps(path: Path | None, signer: str, former: str, *, sent: bool)
     setting = (
         f'keystore = "{path.expanduser().resolve()}"'
         if path is not None
-        else f'remote_signer and signer_address = "{signer}"'
+        else f'keystore to the one of {signer} (or remote_signer, with signer_address = "{signer}")'
     )
     return [
         *([] if sent else ["send that transaction with the owner's wallet"]),

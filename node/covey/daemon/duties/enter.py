@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from covey.chain.units import cvy
 from covey.daemon.context import Context, log
 from covey.daemon.duties import jobs
 from covey.daemon.duties.outcomes import Ended, Step, Waiting, declined
@@ -132,7 +133,7 @@ def _commit(ctx: Context, task: Task, duty: Duty, entry: CommittedEntry) -> Step
     identity, max_fee = ctx.identity, ctx.config.policy.max_fee
     fee = registry.entry_fee_at(task.id, registry.state_of(task.id).committed)
     if fee > max_fee:
-        return declined(f"an entry now costs {fee} wei, more than policy.max_fee {max_fee}")
+        return declined(f"an entry now costs {cvy(fee)}, more than policy.max_fee of {cvy(max_fee)}")
     if token.allowance(identity.signer, rewards.address) < fee:
         call = token.approve(rewards.address, max_fee)
         return send_repeatable(ctx, duty, call, lambda: False, "approve")

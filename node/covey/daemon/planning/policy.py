@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from covey.chain.units import cvy
 from covey.config.node import Policy
 from covey.lora.data.sample import drawn_sizes
 from covey.lora.errors import DataError
@@ -44,7 +45,7 @@ def reason_to_decline(spec: TaskSpec, params: TaskParams, policy: Policy) -> str
 def reason_not_to_enter(spec: TaskSpec, params: TaskParams, policy: Policy, fee: int) -> str | None:
     """Why not to train for a task whose next entry costs `fee` wei."""
     if fee > policy.max_fee:
-        return f"an entry costs {fee} wei, more than policy.max_fee {policy.max_fee}"
+        return f"an entry costs {cvy(fee)}, more than policy.max_fee of {cvy(policy.max_fee)}"
     return reason_to_decline(spec, params, policy)
 
 

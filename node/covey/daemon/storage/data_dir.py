@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -19,9 +20,33 @@ def lock_data_dir(folder: Path) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        holder = _holder(descriptor)
         os.close(descriptor)
-        raise ConfigError(f"data_dir {folder} is in use by another daemon") from None
+        raise ConfigError(_already_running(folder, holder)) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
     return descriptor
+
+
+def refuse_if_running(folder: Path) -> None:
+    """Raise ConfigError, with the process id, if another daemon has locked the data folder."""
+    if not is_running(folder):
+        return
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        holder = _holder(descriptor)
+        os.close(descriptor)
+        raise ConfigError(_already_running(folder, holder))
+
+
+def _already_running(folder: Path, holder: str) -> str:
+    return f"this node is already running{holder}: data_dir {folder} is in use by another daemon"
+
+
+def _holder(descriptor: int) -> str:
+    """The process id in a lock file, in brackets; empty if it has none."""
+    text = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+    return f" (pid {text})" if text.isdecimal() else ""
 
 
 def is_running(data_dir: Path) -> bool:

@@ -15,6 +15,7 @@ from tests.support.chain.servers import Answer, Server, error, healthy, nested_d
 from covey.chain.errors import ChainError, FatalError, RpcResponseError, TooManyResults, Unreachable
 from covey.chain.rpc.client import Rpc
 from covey.chain.rpc.endpoint import printable, redact
+from covey.chain.rpc.finality import Finality
 from covey.chain.rpc.open import open_endpoint
 
 pytestmark = pytest.mark.daemon
@@ -197,3 +198,24 @@ def test_secret_of_an_endpoint_that_is_down_reaches_no_message(scheme: str) -> N
 
 def test_short_path_parts_are_left_in_messages() -> None:
     assert redact("range of v3 exceeded", "http://host/v3/rpc") == "range of v3 exceeded"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        only("eth_getBlockByNumber", lambda handler, call: result(handler, call, None)),
+        refuses(200, -32602, "invalid block tag"),
+        refuses(200, -39001, "Unknown block"),
+        refuses(200, -32000, "finalized block not found"),
+        refuses(200, -32603, "'finalized' tag not supported on pre-merge network"),
+    ],
+)
+def test_missing_finality_names_the_setting(serve: Serve, answer: Answer) -> None:
+    with pytest.raises(Unreachable, match="set confirmations"):
+        Finality(None).block(Rpc(serve(answer).url, 1, timeout=0.5))
+
+
+def test_outage_is_not_taken_for_missing_finality(serve: Serve) -> None:
+    with pytest.raises(Unreachable) as raised:
+        Finality(None).block(Rpc(serve(refuses(503, -32011, "no backend is currently healthy")).url, 1, timeout=0.5))
+    assert "confirmations" not in str(raised.value)

@@ -18,7 +18,7 @@ from tests.support.chain.web3signer import Web3SignerServer
 
 from covey.chain.errors import FatalError, SignerUnreachable, SigningFailed
 from covey.chain.signing.keystore import LocalSigner
-from covey.chain.signing.remote import Web3Signer, open_remote, split_location
+from covey.chain.signing.remote import Web3Signer, open_remote, printable_location, split_location
 from covey.chain.signing.verify import verify_signed
 from covey.chain.tx.store import TxStatus
 
@@ -213,3 +213,23 @@ def test_attempts_survive_a_change_from_a_keystore_to_a_remote_signer(server: We
     remote.tick()
     assert status_of(remote, "a") == TxStatus.DONE
     assert dataclasses.replace(store.attempts(1)[0]) == before
+
+
+@pytest.mark.parametrize(
+    "location", ["web3signer:http://user:SECRET@host:9000/SECRET", "clef:https://SECRET@host:8550"]
+)
+def test_location_is_printed_without_its_secret(location: str) -> None:
+    kind = location.partition(":")[0]
+    assert printable_location(location).startswith(f"{kind}:http")
+    assert "SECRET" not in printable_location(location)
+    assert printable_location("clef:/run/clef.ipc") == "clef:/run/clef.ipc"
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["web3signer:http://u:SEC#RET@host", "web3signer:http://host:99999/SECRET", "web3signer:host/SECRET", "SECRET"],
+)
+def test_unusable_location_is_refused_without_its_secret(location: str) -> None:
+    with pytest.raises(ValueError, match=r"not a remote signer|not the address of a remote signer") as raised:
+        split_location(location)
+    assert "SEC" not in str(raised.value)

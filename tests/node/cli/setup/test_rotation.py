@@ -60,6 +60,18 @@ def test_owner_key_sets_the_new_signer(folder: Path, owner: LocalSigner, contrac
     assert (again.code, f"{signer} is the signer of {owner.address} already" in again.err) == (2, True)
 
 
+def test_the_owners_keystore_says_who_the_operator_is(
+    folder: Path, owner: LocalSigner, contracts: Contracts, covey: Covey
+) -> None:
+    """Also where the settings' signer is not registered any more, as after a rotation."""
+    local = LocalSigner.from_key(b"\x64" * 32).address
+    assert covey("keys", "rotate", "--to", LocalSigner.from_key(b"\x65" * 32).address, *OWNER_KEY).code == 0
+    done = covey("keys", "rotate", "--to", local, *OWNER_KEY)
+    assert (done.code, done.err) == (0, "")
+    assert contracts.staking.signer_of(owner.address) == local
+    assert f"set keystore to the one of {local} (or remote_signer" in done.out
+
+
 def test_key_of_another_owner_is_rejected_before_a_key_is_created(
     folder: Path, owner: LocalSigner, covey: Covey
 ) -> None:

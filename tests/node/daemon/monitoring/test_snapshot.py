@@ -79,6 +79,7 @@ class Node:
         retention: RetentionReport | None = None,
         waits: tuple[DueDuty, ...] = (),
         blocked: tuple[str, ...] = (),
+        base_fee: int = 0,
     ) -> Snapshot:
         """The snapshot of a cycle that has read events up to block `read` of `target`."""
         return self.reporter.snapshot(

@@ -91,7 +91,7 @@ def test_a_task_outside_the_policy_is_declined(params: TaskParams, policy: Polic
 
 def test_an_entry_above_the_maximum_fee_is_declined() -> None:
     assert reason_not_to_enter(spec(), PARAMS, Policy(max_fee=5), 5) is None
-    assert "6 wei" in (reason_not_to_enter(spec(), PARAMS, Policy(max_fee=5), 6) or "")
+    assert "0.000000000000000006 CVY" in (reason_not_to_enter(spec(), PARAMS, Policy(max_fee=5), 6) or "")
 
 
 @pytest.mark.parametrize(
