@@ -350,7 +350,7 @@ def test_enrol(system: System, post: Callable[..., Task], people: People) -> Non
     (log,) = receipt.decode_logs(system.registry.ValidatorEnrolled)
     assert (log.operator, log.amount, log.totalEarmarked) == (validator, 400 * CVY, 400 * CVY)
     with ape.reverts(system.registry.RegistryAlreadyEnrolled):
-        task.enrol(validator, 1)
+        task.enrol(validator, 400 * CVY)
     task.enrol(other, 700 * CVY)
     assert system.registry.earmarkOf(task.id, validator) == 400 * CVY
     assert system.registry.stateOf(task.id).totalEarmarked == 1100 * CVY
