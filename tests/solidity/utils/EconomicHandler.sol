@@ -13,6 +13,8 @@ import {PlainScores} from "./PlainScores.sol";
 /// @dev The coalition: a creator (in some lives), two trainers, three validators, two jurors, an appellant, a delegator, and the sender
 /// of all steps and reports, who so earns every tip and reward in both lives. Honest rows are equal, so that a minority cannot move a
 /// median; scores of another part of the set differ from them by less than max(tau, 2h).
+// The counters are read one by one.
+// solhint-disable-next-line max-states-count
 contract EconomicHandler is CoveyScenario {
     using PlainScores for uint256[];
 
