@@ -7,11 +7,11 @@ import {CoveyScenario} from "./utils/CoveyScenario.sol";
 import {PlainScores} from "./utils/PlainScores.sol";
 
 /// @notice Attacks on endings and committees, with the attacker's whole balance sheet: bounty, bond, stakes, credits, and what an accomplice
-/// earns by reporting. Gas is not counted, which favours the attacker. The stake behind the task is the least: five times the bounty.
+/// earns by reporting. Gas is not counted, which favours the attacker. The stake behind the task is near the least, five times the bounty.
 contract AttackSheetsTest is CoveyScenario {
     using PlainScores for uint256[];
 
-    uint256 private constant BOUNTY = 20_000e18;
+    uint256 private constant BOUNTY = 18_000e18;
     uint256 private constant OPERATORS = 10;
     uint256 private constant DRAWS = 6;
 
