@@ -5,7 +5,6 @@ import {IAppealCommittee} from "../../contracts/interfaces/IAppealCommittee.sol"
 import {IAppeals} from "../../contracts/interfaces/IAppeals.sol";
 import {ICommittee} from "../../contracts/interfaces/ICommittee.sol";
 import {IFaults} from "../../contracts/interfaces/IFaults.sol";
-import {IStaking} from "../../contracts/interfaces/IStaking.sol";
 import {ITaskRegistry} from "../../contracts/interfaces/ITaskRegistry.sol";
 import {AppealScenario} from "./utils/AppealScenario.sol";
 import {PlainScores} from "./utils/PlainScores.sol";

@@ -213,10 +213,7 @@ contract ReentrancyTest is CoveyScenario {
     /// @dev All that anyone may call about the task, in whatever order the transfers come.
     function prepare(uint256 taskId, uint256[] memory before, uint256[] memory later) private {
         caller.add(address(appeals), abi.encodeCall(appeals.contest, (taskId, 0, before[0], before.proof(0))));
-        for (uint256 i = 0; i < 2; ++i) {
-            caller.add(address(appeals), abi.encodeCall(appeals.resolve, (taskId, i, before.proof(i))));
-            caller.add(address(appeals), abi.encodeCall(appeals.resolve, (taskId, i, later.proof(i))));
-        }
+        // Not `resolve`: within another it would be counted once, for Appeals relies on a token that calls nobody back.
         caller.add(address(appeals), abi.encodeCall(appeals.failAppeal, (taskId)));
         caller.add(address(scoring), abi.encodeCall(scoring.finalise, (taskId)));
         caller.add(address(registry), abi.encodeCall(registry.closeTask, (taskId)));

@@ -71,7 +71,7 @@ def test_tasks_are_read_newest_first(
     assert task == network.task(1)
     assert (task.id, task.running, task.phase.value) == (1, True, "entry commit")
     assert task.deadline == task.schedule.entry_commit_end
-    assert task.params.bounty == 1_000 * CVY
+    assert task.params.bounty == scenario.params.bounty
     assert task.state.outcome == Outcome.RUNNING
     with pytest.raises(client.UnknownTask, match=r"no task 2 \(tasks: 1 to 1\)"):
         network.verify_payout(2)

@@ -6,6 +6,7 @@ import {ICommittee} from "../../../contracts/interfaces/ICommittee.sol";
 import {IRewards} from "../../../contracts/interfaces/IRewards.sol";
 import {IStaking} from "../../../contracts/interfaces/IStaking.sol";
 import {ITaskRegistry} from "../../../contracts/interfaces/ITaskRegistry.sol";
+import {ContestedWords} from "../../../contracts/libraries/ContestedWords.sol";
 import {CoveyScenario} from "./CoveyScenario.sol";
 import {PlainScores} from "./PlainScores.sol";
 
@@ -17,6 +18,7 @@ contract SystemHandler is CoveyScenario {
 
     uint256 private constant VIRTUAL = 1e12;
     uint256 private constant HONEST = 4;
+    uint256 private constant PERMITTING = uint256(keccak256("an account that signs permits"));
 
     struct Manner {
         bool attended; // honest validators enrol
@@ -31,7 +33,6 @@ contract SystemHandler is CoveyScenario {
     uint256 public intrusions; // successful privileged calls of an unauthorised account
     uint256 public slashes;
     uint256[] private _tasks;
-    uint256[] private _unbonding;
     address[2] private _delegators;
     mapping(uint256 taskId => Manner) private _manner;
     mapping(uint256 taskId => uint256) public claimed; // claimed from the task's pools
@@ -49,6 +50,10 @@ contract SystemHandler is CoveyScenario {
         }
         for (uint256 j = 0; j < 4; ++j) {
             validators.push(join(string.concat("loose ", decimal(j)), 10_000e18));
+        }
+        // Honest, and never seated in a task, so that appeals draw them.
+        for (uint256 j = 0; j < 4; ++j) {
+            jurors.push(join(string.concat("juror ", decimal(j)), 40_000e18));
         }
         _delegators = [makeAddr("first delegator"), makeAddr("second delegator")];
         for (uint256 i = 0; i < 2; ++i) {
@@ -75,9 +80,7 @@ contract SystemHandler is CoveyScenario {
             IStaking.PoolView memory later = staking.poolOf(operators[i]);
             bool active = (later.activeTokens + VIRTUAL) * (before[i].activeShares + VIRTUAL)
                 < (before[i].activeTokens + VIRTUAL) * (later.activeShares + VIRTUAL);
-            bool unbonding = (later.unbondingTokens + VIRTUAL) * (before[i].unbondingShares + VIRTUAL)
-                < (before[i].unbondingTokens + VIRTUAL) * (later.unbondingShares + VIRTUAL);
-            if (active || unbonding) ++fallen;
+            if (active) ++fallen;
         }
     }
 
@@ -91,10 +94,11 @@ contract SystemHandler is CoveyScenario {
         ITaskRegistry.TaskParams memory params = random & 1 == 0 ? localParams() : sealedParams();
         if (random & 1 == 1) params.windows.appeal = 1 days;
         params.targetSeats = uint16(12 + (random >> 8) % 19);
-        params.h = uint16(16 + (random >> 16) % 500);
-        params.tau = uint16(1 + (random >> 32) % 4095);
+        params.tau = uint16(655 + (random >> 32) % 3441);
+        params.h = uint16(8 + (random >> 16) % (params.tau / 16 - 7));
+        params.minEntries = uint8(1 + (random >> 24) % 2);
         params.power = uint8(1 + (random >> 48) % 3);
-        params.validatorBps = uint16(1 + (random >> 56) % 9999);
+        params.validatorBps = uint16(500 + (random >> 56) % 9500);
         params.bounty = uint128(10e18 + (random >> 72) % 600e18);
         params.bond = uint128(5e18 + (random >> 140) % 100e18);
         vm.warp(vm.getBlockTimestamp() + 12);
@@ -121,17 +125,54 @@ contract SystemHandler is CoveyScenario {
         uint256 taskId = _tasks[which % _tasks.length];
         address operator = validators[HONEST + who % 4];
         address signer = signerOf(operator);
-        uint256 most = _manner[taskId].attended ? 500e18 : 3000e18;
-        uint256 amount = 100e18 + random % (most - 100e18);
+        // At least the stake of a seat. In attended tasks honest seats are a quorum.
+        uint256 most = _manner[taskId].attended ? 600e18 : 3000e18;
+        uint256 amount = 420e18 + random % (most - 420e18);
         call(signer, address(registry), abi.encodeCall(registry.enrol, (taskId, operator, amount)));
         call(signer, address(committee), abi.encodeCall(committee.enrol, (taskId, operator, 1 + random % most)));
         if (random % 16 == 3) call(creator, address(registry), abi.encodeCall(registry.cancelTask, (taskId)));
         if (random % 3 == 0 && scoring.isSettled(taskId)) {
             bytes32[6] memory proof = one(0).proof(0);
-            call(appellant, address(appeals), abi.encodeCall(appeals.contest, (taskId, 0, _word[taskId], proof)));
+            if (random & 8 == 0) {
+                call(appellant, address(appeals), abi.encodeCall(appeals.contest, (taskId, 0, _word[taskId], proof)));
+            } else {
+                contestByPermit(taskId, proof);
+            }
         }
         act(scoring, taskId, operator, random);
         act(committee, taskId, operator, random >> 8);
+    }
+
+    function contestByPermit(uint256 taskId, bytes32[6] memory proof) private {
+        uint256 key = PERMITTING;
+        uint256 bond = appeals.bondOf(taskId);
+        require(token.transfer(vm.addr(key), bond));
+        (uint8 v, bytes32 r, bytes32 s) = permitOf(key, address(appeals), bond);
+        call(
+            vm.addr(key),
+            address(appeals),
+            abi.encodeCall(
+                appeals.contestWithPermit, (taskId, 0, _word[taskId], proof, bond, type(uint256).max, v, r, s)
+            )
+        );
+    }
+
+    function permitOf(uint256 key, address spender, uint256 amount)
+        private
+        view
+        returns (uint8 v, bytes32 r, bytes32 s)
+    {
+        bytes32 terms = keccak256(
+            abi.encode(
+                keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"),
+                vm.addr(key),
+                spender,
+                amount,
+                token.nonces(vm.addr(key)),
+                type(uint256).max
+            )
+        );
+        return vm.sign(key, keccak256(abi.encodePacked("\x19\x01", token.DOMAIN_SEPARATOR(), terms)));
     }
 
     function act(ICommittee c, uint256 taskId, address operator, uint256 random) private {
@@ -158,7 +199,7 @@ contract SystemHandler is CoveyScenario {
     /// @dev Report every fault of an operator in a task; reports without a fault must revert.
     function report(uint256 which, uint256 who) external {
         vm.pauseGasMetering();
-        if (_tasks.length != 0) reportOne(_tasks[which % _tasks.length], validators[who % validators.length]);
+        if (_tasks.length != 0) reportOne(_tasks[which % _tasks.length], operators[who % operators.length]);
     }
 
     function claim(uint256 which) external watched {
@@ -172,7 +213,7 @@ contract SystemHandler is CoveyScenario {
     function money(uint256 who, uint256 which, uint256 amount) external watched {
         address person = _delegators[who & 1];
         address operator = operators[which % operators.length];
-        uint256 choice = amount % 7;
+        uint256 choice = amount % 11;
         if (choice < 2) {
             amount = bound(amount, 1, 20_000e18);
             call(person, address(staking), abi.encodeCall(staking.delegate, (operator, amount, 0)));
@@ -189,6 +230,24 @@ contract SystemHandler is CoveyScenario {
             call(operator, address(staking), abi.encodeCall(staking.accrue, (operator)));
         } else if (choice == 5) {
             withdrawEntries();
+        } else if (choice == 6) {
+            uint256 index = amount % (1 + staking.entryCount(operator, person));
+            call(person, address(staking), abi.encodeCall(staking.cancel, (operator, index)));
+        } else if (choice == 7) {
+            address to = operators[(which + 1 + amount % (operators.length - 1)) % operators.length];
+            uint256 shares = bound(amount, 1, 1 + staking.sharesOf(operator, person));
+            call(person, address(staking), abi.encodeCall(staking.redelegate, (operator, to, shares, 0)));
+        } else if (choice == 8) {
+            uint256 key = PERMITTING;
+            amount = bound(amount, 1, 1000e18);
+            require(token.transfer(vm.addr(key), amount));
+            (uint8 v, bytes32 r, bytes32 s) = permitOf(key, address(staking), amount);
+            bytes memory data =
+                abi.encodeCall(staking.delegateWithPermit, (operator, amount, 0, type(uint256).max, v, r, s));
+            call(vm.addr(key), address(staking), data);
+            undelegate(vm.addr(key), operator, staking.sharesOf(operator, vm.addr(key)));
+        } else if (choice == 9) {
+            identity(operator, which, amount);
         } else {
             payAll(operator);
             payAll(treasury);
@@ -196,6 +255,29 @@ contract SystemHandler is CoveyScenario {
                 uint256 taskId = _tasks[who % _tasks.length];
                 call(address(this), address(rewards), abi.encodeCall(rewards.topUp, (taskId, 1 + amount % 50e18)));
             }
+        }
+    }
+
+    /// @dev Signers and reward addresses change, strangers register, rewards come from anyone.
+    function identity(address operator, uint256 which, uint256 amount) private {
+        bytes memory consent = consentOf(signerKey(operator), operator);
+        if (which & 3 == 0) {
+            call(operator, address(staking), abi.encodeCall(staking.setSigner, (signerOf(operator), consent)));
+        } else if (which & 3 == 1) {
+            address to = amount & 1 == 0 ? operator : treasury;
+            call(operator, address(staking), abi.encodeCall(staking.setRewardAddress, (to)));
+        } else if (which & 3 == 2) {
+            // A signer of another operator, and one that did not consent.
+            address other = operators[amount % operators.length];
+            consent = consentOf(signerKey(other), _delegators[0]);
+            bytes memory data = abi.encodeCall(staking.registerOperator, (signerOf(other), _delegators[0], 0, consent));
+            if (call(_delegators[0], address(staking), data)) ++intrusions;
+            data = abi.encodeCall(staking.registerOperator, (keeper, _delegators[0], 0, consent));
+            if (call(_delegators[0], address(staking), data)) ++intrusions;
+        } else {
+            token.approve(address(staking), type(uint256).max);
+            bytes memory data = abi.encodeCall(staking.addReward, (operator, 1 + amount % 10e18, amount % 1e23));
+            call(address(this), address(staking), data);
         }
     }
 
@@ -225,16 +307,20 @@ contract SystemHandler is CoveyScenario {
         tryIntrude(target[0], abi.encodeCall(rewards.chargeAppeal, (taskId, 1, 1)));
         tryIntrude(target[1], abi.encodeCall(registry.endTask, (taskId, ITaskRegistry.Outcome.Failed, "x")));
         tryIntrude(target[1], abi.encodeCall(registry.extend, (taskId)));
-        tryIntrude(target[1], abi.encodeCall(registry.slashEarmark, (taskId, operator, 1, reporter, false)));
+        ITaskRegistry.SlashKind kind = ITaskRegistry.SlashKind.Overturned;
+        tryIntrude(target[1], abi.encodeCall(registry.slashEarmark, (taskId, operator, 1, reporter, kind)));
+        tryIntrude(payable(address(committee)), abi.encodeCall(committee.slash, (taskId, operator, 1, reporter, kind)));
         tryIntrude(target[1], abi.encodeCall(registry.setPaused, (true)));
         tryIntrude(target[2], abi.encodeCall(scoring.replaceWord, (taskId, 0, _word[taskId], 0, proof)));
         tryIntrude(target[3], abi.encodeCall(staking.earmark, (operator, 1, 1)));
         tryIntrude(target[3], abi.encodeCall(staking.releaseEarmark, (operator, 1)));
-        tryIntrude(target[3], abi.encodeCall(staking.slash, (operator, 1, 1, reporter, false)));
-        tryIntrude(target[3], abi.encodeCall(staking.addReward, (operator, 1)));
+        IStaking.SlashOrder memory order;
+        (order.operator, order.earmarked, order.amount, order.reporter) = (operator, 1, 1, reporter);
+        tryIntrude(target[3], abi.encodeCall(staking.slash, (order)));
         tryIntrude(target[3], abi.encodeCall(staking.setDuty, (reporter, true)));
         tryIntrude(target[3], abi.encodeCall(staking.setPaused, (true)));
         tryIntrude(target[4], abi.encodeCall(appeals.settled, (taskId, 1)));
+        tryIntrude(target[4], abi.encodeCall(appeals.tip, (taskId, reporter)));
         tryIntrude(target[5], abi.encodeCall(bounds.setConfig, (registryConfig())));
     }
 
@@ -256,8 +342,8 @@ contract SystemHandler is CoveyScenario {
         for (uint256 i = 0; i < _tasks.length; ++i) {
             uint256 taskId = _tasks[i];
             assertTrue(outcomeOf(taskId) != 0, "a task that does not end");
-            for (uint256 j = 0; j < validators.length; ++j) {
-                reportOne(taskId, validators[j]);
+            for (uint256 j = 0; j < operators.length; ++j) {
+                reportOne(taskId, operators[j]);
             }
             claimAll(taskId);
             claimAll(taskId); // fees of the first are credits of the second
@@ -266,14 +352,18 @@ contract SystemHandler is CoveyScenario {
             assertEq(staking.poolOf(operators[i]).earmarked, 0, "stake left earmarked");
         }
         vm.warp(vm.getBlockTimestamp() + staking.dripPeriod());
-        for (uint256 d = 0; d < 2; ++d) {
+        // Shares that moved come back with the first withdrawal.
+        for (uint256 k = 0; k < 2; ++k) {
             for (uint256 i = 0; i < operators.length; ++i) {
-                undelegate(_delegators[d], operators[i], staking.sharesOf(operators[i], _delegators[d]));
+                for (uint256 d = 0; d < 2; ++d) {
+                    undelegate(_delegators[d], operators[i], staking.sharesOf(operators[i], _delegators[d]));
+                }
             }
+            leaveAll();
+            withdrawEntries();
         }
         leaveAll();
-        withdrawEntries();
-        leaveAll();
+        payAll(vm.addr(PERMITTING));
         assertLe(token.balanceOf(address(rewards)), 40 * _tasks.length, "left in Rewards");
         assertLe(token.balanceOf(address(appeals)), 40 * _tasks.length, "left in Appeals");
         assertLe(token.balanceOf(address(staking)), 1e14, "left in Staking");
@@ -301,7 +391,7 @@ contract SystemHandler is CoveyScenario {
             sum += owed(which, operators[i]) + owed(which, signerOf(operators[i]));
         }
         sum += owed(which, creator) + owed(which, treasury) + owed(which, keeper) + owed(which, appellant)
-        + owed(which, reporter) + owed(which, address(this));
+        + owed(which, reporter) + owed(which, address(this)) + owed(which, vm.addr(PERMITTING));
     }
 
     function owed(uint256 which, address account) private view returns (uint256) {
@@ -330,7 +420,7 @@ contract SystemHandler is CoveyScenario {
     function appealsSums() external view returns (uint256 held, uint256 due) {
         for (uint256 i = 0; i < _tasks.length; ++i) {
             IAppeals.Appeal memory a = appeals.appealOf(_tasks[i]);
-            due += uint256(a.bond) * (a.contested - a.resolved) + a.pool - _claimedAppeal[_tasks[i]];
+            due += (a.award + a.tip) * (a.contested - a.resolved) + a.tips + a.pool - _claimedAppeal[_tasks[i]];
         }
         return (token.balanceOf(address(appeals)), due + owedBy(1));
     }
@@ -344,15 +434,23 @@ contract SystemHandler is CoveyScenario {
 
     function undelegate(address who, address operator, uint256 shares) private {
         if (shares == 0) return;
-        vm.prank(who);
-        (bool ok, bytes memory data) = address(staking).call(abi.encodeCall(staking.undelegate, (operator, shares, 0)));
-        if (ok) _unbonding.push(abi.decode(data, (uint256)));
+        call(who, address(staking), abi.encodeCall(staking.undelegate, (operator, shares, 0)));
     }
 
     function withdrawEntries() private {
-        for (uint256 k = 0; k < _unbonding.length; ++k) {
-            (, address owner,,,) = staking.unbondingEntry(_unbonding[k]);
-            if (owner != address(0)) call(owner, address(staking), abi.encodeCall(staking.withdraw, (_unbonding[k])));
+        for (uint256 i = 0; i < operators.length; ++i) {
+            withdrawFrom(operators[i], operators[i]);
+            withdrawFrom(operators[i], _delegators[0]);
+            withdrawFrom(operators[i], _delegators[1]);
+            withdrawFrom(operators[i], vm.addr(PERMITTING));
+        }
+    }
+
+    function withdrawFrom(address operator, address owner) private {
+        uint256 count = staking.entryCount(operator, owner);
+        for (uint256 index = 0; index < count; ++index) {
+            if (staking.entryOf(operator, owner, index).tokens == 0) continue;
+            call(keeper, address(staking), abi.encodeCall(staking.withdraw, (operator, owner, index)));
         }
     }
 
@@ -376,9 +474,12 @@ contract SystemHandler is CoveyScenario {
         uint256 entries = registry.stateOf(taskId).revealed;
         row = new uint256[](address(c) == address(scoring) ? entries : 16);
         uint256 wild = _wild[keyOf(c, taskId)][operator];
+        if (wild != 0 && wild % 5 == 0) return row; // nothing to be had
+        // Another part of the set, except in some tasks, whose appeals look like copies.
+        uint256 part = address(c) == address(scoring) || taskId % 3 == 0 ? 0 : 300;
         for (uint256 i = 0; i < entries; ++i) {
             uint256 truth = 1000 + uint256(keccak256(abi.encode(taskId, i))) % 20_000;
-            row[i] = wild == 0 ? truth + uint160(operator) % 8 : uint256(keccak256(abi.encode(wild, i))) % 32_768;
+            row[i] = wild == 0 ? truth + part + uint160(operator) % 8 : uint256(keccak256(abi.encode(wild, i))) % 32_768;
         }
     }
 
@@ -438,6 +539,7 @@ contract SystemHandler is CoveyScenario {
         next = sooner(sooner(next, s.openEnd), s.expiresAt);
         ICommittee.Round memory r = scoring.roundOf(taskId);
         next = sooner(sooner(next, r.scoreCommitEnd), r.scoreRevealEnd);
+        next = sooner(next, scoring.requestFromOf(taskId));
         if (r.settledAt != 0) next = sooner(next, r.settledAt + 1 days);
         r = committee.roundOf(taskId);
         next = sooner(sooner(next, r.scoreCommitEnd), r.scoreRevealEnd);
@@ -475,6 +577,13 @@ contract SystemHandler is CoveyScenario {
             duty(scoring, taskId, operator);
             duty(committee, taskId, operator);
         }
+        for (uint256 j = 0; j < jurors.length; ++j) {
+            if (manner.attended) {
+                bytes memory data = abi.encodeCall(committee.enrol, (taskId, jurors[j], 2500e18));
+                call(signerOf(jurors[j]), address(committee), data);
+            }
+            duty(committee, taskId, jurors[j]);
+        }
     }
 
     function duty(ICommittee c, uint256 taskId, address operator) private {
@@ -503,7 +612,9 @@ contract SystemHandler is CoveyScenario {
         bytes32[6] memory proof = one(0).proof(0); // of a page of one word, whatever it is
         if (call(keeper, address(appeals), abi.encodeCall(appeals.resolve, (taskId, 0, proof)))) {
             if (appeals.appealOf(taskId).state == IAppeals.AppealState.Settled) {
-                _word[taskId] = committee.foundOf(taskId, 0);
+                ITaskRegistry.ScoringTerms memory terms = registry.scoringTermsOf(taskId);
+                uint256 tolerance = terms.tau > 2 * uint256(terms.h) ? terms.tau : 2 * uint256(terms.h);
+                _word[taskId] = ContestedWords.merge(_word[taskId], committee.foundOf(taskId, 0), tolerance);
             }
         }
         call(keeper, address(scoring), abi.encodeCall(scoring.finalise, (taskId)));
@@ -549,15 +660,22 @@ contract SystemHandler is CoveyScenario {
             accuse(scoring, taskId, number, operator);
             accuse(committee, taskId, number, operator);
         }
+        silence(taskId, operator);
+        if (committee.rowOf(taskId, operator).status == ICommittee.RowStatus.Revealed) {
+            uint256[] memory row = rowFor(committee, taskId, operator).pack();
+            if (call(reporter, address(faults), abi.encodeCall(faults.reportJuror, (taskId, operator, row)))) {
+                ++slashes;
+                if (isHonest(operator)) ++wrongSlashes;
+            }
+        }
         if (scoring.rowOf(taskId, operator).status != ICommittee.RowStatus.Revealed) return;
         uint256[] memory words = rowFor(scoring, taskId, operator).pack();
         bytes memory data = abi.encodeCall(appeals.reportOverturned, (taskId, operator, 0, words));
         if (call(reporter, address(appeals), data)) {
             ++slashes;
-            // With honest validators, an appeal confirms the true scores, and only a dishonest row is far from them.
-            if (isHonest(operator)) ++wrongSlashes;
-            if (_manner[taskId].attended && registry.earmarkOf(taskId, validators[0]) != 0) {
-                if (_wild[keyOf(scoring, taskId)][operator] == 0) ++wrongSlashes;
+            // Honest jurors, where they enrolled, find the true scores, and only a dishonest row is far from them.
+            if (committee.stakeOf(taskId, jurors[0]) != 0) {
+                if (isHonest(operator) || _wild[keyOf(scoring, taskId)][operator] == 0) ++wrongSlashes;
             }
         }
     }
@@ -576,9 +694,31 @@ contract SystemHandler is CoveyScenario {
         if ((ok && also) || _done[key][operator] || isHonest(operator)) ++wrongSlashes;
     }
 
+    /// @dev Reports of silence in missed rounds and appeals; nobody who revealed can be reported.
+    function silence(uint256 taskId, address operator) private {
+        for (uint8 number = 0; number < 2; ++number) {
+            if (!call(reporter, address(faults), abi.encodeCall(faults.reportMissed, (taskId, number, operator)))) {
+                continue;
+            }
+            ++slashes;
+            if (isHonest(operator) || revealedBy(keyAt(scoring, taskId, number), operator)) ++wrongSlashes;
+        }
+        if (call(reporter, address(faults), abi.encodeCall(faults.reportSilentJuror, (taskId, operator)))) {
+            ++slashes;
+            if (isHonest(operator) || revealedBy(keyAt(committee, taskId, 0), operator)) ++wrongSlashes;
+        }
+    }
+
+    function revealedBy(bytes32 key, address operator) private view returns (bool) {
+        for (uint256 j = 0; j < _revealed[key].length; ++j) {
+            if (_revealed[key][j] == operator) return true;
+        }
+        return false;
+    }
+
     function isHonest(address operator) private view returns (bool) {
         for (uint256 j = 0; j < HONEST; ++j) {
-            if (validators[j] == operator) return true;
+            if (validators[j] == operator || jurors[j] == operator) return true;
         }
         return false;
     }
@@ -591,8 +731,8 @@ contract SystemHandler is CoveyScenario {
             ] += amountOf(address(rewards), abi.encodeCall(rewards.claimEntry, (taskId, lane, _word[taskId], proof)));
             amountOf(address(rewards), abi.encodeCall(rewards.claimFee, (taskId, trainers[lane])));
         }
-        for (uint256 j = 0; j < validators.length; ++j) {
-            address operator = validators[j];
+        for (uint256 j = 0; j < operators.length; ++j) {
+            address operator = operators[j];
             claimed[taskId] += amountOf(address(rewards), abi.encodeCall(rewards.claimScoring, (taskId, operator)));
             _claimedAppeal[
                 taskId

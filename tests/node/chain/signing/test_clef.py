@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from tests.support.chain.anvil import CHAIN_ID, Chain
@@ -16,6 +17,7 @@ from covey.chain.contracts import Contracts
 from covey.chain.errors import SigningFailed
 from covey.chain.gas import MAX_GAS, TRANSFER_GAS
 from covey.chain.signing.clef_rules import rules_for
+from covey.chain.signing.consent import sign_consent
 from covey.chain.signing.keystore import LocalSigner
 from covey.chain.signing.remote import RemoteSigner, open_remote
 from covey.chain.tx.fees import GWEI
@@ -54,6 +56,13 @@ def test_signature_equals_that_of_a_local_signer(signer: RemoteSigner, contracts
     assert call.to is not None
     fields = fields_of(call.to, call.data)
     assert signer.sign_transaction(fields) == LocalSigner.from_key(KEY).sign_transaction(fields)
+
+
+def test_rules_allow_a_consent_for_this_deployment_only(signer: RemoteSigner, contracts: Contracts) -> None:
+    wanted = contracts.staking.consent_of(OTHER_ADDRESS)
+    assert sign_consent(signer, wanted) == sign_consent(LocalSigner.from_key(KEY), wanted)
+    with pytest.raises(SigningFailed, match=r"clef at .* refused: "):
+        sign_consent(signer, replace(wanted, staking=TO))
 
 
 def test_sender_sends_transactions_signed_by_clef(signer: RemoteSigner, chain: Chain, contracts: Contracts) -> None:

@@ -128,6 +128,12 @@ class TestSecondCommittee:
         absent = [(duty.account, duty.round) for duty in due(scenario, REVEALS_CLOSED + 110, DutyKind.REPORT_ABSENT)]
         assert absent == [], "an excluded operator owes the second committee nothing"
 
+    def test_an_absence_reported_after_the_request_excludes_nobody(self) -> None:
+        scenario = self.failed().request_seed().fault(C, Fault.ABSENT, 0)
+        assert scenario.task.stake_of(C, 1) == 10
+        scenario.fault(B, Fault.UNREVEALED, 0)
+        assert scenario.task.stake_of(B, 1) == 0, "a committed row that was not revealed excludes without a report"
+
     def test_it_is_paid_flat_and_publishes_both_sheets(self) -> None:
         scenario = (
             self.failed().fault(B, Fault.UNREVEALED).fault(C, Fault.ABSENT).request_seed().fix_seed(REVEALS_CLOSED + 10)
