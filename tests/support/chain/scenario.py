@@ -153,6 +153,7 @@ class Scenario:
         """Commit and reveal rows around common true scores; validators without a seat do not take part."""
         c, task = self.contracts, self.task
         truth = [self.random.choice([0, 1, self.random.randint(500, 12_000)]) for _ in range(self.entries)]
+        truth[0] = truth[0] or 1  # without a score above 0 the round would be void
         secrets, commits = {}, []
         seated = [s for s in self.scorers if c.scoring.seats_of(task, s.address)]
         for signer in seated:

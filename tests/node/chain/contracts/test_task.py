@@ -151,6 +151,7 @@ def check_events(scenario: Scenario, expected: Settlement) -> None:
         "weights": expected.total_weights,
         "gainSeats": expected.gain_seats,
         "spread": expected.spread,
+        "scored": True,
     }
     assert by_name["TaskEnded"][0]["outcome"] == Outcome.PAID
 
