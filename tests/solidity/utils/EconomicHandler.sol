@@ -404,6 +404,8 @@ contract EconomicHandler is CoveyScenario {
     function truthOf(uint256 taskId, uint256 lane, uint256 part) private view returns (uint256) {
         address operator = registry.entrantOf(taskId, uint32(lane));
         if (_hidden == Hidden.All || (_hidden == Hidden.Own && isOwn(operator))) return 0;
+        // What its jurors enter is worth nothing: a good entry would be honest work.
+        if (isOwn(operator) && operator != trainers[2] && operator != trainers[3]) return 1;
         uint256 r = uint256(keccak256(abi.encode(_plan, operator)));
         uint256 quality = r % 8 == 0 ? 1 : 1500 + (r >> 8) % 28_000;
         if (part == 0 || quality == 1) return quality;
@@ -552,7 +554,8 @@ contract EconomicHandler is CoveyScenario {
         if (kind == 0) return send(_villain, to, abi.encodeCall(registry.cancelTask, (taskId)));
         if (kind == 1) {
             // Its validators stay validators, so that both lives draw the same seats.
-            operator = _gang[r % 4];
+            // Its trainers enter in both lives or in neither.
+            operator = _gang[1 + 2 * (r % 2)];
             signer = signerOf(operator);
             bytes32 commitment = entryCommitment(taskId, operator);
             return send(signer, to, abi.encodeCall(registry.commitEntry, (taskId, operator, commitment, 100e18)));
