@@ -18,10 +18,11 @@ from web3 import Web3
 
 from covey.chain import artifacts
 from covey.chain.abi.layout import canonical_type
+from covey.chain.contracts.consent import Consent
 from covey.chain.deploy.deploy import DeployConfig, deploy
 from covey.chain.rpc.client import Rpc
 from covey.chain.rpc.header import header_rlp
-from covey.chain.signing.consent import Consent, sign_consent
+from covey.chain.signing.consent import sign_consent
 from covey.chain.signing.keystore import LocalSigner
 from covey.devnet.anvil import find_anvil, free_port
 

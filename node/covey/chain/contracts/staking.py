@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from eth_utils.address import to_checksum_address
 
 from covey.chain.contracts.base import Binding, Call
-from covey.chain.signing.consent import Consent
+from covey.chain.contracts.consent import Consent
 from covey.chain.units import cvy
 
 

@@ -1,50 +1,16 @@
-"""A signer's consent to act for an operator: EIP-712 typed data that Staking checks before it records the signer."""
+"""Signs and recovers a signer's consent to act for an operator."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from covey.chain.contracts.consent import Consent
 from covey.chain.errors import SigningFailed
 
 if TYPE_CHECKING:
     from covey.chain.signing.keystore import Signer
 
-DOMAIN_NAME = "Covey Staking"
-DOMAIN_VERSION = "1"
 SIGNATURE_BYTES = 65
-
-
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """What a signer agrees to: to act for ``operator`` on one deployment, as its signer number ``nonce``."""
-
-    chain_id: int
-    staking: str
-    operator: str
-    nonce: int
-
-    def document(self) -> dict[str, Any]:
-        """The typed data as JSON, as wallets and remote signers take it."""
-        return {
-            "types": {
-                "EIP712Domain": [
-                    {"name": "name", "type": "string"},
-                    {"name": "version", "type": "string"},
-                    {"name": "chainId", "type": "uint256"},
-                    {"name": "verifyingContract", "type": "address"},
-                ],
-                "Consent": [{"name": "operator", "type": "address"}, {"name": "nonce", "type": "uint256"}],
-            },
-            "primaryType": "Consent",
-            "domain": {
-                "name": DOMAIN_NAME,
-                "version": DOMAIN_VERSION,
-                "chainId": str(self.chain_id),
-                "verifyingContract": self.staking,
-            },
-            "message": {"operator": self.operator, "nonce": str(self.nonce)},
-        }
 
 
 def sign_consent(signer: Signer, consent: Consent) -> bytes:

@@ -8,8 +8,9 @@ import pytest
 from tests.support.chain.anvil import CHAIN_ID
 from tests.support.chain.web3signer import Web3SignerServer
 
+from covey.chain.contracts.consent import Consent
 from covey.chain.errors import SigningFailed
-from covey.chain.signing.consent import Consent, recover_consent, sign_consent
+from covey.chain.signing.consent import recover_consent, sign_consent
 from covey.chain.signing.keystore import LocalSigner
 from covey.chain.signing.remote import open_remote
 
