@@ -215,6 +215,7 @@ class Network:
             "stagger_seconds": 0.3,
             "executor": self.executor,
             "worker_threads": 1,
+            "policy.max_fee": "100 CVY",
             **settings,
         }
         node = Node(
