@@ -288,7 +288,8 @@ contract TaskRegistry is ITaskRegistry, AccessManaged {
         }
         emit ValidatorEnrolled(taskId, operator, amount, total);
         (uint24 gen, uint48 net) = staking.earmark(operator, amount, uint48(commitEnd - task.entryCommit));
-        _earmarks[taskId][operator] = Earmark({amount: uint88(amount), taken: 0, gen: gen, net: net, released: false}); // at most the total, which fits
+        // The amount is at most the total, which fits.
+        _earmarks[taskId][operator] = Earmark({amount: uint88(amount), taken: 0, gen: gen, net: net, released: false});
     }
 
     // ------------------------------------------------------------------ endings

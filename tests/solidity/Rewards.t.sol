@@ -264,7 +264,7 @@ contract RewardsTest is CoveyFixture {
         assertConserved();
     }
 
-    function scoreOutside(uint256 taskId, uint256[][] memory rows) external {
+    function scoreOutside(uint256 taskId, uint256[][] calldata rows) external {
         score(taskId, validators, rows);
         settleAll(taskId, validators, rows);
     }

@@ -218,6 +218,7 @@ class Network:
             "worker_threads": 1,
             # A few validators share all seats here, so each takes more than a node of a public network should.
             "policy.max_seat_share_bps": 10_000,
+            "policy.max_fee": "100 CVY",
             **settings,
         }
         node = Node(
