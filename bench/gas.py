@@ -39,7 +39,7 @@ WINDOWS = Windows(4 * HOUR, HOUR, 4 * HOUR, 0, HOUR, HOUR, 4 * HOUR, 0)
 TASK = TaskParams(
     spec_digest=DIGEST, sealed_commitment=bytes(32), kind=Kind.ARENA, evaluation=Evaluation.LOCAL, validator_bps=3_000,
     target_seats=ROWS, floor_score=RULES.floor, h=RULES.h, tau=RULES.tau, power=RULES.power, max_entries=ENTRIES,
-    bounty=1_000 * CVY, bond=100 * CVY, entry_fee=0, min_stake=5_000 * CVY, windows=WINDOWS,
+    bounty=1_000 * CVY, bond=100 * CVY, entry_fee=0, min_stake=5_000 * CVY, windows=WINDOWS, min_entries=1,
 )  # fmt: skip
 PART_GAS = 16_700_000
 SendArguments = tuple[Account, Contract, str, tuple[Any, ...]]

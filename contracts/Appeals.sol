@@ -194,11 +194,11 @@ contract Appeals is IAppeals {
         }
         // No row may be close enough to the medians to be paid.
         if (appeal.paidSeats == 0) (split.toPool, split.toTreasury) = (0, split.toTreasury + split.toPool);
-        // Parts of the supply, which fits; `resolved` is at most `contested`.
+        // Updated in place, because a token with callbacks could have resolved another contest meanwhile. Parts of the supply, which fits.
         Stored storage stored = _appeals[taskId];
-        stored.tips = uint88(appeal.tips - unspent);
-        stored.pool = uint88(appeal.pool + split.toPool);
-        stored.resolved = appeal.resolved + 1;
+        stored.tips -= uint88(unspent);
+        stored.pool += uint88(split.toPool);
+        ++stored.resolved;
         owedTo[one.appellant] += split.toAppellant;
         owedTo[msg.sender] += appeal.tip;
         if (split.toTreasury != 0) owedTo[rewards.treasury()] += split.toTreasury;

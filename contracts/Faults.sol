@@ -90,7 +90,9 @@ contract Faults is IFaults {
     function silentJurorSeatsOf(uint256 taskId, address operator) public view returns (uint16) {
         IAppealCommittee committee = _committee();
         if (jurorReported[taskId][operator] || committee.appeals().phaseOf(taskId).state != IAppeals.AppealState.Failed)
-        return 0;
+        {
+            return 0;
+        }
         // A seed is fixed only if its round is over before the deadline, so no row of a failed appeal can still be revealed.
         ICommittee.Round memory round = committee.roundOf(taskId);
         return round.missed ? _silent(committee, taskId, 0, round, operator) : 0;

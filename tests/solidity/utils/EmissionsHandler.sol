@@ -4,8 +4,8 @@ pragma solidity 0.8.37;
 import {CoveyToken} from "../../../contracts/CoveyToken.sol";
 import {Emissions} from "../../../contracts/Emissions.sol";
 import {Staking} from "../../../contracts/Staking.sol";
-import {IStaking} from "../../../contracts/interfaces/IStaking.sol";
 import {IEmissions} from "../../../contracts/interfaces/IEmissions.sol";
+import {IStaking} from "../../../contracts/interfaces/IStaking.sol";
 import {ITaskRegistry} from "../../../contracts/interfaces/ITaskRegistry.sol";
 import {TaskStub} from "./TaskStub.sol";
 import {Test} from "./Test.sol";
@@ -146,9 +146,8 @@ contract EmissionsHandler is Test {
         amount = bound(amount, 1, free / 10);
         vm.startPrank(duty);
         try staking.earmark(operator, amount, uint48(vm.getBlockTimestamp() - 1)) returns (uint24 gen, uint48 net) {
-            uint256 taken = staking.slash(
-                IStaking.SlashOrder(operator, amount, amount, gen, net, address(0), false, false, false)
-            );
+            uint256 taken =
+                staking.slash(IStaking.SlashOrder(operator, amount, amount, gen, net, address(0), false, false, false));
             staking.releaseEarmark(operator, amount - taken);
         } catch {}
         vm.stopPrank();

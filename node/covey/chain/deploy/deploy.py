@@ -27,7 +27,7 @@ from covey.protocol.types import Windows
 if TYPE_CHECKING:
     from covey.chain.rpc.client import Rpc
     from covey.chain.rpc.responses import Receipt
-    from covey.chain.signing.keystore import Signer
+    from covey.chain.signing.keystore import TransactionSigner
 
 MINUTE = 60
 HOUR = 60 * MINUTE
@@ -147,7 +147,9 @@ def create_address(deployer: str, nonce: int) -> str:
     return str(to_checksum_address(keccak(bytes(rlp.encode([bytes.fromhex(deployer[2:]), minimal])))[-20:]))
 
 
-def deploy(rpc: Rpc, account: Signer, config: DeployConfig, *, progress: Progress | None = None) -> Deployment:
+def deploy(
+    rpc: Rpc, account: TransactionSigner, config: DeployConfig, *, progress: Progress | None = None
+) -> Deployment:
     """Deploy and wire all contracts from ``account``, and verify the result.
 
     The account must send nothing else meanwhile, because the addresses depend on its nonce.
@@ -183,7 +185,7 @@ def _check_hand_over(config: DeployConfig, deployer: str) -> None:
 @dataclass(slots=True)
 class _Run:
     rpc: Rpc
-    account: Signer
+    account: TransactionSigner
     config: DeployConfig
     report: Progress
     records: dict[str, ContractRecord] = field(default_factory=dict)

@@ -35,7 +35,7 @@ class SignedTransaction:
     """0x-prefixed."""
 
 
-class Signer(Protocol):
+class TransactionSigner(Protocol):
     """Signs transactions for one address."""
 
     @property
@@ -52,6 +52,10 @@ class Signer(Protocol):
         Raises:
             SigningFailed: there is no valid signature.
         """
+
+
+class Signer(TransactionSigner, Protocol):
+    """Signs transactions and typed data for one address."""
 
     def sign_typed_data(self, document: dict[str, Any]) -> bytes:
         """Sign EIP-712 typed data, given as JSON with types, primaryType, domain and message.

@@ -19,7 +19,7 @@ from covey.chain.tx.records import TxAttempt, TxRequest, TxStore
 
 if TYPE_CHECKING:
     from covey.chain.rpc.client import Rpc
-    from covey.chain.signing.keystore import Signer
+    from covey.chain.signing.keystore import TransactionSigner
 
 _MAX_SIGNER_BACKOFF_S = 60.0
 
@@ -93,7 +93,7 @@ def verdict_of(message: str) -> Verdict:
 class Attempts:
     """Signs and broadcasts attempts. After a failure of the signer it backs off exponentially, up to a minute."""
 
-    def __init__(self, rpc: Rpc, signer: Signer, store: TxStore) -> None:
+    def __init__(self, rpc: Rpc, signer: TransactionSigner, store: TxStore) -> None:
         self._rpc = rpc
         self._signer = signer
         self._store = store

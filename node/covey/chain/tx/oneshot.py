@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from covey.chain.contracts.base import Call
     from covey.chain.rpc.client import Rpc
     from covey.chain.rpc.responses import Receipt
-    from covey.chain.signing.keystore import Signer
+    from covey.chain.signing.keystore import TransactionSigner
 
 
 def send(
     rpc: Rpc,
-    signer: Signer,
+    signer: TransactionSigner,
     call: Call,
     *,
     fees: FeePolicy | None = None,
@@ -41,7 +41,7 @@ def send(
 
 def send_all(
     rpc: Rpc,
-    signer: Signer,
+    signer: TransactionSigner,
     calls: Sequence[Call],
     *,
     fees: FeePolicy | None = None,

@@ -26,7 +26,7 @@ from covey.chain.tx.tracker import Tracker
 
 if TYPE_CHECKING:
     from covey.chain.rpc.client import Rpc
-    from covey.chain.signing.keystore import Signer
+    from covey.chain.signing.keystore import TransactionSigner
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class Sender:
     def __init__(
         self,
         rpc: Rpc,
-        signer: Signer,
+        signer: TransactionSigner,
         store: TxStore,
         *,
         fees: FeePolicy | None = None,

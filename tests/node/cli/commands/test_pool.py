@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.chain.anvil import Chain
+from tests.support.chain.registration import registration
 from tests.support.cli.command_line import Covey
 
 from covey.chain.contracts import Contracts
@@ -24,7 +25,7 @@ def owner(folder: Path, chain: Chain, contracts: Contracts, deployment: Deployme
     """An operator without stake; its keystores and the node's settings are in the working folder."""
     owner, signer = chain.account(0x71), chain.account(0x72)
     if not contracts.staking.pool_of(owner.address).registered:
-        send(chain.rpc, owner, contracts.staking.register_operator(signer.address, owner.address, 500))
+        send(chain.rpc, owner, registration(contracts, owner.address, signer, 500))
     for name, key in (("owner", owner.key), ("signer", signer.key)):
         create_keystore(folder / f"{name}.json", PASSWORD, key=key, iterations=1 << 10)
     (folder / "password").write_text(f"{PASSWORD}\n")
