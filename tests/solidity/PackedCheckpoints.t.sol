@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+// via-IR: the library's code, as the contracts have it, is inside this test's.
+
 import {PackedCheckpoints} from "../../contracts/libraries/PackedCheckpoints.sol";
 import {Test} from "./utils/Test.sol";
 

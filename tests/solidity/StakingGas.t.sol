@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+// via-IR: the test's own code is in what it measures.
+
 import {StakingFixture} from "./utils/StakingFixture.sol";
 
 /// @notice Gas of calls on a pool with other users, each with cold storage as in its own transaction.
