@@ -6,6 +6,8 @@
 //   --include-path. `--allow-paths` is accepted and has no effect: the caller can read those files anyway.
 // - The compiler uses one core. An input that holds all its sources is split over the cores: each job gets all sources and
 //   selects the outputs of some, so the bytecode is the same as from one job.
+// - Tests compile without IR, in a fifth of the time: they deploy the contracts by their artifacts, which have it. A test
+//   says `// via-IR: why` on a line of its own to compile like the contracts.
 // - Where COVEY_SOLC_CACHE names a folder, the output of each job is kept there under the hash of the compiler's version
 //   and the job's input. A job that reads files besides its input is not kept.
 // - Where COVEY_SOLC_NATIVE names a native compiler, that one compiles; scripts/install_solc.sh has compared its version.
@@ -102,7 +104,15 @@ function runInThread(input, argv) {
   });
 }
 
-/** Splits an input into one for each core. Sources are shared out by size, which the time for their code goes by. */
+/** Whether a source compiles without IR. */
+function isPlainTest(unit, source) {
+  return unit.startsWith("tests/solidity/") && !/^\/\/ via-IR: /m.test(source);
+}
+
+/**
+ * Splits an input into jobs: those with the input's settings, and those of the tests that compile without IR, one of both
+ * for each core. Sources are shared out by size, which the time for their code goes by.
+ */
 function splitInput(input, cores) {
   const { "*": everywhere, ...selection } = input.settings?.outputSelection ?? {};
   for (const unit of everywhere ? Object.keys(input.sources ?? {}) : []) {
@@ -115,16 +125,24 @@ function splitInput(input, cores) {
   const units = Object.keys(selection);
   const needsCode = (unit) => Object.values(selection[unit]).flat().some((name) => /^(\*|evm|ir|metadata$)/.test(name));
   const size = (unit) => (needsCode(unit) ? input.sources[unit].content.length : 0);
-  if (cores < 2 || !units.every((unit) => input.sources[unit]?.content !== undefined)) return [input];
-  const parts = Array.from({ length: cores }, () => ({ size: 0, selection: {} }));
-  for (const unit of units.sort((a, b) => size(b) - size(a) || (a < b ? -1 : 1))) {
-    const part = parts.reduce((least, other) => (other.size < least.size ? other : least));
-    part.size += size(unit);
-    part.selection[unit] = selection[unit];
-  }
-  const used = parts.filter((part) => part.size > 0);
-  if (used.length < 2) return [input];
-  return used.map((part) => ({ ...input, settings: { ...input.settings, outputSelection: part.selection } }));
+  if (!units.every((unit) => input.sources[unit]?.content !== undefined)) return [input];
+  const viaIR = input.settings?.viaIR === true;
+  const isPlain = (unit) => viaIR && size(unit) > 0 && isPlainTest(unit, input.sources[unit].content);
+  const used = [true, false].flatMap((plain) => {
+    const parts = Array.from({ length: Math.max(cores, 1) }, () => ({ plain, size: 0, selection: {} }));
+    const chosen = units.filter((unit) => isPlain(unit) === plain);
+    for (const unit of chosen.sort((a, b) => size(b) - size(a) || (a < b ? -1 : 1))) {
+      const part = parts.reduce((least, other) => (other.size < least.size ? other : least));
+      part.size += size(unit);
+      part.selection[unit] = selection[unit];
+    }
+    return parts.filter((part) => part.size > 0);
+  });
+  if (used.length < 2 && !used[0]?.plain) return [input];
+  return used.map(({ plain, selection: outputSelection }) => {
+    const changes = plain ? { viaIR: false, optimizer: { enabled: true, runs: 1 } } : {};
+    return { ...input, settings: { ...input.settings, ...changes, outputSelection } };
+  });
 }
 
 /** Joins the outputs of jobs over the same sources. */

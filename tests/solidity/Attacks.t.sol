@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {RLP} from "@openzeppelin/contracts/utils/RLP.sol";
-
 import {IAppeals} from "../../contracts/interfaces/IAppeals.sol";
 import {ICommittee} from "../../contracts/interfaces/ICommittee.sol";
 import {IRewards} from "../../contracts/interfaces/IRewards.sol";
@@ -17,7 +15,6 @@ import {Vm} from "./utils/Vm.sol";
 /// @notice The attacks named in the design, each shown to be unprofitable.
 contract AttacksTest is CoveyScenario {
     using PlainScores for uint256[];
-    using RLP for RLP.Encoder;
 
     uint256[] private none;
     uint256[] private truth;
@@ -144,15 +141,6 @@ contract AttacksTest is CoveyScenario {
     }
 
     // ------------------------------------------------------------------ the seed
-
-    function headerOf(uint256 number, bytes32 prevrandao, bytes memory extraData) private view returns (bytes memory) {
-        return RLP.encode(
-            RLP.encoder().push(bytes32(uint256(1))).push(bytes32(uint256(2))).push(address(3)).push(bytes32(uint256(4)))
-                .push(bytes32(uint256(5))).push(bytes32(uint256(6))).push(new bytes(256)).push(uint256(0)).push(number)
-                .push(uint256(60_000_000)).push(uint256(21_000)).push(block.timestamp).push(extraData).push(prevrandao)
-                .push(bytes("\x00\x00\x00\x00\x00\x00\x00\x00")).push(uint256(7))
-        );
-    }
 
     /// forge-config: ci.fuzz.runs = 500
     function testFuzz_ProposerCannotGrindTheSeed(bytes32 prevrandao, bytes32 extraData, uint256 age, uint256 delay)

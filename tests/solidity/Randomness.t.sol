@@ -25,11 +25,11 @@ contract RandomnessTest is Test {
     }
 
     function header(uint256 number, bytes32 prevrandao) internal pure returns (bytes memory) {
-        return RLP.encode(
-            RLP.encoder().push(bytes32(uint256(1))).push(bytes32(uint256(2))).push(address(3)).push(bytes32(uint256(4)))
-                .push(bytes32(uint256(5))).push(bytes32(uint256(6))).push(new bytes(256)).push(uint256(0)).push(number)
-                .push(uint256(60_000_000)).push(uint256(21_000)).push(uint256(1)).push(bytes("")).push(prevrandao)
-        );
+        RLP.Encoder memory fields = RLP.encoder();
+        fields.push(bytes32(uint256(1))).push(bytes32(uint256(2))).push(address(3)).push(bytes32(uint256(4)));
+        fields.push(bytes32(uint256(5))).push(bytes32(uint256(6))).push(new bytes(256)).push(uint256(0)).push(number);
+        fields.push(uint256(60_000_000)).push(uint256(21_000)).push(uint256(1)).push(bytes("")).push(prevrandao);
+        return RLP.encode(fields);
     }
 
     function test_RequestReturnsABlockAhead() public view {

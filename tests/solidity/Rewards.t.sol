@@ -91,6 +91,20 @@ contract RewardsTest is CoveyFixture {
         assertEq(token.balanceOf(address(rewards)), liabilities(), "a token is unaccounted for");
     }
 
+    /// @notice Claim the reward of an entry, and check that it is `amount` and is paid once.
+    function claimAndCheck(uint256 taskId, uint32 i, uint256 word, bytes32[6] memory proof, uint256 amount) internal {
+        address entrant = registry.entrantOf(taskId, i);
+        if (amount == 0) {
+            vm.expectRevert(abi.encodeWithSelector(IRewards.RewardsNothingToClaim.selector, taskId, entrant));
+        } else {
+            assertEq(rewards.claimEntry(taskId, i, word, proof), amount);
+            assertTrue(rewards.entryClaimed(taskId, i));
+            assertEq(staking.poolOf(entrant).undripped, amount - amount / 10);
+            vm.expectRevert(abi.encodeWithSelector(IRewards.RewardsAlreadyClaimed.selector, taskId, i));
+        }
+        rewards.claimEntry(taskId, i, word, proof);
+    }
+
     // ------------------------------------------------------------------ endings
 
     /// forge-config: default.fuzz.runs = 24
@@ -123,20 +137,7 @@ contract RewardsTest is CoveyFixture {
             uint256 amount =
                 median > params.floorScore ? trainersPool * (median - params.floorScore) ** params.power / weights : 0;
             assertEq(rewards.entryReward(taskId, uint16(median)), amount);
-            if (amount == 0) {
-                vm.expectRevert(
-                    abi.encodeWithSelector(
-                        IRewards.RewardsNothingToClaim.selector, taskId, registry.entrantOf(taskId, i)
-                    )
-                );
-                rewards.claimEntry(taskId, i, word, proof);
-            } else {
-                assertEq(rewards.claimEntry(taskId, i, word, proof), amount);
-                assertTrue(rewards.entryClaimed(taskId, i));
-                assertEq(staking.poolOf(registry.entrantOf(taskId, i)).undripped, amount - amount / 10);
-                vm.expectRevert(abi.encodeWithSelector(IRewards.RewardsAlreadyClaimed.selector, taskId, i));
-                rewards.claimEntry(taskId, i, word, proof);
-            }
+            claimAndCheck(taskId, i, word, proof, amount);
             spent += amount;
         }
         assertLe(spent, escrow.trainersPool);

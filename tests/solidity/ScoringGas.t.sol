@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+// via-IR: the test's own code is in what it measures.
+
 import {ITaskRegistry} from "../../contracts/interfaces/ITaskRegistry.sol";
 import {CoveyFixture} from "./utils/CoveyFixture.sol";
 import {GasMeter} from "./utils/GasMeter.sol";

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IStaking} from "../../contracts/interfaces/IStaking.sol";
+// via-IR: the test's own code is in what it measures.
 import {StakingFixture} from "./utils/StakingFixture.sol";
 
 /// @notice Gas of calls on a pool with other users, each with cold storage as in its own transaction.

@@ -142,6 +142,37 @@ def test_jobs_on_several_cores_give_the_output_of_one_job(selection: Any) -> Non
     assert several == one
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_tests_compile_without_ir_unless_they_ask_for_it(jobs: str) -> None:
+    contract = "contract A { uint256 public a = 1; }\n"
+    sources = {
+        "contracts/A.sol": LICENCE + contract,
+        "tests/solidity/Plain.t.sol": LICENCE + contract.replace("A", "Plain"),
+        "tests/solidity/Asking.t.sol": LICENCE + "// via-IR: measures gas.\n" + contract.replace("A", "Asking"),
+    }
+    source = standard(
+        {name: {"content": text} for name, text in sources.items()},
+        viaIR=True,
+        optimizer={"enabled": True, "runs": 100},
+    )
+    output = compiled(source=source, COVEY_SOLC_JOBS=jobs)
+    found = {
+        name: json.loads(contract["metadata"])["settings"]
+        for unit in output["contracts"].values()
+        for name, contract in unit.items()
+    }
+    assert {name: settings.get("viaIR", False) for name, settings in found.items()} == {
+        "A": True,
+        "Plain": False,
+        "Asking": True,
+    }
+    assert {name: settings["optimizer"]["runs"] for name, settings in found.items()} == {
+        "A": 100,
+        "Plain": 1,
+        "Asking": 100,
+    }
+
+
 def test_warnings_and_errors_of_several_jobs_are_reported_once() -> None:
     broken = SEVERAL | {"B.sol": {"content": LICENCE + "contract B { uint256 x = ; }\n"}}
     output = compiled(source=standard(broken, outputSelection=BY_SOURCE), COVEY_SOLC_JOBS="2")

@@ -273,15 +273,18 @@ abstract contract CoveyFixture is Test {
         vm.warp(schedule.entryRevealEnd);
     }
 
+    function headerOf(uint256 number, bytes32 prevrandao, bytes memory extraData) internal view returns (bytes memory) {
+        RLP.Encoder memory fields = RLP.encoder();
+        fields.push(bytes32(uint256(1))).push(bytes32(uint256(2))).push(address(3)).push(bytes32(uint256(4)));
+        fields.push(bytes32(uint256(5))).push(bytes32(uint256(6))).push(new bytes(256)).push(uint256(0)).push(number);
+        fields.push(uint256(60_000_000)).push(uint256(21_000)).push(block.timestamp).push(extraData).push(prevrandao);
+        fields.push(bytes("\x00\x00\x00\x00\x00\x00\x00\x00")).push(uint256(7));
+        return RLP.encode(fields);
+    }
+
     /// @notice Return a header of block `number` with this prevrandao, and set its block hash.
     function mine(uint256 number, bytes32 prevrandao) internal returns (bytes memory header) {
-        bytes memory bloom = new bytes(256);
-        header = RLP.encode(
-            RLP.encoder().push(bytes32(uint256(1))).push(bytes32(uint256(2))).push(address(3)).push(bytes32(uint256(4)))
-                .push(bytes32(uint256(5))).push(bytes32(uint256(6))).push(bloom).push(uint256(0)).push(number)
-                .push(uint256(60_000_000)).push(uint256(21_000)).push(block.timestamp).push(bytes("")).push(prevrandao)
-                .push(bytes("\x00\x00\x00\x00\x00\x00\x00\x00")).push(uint256(7))
-        );
+        header = headerOf(number, prevrandao, "");
         vm.roll(number + 1);
         vm.setBlockhash(number, keccak256(header));
     }
