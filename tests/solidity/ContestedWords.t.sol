@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+// via-IR: the library's code, as the contracts have it, is inside this file's.
+
 import {ContestedWords} from "../../contracts/libraries/ContestedWords.sol";
 import {PlainScores} from "./utils/PlainScores.sol";
 import {Test} from "./utils/Test.sol";

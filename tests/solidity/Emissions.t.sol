@@ -220,9 +220,9 @@ contract EmissionsTest is EmissionsFixture {
         turnOn();
         uint256 task = post();
         vm.prank(large);
-        staking.undelegate(large, 2900e18, 0);
+        staking.undelegate(large, 2800e18, 0);
         vm.expectRevert(
-            abi.encodeWithSelector(IEmissions.EmissionsAbovePower.selector, large, 3000e18, uint256(100e18))
+            abi.encodeWithSelector(IEmissions.EmissionsAbovePower.selector, large, 3000e18, uint256(200e18))
         );
         vote(large, task, 3000e18);
     }

@@ -39,7 +39,7 @@ contract EmissionsTaskTest is CoveyFixture {
     /// @dev A task whose minimum stake lets it receive `room` in addition to its bounty.
     function postWith(uint256 room) private returns (uint256 task) {
         ITaskRegistry.TaskParams memory params = localParams();
-        params.minStake = uint128(params.bounty + room);
+        params.minStake = uint128(5 * (params.bounty + room)); // the stake multiple
         return post(params);
     }
 

@@ -59,7 +59,7 @@ CASES: list[tuple[str, str]] = [
     (f"undelegate {ADDRESS} some", "is not an amount"),
     (f"undelegate {ADDRESS} all", "no deployment"),
     ("withdraw -1", "No such option"),
-    ("withdraw one", "valid integer"),
+    ("withdraw one", "is not an address"),
     ("withdraw", "no deployment"),
     ("claim 0", "greater than or equal to 1"),
     ("claim", "no deployment"),

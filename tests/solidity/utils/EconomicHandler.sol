@@ -600,10 +600,7 @@ contract EconomicHandler is CoveyScenario {
         if (kind == 5) return send(keeper, to, abi.encodeCall(appeals.claimAppeal, (taskId, operator)));
         if (kind == 6) return send(keeper, to, abi.encodeCall(appeals.withdraw, (keeper)));
         to = address(committee);
-        if (kind < 9) {
-            address juror = r >> 8 & 3 == 0 ? operator : jurors[HONEST_JURORS + (r >> 10) % 2];
-            return send(signerOf(juror), to, abi.encodeCall(committee.enrol, (taskId, juror, (r >> 16) % STAKE)));
-        }
+        if (kind < 9) return enrolJuror(r, taskId, operator);
         if (kind == 9) return send(signer, to, abi.encodeCall(committee.abstain, (taskId, operator)));
         if (kind == 10) return send(reporter, to, abi.encodeCall(committee.reportAbsent, (taskId, 0, any)));
         if (kind == 11) return send(reporter, to, abi.encodeCall(committee.reportUnrevealed, (taskId, 0, any)));
@@ -614,6 +611,14 @@ contract EconomicHandler is CoveyScenario {
             ? abi.encodeCall(faults.reportJuror, (taskId, any, juryRow.pack()))
             : abi.encodeCall(faults.reportSilentJuror, (taskId, any));
         return send(reporter, address(faults), data);
+    }
+
+    function enrolJuror(uint256 r, uint256 taskId, address operator) private returns (bool) {
+        address juror = r >> 8 & 3 == 0 ? operator : jurors[HONEST_JURORS + (r >> 10) % 2];
+        return
+            send(
+                signerOf(juror), address(committee), abi.encodeCall(committee.enrol, (taskId, juror, (r >> 16) % STAKE))
+            );
     }
 
     function moveClaim(uint256 kind, uint256 r, uint256 taskId) private returns (bool) {
@@ -629,28 +634,45 @@ contract EconomicHandler is CoveyScenario {
 
     /// @dev Delegations to honest pools are dust: more would earn its fair share.
     function moveStake(uint256 kind, uint256 r) private returns (bool) {
+        if (kind > 1 && kind < 7) return moveShares(kind, r);
+        if (kind > 6 && kind < 16) return movePool(kind, r);
         address to = address(staking);
-        address operator = own(r);
-        address other = own(r >> 8);
-        address any = operators[(r >> 24) % operators.length];
         uint256 amount = 1 + (r >> 40) % 3000e18;
-        if (kind == 0) return send(_stash, to, abi.encodeCall(staking.delegate, (operator, amount, 0)));
-        if (kind == 1) return send(_stash, to, abi.encodeCall(staking.delegate, (any, 1 + amount % 1e12, 0)));
+        if (kind == 0) return send(_stash, to, abi.encodeCall(staking.delegate, (own(r), amount, 0)));
+        if (kind == 1) {
+            address any = operators[(r >> 24) % operators.length];
+            return send(_stash, to, abi.encodeCall(staking.delegate, (any, 1 + amount % 1e12, 0)));
+        }
+        return send(_stash, to, abi.encodeCall(staking.delegate, (_stash, amount, 0)));
+    }
+
+    /// @dev Shares leave, come back, or move to another own pool.
+    function moveShares(uint256 kind, uint256 r) private returns (bool) {
+        address operator = own(r);
         if (kind < 4) {
             address who = kind == 2 || !_drawn ? _stash : operator;
-            uint256 shares = staking.sharesOf(operator, who);
-            if (shares == 0) return false;
-            return send(who, to, abi.encodeCall(staking.undelegate, (operator, 1 + r % shares, 0)));
+            uint256 left = staking.sharesOf(operator, who);
+            if (left == 0) return false;
+            return send(who, address(staking), abi.encodeCall(staking.undelegate, (operator, 1 + r % left, 0)));
         }
         address owner = r >> 16 & 1 == 0 || !_drawn ? _stash : operator;
         uint256 index = r >> 32 & 3;
-        if (kind == 4) return send(owner, to, abi.encodeCall(staking.cancel, (operator, index)));
-        if (kind == 5) {
-            uint256 shares = staking.sharesOf(operator, owner);
-            if (shares == 0) return false;
-            return send(owner, to, abi.encodeCall(staking.redelegate, (operator, other, 1 + r % shares, 0)));
+        if (kind == 4) return send(owner, address(staking), abi.encodeCall(staking.cancel, (operator, index)));
+        if (kind == 6) {
+            return send(keeper, address(staking), abi.encodeCall(staking.withdraw, (operator, owner, index)));
         }
-        if (kind == 6) return send(keeper, to, abi.encodeCall(staking.withdraw, (operator, owner, index)));
+        uint256 shares = staking.sharesOf(operator, owner);
+        if (shares == 0) return false;
+        bytes memory data = abi.encodeCall(staking.redelegate, (operator, own(r >> 8), 1 + r % shares, 0));
+        return send(owner, address(staking), data);
+    }
+
+    /// @dev Terms, rewards and registration of pools.
+    function movePool(uint256 kind, uint256 r) private returns (bool) {
+        address to = address(staking);
+        address operator = own(r);
+        address any = operators[(r >> 24) % operators.length];
+        uint256 amount = 1 + (r >> 40) % 3000e18;
         if (kind == 7) return send(operator, to, abi.encodeCall(staking.setCommission, (uint16(amount % 5001))));
         if (kind == 8) return send(keeper, to, abi.encodeCall(staking.applyCommission, (operator)));
         if (kind == 9) {
@@ -666,12 +688,9 @@ contract EconomicHandler is CoveyScenario {
             bytes memory consent = consentOf(signerKey(operator), operator);
             return send(operator, to, abi.encodeCall(staking.setSigner, (signerOf(operator), consent)));
         }
-        if (kind == 15) {
-            bytes memory consent = consentOf(uint256(keccak256("late")), _stash);
-            address signer = vm.addr(uint256(keccak256("late")));
-            return send(_stash, to, abi.encodeCall(staking.registerOperator, (signer, _stash, 0, consent)));
-        }
-        return send(_stash, to, abi.encodeCall(staking.delegate, (_stash, amount, 0)));
+        bytes memory late = consentOf(uint256(keccak256("late")), _stash);
+        address signer = vm.addr(uint256(keccak256("late")));
+        return send(_stash, to, abi.encodeCall(staking.registerOperator, (signer, _stash, 0, late)));
     }
 
     // ------------------------------------------------------------------ the end

@@ -123,6 +123,15 @@ contract StakingHandler is Test {
         require(token.transfer(person, amount));
         vm.prank(person);
         token.approve(address(staking), 0);
+        address operator = operators[which % 3];
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(good ? key : key + 1, permitDigest(person, amount));
+        vm.prank(person);
+        try staking.delegateWithPermit(operator, amount, 0, vm.getBlockTimestamp(), v, r, s) {
+            if (!good) ++wrong;
+        } catch {}
+    }
+
+    function permitDigest(address person, uint256 amount) private view returns (bytes32) {
         bytes32 structHash = keccak256(
             abi.encode(
                 keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"),
@@ -133,13 +142,7 @@ contract StakingHandler is Test {
                 vm.getBlockTimestamp()
             )
         );
-        bytes32 digest = keccak256(abi.encodePacked("\x19\x01", token.DOMAIN_SEPARATOR(), structHash));
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(good ? key : key + 1, digest);
-        uint256 deadline = vm.getBlockTimestamp();
-        vm.prank(person);
-        try staking.delegateWithPermit(operators[which % 3], amount, 0, deadline, v, r, s) {
-            if (!good) ++wrong;
-        } catch {}
+        return keccak256(abi.encodePacked("\x19\x01", token.DOMAIN_SEPARATOR(), structHash));
     }
 
     function undelegate(uint256 which, uint256 who, uint256 shares) external watched {

@@ -164,7 +164,7 @@ def entries(
     settings: Settings,
     json: JsonOption = False,
 ) -> None:
-    """List stake that left pools and is not withdrawn: its worth after slashes, and when it ends."""
+    """List stake that left pools and is not withdrawn: its worth, and when it ends."""
     from covey.chain.units import cvy, format_time
     from covey.cli.access import connect, owner_address
     from covey.cli.output import console, print_json
