@@ -6,7 +6,8 @@ Four comparisons for each contract:
 - the compiled runtime code with the code on chain, byte for byte, immutables excluded;
 - the input of the transaction that created it with the compiled creation code and the encoded constructor arguments;
 - the immutables with those of a trial construction: the endpoint executes the creation code in an eth_call. Values
-  derived from the contract's own address differ between the two; they are translated before they are compared.
+  derived from the contract's own address or from the time of its block differ between the two; they are translated
+  before they are compared.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ Progress = Callable[[str], None]
 CREATOR = "0x" + "c0" * 20
 """Sender of trial constructions; its nonce is 0."""
 EIP712_TYPE_HASH = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
+TIME_OF_DEPLOYMENT = "DEPLOYED_AT"
+"""Immutable of CoveyToken: the time of the block that created it."""
 FULL_WIDTH = 32
 SHOWN = 3
 
@@ -106,7 +109,7 @@ def _check(rpc: Rpc, chain_id: int, record: ContractRecord, part: dict[str, Any]
     _compare_code(checked, compiled, code)
     _compare_creation(checked, rpc, record, creation)
     if len(code) == len(compiled.runtime):
-        _compare_immutables(checked, rpc, chain_id, compiled, code, creation)
+        _compare_immutables(checked, rpc, chain_id, record, compiled, code, creation)
     return checked
 
 
@@ -178,7 +181,7 @@ def _compare_creation(checked: Checked, rpc: Rpc, record: ContractRecord, creati
 
 
 def _compare_immutables(
-    checked: Checked, rpc: Rpc, chain_id: int, compiled: Compiled, code: bytes, creation: bytes
+    checked: Checked, rpc: Rpc, chain_id: int, record: ContractRecord, compiled: Compiled, code: bytes, creation: bytes
 ) -> None:
     if not compiled.immutables:
         return
@@ -198,6 +201,8 @@ def _compare_immutables(
             wanted = own
         elif name == "_cachedDomainSeparator" and wanted == _domain(constructed, chain_id, other):
             wanted = _domain(deployed, chain_id, own)
+        elif name == TIME_OF_DEPLOYMENT:
+            wanted = rpc.block(record.block).timestamp
         if actual == wanted:
             checked.immutables += 1
         else:
