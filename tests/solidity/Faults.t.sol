@@ -354,7 +354,7 @@ contract FaultsTest is CoveyScenario {
 
     /// @dev An outage across many tasks costs at most the cap and jails. The next period has a new cap.
     function test_AbsenceCapHoldsAcrossTasksAndJails() external {
-        address operator = join("down", 60_000e18 - 1e6);
+        address operator = join("down", 60_000e18);
         uint256[] memory ids = new uint256[](6);
         ITaskRegistry.TaskParams memory params = params18(false);
         (params.bounty, params.minStake) = (2000e18, 10_000e18);
@@ -378,13 +378,16 @@ contract FaultsTest is CoveyScenario {
             commit(scoring, ids[k], operator, new uint256[](1));
         }
         vm.warp(scoring.roundOf(ids[5]).scoreRevealEnd);
-        // A quarter of 2,000 each. The sixth reaches 3,000 of a pool of 60,000, which is the cap.
+        // A quarter of 2,000 each. The sixth reaches 3,000 of a pool of 60,000, which is the cap, but for rounding. So the pool
+        // loses a little before.
+        vm.prank(address(registry));
+        staking.slash(IStaking.SlashOrder(operator, STAKE, 1e9, 0, 0, address(0), false, false, false));
         uint256 lost = 0;
         for (uint256 k = 0; k < 6; ++k) {
             assertTrue(staking.isEligible(operator));
             scoring.reportUnrevealed(ids[k], 0, operator);
             lost += 500e18;
-            assertApproxEqAbs(poolValue(operator), 60_000e18 - lost, 2e6);
+            assertApproxEqAbs(poolValue(operator), 60_000e18 - lost, 2e9);
         }
         assertFalse(staking.isEligible(operator));
         scoring.failRound(ids[0]);
