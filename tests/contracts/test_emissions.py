@@ -48,7 +48,7 @@ class Walk:
         self.tasks = []
         for _ in range(3):
             room = rng.randrange(20_000 * CVY)
-            self.tasks.append(Task(system, chain, people, replace(LOCAL, min_stake=LOCAL.bounty + room)).id)
+            self.tasks.append(Task(system, chain, people, replace(LOCAL, min_stake=5 * (LOCAL.bounty + room))).id)
         self.voters = people.operators[:3]
         self.mirror = Stream(now=chain.blocks.head.timestamp)
         self.done: dict[str, int] = {}
