@@ -150,7 +150,6 @@ def test_delegator_enters_and_leaves_on_the_network(
     left = covey(pool, "undelegate", operator, "all", *where, *key)
     assert len(left["transactions"]) == 1
     refusals = {
-        "withdraw": "nothing to withdraw",
         f"undelegate {operator} all": "has nothing in the pool",
         f"delegate {operator} 1000000CVY": "less than 1000000 CVY",
         f"delegate {'0x' + 'ab' * 20} 5CVY": "is not an operator",

@@ -94,7 +94,7 @@ def test_every_example_is_tested_and_listed() -> None:
 def test_read_task_prints_a_paid_task(network: PaidNetwork, capsys: pytest.CaptureFixture[str]) -> None:
     assert load("read_task")(*network.access, 1) == 0
     shown = capsys.readouterr().out
-    assert "bounty 1000 CVY, 20% of it for validators" in shown
+    assert "bounty 400 CVY, 20% of it for validators" in shown
     assert "entries: 3 committed, 3 revealed, at most 64" in shown
     assert "outcome: paid" in shown
     assert load("read_task")(*network.access, 9) == 2
@@ -124,4 +124,4 @@ def test_delegate_sends_and_prints_the_value(network: PaidNetwork, capsys: pytes
 
 def test_write_policy_prints_a_decision(network: PaidNetwork, capsys: pytest.CaptureFixture[str]) -> None:
     assert load("write_policy")(*network.access) == 0
-    assert capsys.readouterr().out == "task 1: pays 12.5 CVY per possible entry, less than 100 CVY\n"
+    assert capsys.readouterr().out == "task 1: pays 5 CVY per possible entry, less than 100 CVY\n"

@@ -23,8 +23,9 @@ def lock_data_dir(folder: Path) -> int:
         holder = _holder(descriptor)
         os.close(descriptor)
         raise ConfigError(_already_running(folder, holder)) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+    with contextlib.suppress(OSError):  # on a full disk the lock holds without the process id
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
     return descriptor
 
 
