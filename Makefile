@@ -53,7 +53,7 @@ test: setup ## Run the suite; `test-long` has more cases of the same tests
 	@$(MAKE) --no-print-directory -j2 build
 	@$(MAKE) --no-print-directory test-solidity
 	@$(MAKE) --no-print-directory test-contracts
-	@$(MAKE) --no-print-directory -j2 --output-sync=target test-node test-network
+	@$(MAKE) --no-print-directory -j3 --output-sync=target test-node test-network test-web
 
 # What the suite needs, side by side: the contracts and forge tests, Debian's prometheus; with Go Kubo, geth, Clef and toxiproxy.
 .PHONY: build
@@ -88,6 +88,11 @@ test-network: $(TOOLS)/python.stamp $(TOOLS)/node.stamp
 test-e2e: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run the end-to-end tests
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(NETWORK_WORKERS) --dist loadgroup --no-loadscope-reorder -m "$(SELECT)" tests/e2e $(ARGS)
 
+.PHONY: test-web
+test-web: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(TOOLS)/web.stamp ## Run the tests of the web page: its arithmetic, and every flow in Chromium
+	cd web && npx vitest run
+	$(PY) -m pytest tests/web $(ARGS)
+
 .PHONY: test-chaos
 test-chaos: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run whole tasks with killed nodes, reorganisations, full disks and faulty connections
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(NETWORK_WORKERS) --dist loadgroup --no-loadscope-reorder -m "$(SELECT)" tests/chaos $(ARGS)
@@ -108,12 +113,15 @@ test-sample: setup ## Run the part of the long cases that CI runs
 ##@ Check
 
 .PHONY: lint
-lint: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(SOLC) ## Check style (ruff, solhint, forge fmt), the direction of imports, and that generated docs are current
+lint: $(TOOLS)/python.stamp $(TOOLS)/node.stamp $(TOOLS)/web.stamp $(SOLC) ## Check style (ruff, solhint, forge fmt), the direction of imports, and that generated docs are current
 	ruff check .
 	ruff format --check .
 	lint-imports --no-cache
 	$(PY) scripts/reference.py --check
 	$(PY) scripts/monitoring_reference.py --check
+	$(PY) scripts/web_abi.py --check
+	$(PY) scripts/web_vectors.py --check
+	cd web && npx eslint . && npx tsc --noEmit
 	solhint --noPoster --max-warnings 0 'contracts/**/*.sol' 'tests/solidity/**/*.sol' 'bench/solidity/*.sol'
 	forge fmt --check contracts tests/solidity bench/solidity
 
@@ -132,7 +140,7 @@ reference: $(TOOLS)/python.stamp ## Write docs/reference: settings and commands 
 types: $(TOOLS)/python.stamp ## Check types: mypy, strict, on the package, scripts, benchmarks, examples and tests/support, plain on the other tests
 	mypy node/covey
 	mypy scripts bench examples
-	mypy --explicit-package-bases tests/support tests/chaos tests/e2e tests/node tests/contracts
+	mypy --explicit-package-bases tests/support tests/chaos tests/e2e tests/node tests/contracts tests/web
 
 .PHONY: artifacts-check
 artifacts-check: $(TOOLS)/compile.stamp ## Check that the shipped artifacts are what the sources compile to
@@ -165,6 +173,16 @@ bench-%: $(TOOLS)/python.stamp $(TOOLS)/node.stamp ## Run bench/%.py; the last l
 .PHONY: contracts
 contracts: $(TOOLS)/compile.stamp ## Compile the contracts and update the artifacts that the package ships
 	$(PY) scripts/artifacts.py ship
+
+.PHONY: web
+web: $(TOOLS)/python.stamp $(TOOLS)/web.stamp ## Build the web page into node/covey/web/site and print its CID
+	$(PY) scripts/web_abi.py
+	$(PY) scripts/web_vectors.py
+	$(PY) scripts/build_web.py
+
+.PHONY: web-check
+web-check: $(TOOLS)/python.stamp $(TOOLS)/web.stamp ## Check that the shipped page is what its sources build to
+	$(PY) scripts/build_web.py --check
 
 .PHONY: dist
 dist: $(TOOLS)/python.stamp ## Build the wheel and try it in an empty environment (ARGS=--demo runs the demo there too)
@@ -248,6 +266,11 @@ $(TOOLS)/sources.list: FORCE
 $(TOOLS)/compile.stamp: $(SOLIDITY) $(TOOLS)/sources.list foundry.toml scripts/artifacts.py $(TOOLS)/python.stamp $(SOLC)
 	$(PY) scripts/artifacts.py compile
 	@touch $@
+
+$(TOOLS)/web.stamp: web/package-lock.json
+	@scripts/check_tools.sh node
+	cd web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@mkdir -p $(TOOLS) && touch $@
 
 # Lock again after a change of pyproject.toml or requirements/dev.in: make lock [ARGS="--upgrade-package web3"]
 .PHONY: lock

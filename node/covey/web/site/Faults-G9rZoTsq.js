@@ -1,0 +1,1 @@
+const e=[{type:"event",name:"MissedReported",inputs:[{name:"taskId",type:"uint256",indexed:!0},{name:"round",type:"uint8",indexed:!1},{name:"operator",type:"address",indexed:!0},{name:"seats",type:"uint16",indexed:!1},{name:"failed",type:"bool",indexed:!1},{name:"reporter",type:"address",indexed:!0},{name:"taken",type:"uint256",indexed:!1}]}];export{e as M};

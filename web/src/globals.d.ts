@@ -1,0 +1,1 @@
+declare const __SOURCE_HASH__: string;
