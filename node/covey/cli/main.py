@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from covey.cli.commands import adapters, appeals, audit, demo, explain, keys, network, node, pool, stake, tasks, tx
+from covey.cli.commands import adapters, appeals, audit, demo, explain, keys, network, node, pool, stake, tasks, tx, web
 from covey.cli.errors import CliError
 from covey.config.renamed import renamed_flag
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for module in (node, tasks, adapters, appeals, stake, pool, keys, tx, explain, audit, network, demo):
+for module in (node, tasks, adapters, appeals, stake, pool, keys, tx, explain, audit, web, network, demo):
     module.add_to(app)
 
 

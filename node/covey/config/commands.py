@@ -61,6 +61,14 @@ class DevnetSettings(SettingsGroup):
     resume: bool = Field(False, description="continue the chain of the last run in the output folder")
 
 
+class WebSettings(SettingsGroup):
+    """`covey web`, table [web]."""
+
+    model_config = ConfigDict(title="Web page")
+
+    listen: str = Field("127.0.0.1:8600", description="address and port on which the page is served")
+
+
 class StakeSettings(SettingsGroup):
     """`covey stake`, table [stake]: parameters of a new pool."""
 
@@ -130,3 +138,4 @@ class CommandSettings(
     devnet: DevnetSettings = Field(default_factory=DevnetSettings)
     stake: StakeSettings = Field(default_factory=StakeSettings)
     task: TaskSettings = Field(default_factory=TaskSettings)
+    web: WebSettings = Field(default_factory=WebSettings)

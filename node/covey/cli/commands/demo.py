@@ -134,19 +134,26 @@ def _show(done: Demo) -> None:
 
 
 def _keep(done: Demo) -> None:
-    """Keep the network running until Ctrl-C."""
+    """Keep the network running until Ctrl-C, with the web page."""
+    from covey.chain.deployment import Deployment
     from covey.cli.output import console
+    from covey.web.server import WebServer, page_deployment
 
     out, network = console(stderr=True), done.network
     out.print("\nThe network keeps running until Ctrl-C. Try, for instance:")
     where = f"--rpc-urls {network.anvil.url} --deployment {network.deployment_folder}"
     out.print(f"  covey explain {done.result.chain.task_id} {where}")
     out.print(f"  covey task list {where}")
+    record = Deployment.load(network.deployment_folder)
+    page = WebServer("127.0.0.1:0", [page_deployment(record.chain_id, record.contracts)], network.anvil.url)
+    out.print(f"The web page shows the task: {page.url}#/task/{done.result.chain.task_id}", markup=False)
     try:
         while True:
             network.anvil.wait(1.0)
     except KeyboardInterrupt:
         out.print("Stopping the network.")
+    finally:
+        page.close()
 
 
 def add_to(app: typer.Typer) -> None:
