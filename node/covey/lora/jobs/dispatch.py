@@ -74,11 +74,14 @@ class Runner:
         gc.collect()
 
     def _set_threads(self, job: TrainJob | ScoreJob | EvaluateJob) -> None:
+        """Set the number of threads, also where it is the same: a forked process replaces its pool of threads then.
+
+        Otherwise the threads that load a base would replace it, each for itself, and one that finds none there fails
+        with "pool INTERNAL ASSERT FAILED".
+        """
         import torch
 
-        threads = job.threads or self.default_threads
-        if threads is not None and torch.get_num_threads() != threads:
-            torch.set_num_threads(threads)
+        torch.set_num_threads(job.threads or self.default_threads or torch.get_num_threads())
 
 
 @contextlib.contextmanager
