@@ -133,7 +133,7 @@ def test_a_network_is_continued_and_a_new_one_keeps_the_accounts(tmp_path: Path,
         skipped = net.json("devnet", "skip", "4h", "--out", "net")
         assert skipped["skipped"] == 4 * 3600
         [withdrawn] = net.json("withdraw", *owner)["transactions"]  # read from the events of the first run
-        assert withdrawn["purpose"].startswith("withdraw 12 CVY (unbonding entry 1) from the pool of 0x")
+        assert withdrawn["purpose"].startswith("withdraw 12 CVY (entry 0x")
     with running(tmp_path, *port, "--accounts=2") as third:
         assert not third["resumed"]
         assert third["accounts"] == first["accounts"]
@@ -194,8 +194,8 @@ def test_a_delegator_delegates_and_undelegates(devnet: Devnet, operator: str) ->
     assert "nothing to withdraw" in waits.stdout
     assert "the next of 1 unbonding entries ends at" in waits.stdout
     assert devnet.json("withdraw", *key)["transactions"] == []
-    assert "not yet" in devnet.run("withdraw", "1", *key, code=2).stderr
-    assert "no unbonding entry 9" in devnet.run("withdraw", "9", *key, code=2).stderr
+    assert "not yet" in devnet.run("withdraw", f"{operator}/0", *key, code=2).stderr
+    assert "no unbonding entry" in devnet.run("withdraw", f"{operator}/9", *key, code=2).stderr
     assert "less than 900 CVY" in devnet.run("undelegate", operator, "900CVY", *key, code=2).stderr
 
 
