@@ -234,7 +234,9 @@ def test_task_is_posted_listed_and_shown(devnet: Devnet, operator: str) -> None:
     with BlockStore(devnet.folder / "blocks") as store, Gateway(store) as gateway:
         over = devnet.json("task", "show", str(posted["task"]), "--peers", gateway.url)
     assert over["spec"] == shown["spec"]
-    plan = devnet.run("task", "create", "spec.json", "--bounty", "50CVY", "--store", "blocks", *key).stdout
+    plan = " ".join(
+        devnet.run("task", "create", "spec.json", "--bounty", "50CVY", "--store", "blocks", *key).stdout.split()
+    )  # lines wrap at the width of the terminal
     assert "51 CVY from 0x" in plan
     assert "a bounty of 50 CVY and a bond of 1 CVY" in plan
     assert "36m 0s" in plan
