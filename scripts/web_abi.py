@@ -27,7 +27,7 @@ CONTRACTS = (
 
 
 def _parameter(given: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: given[key] for key in ("name", "type", "indexed") if key in given}
+    kept: dict[str, Any] = {key: given[key] for key in ("name", "type", "indexed") if key in given}
     if "components" in given:
         kept["components"] = [_parameter(one) for one in given["components"]]
     return kept
