@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -70,9 +71,11 @@ def new_anvil(folder: Path) -> Iterator[Chain]:
             pytest.fail(str(missing))
         pytest.skip(str(missing))
     port = free_port()
+    states = folder / "states"  # anvil leaves hundreds of MB in the home otherwise
     command = [str(program), "--hardfork", "prague", "--port", str(port), "--accounts", "1"]
+    command += ["--chain-id", str(CHAIN_ID), "--cache-path", str(states)]
     with (folder / "anvil.log").open("wb") as log:
-        process = subprocess.Popen([*command, "--chain-id", str(CHAIN_ID)], stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             chain = Chain(f"http://127.0.0.1:{port}")
             _wait_until_ready(chain, process, Path(log.name))
@@ -80,6 +83,7 @@ def new_anvil(folder: Path) -> Iterator[Chain]:
         finally:
             process.terminate()
             process.wait(60)
+            shutil.rmtree(states, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,9 @@ the keys of ape's test accounts. The transaction itself and the replay that give
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from functools import cache
 from typing import Any
 
@@ -27,6 +30,16 @@ def _send_transaction(provider: Any, transaction: TransactionAPI) -> str:
     return str(provider.make_request("eth_sendTransaction", [request]))
 
 
+_build_command = FoundryProvider.build_command
+
+
+def _build_command_with_states(provider: FoundryProvider) -> list[str]:
+    """Keep anvil's states in a folder of this process: anvil leaves hundreds of MB in the home otherwise."""
+    states = tempfile.mkdtemp(prefix="covey-anvil-")
+    atexit.register(shutil.rmtree, states, ignore_errors=True)
+    return [*_build_command(provider), "--cache-path", states]
+
+
 def install() -> None:
     """Patch ape. Call before ape connects to anvil."""
     patches: list[tuple[Any, str, Any]] = [
@@ -35,6 +48,7 @@ def install() -> None:
         (FoundryProvider, "base_fee", property(lambda provider: 0)),
         (FoundryProvider, "priority_fee", property(lambda provider: 0)),
         (FoundryProvider, "auto_mine", property(lambda provider: True)),
+        (FoundryProvider, "build_command", _build_command_with_states),
         (FoundryProvider, "get_balance", lambda provider, address, block_id=None: 10**24),
         (FoundryProvider, "_send_transaction", _send_transaction),
         (TestAccount, "sign_transaction", lambda account, transaction, **options: transaction),
