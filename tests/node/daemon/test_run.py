@@ -177,6 +177,7 @@ def started(
     path, file = tmp_path / "run.log", tmp_path / "settings.json"
     file.write_text(json.dumps(settings), encoding="utf-8")
     code = (
+        "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # the tests may run under nohup
         f"{prefix}import json, sys; from covey.config.node import NodeConfig; from covey.daemon.run import run\n"
         f"sys.exit(run(NodeConfig.model_validate(json.load(open({str(file)!r})))))"
     )
