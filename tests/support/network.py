@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -170,13 +171,14 @@ class Node:
         return self.process.wait(120)
 
     def report(self) -> dict[str, Any]:
-        """The JSON of /health, whatever its status; empty while nothing listens."""
+        """The JSON of /health, whatever its status; empty while nothing listens, or if the node ends in mid-answer."""
         try:
-            with urllib.request.urlopen(f"{self.health}/health", timeout=60) as answer:
-                return dict(json.load(answer))
-        except urllib.error.HTTPError as error:
-            return dict(json.load(error))
-        except OSError:
+            try:
+                with urllib.request.urlopen(f"{self.health}/health", timeout=60) as answer:
+                    return dict(json.load(answer))
+            except urllib.error.HTTPError as error:
+                return dict(json.load(error))
+        except (OSError, HTTPException, ValueError):
             return {}
 
 
