@@ -10,7 +10,24 @@ import sys
 
 import typer
 
-from covey.cli.commands import adapters, appeals, audit, demo, explain, keys, network, node, pool, stake, tasks, tx, web
+from covey.cli.commands import (
+    adapters,
+    appeals,
+    audit,
+    demo,
+    emissions,
+    explain,
+    keys,
+    network,
+    node,
+    overview,
+    pool,
+    retire,
+    stake,
+    tasks,
+    tx,
+    web,
+)
 from covey.cli.errors import CliError
 from covey.config.renamed import renamed_flag
 
@@ -24,7 +41,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for module in (node, tasks, adapters, appeals, stake, pool, keys, tx, explain, audit, web, network, demo):
+for module in (
+    node, tasks, adapters, appeals, stake, pool, overview, emissions, retire, keys, tx, explain, audit, web, network,
+    demo,
+):  # fmt: skip
     module.add_to(app)
 
 

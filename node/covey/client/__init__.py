@@ -24,6 +24,7 @@ from covey.chain.signing.consent import sign_consent
 from covey.chain.units import CVY, cvy, to_wei
 from covey.client.claims import claim_calls
 from covey.client.content import open_reader
+from covey.client.emissions import EmissionsView, TaskShare, push_calls, vote_calls
 from covey.client.errors import (
     ClientError,
     IncompleteEvents,
@@ -37,7 +38,10 @@ from covey.client.errors import (
 )
 from covey.client.keys import open_keystore, open_remote_signer, read_keystore_address
 from covey.client.network import Network, connect
+from covey.client.operators import OperatorRecord, OperatorView
+from covey.client.parameters import Parameter
 from covey.client.payouts import PayoutReport
+from covey.client.positions import PoolPosition, Position
 from covey.client.posting import PostedTask, fetch_spec, read_spec, task_params
 from covey.client.staking import (
     OwnedEntry,
@@ -65,6 +69,7 @@ __all__ = [
     "ActionResult",
     "AttemptView",
     "ClientError",
+    "EmissionsView",
     "IncompleteEvents",
     "InsufficientBalance",
     "InvalidInput",
@@ -72,10 +77,16 @@ __all__ = [
     "Network",
     "NetworkError",
     "NothingToDo",
+    "OperatorRecord",
+    "OperatorView",
     "OwnedEntry",
+    "Parameter",
     "PayoutReport",
+    "PoolPosition",
+    "Position",
     "PostedTask",
     "SentTransaction",
+    "TaskShare",
     "TaskView",
     "TransactionFailed",
     "TransactionView",
@@ -92,6 +103,7 @@ __all__ = [
     "open_keystore",
     "open_reader",
     "open_remote_signer",
+    "push_calls",
     "read_keystore_address",
     "read_spec",
     "redelegate_calls",
@@ -102,5 +114,6 @@ __all__ = [
     "task_params",
     "to_wei",
     "undelegate_calls",
+    "vote_calls",
     "withdraw_calls",
 ]

@@ -12,11 +12,15 @@ from covey.chain.deployment import Deployment
 from covey.chain.errors import ChainError
 from covey.chain.rpc.client import Rpc
 from covey.chain.signing.keystore import Signer
-from covey.client import claims, payouts, posting, staking, tasks
+from covey.client import claims, emissions, operators, parameters, payouts, positions, posting, staking, tasks
+from covey.client.emissions import EmissionsView
 from covey.client.errors import InvalidInput, NetworkError, network_errors
 from covey.client.journal import has_journal
 from covey.client.node_wallet import NodeWallet
+from covey.client.operators import OperatorView
+from covey.client.parameters import Parameter
 from covey.client.payouts import PayoutReport
+from covey.client.positions import Position
 from covey.client.posting import PostedTask
 from covey.client.staking import OwnedEntry
 from covey.client.tasks import TaskView
@@ -59,6 +63,26 @@ class Network(Chain):
         """All tasks at the newest block, newest first."""
         with network_errors():
             return tasks.read_tasks(self)
+
+    def operators(self) -> list[OperatorView]:
+        """All operators with their pools and their record, in the order of registration."""
+        with network_errors():
+            return operators.read_operators(self)
+
+    def position(self, account: str) -> Position:
+        """What an account holds: pools with their value and gain, unbonding stake, credits and tokens."""
+        with network_errors():
+            return positions.read_position(self, account)
+
+    def parameters(self) -> list[Parameter]:
+        """All parameters of the network, each with its unit."""
+        with network_errors():
+            return parameters.read_parameters(self)
+
+    def emissions(self) -> EmissionsView:
+        """The stream of emissions and the tasks' shares."""
+        with network_errors():
+            return emissions.read_emissions(self)
 
     def verify_payout(self, task_id: int, *, reader: Reader | None = None) -> PayoutReport:
         """Recompute a task's seats, medians, gains and payments from its events; see `payouts.verify_payout`.

@@ -58,7 +58,7 @@ class Context:
     readiness: Readiness = field(init=False)
 
     def __post_init__(self) -> None:
-        self.readiness = Readiness(self.config, self.background)
+        self.readiness = Readiness(self.config, self.background, self.config.data_dir)
 
     @property
     def network(self) -> str:

@@ -108,6 +108,10 @@ class Binding:
         """The AccessManager of a governed contract."""
         return str(self._read("authority"))
 
+    def read_number(self, function: str) -> int:
+        """The result of a view without arguments that returns one number. Raises as other reads do."""
+        return int(self._read(function))
+
     def _read(self, function: str, *args: Any, block: BlockId | None = None) -> Any:
         """Call a view function and return its decoded result.
 

@@ -52,6 +52,10 @@ class Emissions(Binding):
         """The stake with which an operator may vote."""
         return int(self._read("votingPower", operator))
 
+    def voted_of(self, operator: str) -> int:
+        """The sum of an operator's votes, with those that were dropped with their tasks and not freed since."""
+        return int(self._read("votedOf", operator))
+
     def vote_of(self, operator: str, task: int) -> int:
         """The counted weight of an operator's vote for a task."""
         return int(self._read("voteOf", operator, task))

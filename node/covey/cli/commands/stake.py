@@ -54,7 +54,7 @@ def stake(amount: AmountArgument, *, settings: Settings, json: JsonOption = Fals
         reward_address=pool.reward_address,
         commission_bps=pool.commission_bps,
     )
-    _send(wallet, calls, json, {"operator": wallet.address, "amount": parsed})
+    send_calls(wallet, calls, json, {"operator": wallet.address, "amount": parsed})
 
 
 @with_settings(*OWNER)
@@ -74,7 +74,7 @@ def delegate(
     registered_pool(network, target)
     wallet = owner_wallet(network, settings)
     calls = delegate_calls(network, wallet.address, target, parsed)
-    _send(wallet, calls, json, {"operator": target, "amount": parsed})
+    send_calls(wallet, calls, json, {"operator": target, "amount": parsed})
 
 
 @with_settings(*OWNER)
@@ -100,7 +100,7 @@ def undelegate(
     wallet = owner_wallet(network, settings)
     calls = undelegate_calls(network, wallet.address, target, parsed)
     period = network.contracts.staking.unbonding_period()
-    _send(wallet, calls, json, {"operator": target, "unbonding_s": period})
+    send_calls(wallet, calls, json, {"operator": target, "unbonding_s": period})
 
 
 @with_settings(*OWNER)
@@ -127,7 +127,7 @@ def redelegate(
     wallet = owner_wallet(network, settings)
     calls = redelegate_calls(network, wallet.address, left, joined, parsed)
     period = network.contracts.staking.unbonding_period()
-    _send(wallet, calls, json, {"from": left, "to": joined, "unbonding_s": period})
+    send_calls(wallet, calls, json, {"from": left, "to": joined, "unbonding_s": period})
 
 
 @with_settings(*OWNER)
@@ -152,7 +152,7 @@ def cancel(
     network = connect(settings)
     wallet = owner_wallet(network, settings)
     calls = cancel_calls(network, wallet.address, operator, index)
-    _send(wallet, calls, json, {"operator": operator, "index": index})
+    send_calls(wallet, calls, json, {"operator": operator, "index": index})
 
 
 @with_settings(*OWNER)
@@ -224,9 +224,9 @@ def withdraw(
     try:
         calls = withdraw_calls(network, account, operator, index)
     except NothingToDo as nothing:
-        _send_nothing(str(nothing), json, facts)
+        send_nothing(str(nothing), json, facts)
         return
-    _send(wallet, calls, json, facts)
+    send_calls(wallet, calls, json, facts)
 
 
 @with_settings(*SIGNER)
@@ -249,9 +249,9 @@ def claim(
     calls = claim_calls(network, operator, task)
     if not calls:
         where = f" in task {task}" if task else ""
-        _send_nothing(f"nothing to claim for {operator}{where}", json, {"operator": operator})
+        send_nothing(f"nothing to claim for {operator}{where}", json, {"operator": operator})
         return
-    _send(wallet, calls, json, {"operator": operator})
+    send_calls(wallet, calls, json, {"operator": operator})
 
 
 @with_settings(*SIGNER)
@@ -269,10 +269,10 @@ def enrol(task: TaskArgument, amount: AmountArgument, *, settings: Settings, jso
     wallet = signer_wallet(network, settings)
     operator = operator_address(network, settings)
     call = network.contracts.registry.enrol(task, operator, parsed)
-    _send(wallet, [call], json, {"operator": operator, "task": task, "amount": parsed})
+    send_calls(wallet, [call], json, {"operator": operator, "task": task, "amount": parsed})
 
 
-def _send(wallet: Wallet, calls: list[Call], json: bool, facts: dict[str, Any]) -> None:
+def send_calls(wallet: Wallet, calls: list[Call], json: bool, facts: dict[str, Any]) -> None:
     """Send calls in order and print each transaction as it is mined."""
     from covey.cli.output import console, print_json
 
@@ -287,7 +287,7 @@ def _send(wallet: Wallet, calls: list[Call], json: bool, facts: dict[str, Any]) 
         print_json({**facts, "transactions": transactions})
 
 
-def _send_nothing(why: str, json: bool, facts: dict[str, Any]) -> None:
+def send_nothing(why: str, json: bool, facts: dict[str, Any]) -> None:
     """Report that there was nothing to do, which is no error."""
     from covey.cli.output import console, print_json
 

@@ -26,7 +26,7 @@ def advance(ctx: Context, task: Task, duty: Duty) -> Step:
     spec = spec_of(ctx, task)
     if isinstance(spec, Waiting | Ended):
         return spec
-    if (problem := ctx.readiness.setup_problem()) is not None:
+    if (problem := ctx.readiness.reason_to_wait()) is not None:
         return Waiting(problem)
     records = heldout_records(ctx.config)
     held_out = records_by_stratum(ctx, records)

@@ -100,7 +100,7 @@ def _train(ctx: Context, task: Task, duty: Duty, spec: TaskSpec) -> Waiting | En
         return base
     if (reason := reason_of_base(ctx, spec, base, train=True)) is not None:
         return declined(reason)
-    if ctx.journal.job(duty.key) is None and (problem := ctx.readiness.setup_problem()) is not None:
+    if ctx.journal.job(duty.key) is None and (problem := ctx.readiness.reason_to_wait()) is not None:
         return Waiting(problem)
     records = training_records(ctx.config)
     if isinstance(counts := records_by_stratum(ctx, records), Waiting):

@@ -25,6 +25,7 @@ from covey.daemon.state.task import Task
 from covey.daemon.state.world import ChainState
 from covey.daemon.storage.disk_space import shortages
 from covey.daemon.storage.journal import Journal
+from covey.daemon.storage.retiring import NOTE, is_retiring
 from covey.daemon.workers.executor import Executor
 from covey.protocol.types import Outcome
 
@@ -152,6 +153,7 @@ class SnapshotReporter:
             clock_ahead=self._clock.ahead,
             warnings=(
                 *(() if clock_warning is None else (clock_warning,)),
+                *((NOTE,) if is_retiring(config.data_dir) else ()),
                 *(f"{duty.key}: {waiting.get(duty.key, '')}" for duty in optional),
             ),
             problems=tuple(problems),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from covey.config.shared import RoleSettings
 from covey.config.types import Role
+from covey.daemon.storage.retiring import NOTE, is_retiring
 from covey.daemon.workers.background import Background, Pending
 from covey.lora.data.records import count_strata
 from covey.lora.errors import DataError
@@ -20,7 +21,8 @@ class Readiness:
     Used from the main loop's thread.
     """
 
-    def __init__(self, settings: RoleSettings, background: Background) -> None:
+    def __init__(self, settings: RoleSettings, background: Background, data_dir: Path) -> None:
+        self._data_dir = data_dir
         self._settings = settings
         self._background = background
         self._failed: dict[str, str] = {}
@@ -66,6 +68,10 @@ class Readiness:
             return None
         key, message = list(self._failed.items())[-1]
         return f"job of {key}: {message}; the node takes no new task until this is fixed and the node restarted"
+
+    def reason_to_wait(self) -> str | None:
+        """Why the node takes no new task for now: its operator leaves, or this machine can do no job."""
+        return NOTE if is_retiring(self._data_dir) else self.setup_problem()
 
     def problems(self) -> list[str]:
         """Everything that keeps the node from taking tasks."""

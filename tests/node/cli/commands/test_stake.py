@@ -19,7 +19,7 @@ def wallet() -> Any:
 
 
 def test_transactions_are_printed_as_they_are_mined(capsys: pytest.CaptureFixture[str]) -> None:
-    stake._send(wallet(), [], False, {})
+    stake.send_calls(wallet(), [], False, {})
     assert capsys.readouterr().out.splitlines() == [
         "allow 5 CVY: block 7, 50,000 gas, 0xaa",
         "delegate 5 CVY: block 8, 120,000 gas, 0xbb",
@@ -27,7 +27,7 @@ def test_transactions_are_printed_as_they_are_mined(capsys: pytest.CaptureFixtur
 
 
 def test_json_has_the_facts_and_all_transactions(capsys: pytest.CaptureFixture[str]) -> None:
-    stake._send(wallet(), [], True, {"operator": "0x1"})
+    stake.send_calls(wallet(), [], True, {"operator": "0x1"})
     assert json.loads(capsys.readouterr().out) == {
         "operator": "0x1",
         "transactions": [

@@ -29,7 +29,7 @@ def test_declined_task_is_neither_entered_nor_validated(monkeypatch: pytest.Monk
         strategy=DeclineAll(),
         config=SimpleNamespace(policy=None, heldout_records=Path("held.jsonl")),
         contracts=SimpleNamespace(registry=registry),
-        readiness=SimpleNamespace(setup_problem=lambda: None, counts=lambda path: {}),
+        readiness=SimpleNamespace(reason_to_wait=lambda: None, counts=lambda path: {}),
     )
     for name in ("transaction_progress", "revert_reason"):
         monkeypatch.setattr(enrol, name, lambda *_: None)

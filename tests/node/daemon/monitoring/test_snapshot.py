@@ -24,6 +24,7 @@ from covey.daemon.planning.duty import Duty, DutyKind
 from covey.daemon.retention.retention import RetentionReport
 from covey.daemon.state.ledger import Ledger
 from covey.daemon.storage.journal import Journal
+from covey.daemon.storage.retiring import NOTE, mark_retiring
 from covey.protocol.types import Outcome
 
 ENTER = Duty(COMMIT_END, DutyKind.ENTER, 1)
@@ -45,6 +46,7 @@ class Node:
     """The parts that a snapshot reads. Chain, sender and executor are stubs."""
 
     def __init__(self, folder: Path) -> None:
+        self.data_dir = folder
         self.journal = Journal(folder / "journal.sqlite", None)
         self.store = SqliteTxStore(self.journal.db)
         self.scenario = Scenario()
@@ -131,6 +133,13 @@ def test_a_due_duty_without_an_accepted_transaction_becomes_late(node: Node) -> 
     assert node.snapshot(SCORE).problems == ()
     node.now = COMMIT_END - 20
     assert node.snapshot(SCORE).problems == (f"late: {SCORE.key} is due and no transaction for it was accepted",)
+
+
+def test_an_operator_that_retires_is_a_warning(node: Node) -> None:
+    assert NOTE not in node.snapshot(SCORE).warnings
+    mark_retiring(node.data_dir)
+    snapshot = node.snapshot(SCORE)
+    assert (snapshot.healthy, NOTE in snapshot.warnings) == (True, True)
 
 
 @pytest.mark.parametrize("kind", [DutyKind.ENTER, DutyKind.ENROL])

@@ -16,6 +16,8 @@ from covey.daemon.context import Context
 from covey.daemon.duties import enrol, enter, jobs, rows, score
 from covey.daemon.duties.outcomes import Waiting
 from covey.daemon.duties.records import lacking_tokens, records_by_stratum
+from covey.daemon.storage.retiring import NOTE, mark_retiring, unmark_retiring
+from covey.daemon.strategy import Strategy
 from covey.daemon.workers.background import Pending
 from covey.daemon.workers.executor import Failure, Finished
 from covey.lora.bases.resolve import resolve
@@ -179,6 +181,37 @@ def test_a_job_that_fails_for_the_nodes_fault_stops_new_tasks_until_one_succeeds
         assert enrol.advance(context, task, duty) == Waiting(problem)
         collect(None)
         assert context.readiness.problems() == []
+
+
+def test_a_node_whose_operator_retires_takes_no_new_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(GOOD)
+    config = node_config(tmp_path / "data", roles=["validator", "trainer"], heldout_records=path, training_records=path)
+    with open_context(tmp_path, config=config) as context:
+        for module in (enrol, enter):
+            for name in ("transaction_progress", "revert_reason"):
+                monkeypatch.setattr(module, name, lambda *_: None)
+        monkeypatch.setattr(enrol, "spec_of", lambda *_: spec(a=1))
+        monkeypatch.setattr(enter, "base_of", lambda *_: "tiny")
+        for name in ("reason_not_to_enter", "reason_of_base"):
+            monkeypatch.setattr(enter, name, lambda *_, **__: None)
+        context.strategy = Strategy()
+        contracts: Any = SimpleNamespace(registry=SimpleNamespace(entry_fee_at=lambda *_: 1))
+        context.contracts = contracts
+        monkeypatch.setattr(enter, "TrainJob", lambda **_: None)
+        monkeypatch.setattr(jobs, "train", lambda *_: None)
+        monkeypatch.setattr(Context, "reference", lambda *_: None)
+        task: Any = SimpleNamespace(id=1, entries=[], params=None)
+        duty: Any = SimpleNamespace(key="enter/1/0/0", task=1)
+        mark_retiring(config.data_dir)
+        assert enrol.advance(context, task, duty) == Waiting(NOTE)
+        assert enter._train(context, task, duty, spec(a=1)) == Waiting(NOTE)
+        poll_until(lambda: context.readiness.problems() == [])
+        context.journal.start_job(duty.key, 1)
+        assert enter._train(context, task, duty, spec(a=1)) != Waiting(NOTE), "a started entry is finished"
+        assert unmark_retiring(config.data_dir)
+        monkeypatch.setattr(enrol, "reason_not_to_score", lambda *_: "another reason")
+        assert "another reason" in str(enrol.advance(context, task, duty))
 
 
 def test_a_scoring_job_waits_for_records_that_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
