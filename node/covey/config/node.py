@@ -31,6 +31,7 @@ from covey.config.types import (
     Mebibytes,
     PinningServiceUrl,
     Role,
+    Roles,
     RpcUrl,
     Seconds,
     Size,
@@ -182,7 +183,7 @@ class NodeConfig(
 ):
     """Settings of one node. Relative paths in a file start at the file's folder."""
 
-    roles: tuple[Role, ...] = required(RoleSettings, "roles", min_length=1)
+    roles: Roles = required(RoleSettings, "roles", min_length=1)
     rpc_urls: tuple[RpcUrl, ...] = required(RpcSettings, "rpc_urls", min_length=1)
     deployment: Path = required(RpcSettings, "deployment")
     data_dir: Path = required(StorageSettings, "data_dir")

@@ -20,7 +20,7 @@ from covey.config.types import (
     GasPrice,
     Listen,
     RemoteSignerAddress,
-    Role,
+    Roles,
     RpcUrl,
     Seconds,
     Size,
@@ -44,7 +44,7 @@ class RoleSettings(SettingsGroup):
 
     model_config = ConfigDict(title="Roles and data")
 
-    roles: tuple[Role, ...] = Field((), description="trainer, validator or both")
+    roles: Roles = Field((), description="trainer, validator or both")
     training_records: Path | None = Field(None, description="JSON Lines file with the records to train on")
     heldout_records: Path | None = Field(None, description="JSON Lines file with the held-out records to score on")
 

@@ -20,6 +20,18 @@ class Role(StrEnum):
     VALIDATOR = "validator"
 
 
+def _parse_roles(value: object) -> object:
+    """Accept what people write for a list of roles: any letter case, commas, and ``both``."""
+    parts = [value] if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+        return value
+    names = [name.strip().lower() for part in parts for name in str(part).split(",") if name.strip()]
+    return list(dict.fromkeys(role for name in names for role in (tuple(Role) if name == "both" else (name,))))
+
+
+Roles = Annotated[tuple[Role, ...], BeforeValidator(_parse_roles)]
+"""Roles of a node."""
+
 RPC_PREFIXES = ("/ip4/", "/ip6/", "/dns/", "/dns4/", "/dns6/", "/dnsaddr/", "/tcp/")
 """Beginnings of a multiaddr, which is no path."""
 

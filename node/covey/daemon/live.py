@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,6 +30,8 @@ from covey.daemon.strategy import Strategy
 from covey.daemon.workers.base_digests import BaseDigests
 from covey.daemon.workers.executor import Executor, Limits, ProcessExecutor
 from covey.ipfs import Gateway, open_fetcher, open_store
+
+log = logging.getLogger("covey.daemon")
 
 
 class LiveAdapters:
@@ -86,7 +89,9 @@ class LiveAdapters:
         stack.callback(fetcher.close)
         keeper = open_keeper(config, store, fetcher)
         if config.gateway_listen is not None:
-            stack.callback(Gateway(store, *split_listen(config.gateway_listen)).close)
+            gateway = Gateway(store, *split_listen(config.gateway_listen))
+            stack.callback(gateway.close)
+            log.info("gateway served", extra={"url": gateway.url})
         return ContentParts(store, fetcher, keeper)
 
     def open_executor(self, stack: ExitStack) -> Executor:

@@ -56,18 +56,23 @@ class Document(Strict):
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            raise DocumentError(f"{cls.title}: {first_error(error)}") from None
+            raise DocumentError(f"{cls.title}: {describe_errors(error)}") from None
 
 
-def first_error(error: ValidationError, root: str = "document") -> str:
-    """The first validation error in one line: where it is, what it is, and how many more there are.
+MAX_ERRORS = 8
+"""Errors of a document that one message lists."""
 
-    `root` names the place where the error is about the whole value.
+
+def describe_errors(error: ValidationError, root: str = "document") -> str:
+    """The validation errors in one line: where each is and what it is; beyond `MAX_ERRORS`, how many more there are.
+
+    `root` names the place where an error is about the whole value.
     """
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or root
-    rest = error.error_count() - 1
-    return f"{where}: {first['msg']}" + (f" (and {rest} more)" if rest else "")
+    found = [
+        f"{'.'.join(str(part) for part in one['loc']) or root}: {one['msg']}" for one in error.errors(include_url=False)
+    ]
+    rest = len(found) - MAX_ERRORS
+    return "; ".join(found[:MAX_ERRORS]) + (f"; and {rest} more" if rest > 0 else "")
 
 
 def _matches(pattern: str, what: str) -> AfterValidator:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from covey.chain.units import CVY
-from covey.config.types import parse_amount, parse_gas_price, split_listen
+from covey.config.shared import RoleSettings
+from covey.config.types import Role, parse_amount, parse_gas_price, split_listen
 
 
 @pytest.mark.parametrize(
@@ -63,3 +65,25 @@ def test_listening_address_is_split(value: str, parts: tuple[str, int]) -> None:
 def test_other_listening_addresses_are_rejected(value: str) -> None:
     with pytest.raises(ValueError, match="is not host:port"):
         split_listen(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "roles"),
+    [
+        (["trainer"], (Role.TRAINER,)),
+        (["trainer", "validator"], (Role.TRAINER, Role.VALIDATOR)),
+        (["validator,trainer"], (Role.VALIDATOR, Role.TRAINER)),
+        (["both"], (Role.TRAINER, Role.VALIDATOR)),
+        ("Both", (Role.TRAINER, Role.VALIDATOR)),
+        (["Trainer", " trainer "], (Role.TRAINER,)),
+        ([Role.VALIDATOR], (Role.VALIDATOR,)),
+    ],
+)
+def test_roles_are_read_as_people_write_them(text: object, roles: tuple[Role, ...]) -> None:
+    assert RoleSettings.model_validate({"roles": text}).roles == roles
+
+
+@pytest.mark.parametrize("text", [["miner"], ["trainer,miner"], [1], {"trainer": 1}])
+def test_an_unknown_role_is_refused(text: object) -> None:
+    with pytest.raises(ValidationError, match="roles"):
+        RoleSettings.model_validate({"roles": text})

@@ -223,3 +223,15 @@ def test_decimal_text_is_exact_for_floats_and_has_no_exponent(number: float) -> 
 def test_other_spellings_of_a_fraction_are_refused(text: str) -> None:
     with pytest.raises(DocumentError, match="decimal"):
         Manifest.parse(changed(MANIFEST, "training.learning_rate", text))
+
+
+def test_all_errors_of_a_document_are_listed_and_many_are_counted() -> None:
+    wrong = changed(changed(changed(SPEC, "scoring.h", -1), "adapter.max_rank", "x"), "domain", "two\nlines")
+    with pytest.raises(DocumentError) as caught:
+        TaskSpec.parse(wrong)
+    message = str(caught.value)
+    assert all(where in message for where in ("scoring.h: ", "adapter.max_rank: ", "domain: "))
+    assert "more" not in message
+    strata = [{"name": str(number), "weight": -1, "min_records": -1, "min_tokens": -1} for number in range(5)]
+    with pytest.raises(DocumentError, match=r"; and \d+ more$"):
+        TaskSpec.parse(changed(SPEC, "strata", strata))

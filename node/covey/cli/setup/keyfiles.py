@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from pathlib import Path
@@ -119,6 +120,11 @@ def list_keys(folder: Path | None, settings: Settings) -> list[dict[str, Any]]:
     return [{**key, **_on_chain(str(key["address"]), network)} for key in keys]
 
 
+def _in_natural_order(path: Path) -> list[tuple[int, str]]:
+    """A sort key by which account-2 comes before account-10."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", str(path)) if part]
+
+
 def _find_keystores(folder: Path | None, settings: Settings) -> list[tuple[Path, str]]:
     """Keystores with their addresses; other files are skipped."""
     from covey.chain.signing.keystore import NoAddress, keystore_address
@@ -128,7 +134,8 @@ def _find_keystores(folder: Path | None, settings: Settings) -> list[tuple[Path,
     else:
         folders = sorted({path.parent for path in (settings.keystore, settings.owner_keystore) if path is not None})
     found = []
-    for path in sorted(path for place in folders if place.is_dir() for path in place.iterdir() if path.is_file()):
+    files = [path for place in folders if place.is_dir() for path in place.iterdir() if path.is_file()]
+    for path in sorted(files, key=_in_natural_order):
         if path.stat().st_size > _MAX_KEYSTORE_BYTES:
             continue
         try:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from covey.lora.errors import JobError
-from covey.protocol.document import AddressHex, DecimalText, Positive, Strict, first_error
+from covey.protocol.document import AddressHex, DecimalText, Positive, Strict, describe_errors
 from covey.protocol.entry import TaskReference
 from covey.protocol.spec import TaskSpec
 
@@ -131,4 +131,4 @@ def parse_job(data: str | bytes) -> Job:
     try:
         return _ANY_JOB.validate_json(data)
     except ValidationError as error:
-        raise JobError(first_error(error, "job")) from None
+        raise JobError(describe_errors(error, "job")) from None

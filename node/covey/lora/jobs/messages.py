@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from covey.lora.errors import JobError, ResultError
 from covey.lora.jobs.job import Job
 from covey.lora.jobs.result import Result
-from covey.protocol.document import Count, Strict, first_error
+from covey.protocol.document import Count, Strict, describe_errors
 
 RequestId = str | int | None
 ErrorKind = Literal["bad_setup", "bad_job", "oom", "disk_full", "internal"]
@@ -86,7 +86,7 @@ def parse_request(line: str | bytes) -> Request:
     try:
         return Request.model_validate_json(line)
     except ValidationError as error:
-        raise JobError(first_error(error, "request")) from None
+        raise JobError(describe_errors(error, "request")) from None
 
 
 def request_id(line: str | bytes) -> RequestId:
@@ -102,4 +102,4 @@ def parse_message(line: str | bytes) -> Message:
     try:
         return _ANY_MESSAGE.validate_json(line)
     except ValidationError as error:
-        raise ResultError(first_error(error, "message")) from None
+        raise ResultError(describe_errors(error, "message")) from None

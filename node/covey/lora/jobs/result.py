@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
 
 from covey.lora.errors import ResultError
-from covey.protocol.document import Count, Score, Strict, first_error
+from covey.protocol.document import Count, Score, Strict, describe_errors
 from covey.protocol.entry import TrainingSettings
 from covey.protocol.sheet import LaneScore, Profile, Sample
 
@@ -138,4 +138,4 @@ def parse_result(data: str | bytes) -> Result:
     try:
         return _ANY_RESULT.validate_json(data)
     except ValidationError as error:
-        raise ResultError(first_error(error, "result")) from None
+        raise ResultError(describe_errors(error, "result")) from None

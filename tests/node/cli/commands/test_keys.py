@@ -157,3 +157,11 @@ def test_bad_input_writes_nothing(folder: Path, covey: Covey, arguments: str, me
     assert message in done.err
     assert done.err.count("\n") == 1
     assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_keystores_are_listed_in_natural_order(covey: Covey, folder: Path) -> None:
+    names = [f"account-{number}.json" for number in (10, 2, 1)]
+    for number, name in enumerate(names, 1):
+        create_keystore(folder / name, PASSWORD, key=number.to_bytes(32, "big"), iterations=1 << 10)
+    shown = covey("keys", "list", str(folder)).out
+    assert sorted(names, key=shown.index) == ["account-1.json", "account-2.json", "account-10.json"]
