@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import deque
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -89,21 +90,34 @@ def _native(modules: Path) -> Path | None:
 
 
 _returned_ports: set[int] = set()
+_reservations: deque[socket.socket] = deque()
+_MAX_RESERVATIONS = 256
 
 
 def free_port() -> int:
     """A free TCP port of the loopback interface; a process never gets the same port twice.
 
     The port lies below the ephemeral range (which starts at 32768 or 49152), so that no outgoing connection takes it
-    before the server binds it.
+    before the server binds it. No other process gets it from this function meanwhile, though the server may start much
+    later: a socket that does not listen stays bound to it. A server that sets SO_REUSEADDR, as all do here, can bind it
+    nevertheless; the probe of this function, which does not, cannot.
     """
     for _ in range(10_000):
         port = 18_000 + secrets.randbelow(14_000)
-        with socket.socket() as listener, contextlib.suppress(OSError):
-            listener.bind(("127.0.0.1", port))
-            if port not in _returned_ports:
-                _returned_ports.add(port)
-                return port
+        if port in _returned_ports:
+            continue
+        reservation = socket.socket()
+        try:
+            reservation.bind(("127.0.0.1", port))
+        except OSError:
+            reservation.close()
+            continue
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _returned_ports.add(port)
+        _reservations.append(reservation)
+        if len(_reservations) > _MAX_RESERVATIONS:
+            _reservations.popleft().close()
+        return port
     raise DevnetError("no free TCP port between 18000 and 32000 on the loopback interface")
 
 

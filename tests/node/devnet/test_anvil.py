@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from covey.devnet.anvil import Anvil, find_anvil
+from covey.devnet.anvil import Anvil, find_anvil, free_port
 from covey.devnet.errors import DevnetError
 
 
@@ -24,6 +27,30 @@ def test_states_of_old_blocks_are_removed_on_stop(tmp_path: Path, monkeypatch: p
         assert kept, "anvil wrote no state, so the test shows nothing"
     assert [path.name for path in (tmp_path / "net").rglob("*")] == ["anvil.log"]
     assert not list(home.rglob("*")), "nothing is written to the user's home"
+
+
+@pytest.mark.daemon
+def test_a_free_port_is_kept_for_its_server(tmp_path: Path) -> None:
+    """Another process that looks for a port gets another one, until and while the server listens."""
+    port = free_port()
+
+    def others() -> set[int]:
+        """Ports that another process finds to be free among this one and its neighbour."""
+        code = (
+            "import secrets, sys; from covey.devnet import anvil\n"
+            "choices = iter(range(400))\n"
+            "secrets.randbelow = lambda below: (int(sys.argv[1]) - 18_000 + next(choices) // 2) % below\n"
+            "print(anvil.free_port())"
+        )
+        found = subprocess.run([sys.executable, "-c", code, str(port)], capture_output=True, text=True, check=True)
+        return {int(found.stdout)}
+
+    assert port not in others()
+    with ThreadingHTTPServer(("127.0.0.1", port), BaseHTTPRequestHandler):
+        assert port not in others()
+    assert len({free_port() for _ in range(300)}) == 300
+    with ThreadingHTTPServer(("127.0.0.1", port), BaseHTTPRequestHandler):
+        assert port not in others()
 
 
 def test_anvil_from_the_environment_must_be_executable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
