@@ -17,6 +17,7 @@ from covey.cli.commands import (
     demo,
     emissions,
     explain,
+    governance,
     keys,
     network,
     node,
@@ -43,7 +44,7 @@ app = typer.Typer(
 )
 for module in (
     node, tasks, adapters, appeals, stake, pool, overview, emissions, retire, keys, tx, explain, audit, web, network,
-    demo,
+    governance, demo,
 ):  # fmt: skip
     module.add_to(app)
 

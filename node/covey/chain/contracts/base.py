@@ -149,6 +149,10 @@ class Binding:
             raise ValueError(f"{function}: {str(error).splitlines()[0]}") from None
         return Call(self.address, bytes.fromhex(data[2:]), describe)
 
+    def write(self, describe: str, function: str, *args: Any) -> Call:
+        """Encode a call of a state-changing function, by name. Raises ValueError as other writes do."""
+        return self._write(describe, function, *args)
+
     @staticmethod
     def _arguments(args: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(_checksummed(argument) for argument in args)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 from eth_hash.auto import keccak
+from eth_utils.address import to_checksum_address
 
 from covey.chain.contracts.base import Binding, Call
 from covey.chain.errors import Unreachable
@@ -36,6 +37,26 @@ class RoleEvents:
 
     members: set[tuple[int, str]]
     admin_delays: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A call that a role's holder scheduled.
+
+    Attributes:
+        id: hash of caller, target and data.
+        nonce: counts how often the same call was scheduled.
+        ready_at: chain time from which it can be executed.
+        ended: "executed" or "cancelled"; empty while it is neither.
+    """
+
+    id: bytes
+    nonce: int
+    ready_at: int
+    caller: str
+    target: str
+    data: bytes
+    ended: str = ""
 
 
 class Manager(Binding):
@@ -86,6 +107,40 @@ class Manager(Binding):
             except (LookupError, TypeError, ValueError, DecodingError) as error:
                 raise Unreachable(f"a node returned a malformed log of the access manager: {error}") from None
         return RoleEvents(members, delays)
+
+    def operations(self, from_block: int, to_block: int) -> list[Operation]:
+        """The calls scheduled in an inclusive range of blocks, oldest first.
+
+        Raises:
+            Unreachable: a log is malformed.
+        """
+        found: dict[tuple[bytes, int], Operation] = {}
+        sizes = AdaptiveRange(_BLOCKS_PER_REQUEST, _BLOCKS_PER_REQUEST)
+        for log in read_logs(self.rpc, [self.address], from_block, to_block, sizes):
+            try:
+                topics = [bytes.fromhex(topic[2:]) for topic in log["topics"]]
+                if topics[0] == _SCHEDULED:
+                    key = topics[1], int.from_bytes(topics[2], "big")
+                    values = decode(["uint48", "address", "address", "bytes"], bytes.fromhex(log["data"][2:]))
+                    when, caller, target, data = values
+                    addresses = to_checksum_address(caller), to_checksum_address(target)
+                    found[key] = Operation(*key, int(when), *addresses, bytes(data))
+                elif topics[0] in _ENDINGS:
+                    key = topics[1], int.from_bytes(topics[2], "big")
+                    if key in found:
+                        found[key] = replace(found[key], ended=_ENDINGS[topics[0]])
+            except (LookupError, TypeError, ValueError, DecodingError) as error:
+                raise Unreachable(f"a node returned a malformed log of the access manager: {error}") from None
+        return list(found.values())
+
+    def expiration(self) -> int:
+        """Seconds for which a scheduled call can be executed once it is ready."""
+        return self.read_number("expiration")
+
+    def can_call(self, caller: str, target: str, selector: bytes) -> tuple[bool, int]:
+        """(whether ``caller`` may call a function at once, the delay in seconds after which it may; 0: never)."""
+        at_once, delay = self._read("canCall", caller, target, selector)
+        return bool(at_once), int(delay)
 
     def authority_of(self, name: str, address: str) -> str:
         """The access manager of the contract ``name`` at an address."""
@@ -138,6 +193,11 @@ def selector(signature: str) -> bytes:
     return bytes(keccak(signature.encode())[:4])
 
 
+_SCHEDULED = keccak(b"OperationScheduled(bytes32,uint32,uint48,address,address,bytes)")
+_ENDINGS = {
+    bytes(keccak(b"OperationExecuted(bytes32,uint32)")): "executed",
+    bytes(keccak(b"OperationCanceled(bytes32,uint32)")): "cancelled",
+}
 _GRANTED = keccak(b"RoleGranted(uint64,address,uint32,uint48,bool)")
 _REVOKED = keccak(b"RoleRevoked(uint64,address)")
 _ADMIN_DELAY = keccak(b"TargetAdminDelayUpdated(address,uint32,uint48)")
