@@ -13,6 +13,7 @@ from functools import partial
 import pytest
 from tests.support.network import CVY, WINDOWS, Network, Node, spawn, tiny_spec, write_records
 
+from covey.chain.units import about_cvy
 from covey.daemon.state.world import Committee, Task
 from covey.ipfs import BlockStore, Cid, GatewaySource, NotFound, SourceError, open_fetcher
 from covey.protocol.faults import missed_slash, slash_of
@@ -184,6 +185,11 @@ def test_an_absent_validator_is_reported_and_a_second_committee_pays(net: Networ
             slash["fromActive"] - slash["reporterReward"],
         )
         net.wait("the reporter's share", partial(_is_paid, net, slash["reporter"]))
+        paid = f"(shares of slashes and undripped rewards) to {slash['reporter']}"
+        assert any(paid in node.log.read_text("utf-8") for node in (trainer, steady))
+    [reward] = [event.args for event in net.events() if event.name == "ScoringRewardClaimed"]
+    said = f"claim {about_cvy(reward['amount'])} for scoring task {task_id} into the pool of {steady.operator}"
+    assert said in steady.log.read_text("utf-8")
     # Anyone can free its stake now.
     keeper = net.local.account("keeper")
     net.local.send(keeper.signer, [contracts.registry.release_earmark(task_id, gone.operator)])

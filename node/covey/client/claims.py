@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from covey.audit.chain import Chain
 from covey.audit.record import AuditError, TaskRecord, gather
+from covey.chain.contracts import purposes
 from covey.chain.contracts.base import Call
-from covey.chain.units import about_cvy
 from covey.client.errors import IncompleteEvents, InvalidInput, UnknownTask
 from covey.protocol.merkle import proof
 from covey.protocol.scores import LANES, page_words, unpack
@@ -46,16 +46,15 @@ def _task_claims(chain: Chain, task: TaskRecord, operator: str) -> list[Call]:
         calls += _entry_claims(chain, task, operator)
         reward = rewards.scoring_reward(task.id, operator)
         if reward and not rewards.scoring_claimed(task.id, operator):
-            purpose = f"claim {about_cvy(reward)} for scoring task {task.id} into the pool of {operator}"
+            purpose = purposes.claimed_scoring(task.id, operator, reward)
             calls.append(rewards.claim_scoring(task.id, operator).named(purpose))
     elif any(entry["operator"] == operator for entry in task.committed) and not rewards.fee_claimed(task.id, operator):
         fee = contracts.registry.entry_of(task.id, operator).fee
-        purpose = f"return the entry fee of {about_cvy(fee)} of task {task.id} to the operator's reward address"
-        calls.append(rewards.claim_fee(task.id, operator).named(purpose))
+        calls.append(rewards.claim_fee(task.id, operator).named(purposes.returned_fee(task.id, fee)))
     held = contracts.scoring.owes_fault(task.id, operator) or contracts.appeals.holds(task.id, operator)
     earmark = contracts.registry.held_of(task.id, operator)
     if earmark and not held:
-        purpose = f"release the earmark of {about_cvy(earmark)} for task {task.id} in the pool of {operator}"
+        purpose = purposes.released(task.id, operator, earmark)
         calls.append(contracts.registry.release_earmark(task.id, operator).named(purpose))
     return calls
 
@@ -73,5 +72,5 @@ def _entry_claims(chain: Chain, task: TaskRecord, operator: str) -> list[Call]:
     reward = rewards.entry_reward(task.id, median)
     if rewards.entry_claimed(task.id, lane) or not reward:
         return []
-    purpose = f"claim {about_cvy(reward)} for the entry to task {task.id} into the pool of {operator}"
+    purpose = purposes.claimed_entry(task.id, operator, reward)
     return [rewards.claim_entry(task.id, lane, words[index], proof(words, index)).named(purpose)]

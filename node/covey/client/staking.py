@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from covey.audit.chain import Chain
+from covey.chain.contracts import purposes
 from covey.chain.contracts.base import Call
 from covey.chain.contracts.staking import Pool, UnbondingEntry
 from covey.chain.signing.consent import recover_consent
@@ -217,12 +218,12 @@ def credit_calls(chain: Chain, account: str) -> list[Call]:
     rewards, appeals, staking = chain.contracts.rewards, chain.contracts.appeals, chain.contracts.staking
     calls = []
     for owed, call, what in (
-        (rewards.owed_to(account), rewards.withdraw(account), "returned bounties, bonds and fees, and tips"),
-        (appeals.owed_to(account), appeals.withdraw(account), "appeal bonds"),
-        (staking.owed_to(account), staking.pay_owed(account), "shares of slashes and undripped rewards"),
+        (rewards.owed_to(account), rewards.withdraw(account), purposes.CREDITS),
+        (appeals.owed_to(account), appeals.withdraw(account), purposes.BOND_CREDITS),
+        (staking.owed_to(account), staking.pay_owed(account), purposes.SHARES),
     ):
         if owed:
-            calls.append(call.named(f"withdraw {about_cvy(owed)} ({what}) to {account}"))
+            calls.append(call.named(purposes.withdrawn(owed, what, account)))
     return calls
 
 

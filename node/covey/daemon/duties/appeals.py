@@ -5,6 +5,7 @@ The node scores no sealed set yet. Seated in an appeal's committee, it abstains 
 
 from __future__ import annotations
 
+from covey.chain.contracts import purposes
 from covey.daemon.context import Context
 from covey.daemon.duties.outcomes import Step, Waiting
 from covey.daemon.duties.permissionless import fix_seed_of
@@ -101,7 +102,10 @@ def release(ctx: Context, task: Task, duty: Duty) -> Step:
 def withdraw(ctx: Context, duty: Duty) -> Step:
     """Withdraw an account's bonds, awards and tips."""
     appeals, account = ctx.contracts.appeals, duty.account
-    return send_repeatable(ctx, duty, appeals.withdraw(account), lambda: appeals.owed_to(account) == 0, "paid")
+    return send_repeatable(
+        ctx, duty, appeals.withdraw(account), lambda: appeals.owed_to(account) == 0, "paid",
+        lambda: purposes.withdrawn(appeals.owed_to(account), purposes.BOND_CREDITS, account),
+    )  # fmt: skip
 
 
 def _appeal(task: Task) -> Appeal:

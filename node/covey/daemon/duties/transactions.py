@@ -21,8 +21,18 @@ _PENDING_PATIENCE = 8
 """How long another node's pending transaction is waited for, in units of stagger_seconds."""
 
 
-def send(ctx: Context, duty: Duty, call: Call, is_done_at_head: Callable[[], bool], tag: str = "") -> Waiting:
-    """Submit `call`, unless it is in progress or `is_done_at_head()` finds its effect at the head."""
+def send(
+    ctx: Context,
+    duty: Duty,
+    call: Call,
+    is_done_at_head: Callable[[], bool],
+    tag: str = "",
+    purpose: Callable[[], str] | None = None,
+) -> Waiting:
+    """Submit `call`, unless it is in progress or `is_done_at_head()` finds its effect at the head.
+
+    `purpose` describes it better than the call itself; it may read the chain, and is asked when the call is submitted.
+    """
     key = duty.tx_key(tag)
     if (in_progress := transaction_progress(ctx, duty, tag)) is not None:
         return in_progress
@@ -38,6 +48,8 @@ def send(ctx: Context, duty: Duty, call: Call, is_done_at_head: Callable[[], boo
     if request is not None:
         log.warning("transaction failed", extra={"duty": key, "reason": request.outcome})
         ctx.backoff.failed(key)
+    if purpose is not None:
+        call = call.named(purpose())
     ctx.sender.submit(key, call, not_after=None if duty.deadline >= NO_DEADLINE else duty.deadline, retry=True)
     ctx.open_transactions.add(key)
     log.info("transaction queued", extra={"duty": key, "call": call.describe})
@@ -73,14 +85,21 @@ def _is_pending_elsewhere(ctx: Context, key: str, call: Call) -> bool:
     return False
 
 
-def send_repeatable(ctx: Context, duty: Duty, call: Call, is_done_at_head: Callable[[], bool], tag: str) -> Waiting:
+def send_repeatable(
+    ctx: Context,
+    duty: Duty,
+    call: Call,
+    is_done_at_head: Callable[[], bool],
+    tag: str,
+    purpose: Callable[[], str] | None = None,
+) -> Waiting:
     """Like `send`, for a call that can be needed again after it succeeded (an approval, a withdrawal)."""
     number = 0
     while (request := ctx.sender.request(duty.tx_key(f"{tag}-{number}"))) is not None:
         if request.status != TxStatus.DONE:
             break
         number += 1
-    return send(ctx, duty, call, is_done_at_head, f"{tag}-{number}")
+    return send(ctx, duty, call, is_done_at_head, f"{tag}-{number}", purpose)
 
 
 def transaction_progress(ctx: Context, duty: Duty, tag: str = "") -> Waiting | None:
