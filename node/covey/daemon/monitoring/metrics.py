@@ -89,10 +89,18 @@ class Snapshot:
     warnings: tuple[str, ...] = ()
     """Conditions to fix that cost nothing yet. They do not turn the health red."""
     problems: tuple[str, ...] = ("starting",)
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Number of problems by reason, one of `REASONS`."""
 
     @property
     def healthy(self) -> bool:
         return not self.problems
+
+
+REASONS = (
+    "chain", "work", "eligibility", "late", "error", "transactions", "balance", "disk", "missed", "content",
+)  # fmt: skip
+"""Reasons why health is red, in the order of a snapshot's problems. "work": this machine cannot do jobs."""
 
 
 class Metrics:
@@ -103,6 +111,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         gauge, counter = self._gauge, self._counter
         self.healthy = gauge("healthy", "1 while health is green, 0 while it is red")
+        self._problems = gauge("problems", "Reasons why health is red, by kind; see `problems` of /health", "reason")
         self.cycle_age = gauge("cycle_age_seconds", "Local seconds since the last cycle of the main loop ended")
         self._build = gauge("build_info", "Version of this node", "version")
         self._build.labels(__version__).set(1)
@@ -149,6 +158,10 @@ class Metrics:
         self._min_balance.set(min_balance)
         self._disk_quota.set(disk_quota)
 
+    def _measure_problems(self, snapshot: Snapshot) -> None:
+        for reason in REASONS:
+            self._problems.labels(reason).set(snapshot.reasons.get(reason, 0))
+
     def measure(self, snapshot: Snapshot) -> None:
         """Set the gauges from a snapshot. Gauges of unknown values (None) keep their value."""
         self._head_block.set(snapshot.head_block)
@@ -171,6 +184,7 @@ class Metrics:
         ):
             if value is not None:
                 gauge.set(value)
+        self._measure_problems(snapshot)
         for labelled in (self._seats, self._deadline, self._progress):
             labelled.clear()  # drops ended duties and tasks
         for task, seats in snapshot.seats.items():

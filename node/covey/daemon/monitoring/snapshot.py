@@ -99,23 +99,19 @@ class SnapshotReporter:
         late = self._late(due, now)
         optional = [duty for duty in late if not self._is_owed(duty)]
         waiting = {duty.key: duty.waits_for for duty in waits}
-        problems = [
-            *self._chain_problems(head, progress),
-            *blocked,
-            *(self._eligibility.problems(now) if self._eligibility is not None else ()),
-            *(
-                f"late: {duty.key} is due and no transaction for it was accepted"
-                for duty in late
-                if duty not in optional
-            ),
-            *(f"{key}: {error}" for key, error in errors.items()),
-            *(text for text in (status.blocked, status.external) if text),
-            *self._balance_problems(balance),
-            *shortages(config),
-            *(f"missed: {key}" for key in missed),
-            *(f"missing pin: {pin}" for pin in retention.missing_pins),
-            *retention.problems,
-        ]
+        owed = [duty for duty in late if duty not in optional]
+        found: dict[str, list[str]] = {
+            "chain": [*self._chain_problems(head, progress)],
+            "work": [*blocked],
+            "eligibility": [*(self._eligibility.problems(now) if self._eligibility is not None else ())],
+            "late": [f"late: {duty.key} is due and no transaction for it was accepted" for duty in owed],
+            "error": [f"{key}: {error}" for key, error in errors.items()],
+            "transactions": [text for text in (status.blocked, status.external) if text],
+            "balance": [*self._balance_problems(balance)],
+            "disk": [*shortages(config)],
+            "missed": [f"missed: {key}" for key in missed],
+            "content": [*(f"missing pin: {pin}" for pin in retention.missing_pins), *retention.problems],
+        }
         self._clock.tick(head.number, head.timestamp)
         clock_warning = self._clock.warning()
         accepted = self._last_accepted()
@@ -156,7 +152,8 @@ class SnapshotReporter:
                 *((NOTE,) if is_retiring(config.data_dir) else ()),
                 *(f"{duty.key}: {waiting.get(duty.key, '')}" for duty in optional),
             ),
-            problems=tuple(problems),
+            problems=tuple(text for texts in found.values() for text in texts),
+            reasons={reason: len(texts) for reason, texts in found.items()},
         )
 
     def _chain_problems(self, head: Block, progress: Progress) -> Iterator[str]:

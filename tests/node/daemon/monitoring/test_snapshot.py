@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from prometheus_client import generate_latest
 from pydantic import ByteSize
 from tests.support.daemon.scenario import COMMIT_END, OPERATOR, REVEAL_END, Scenario, address, identity
 
@@ -18,7 +19,7 @@ from covey.chain.rpc.responses import Block
 from covey.chain.tx.sender import SenderStatus
 from covey.chain.tx.store import SqliteTxStore, TxStatus
 from covey.config.node import NodeConfig
-from covey.daemon.monitoring.metrics import DueDuty, Snapshot
+from covey.daemon.monitoring.metrics import REASONS, DueDuty, Metrics, Snapshot
 from covey.daemon.monitoring.snapshot import MISSED_FOR, SnapshotReporter, recently_missed
 from covey.daemon.planning.duty import Duty, DutyKind
 from covey.daemon.retention.retention import RetentionReport
@@ -132,7 +133,15 @@ def test_a_low_balance_is_a_problem_until_it_is_topped_up(node: Node) -> None:
 def test_a_due_duty_without_an_accepted_transaction_becomes_late(node: Node) -> None:
     assert node.snapshot(SCORE).problems == ()
     node.now = COMMIT_END - 20
-    assert node.snapshot(SCORE).problems == (f"late: {SCORE.key} is due and no transaction for it was accepted",)
+    snapshot = node.snapshot(SCORE)
+    assert snapshot.problems == (f"late: {SCORE.key} is due and no transaction for it was accepted",)
+    assert {reason: number for reason, number in snapshot.reasons.items() if number} == {"late": 1}
+    assert tuple(snapshot.reasons) == REASONS
+    metrics = Metrics()
+    metrics.measure(snapshot)
+    shown = generate_latest(metrics.registry).decode()
+    assert 'covey_problems{reason="late"} 1.0' in shown
+    assert 'covey_problems{reason="disk"} 0.0' in shown
 
 
 def test_an_operator_that_retires_is_a_warning(node: Node) -> None:
