@@ -20,8 +20,8 @@ contract EconomicInvariantsTest is Test {
     /// forge-config: default.invariant.runs = 1
     /// forge-config: default.invariant.depth = 4
     /// forge-config: default.invariant.fail-on-revert = true
-    /// forge-config: ci.invariant.runs = 2
-    /// forge-config: ci.invariant.depth = 4
+    /// forge-config: ci.invariant.runs = 4
+    /// forge-config: ci.invariant.depth = 16
     /// forge-config: ci.invariant.fail-on-revert = true
     /// forge-config: long.invariant.runs = 64
     /// forge-config: long.invariant.depth = 128

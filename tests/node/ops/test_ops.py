@@ -110,6 +110,11 @@ def test_every_query_uses_exported_series(where: str, query: str) -> None:
         assert label in SET_BY_PROMETHEUS
 
 
+def test_alerts_have_names_of_their_own() -> None:
+    names = re.findall(r"- alert: (\w+)", (FOLDER / "alerts.yml").read_text(encoding="utf-8"))
+    assert len(names) == len(set(names)) > 10
+
+
 def test_every_metric_is_on_the_dashboard_or_in_an_alert() -> None:
     shown = {name for _, query in queries() for name, _ in SERIES.findall(query)}
     ours = {name for name in exported() if name.startswith("covey_") and not name.endswith("_created")}

@@ -75,7 +75,7 @@ def job(action: str) -> ScoreJob:
     return score_job(action)
 
 
-def finish(executor: ProcessExecutor, count: int = 1, seconds: float = 120) -> list[Finished]:
+def finish(executor: ProcessExecutor, count: int = 1, seconds: float = 600) -> list[Finished]:
     """Wait for `count` outcomes."""
     end, finished = time.monotonic() + seconds, list[Finished]()
     while len(finished) < count:
@@ -204,10 +204,10 @@ def test_the_real_worker_returns_a_result_and_refuses_a_bad_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[4] / "node"))
-    executor = ProcessExecutor("subprocess", Limits(4 << 30, 120, 1), tmp_path)
+    executor = ProcessExecutor("subprocess", Limits(4 << 30, 600, 1), tmp_path)
     executor.submit("a", ProbeJob(), deadline=1)
     executor.submit("b", job("a spec with a base that does not exist"), deadline=2)
-    probe, refused = finish(executor, 2, seconds=120)
+    probe, refused = finish(executor, 2)
     assert isinstance(probe.result, ProbeResult)
     assert probe.result.profile.threads == 1
     assert refused.failure is not None
