@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from covey.audit.chain import Chain
 from covey.chain.deployment import Deployment
 from covey.chain.rpc.client import Rpc
 from covey.chain.signing.keystore import LocalSigner
-from covey.devnet.anvil import CHAIN_ID
+from covey.devnet.anvil import CHAIN_ID, Anvil
 from covey.devnet.local import Account, LocalNetwork, write_private
 
 CVY = 10**18
@@ -27,8 +28,8 @@ class PreparedChain:
 
     @property
     def state(self) -> Path:
-        """What anvil dumped, as hex."""
-        return self.folder / "state.hex"
+        """What anvil dumped, as JSON."""
+        return self.folder / "state.json"
 
     @property
     def keys(self) -> Path:
@@ -46,7 +47,8 @@ def prepare_chain(folder: Path, *, long_windows: bool = False) -> PreparedChain:
             local.fund({owner.address: 5_000 * CVY, signer.address: 200 * CVY})
             local.register(owner, signer, 5_000 * CVY)
             operators.append([_as_json(owner), _as_json(signer)])
-        prepared.state.write_text(local.anvil.rpc("anvil_dumpState"), encoding="ascii")
+        dumped = bytes.fromhex(local.anvil.rpc("anvil_dumpState")[2:])
+        prepared.state.write_bytes(gzip.decompress(dumped))
         facts = {
             "deployer": local.deployer.key.hex(),
             "deployment": str(local.deployment_folder),
@@ -62,12 +64,13 @@ class PreparedNetwork(LocalNetwork):
 
     def __init__(self, out: Path, prepared: PreparedChain) -> None:
         super().__init__(out, long_windows=prepared.long_windows)
+        # Loaded at the start: a state that is loaded into a running chain can meet a block that is being mined.
+        self.anvil = Anvil(out / "logs" / "anvil.log", initial=prepared.state)
         self._prepared = prepared
         self.operators: list[tuple[Account, Account]] = []
 
     def _set_up(self) -> None:
         facts = json.loads(self._prepared.keys.read_text(encoding="utf-8"))
-        self.anvil.rpc("anvil_loadState", self._prepared.state.read_text(encoding="ascii"))
         self.rpc = Rpc(self.anvil.url, CHAIN_ID)
         self.deployer = LocalSigner.from_key(facts["deployer"])
         self.deployment = Deployment.load(facts["deployment"])

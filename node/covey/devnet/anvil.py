@@ -164,8 +164,12 @@ class Anvil(AnvilRpc):
         block_time: float = 1.0,
         program: Path | None = None,
         state: Path | None = None,
+        initial: Path | None = None,
     ):
-        """With `state`, the chain is loaded from this file if it exists, and saved to it each minute and at the end."""
+        """With `state`, the chain is loaded from this file if it exists, and saved to it each minute and at the end.
+
+        With `initial`, it starts from this file, which is not written.
+        """
         self.program = program or find_anvil()
         self.port = port or free_port()
         super().__init__(f"http://127.0.0.1:{self.port}")
@@ -173,6 +177,7 @@ class Anvil(AnvilRpc):
         self._states = log.with_suffix(".states")  # anvil would leave hundreds of MB in the home
         self._block_time = block_time
         self._state = state
+        self._initial = initial
         self._log: IO[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: ProcessGuard | None = None
@@ -208,6 +213,8 @@ class Anvil(AnvilRpc):
         command += ["--accounts", "1", "--no-cors", "--quiet", "--cache-path", str(self._states)]
         if self._state is not None:
             command += ["--state", str(self._state), "--state-interval", str(STATE_INTERVAL_S)]
+        elif self._initial is not None:
+            command += ["--load-state", str(self._initial)]
         try:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True
