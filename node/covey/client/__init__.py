@@ -36,6 +36,16 @@ from covey.client.errors import (
     TransactionFailed,
     UnknownTask,
 )
+from covey.client.governance import (
+    GovernanceView,
+    Proposal,
+    execute_call,
+    find_proposal,
+    governed_call,
+    propose_call,
+    read_governance,
+    veto_call,
+)
 from covey.client.keys import open_keystore, open_remote_signer, read_keystore_address
 from covey.client.network import Network, connect
 from covey.client.operators import OperatorRecord, OperatorView
@@ -43,6 +53,7 @@ from covey.client.parameters import Parameter
 from covey.client.payouts import PayoutReport
 from covey.client.positions import PoolPosition, Position
 from covey.client.posting import PostedTask, fetch_spec, read_spec, task_params
+from covey.client.retirement import Retirement, read_retirement, retirement_calls
 from covey.client.staking import (
     OwnedEntry,
     cancel_calls,
@@ -70,6 +81,7 @@ __all__ = [
     "AttemptView",
     "ClientError",
     "EmissionsView",
+    "GovernanceView",
     "IncompleteEvents",
     "InsufficientBalance",
     "InvalidInput",
@@ -85,6 +97,8 @@ __all__ = [
     "PoolPosition",
     "Position",
     "PostedTask",
+    "Proposal",
+    "Retirement",
     "SentTransaction",
     "TaskShare",
     "TaskView",
@@ -98,22 +112,30 @@ __all__ = [
     "cvy",
     "delegate_calls",
     "entries_of",
+    "execute_call",
     "fetch_spec",
+    "find_proposal",
+    "governed_call",
     "list_transactions",
     "open_keystore",
     "open_reader",
     "open_remote_signer",
+    "propose_call",
     "push_calls",
+    "read_governance",
     "read_keystore_address",
+    "read_retirement",
     "read_spec",
     "redelegate_calls",
     "request_action",
+    "retirement_calls",
     "retry_transaction",
     "sign_consent",
     "stake_calls",
     "task_params",
     "to_wei",
     "undelegate_calls",
+    "veto_call",
     "vote_calls",
     "withdraw_calls",
 ]

@@ -145,8 +145,10 @@ class Binding:
 
         try:
             data = self.contract.encode_abi(function, list(self._arguments(args)))
-        except (Web3Exception, ValueError, TypeError) as error:
-            raise ValueError(f"{function}: {str(error).splitlines()[0]}") from None
+        except KeyError as error:  # a struct that is given as a dictionary lacks a field
+            raise ValueError(f"{function}: the field {error} is missing") from None
+        except (Web3Exception, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise ValueError(f"{function}: {(str(error) or type(error).__name__).splitlines()[0]}") from None
         return Call(self.address, bytes.fromhex(data[2:]), describe)
 
     def write(self, describe: str, function: str, *args: Any) -> Call:

@@ -12,7 +12,7 @@ from tests.support.cli.command_line import Covey
 from covey.chain.contracts import Contracts
 from covey.chain.deployment import Deployment
 from covey.chain.signing.keystore import LocalSigner, create_keystore
-from covey.chain.units import CVY, cvy
+from covey.chain.units import CVY, cvy, format_time
 from covey.daemon.storage.retiring import is_retiring
 from covey.protocol.emissions import EmissionsConfig
 
@@ -122,3 +122,20 @@ def test_retiring_is_marked_sent_and_cancelled(
     assert (again["done"], again["transactions"], again["own_stake"]) == (False, [], 0)
     assert "takes tasks again" in covey("retire", "--cancel").out
     assert not is_retiring(folder / "data")
+
+
+def test_retiring_waits_for_the_tasks_that_hold_stake(
+    operator: LocalSigner, covey: Covey, folder: Path, chain: Chain, contracts: Contracts, deployer: LocalSigner
+) -> None:
+    scenario = Scenario(chain, contracts, deployer, seed=8)
+    task = scenario.post()
+    scenario.enter()
+    create_keystore(folder / "leaver.json", PASSWORD, key=scenario.scorers[0].key, iterations=1 << 10)
+    owner = ("--owner-keystore", "leaver.json", "--owner-password-file", "password")
+    shown = covey("retire", *owner)
+    assert shown.code == 0, shown.err
+    ends = format_time(contracts.registry.schedule_of(task).expires_at)
+    assert f"task      {task} holds 2,000 CVY until it ends, at {ends} UTC at the latest" in shown.out
+    assert "stake     3,000 CVY of your own: undelegated once no task holds stake" in shown.out
+    assert f"Run `covey retire` again after {ends} UTC, or earlier if the tasks have ended." in shown.out
+    assert contracts.staking.pool_of(scenario.scorers[0].address).self_bond == 3_000 * CVY, "nothing was sent"
