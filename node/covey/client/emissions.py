@@ -55,19 +55,19 @@ def vote_calls(chain: Chain, operator: str, task: int, weight: int | None = None
     power, voted = emissions.voting_power(operator), emissions.voted_of(operator)
     free = max(0, power - voted + now)
     wanted = free if weight is None else weight
-    if wanted == now:
-        raise NothingToDo(f"{operator} votes for task {task} with {cvy(now)} already")
-    if wanted > now:
+    if wanted > now or weight is None:
         if not emissions.room(task):
             raise InvalidInput(
                 f"task {task} can receive no more emissions now: it has ended or is settled, or its bounty is the "
                 "largest for the stake that is enrolled"
             )
-        if wanted > free:
+        if wanted > free or not free:
             raise InvalidInput(
-                f"{operator} can vote for task {task} with {cvy(free)}: its stake is {cvy(power)}, and "
-                f"{cvy(voted - now)} vote for other tasks"
+                f"{operator} can vote for task {task} with {cvy(free)}: {cvy(power)} of its stake may vote, and "
+                f"{cvy(voted - now)} vote for other tasks (stake of an eligible operator votes a second after it came)"
             )
+    if wanted == now:
+        raise NothingToDo(f"{operator} votes for task {task} with {cvy(now)} already")
     purpose = f"vote for task {task} with {about_cvy(wanted)} of the stake of {operator} instead of {about_cvy(now)}"
     return [emissions.vote(operator, task, wanted).named(purpose)]
 

@@ -127,7 +127,7 @@ def test_emissions_are_voted_for_and_pushed(network: client.Network, scenario: S
     assert network.emissions().shares == []
     with pytest.raises(client.InvalidInput, match=f"task {task} can receive no more emissions now"):
         client.vote_calls(network, scenario.scorers[0].address, task)
-    scenario.enter()  # the bounty may be as large as the enrolled stake allows
+    scenario.enter()  # the bounty may be as large as the enrolled stake allows; the windows' time has passed since staking
     with pytest.raises(client.NothingToDo, match="no emissions to push into the bounty of any task"):
         client.push_calls(network)
     scenario.send(
@@ -135,7 +135,7 @@ def test_emissions_are_voted_for_and_pushed(network: client.Network, scenario: S
     )
     voter = network.wallet(scenario.scorers[0])
     power = c.emissions.voting_power(voter.address)
-    with pytest.raises(client.InvalidInput, match="its stake is 3000 CVY, and 0 CVY vote for other tasks"):
+    with pytest.raises(client.InvalidInput, match="3000 CVY of its stake may vote, and 0 CVY vote for other tasks"):
         client.vote_calls(network, voter.address, task, power + 1)
     list(voter.send_all(client.vote_calls(network, voter.address, task)))
     assert c.emissions.vote_of(voter.address, task) == power
