@@ -127,7 +127,7 @@ def test_emissions_are_voted_for_and_pushed(network: client.Network, scenario: S
     assert network.emissions().shares == []
     with pytest.raises(client.InvalidInput, match=f"task {task} can receive no more emissions now"):
         client.vote_calls(network, scenario.scorers[0].address, task)
-    scenario.enter()  # the bounty may be as large as the enrolled stake allows; the windows' time has passed since staking
+    scenario.enter()  # the bounty may be as large as the enrolled stake allows
     with pytest.raises(client.NothingToDo, match="no emissions to push into the bounty of any task"):
         client.push_calls(network)
     scenario.send(
